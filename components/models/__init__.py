@@ -1,6 +1,6 @@
 """The architectures, by name: one file each, written with `keras` alone.
 
-A new one is a file with a `build(image_size, **args)`, a line in `_SPECS` and a line in
+A new one is a file with a `build(image_size, **args)`, a line in `_SPECS` and its module's name in
 `_builder`. Importing this package costs nothing; Keras is imported when a model is built.
 """
 
@@ -18,8 +18,16 @@ _SPECS = {
     spec.name: spec
     for spec in (
         ModelSpec("convnet_baseline", "classification"),
-        ModelSpec("mini_xception", "classification"),
+        ModelSpec("convnet_small_150", "classification"),
+        ModelSpec(
+            "mini_xception", "classification", ablations=("residual", "batch_norm", "separable")
+        ),
+        ModelSpec("residual_convnet", "classification"),
+        ModelSpec("vgg16", "classification", fine_tune_from="block5_conv1"),
+        ModelSpec("xception", "classification", fine_tune_from="block13_sepconv1_act"),
         ModelSpec("segmentation_convnet", "segmentation"),
+        ModelSpec("xception_unet", "segmentation"),
+        ModelSpec("linear", "points"),
     )
 }
 
@@ -42,20 +50,21 @@ def spec(name: str) -> ModelSpec:
     return _SPECS[name]
 
 
-def build(name: str, image_size: int, **args: Any) -> "keras.Model":
+def build(name: str, image_size: int | None, **args: Any) -> "keras.Model":
     """Builds an architecture with fresh weights, not compiled.
 
-    Weights, dropout and augmentation follow `keras.utils.set_random_seed`.
+    Weights and dropout follow `keras.utils.set_random_seed`.
 
     Args:
         name: one of `MODEL_NAMES`.
-        image_size: side of the square input in pixels.
+        image_size: side of the square input in pixels; None for points.
         **args: the architecture's own arguments.
 
     Returns:
         A functional model from float32 [batch, image_size, image_size, 3], RGB in [0, 255], to
         float32 [batch, 1], the probability of class 1 (classification), or to float32
-        [batch, image_size, image_size, classes], probabilities that sum to 1 (segmentation).
+        [batch, image_size, image_size, classes], probabilities that sum to 1 (segmentation);
+        of points from float32 [batch, 2] to float32 [batch, 1], the score.
 
     Raises:
         InputError: unknown name or argument, a value of the wrong type or range, or a size that
@@ -68,19 +77,33 @@ def build(name: str, image_size: int, **args: Any) -> "keras.Model":
 
 
 def _builder(name: str) -> Callable[..., "keras.Model"]:
-    if name == "convnet_baseline":
-        from components.models import convnet_baseline
+    # Imported by name rather than found by it: whoever asks which code a step reaches
+    # (pipelines/source_digest.py) reads import statements.
+    from components.models import (
+        convnet_baseline,
+        convnet_small_150,
+        linear,
+        mini_xception,
+        residual_convnet,
+        segmentation_convnet,
+        vgg16,
+        xception,
+        xception_unet,
+    )
 
-        return convnet_baseline.build
-    if name == "mini_xception":
-        from components.models import mini_xception
-
-        return mini_xception.build
-    if name == "segmentation_convnet":
-        from components.models import segmentation_convnet
-
-        return segmentation_convnet.build
-    raise AssertionError(f"{name} is in _SPECS but has no builder")
+    modules: tuple[Any, ...] = (
+        convnet_baseline,
+        convnet_small_150,
+        linear,
+        mini_xception,
+        residual_convnet,
+        segmentation_convnet,
+        vgg16,
+        xception,
+        xception_unet,
+    )
+    builders = {module.__name__.rpartition(".")[2]: module.build for module in modules}
+    return builders[name]
 
 
 def _check_arguments(

@@ -1,108 +1,226 @@
-"""Building blocks that architectures share: augmentation, residual block, outputs, size check."""
+"""Building blocks, written once: convolution, residual sums, down- and upsampling, outputs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 
-from components.errors import InputError
-from components.models.spec import LOGITS_LAYER, PROBABILITY_LAYER
+from components.features import MASK_CLASS_NAMES
+from components.models.spec import (
+    LOGITS_LAYER,
+    PROBABILITIES_LAYER,
+    PROBABILITY_LAYER,
+    TRUNK_OUTPUT_LAYER,
+)
+
+
+@dataclass(frozen=True)
+class ConvStyle:
+    """How the convolutions of a block are made.
+
+    Attributes:
+        separable: 3x3 depthwise, then 1x1, instead of a full 3x3 convolution.
+        batch_norm: normalise what goes into each convolution. Without it, convolutions have the
+            bias that the normalisation makes superfluous.
+        momentum: how much of the moving averages of batch norm each step keeps, in [0, 1).
+    """
+
+    separable: bool = True
+    batch_norm: bool = True
+    momentum: float = 0.99
 
 
 def picture_input(image_size: int) -> keras.KerasTensor:
-    """The input of every architecture: float32 [batch, image_size, image_size, 3], [0, 255]."""
+    """The input of every picture model: float32 [batch, image_size, image_size, 3], [0, 255]."""
     return keras.Input((image_size, image_size, 3), dtype="float32", name="image")
 
 
-def check_image_size(
-    name: str, image_size: int, *, minimum: int, multiple_of: int = 1, why: str
-) -> None:
-    """Refuses sizes that an architecture cannot take.
+def convolutions_and_poolings(
+    x: keras.KerasTensor, filters: Sequence[int], *, pool_last: bool
+) -> keras.KerasTensor:
+    """A plain convnet: unpadded 3x3 convolutions with relu, poolings of 2 between them.
 
     Args:
-        name: the architecture.
-        image_size: side of the square input in pixels.
-        minimum: smallest side it takes.
-        multiple_of: the side has to be a multiple of this.
-        why: the reason, for the message.
-
-    Raises:
-        InputError: the size does not fit.
-    """
-    if image_size >= minimum and image_size % multiple_of == 0:
-        return
-    expected = f"at least {minimum}"
-    if multiple_of > 1:
-        expected += f" and a multiple of {multiple_of}"
-    raise InputError(
-        f"trainer.image_size for {name}",
-        expected=f"{expected} ({why})",
-        found=str(image_size),
-        todo=f"try {max(minimum, -(-image_size // multiple_of) * multiple_of)}",
-    )
-
-
-def augment(images: keras.KerasTensor) -> keras.KerasTensor:
-    """Random flip, rotation and zoom; active in training only, the identity otherwise.
-
-    The book's recipe ("Deep Learning with Python", 2nd edition, 8.2.5): horizontal flip, rotation
-    by up to a tenth of a turn, zoom by up to a fifth.
-
-    Args:
-        images: float32 [batch, height, width, 3].
+        x: float32 [batch, height, width, channels].
+        filters: channels of each convolution; the last one is the layer that is explained.
+        pool_last: whether a pooling follows the last convolution too.
 
     Returns:
-        float32 of the same shape and value range.
+        float32 [batch, smaller height, smaller width, filters[-1]].
     """
-    images = keras.layers.RandomFlip("horizontal", name="random_flip")(images)
-    images = keras.layers.RandomRotation(0.1, name="random_rotation")(images)
-    return keras.layers.RandomZoom(0.2, name="random_zoom")(images)
+    for number, channels in enumerate(filters, start=1):
+        last = number == len(filters)
+        name = TRUNK_OUTPUT_LAYER if last else f"conv{number}"
+        x = keras.layers.Conv2D(channels, 3, activation="relu", name=name)(x)
+        if pool_last or not last:
+            x = keras.layers.MaxPooling2D(2, name=f"pool{number}")(x)
+    return x
 
 
-def residual_separable_block(
+def convolution(
+    x: keras.KerasTensor, filters: int, *, style: ConvStyle, name: str
+) -> keras.KerasTensor:
+    """A padded 3x3 convolution in the given style, linear, same height and width."""
+    kind = keras.layers.SeparableConv2D if style.separable else keras.layers.Conv2D
+    return kind(filters, 3, padding="same", use_bias=not style.batch_norm, name=name)(x)
+
+
+def batch_norm_relu(
+    x: keras.KerasTensor, *, style: ConvStyle, name: str, part: str
+) -> keras.KerasTensor:
+    """Batch norm, if the style has it, and relu; same shape."""
+    if style.batch_norm:
+        x = keras.layers.BatchNormalization(
+            momentum=style.momentum, name=f"{name}_batch_norm_{part}"
+        )(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu_{part}")(x)
+
+
+def two_convolutions(
+    x: keras.KerasTensor, filters: int, *, style: ConvStyle, name: str
+) -> keras.KerasTensor:
+    """Twice batch norm, relu and convolution: float32 [batch, height, width, filters]."""
+    for part in ("a", "b"):
+        x = batch_norm_relu(x, style=style, name=name, part=part)
+        x = convolution(x, filters, style=style, name=f"{name}_conv_{part}")
+    return x
+
+
+def residual_sum(
+    x: keras.KerasTensor,
     inputs: keras.KerasTensor,
-    filters: int,
     *,
-    batch_norm_momentum: float,
+    strides: int = 1,
+    bias: bool,
     name: str,
     output_name: str,
 ) -> keras.KerasTensor:
-    """Xception's downsampling block: two separable convolutions beside a projection.
+    """Adds a block's input to its output, through a 1x1 convolution where the shapes differ.
+
+    Args:
+        x: float32 [batch, ceil(height / strides), ceil(width / strides), filters].
+        inputs: float32 [batch, height, width, channels].
+        strides: what the block divided height and width by.
+        bias: whether the 1x1 convolution has one.
+        name: prefix of that convolution's name.
+        output_name: name of the layer that adds.
+
+    Returns:
+        float32, the shape of `x`.
+    """
+    filters = x.shape[-1]
+    if strides > 1 or inputs.shape[-1] != filters:
+        inputs = keras.layers.Conv2D(
+            filters, 1, strides=strides, padding="same", use_bias=bias, name=f"{name}_projection"
+        )(inputs)
+    return keras.layers.Add(name=output_name)([x, inputs])
+
+
+def downsampling_block(
+    inputs: keras.KerasTensor,
+    filters: int,
+    *,
+    style: ConvStyle,
+    residual: bool = True,
+    name: str,
+    output_name: str,
+) -> keras.KerasTensor:
+    """Xception's block: two convolutions and a pooling beside a projection.
 
     Source: "Deep Learning with Python", 2nd edition, 9.3.5.
 
     Args:
         inputs: float32 [batch, height, width, channels].
         filters: channels of the result.
-        batch_norm_momentum: how much of the moving averages each step keeps, in [0, 1).
+        style: how it convolves.
+        residual: whether the projection of the input is added.
         name: prefix of the layers' names.
-        output_name: name of the layer that adds both branches.
+        output_name: name of the block's last layer.
 
     Returns:
         float32 [batch, ceil(height / 2), ceil(width / 2), filters].
     """
-    x = inputs
-    for part in ("a", "b"):
-        x = keras.layers.BatchNormalization(
-            momentum=batch_norm_momentum, name=f"{name}_batch_norm_{part}"
-        )(x)
-        x = keras.layers.Activation("relu", name=f"{name}_relu_{part}")(x)
-        x = keras.layers.SeparableConv2D(
-            filters, 3, padding="same", use_bias=False, name=f"{name}_separable_{part}"
-        )(x)
-    x = keras.layers.MaxPooling2D(3, strides=2, padding="same", name=f"{name}_pool")(x)
-    projection = keras.layers.Conv2D(
-        filters, 1, strides=2, padding="same", use_bias=False, name=f"{name}_projection"
-    )(inputs)
-    return keras.layers.Add(name=output_name)([x, projection])
+    x = two_convolutions(inputs, filters, style=style, name=name)
+    pool_name = f"{name}_pool" if residual else output_name
+    x = keras.layers.MaxPooling2D(3, strides=2, padding="same", name=pool_name)(x)
+    if not residual:
+        return x
+    return residual_sum(
+        x, inputs, strides=2, bias=not style.batch_norm, name=name, output_name=output_name
+    )
 
 
-def binary_output(features: keras.KerasTensor) -> keras.KerasTensor:
-    """Dropout, one score and its sigmoid.
+def upsampling_block(
+    inputs: keras.KerasTensor,
+    skip: keras.KerasTensor,
+    filters: int,
+    *,
+    style: ConvStyle,
+    name: str,
+    output_name: str,
+) -> keras.KerasTensor:
+    """A decoder's block: doubles the map, joins the encoder's, two convolutions, residual sum.
+
+    Args:
+        inputs: float32 [batch, ceil(height / 2), ceil(width / 2), channels].
+        skip: float32 [batch, height, width, others], the encoder's map of that size.
+        filters: channels of the result.
+        style: how it convolves.
+        name: prefix of the layers' names.
+        output_name: name of the block's last layer.
+
+    Returns:
+        float32 [batch, height, width, filters].
+    """
+    x = upsample_to(inputs, skip.shape[1], skip.shape[2], name=name)
+    joined = keras.layers.Concatenate(name=f"{name}_join")([x, skip])
+    x = two_convolutions(joined, filters, style=style, name=name)
+    return residual_sum(x, joined, bias=not style.batch_norm, name=name, output_name=output_name)
+
+
+def upsample_to(x: keras.KerasTensor, height: int, width: int, *, name: str) -> keras.KerasTensor:
+    """Doubles a map, each value four times, and cuts what an odd side has too much.
+
+    Args:
+        x: float32 [batch, ceil(height / 2), ceil(width / 2), channels].
+        height, width: of the result, in pixels.
+        name: prefix of the layers' names.
+
+    Returns:
+        float32 [batch, height, width, channels].
+    """
+    x = keras.layers.UpSampling2D(2, name=f"{name}_up")(x)
+    surplus = (x.shape[1] - height, x.shape[2] - width)
+    if any(surplus):
+        x = keras.layers.Cropping2D([(0, extra) for extra in surplus], name=f"{name}_cut")(x)
+    return x
+
+
+def binary_output(features: keras.KerasTensor, *, dropout: float = 0.5) -> keras.KerasTensor:
+    """Dropout, if any, one score and its sigmoid.
 
     Args:
         features: float32 [batch, channels].
+        dropout: share of the features that a training step drops, in [0, 1).
 
     Returns:
         float32 [batch, 1]: probability of class 1, in [0, 1].
     """
-    x = keras.layers.Dropout(0.5, name="dropout")(features)
-    x = keras.layers.Dense(1, name=LOGITS_LAYER)(x)
-    return keras.layers.Activation("sigmoid", name=PROBABILITY_LAYER)(x)
+    if dropout:
+        features = keras.layers.Dropout(dropout, name="dropout")(features)
+    x = keras.layers.Dense(1, name=LOGITS_LAYER)(features)
+    return keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITY_LAYER)(x)
+
+
+def mask_output(features: keras.KerasTensor) -> keras.KerasTensor:
+    """A 3x3 convolution to one score a class, and their softmax.
+
+    Args:
+        features: float32 [batch, height, width, channels].
+
+    Returns:
+        float32 [batch, height, width, classes]: probabilities that sum to 1.
+    """
+    classes = len(MASK_CLASS_NAMES)
+    x = keras.layers.Conv2D(classes, 3, padding="same", name=LOGITS_LAYER)(features)
+    return keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES_LAYER)(x)

@@ -5,9 +5,9 @@
 
 import keras
 
-from components.features import MASK_CLASS_NAMES
 from components.models import blocks
-from components.models.spec import LOGITS_LAYER, PROBABILITIES_LAYER, TRUNK_OUTPUT_LAYER
+from components.models.checks import check_image_size
+from components.models.spec import TRUNK_OUTPUT_LAYER
 
 _FILTERS = (64, 128, 256)
 
@@ -21,7 +21,7 @@ def build(image_size: int) -> keras.Model:
     Raises:
         InputError: the decoder would give back another size.
     """
-    blocks.check_image_size(
+    check_image_size(
         "segmentation_convnet",
         image_size,
         minimum=32,
@@ -49,6 +49,4 @@ def build(image_size: int) -> keras.Model:
         x = keras.layers.Conv2DTranspose(
             filters, 3, strides=2, padding="same", activation="relu", name=f"decoder{number}_up"
         )(x)
-    x = keras.layers.Conv2D(len(MASK_CLASS_NAMES), 3, padding="same", name=LOGITS_LAYER)(x)
-    x = keras.layers.Activation("softmax", name=PROBABILITIES_LAYER)(x)
-    return keras.Model(inputs, x, name="segmentation_convnet")
+    return keras.Model(inputs, blocks.mask_output(x), name="segmentation_convnet")

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.history import EpochRecord
+from components.trainer.history import EpochRecord, epochs_since_best
 from components.trainer.state import TrainingState
 
 
@@ -16,9 +16,18 @@ class NonFiniteLossError(RuntimeError):
 
 
 class NonFiniteLossGuard(keras.callbacks.Callback):
-    """Stops with an error that names epoch and step; Keras's TerminateOnNaN stops without one."""
+    """Stops with an error that names epoch and step; Keras's TerminateOnNaN stops without one.
 
-    _epoch = 0
+    Args:
+        state: where the best checkpoint so far is kept.
+        epochs: records of the epochs done.
+    """
+
+    def __init__(self, state: TrainingState, epochs: list[EpochRecord]):
+        super().__init__()
+        self._state = state
+        self._epochs = epochs
+        self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         self._epoch = epoch + 1
@@ -33,9 +42,48 @@ class NonFiniteLossGuard(keras.callbacks.Callback):
         value = float((logs or {})[name])
         if not math.isfinite(value):
             raise NonFiniteLossError(
-                f"{name} is {value} at {where}: training stopped, nothing is exported; "
-                "lower trainer.learning_rate or look for broken pictures"
+                f"{name} is {value} at {where}: training stopped, nothing is exported; lower "
+                f"trainer.learning_rate or look for broken pictures{self._kept()}"
             )
+
+    def _kept(self) -> str:
+        if not self._epochs:
+            return ""
+        return f"; the best checkpoint so far: {self._state.best_checkpoint(self._epochs)}"
+
+
+class EmaWeights(keras.callbacks.SwapEMAWeights):
+    """Puts the averaged weights into the model for validation and checkpoint, and takes them back.
+
+    Args:
+        averaged: whether they are in the model now, as after restoring the end of an epoch.
+    """
+
+    def __init__(self, averaged: bool):
+        super().__init__(swap_on_epoch=True)
+        self._ema_weights_in_model = averaged  # Keras starts from False and cannot be told
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Stops after epochs without a better value.
+
+    Keras's EarlyStopping forgets what was before an interruption; this one looks at the records.
+
+    Args:
+        epochs: records of all epochs done, kept by `EpochRecorder`.
+        monitor: the value.
+        patience: epochs to wait for a better one.
+    """
+
+    def __init__(self, epochs: list[EpochRecord], monitor: str, patience: int):
+        super().__init__()
+        self._epochs = epochs
+        self._monitor = monitor
+        self._patience = patience
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
+        if epochs_since_best(self._epochs, self._monitor) >= self._patience:
+            self.model.stop_training = True
 
 
 class EpochRecorder(keras.callbacks.Callback):

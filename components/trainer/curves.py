@@ -5,13 +5,16 @@ from pathlib import Path
 from components.trainer import history
 
 
-def draw_curves(epochs: list[history.EpochRecord], title: str, path: Path) -> None:
+def draw_curves(
+    epochs: list[history.EpochRecord], title: str, path: Path, monitor: str = history.MONITOR
+) -> None:
     """Draws one panel a metric, training and validation, with the best epoch marked.
 
     Args:
         epochs: records of `history.EpochRecord`, at least one.
         title: above the panels.
         path: the PNG to write.
+        monitor: the value that tells the best epoch.
     """
     # The object interface draws without a display and leaves pyplot's global state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,7 +22,7 @@ def draw_curves(epochs: list[history.EpochRecord], title: str, path: Path) -> No
     from matplotlib.ticker import MaxNLocator
 
     names = history.metric_names(epochs)
-    best = history.best_epoch(epochs)["epoch"]
+    best = history.best_epoch(epochs, monitor)["epoch"]
     numbers = [record["epoch"] for record in epochs]
     marker = "o" if len(epochs) <= 30 else ""  # a single epoch is a point, not a line
 

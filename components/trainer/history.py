@@ -1,17 +1,29 @@
 """What is known of every epoch, and the file it is handed on in."""
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
-MONITOR = "val_loss"  # the smallest one tells the best epoch
+MONITOR = "val_loss"  # tells the best epoch unless the configuration names another value
 
 EpochRecord = dict[str, Any]  # {"epoch": 1.., "seconds", "loss", "val_loss", metrics...}
 
 
-def best_epoch(epochs: list[EpochRecord]) -> EpochRecord:
-    """The record with the smallest validation loss; the earlier one of equals."""
-    return min(epochs, key=lambda record: record[MONITOR])
+def mode(monitor: str) -> str:
+    """'min' for losses, 'max' for everything else, as Keras's callbacks spell it."""
+    return "min" if monitor.endswith("loss") else "max"
+
+
+def best_epoch(epochs: list[EpochRecord], monitor: str = MONITOR) -> EpochRecord:
+    """The record with the best value of `monitor`; the earlier one of equals."""
+    sign = 1.0 if mode(monitor) == "min" else -1.0
+    return min(epochs, key=lambda record: sign * record[monitor])
+
+
+def epochs_since_best(epochs: list[EpochRecord], monitor: str = MONITOR) -> int:
+    """Epochs done after the best one."""
+    return len(epochs) - best_epoch(epochs, monitor)["epoch"] if epochs else 0
 
 
 def metric_names(epochs: list[EpochRecord]) -> list[str]:
@@ -19,16 +31,44 @@ def metric_names(epochs: list[EpochRecord]) -> list[str]:
     return [name for name in epochs[0] if f"val_{name}" in epochs[0]]
 
 
+def made_with(precision: str) -> dict[str, Any]:
+    """What a training ran on: versions, devices and precision, for `write_history`."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "precision": precision,
+        "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus],
+        "machine": platform.machine(),
+    }
+
+
 def write_history(
-    path: Path, *, model: str, parameters: int, seed: int, epochs: list[EpochRecord]
+    path: Path,
+    *,
+    model: str,
+    parameters: int,
+    seed: int,
+    epochs: list[EpochRecord],
+    monitor: str = MONITOR,
+    made_with: dict[str, Any] | None = None,
+    hyperparameters: dict[str, Any] | None = None,
 ) -> None:
     """Writes the file described at `components.artifacts.HISTORY`."""
     content = {
         "model": model,
         "parameters": parameters,
         "seed": seed,
-        "monitor": MONITOR,
-        "best_epoch": best_epoch(epochs)["epoch"],
+        "made_with": made_with or {},
+        "hyperparameters": hyperparameters or {},
+        "monitor": monitor,
+        "best_epoch": best_epoch(epochs, monitor)["epoch"],
         "epochs": epochs,
     }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -11,81 +11,126 @@ import keras
 import tensorflow as tf
 
 from components import artifacts, features, models
-from components.errors import InputError
-from components.trainer import curves, history, input, loop
-from components.trainer.callbacks import NonFiniteLossError
+from components.trainer import curves, history, loop, pictures
+from components.trainer.history import made_with
+from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
 from components.trainer.settings import TrainerConfig
-from components.trainer.state import TrainingState, fingerprint
+from components.trainer.state import (
+    TENSORBOARD_FOLDER,
+    TrainingState,
+    file_digest,
+    fingerprint,
+)
+from components.trainer.weights import load_weights
 from serving import endpoints
 
 BEST_CHECKPOINT = "best.keras"  # ModelRun: the exported epoch as a Keras file
-TENSORBOARD_FOLDER = "tensorboard"  # ModelRun: TensorBoard's logs
 
 
 def run_fn(fn_args: Any) -> None:
-    """Trains, and exports the epoch with the smallest validation loss.
+    """Trains, and exports the best epoch.
 
     Args:
         fn_args: TFX's FnArgs. Its `custom_config` holds `problem`, `trainer` (a TrainerConfig as
             a dict) and optionally `state_dir`, a folder where a killed training leaves what the
             same training, started again, goes on from; everything else in it only counts for
-            being the same training. Writes the ModelRun files of `components.artifacts`,
-            BEST_CHECKPOINT and TENSORBOARD_FOLDER into `model_run_dir`, the SavedModel into
+            being the same training. `hyperparameters` is what a tuner chose, or None; it
+            replaces what `trainer` says. Writes the ModelRun files of `components.artifacts`,
+            BEST_CHECKPOINT and TensorBoard's logs into `model_run_dir`, the SavedModel into
             `serving_model_dir`.
 
     Raises:
-        InputError: an empty split, one class only, or a model that does not fit the problem.
+        InputError: an empty split, one class only, a model that does not fit the problem, or
+            weights that do not fit the model.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     settings = dict(fn_args.custom_config)
+    state_dir = settings.pop("state_dir", None)
     problem = settings["problem"]
     config = TrainerConfig.model_validate(settings["trainer"])
-    _check_problem(config.model, problem)
-    train_index = input.index_split(fn_args.train_files, features.SPLITS[0], problem)
-    eval_index = input.index_split(fn_args.eval_files, features.SPLITS[1], problem)
+    chosen = chosen_values(fn_args.hyperparameters)
+    if chosen:
+        print(f"chosen by the tuner: {describe(chosen)}", flush=True)
+        config = replace_values(config, chosen)
+        settings["trainer"] = config.model_dump()
+    config.check_problem(problem)
+    train_index = pictures.index_split(fn_args.train_files, features.SPLITS[0], problem)
+    eval_index = pictures.index_split(fn_args.eval_files, features.SPLITS[1], problem)
 
+    with dtype_policy(config.precision):
+        model = build_model(config)
+        name = fingerprint(
+            settings=settings,
+            data=[train_index.digest, eval_index.digest],
+            versions=[tf.__version__, keras.__version__],
+            weights=[list(variable.shape) for variable in model.weights],
+            start=file_digest(config.weights),
+        )
+        with _state_folder(state_dir, name) as folder:
+            progress = TrainingState(folder, config.monitor)
+            epochs = loop.fit(
+                model,
+                pictures.load_split(train_index, problem, image_size(config)),
+                pictures.load_split(eval_index, problem, image_size(config)),
+                problem=problem,
+                config=config,
+                progress=progress,
+            )
+            best = _best_model(config, progress.best_checkpoint(epochs))
+            _export(fn_args.serving_model_dir, best, config, problem, train_index)
+            _write_run(
+                fn_args.model_run_dir,
+                config,
+                best,
+                epochs=epochs,
+                train_index=train_index,
+                chosen=chosen,
+            )
+            _copy_tree(progress.tensorboard, f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}")
+
+
+def image_size(config: TrainerConfig) -> int:
+    """Side of the pictures in pixels."""
+    assert config.image_size is not None, "check_problem has seen to it"
+    return config.image_size
+
+
+def build_model(config: TrainerConfig) -> keras.Model:
+    """The model as a training starts with it: fresh, or with the weights of a file.
+
+    Raises:
+        InputError: the architecture cannot be built so, or the weights do not fit it.
+    """
     keras.utils.set_random_seed(config.seed)
-    model = models.build(config.model, config.image_size, **config.model_args)
-    loop.compile_model(model, problem, config.learning_rate)
-
-    state_dir = settings.pop("state_dir", None)
-    name = fingerprint(
-        settings=settings,
-        data=[train_index.digest, eval_index.digest],
-        versions=[tf.__version__, keras.__version__],
-        weights=[list(variable.shape) for variable in model.weights],
-    )
-    with _state_folder(state_dir, name) as folder:
-        progress = TrainingState(folder)
-        epochs = loop.fit(
-            model,
-            input.load_split(train_index, problem, config.image_size),
-            input.load_split(eval_index, problem, config.image_size),
-            config=config,
-            progress=progress,
-            tensorboard_folder=f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}",
-        )
-        best = progress.best_checkpoint(epochs)
-        _export(fn_args.serving_model_dir, best, config, problem, train_index)
-        _write_run(
-            fn_args.model_run_dir,
-            config,
-            model.count_params(),
-            epochs=epochs,
-            train_index=train_index,
-            best=best,
-        )
+    model = models.build(config.model, image_size(config), **config.model_args)
+    if config.weights:
+        load_weights(model, config.weights, "trainer.weights")
+    return model
 
 
-def _check_problem(model: str, problem: str) -> None:
-    spec = models.spec(model)
-    if spec.problem != problem:
-        fitting = [name for name in models.MODEL_NAMES if models.spec(name).problem == problem]
-        raise InputError(
-            "trainer.model",
-            expected=f"a model for {problem} ({', '.join(fitting)})",
-            found=f"'{model}', which is for {spec.problem}",
-        )
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Keras's dtype policy for as long as the context lasts."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _best_model(config: TrainerConfig, checkpoint: Path) -> keras.Model:
+    """The best epoch's model, computing in float32 whatever it was trained in.
+
+    What is served must not depend on the trainer's hardware; the weights are float32 anyway.
+    """
+    args = dict(config.model_args)
+    if "weights" in args:
+        args["weights"] = ""  # the checkpoint holds them
+    with dtype_policy("float32"):
+        model = models.build(config.model, image_size(config), **args)
+    model.load_weights(checkpoint)
+    return model
 
 
 @contextlib.contextmanager
@@ -96,49 +141,47 @@ def _state_folder(state_dir: str | None, name: str) -> Iterator[Path]:
             yield Path(folder)
         return
     kept = Path(state_dir) / name
-    try:
-        yield kept
-    except NonFiniteLossError:
-        # The same training would only come to the same end.
-        shutil.rmtree(kept)
-        raise
+    yield kept
     shutil.rmtree(kept)
 
 
 def _write_run(
     uri: str,
     config: TrainerConfig,
-    parameters: int,
+    best: keras.Model,
     *,
     epochs: list[history.EpochRecord],
-    train_index: input.Index,
-    best: Path,
+    train_index: pictures.Index,
+    chosen: dict[str, Scalar],
 ) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         history.write_history(
             folder / artifacts.HISTORY,
             model=config.model,
-            parameters=parameters,
+            parameters=best.count_params(),
             seed=config.seed,
             epochs=epochs,
+            monitor=config.monitor,
+            made_with=made_with(config.precision),
+            hyperparameters=chosen,
         )
-        curves.draw_curves(epochs, config.model, folder / artifacts.CURVES)
+        curves.draw_curves(epochs, config.model, folder / artifacts.CURVES, config.monitor)
         _write_keys(folder / artifacts.TRAINING_KEYS, train_index)
-        shutil.copyfile(best, folder / BEST_CHECKPOINT)
+        best.save(folder / BEST_CHECKPOINT)
         _copy_tree(folder, uri)
 
 
 def _export(
-    uri: str, best: Path, config: TrainerConfig, problem: str, train_index: input.Index
+    uri: str, best: keras.Model, config: TrainerConfig, problem: str, train_index: pictures.Index
 ) -> None:
     # Exported beside and copied over: the destination may be an object store.
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         endpoints.export_model(
-            keras.models.load_model(best, compile=False),
+            best,
             folder,
-            image_size=config.image_size,
+            image_size=image_size(config),
             problem=problem,
             spec=models.spec(config.model),
         )
@@ -146,7 +189,7 @@ def _export(
         _copy_tree(folder, uri)
 
 
-def _write_keys(path: Path, train_index: input.Index) -> None:
+def _write_keys(path: Path, train_index: pictures.Index) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{key}\n" for key in train_index.keys), encoding="utf-8")
 

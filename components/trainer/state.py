@@ -13,9 +13,11 @@ from typing import Any
 
 import keras
 
-from components.trainer.history import EpochRecord, best_epoch
+from components.trainer.history import MONITOR, EpochRecord, best_epoch
 
-BEST_PATTERN = "best-{epoch:04d}.keras"  # a best checkpoint; Keras's ModelCheckpoint fills it in
+# A best checkpoint; Keras's ModelCheckpoint fills the epoch in.
+BEST_PATTERN = "best-{epoch:04d}.weights.h5"
+TENSORBOARD_FOLDER = "tensorboard"
 
 _STATE = "state.json"
 _WEIGHTS_PATTERN = "weights-{epoch:04d}.weights.h5"
@@ -30,16 +32,39 @@ def fingerprint(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def file_digest(path: str) -> str:
+    """Hex digest of a file's content; of no path, an empty text."""
+    if not path:
+        return ""
+    with Path(path).expanduser().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class TrainingState:
     """A folder that holds weights, optimizer, random state and history of the last whole epoch.
 
     Args:
         folder: the training's own; made if it is not there.
+        monitor: the value that tells the best epoch.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, monitor: str = MONITOR):
         self.folder = folder
+        self.monitor = monitor
         folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's logs, of this and of interrupted calls."""
+        return self.folder / TENSORBOARD_FOLDER
+
+    def epochs(self) -> list[EpochRecord]:
+        """Records of the whole epochs done so far."""
+        path = self.folder / _STATE
+        if not path.exists():
+            return []
+        epochs: list[EpochRecord] = json.loads(path.read_text(encoding="utf-8"))["epochs"]
+        return epochs
 
     @property
     def best_pattern(self) -> str:
@@ -48,25 +73,16 @@ class TrainingState:
 
     def best_checkpoint(self, epochs: list[EpochRecord]) -> Path:
         """The checkpoint of the best epoch."""
-        return self.folder / BEST_PATTERN.format(epoch=best_epoch(epochs)["epoch"])
+        return self.folder / BEST_PATTERN.format(epoch=best_epoch(epochs, self.monitor)["epoch"])
 
-    def restore(self, model: keras.Model) -> list[EpochRecord]:
-        """Puts a compiled model where the last whole epoch left it.
-
-        Returns:
-            The records of the epochs done; empty (and the model untouched) if there are none.
-        """
-        path = self.folder / _STATE
-        if not path.exists():
-            return []
-        state = json.loads(path.read_text(encoding="utf-8"))
-        epochs: list[EpochRecord] = state["epochs"]
+    def restore(self, model: keras.Model) -> None:
+        """Puts a compiled model where the last whole epoch left it; there has to be one."""
+        state = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))
         # The optimizer's variables have to exist before they can be loaded.
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(self.folder / _WEIGHTS_PATTERN.format(epoch=len(epochs)))
+        model.load_weights(self.folder / _WEIGHTS_PATTERN.format(epoch=len(state["epochs"])))
         for variable, value in zip(_seeds(model), state["seeds"], strict=True):
             variable.assign(value)
-        return epochs
 
     def save(self, model: keras.Model, epochs: list[EpochRecord]) -> None:
         """Makes the end of the last of `epochs` the point to go on from, all or nothing.
@@ -84,7 +100,7 @@ class TrainingState:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.folder / _STATE)
-        keep = {_STATE, weights.name, self.best_checkpoint(epochs).name}
+        keep = {_STATE, weights.name, self.best_checkpoint(epochs).name, TENSORBOARD_FOLDER}
         for path in self.folder.iterdir():
             if path.name not in keep:
                 path.unlink()

@@ -22,6 +22,7 @@ class FnArgs:
     serving_model_dir: str
     model_run_dir: str
     custom_config: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] | None = None
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -63,6 +64,14 @@ def example(number: int) -> bytes:
             }
         )
     ).SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def loading():
+    """The module components.trainer.pictures."""
+    from components.trainer import pictures
+
+    return pictures
 
 
 @pytest.fixture(scope="session")

@@ -82,17 +82,19 @@ def test_killed_training_goes_on_as_if_nothing_had_been(make_fn_args, tmp_path, 
     )
 
 
-def test_state_keeps_the_best_so_far_across_a_restart(splits, tmp_path):
+def test_state_keeps_the_best_so_far_across_a_restart(loading, splits, tmp_path):
     """A later, worse epoch does not replace the best one of before the restart."""
     import keras
 
     from components import models
-    from components.trainer import input, loop
+    from components.trainer import loop
     from components.trainer.settings import TrainerConfig
     from components.trainer.state import TrainingState
 
     train, evaluation = (
-        input.load_split(input.index_split(pattern, split, "classification"), "classification", 78)
+        loading.load_split(
+            loading.index_split(pattern, split, "classification"), "classification", 78
+        )
         for pattern, split in zip(splits, ("train", "eval"), strict=True)
     )
 
@@ -102,14 +104,13 @@ def test_state_keeps_the_best_so_far_across_a_restart(splits, tmp_path):
         )
         keras.utils.set_random_seed(config.seed)
         model = models.build(config.model, config.image_size)
-        loop.compile_model(model, "classification", config.learning_rate)
         return loop.fit(
             model,
             train,
             evaluation,
+            problem="classification",
             config=config,
             progress=TrainingState(tmp_path / "state"),
-            tensorboard_folder=str(tmp_path / "logs"),
         )
 
     state = TrainingState(tmp_path / "state")
@@ -121,7 +122,7 @@ def test_state_keeps_the_best_so_far_across_a_restart(splits, tmp_path):
     path.write_text(json.dumps(content))
     epochs = go(3)
     assert [record["epoch"] for record in epochs] == [1, 2, 3]
-    assert state.best_checkpoint(epochs).name == "best-0001.keras"
+    assert state.best_checkpoint(epochs).name == "best-0001.weights.h5"
     assert state.best_checkpoint(epochs).read_bytes() == before
 
 
@@ -153,8 +154,8 @@ def test_a_kill_while_saving_leaves_the_epoch_before(tmp_path, monkeypatch):
         with pytest.raises(InterruptedError):
             state.save(trained, [{"epoch": 1, "val_loss": 1.0}, {"epoch": 2, "val_loss": 0.5}])
     restored = model()
-    epochs = TrainingState(tmp_path / "state").restore(restored)
-    assert epochs == [{"epoch": 1, "val_loss": 1.0}]
+    TrainingState(tmp_path / "state").restore(restored)
+    assert state.epochs() == [{"epoch": 1, "val_loss": 1.0}]
     for one, other in zip(kept, restored.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert int(restored.optimizer.iterations.numpy()) == 1

@@ -1,0 +1,50 @@
+"""Fine-tuning in phases: first the new head, then the top of the backbone too.
+
+Source: "Deep Learning with Python", 2nd edition, 8.3.2.
+"""
+
+from typing import Literal
+
+import keras
+
+from components.errors import InputError, check_one_of
+from components.models.spec import TRUNK_OUTPUT_LAYER, ModelSpec
+
+Phase = Literal["head", "top", "all"]
+PHASES: tuple[Phase, ...] = ("head", "top", "all")
+
+
+def set_phase(model: keras.Model, spec: ModelSpec, phase: Phase) -> None:
+    """Decides which layers the next training moves; the model has to be compiled after that.
+
+    Args:
+        model: built by `components.models.build`.
+        spec: its specification.
+        phase: `head` trains only what follows the backbone; `top` also the backbone from
+            `spec.fine_tune_from` on; `all` everything, batch norm too, as for a training from
+            scratch. In `head` and `top` all batch norm of the backbone is frozen: it keeps its
+            moving averages and works with them, for those of small batches would ruin what the
+            backbone knows.
+
+    Raises:
+        InputError: there is no such phase, or the architecture has no backbone.
+    """
+    check_one_of("training phase", phase, PHASES)
+    if phase == "all":
+        for layer in model.layers:
+            layer.trainable = True
+        return
+    if spec.fine_tune_from is None:
+        raise InputError(
+            f"training phase '{phase}' of {spec.name}",
+            expected="a model with a published backbone",
+            found="one that is trained whole",
+        )
+    # Layers come in the order of the graph, so all that lies above a layer follows it.
+    names = [layer.name for layer in model.layers]
+    head = names.index(TRUNK_OUTPUT_LAYER) + 1
+    first = head if phase == "head" else names.index(spec.fine_tune_from)
+    for position, layer in enumerate(model.layers):
+        of_backbone = position < head
+        frozen = of_backbone and isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = position >= first and not frozen

@@ -1,0 +1,239 @@
+"""One training on several GPUs of a node, or on several nodes with one device each.
+
+Every replica holds the whole model and takes its part of every batch. The gradients are summed, so
+that the result is that of one device on the whole batch; `replicas` tells what Keras leaves out for
+that. Several GPUs are a MirroredStrategy under Keras's `fit`.
+
+Several nodes are not a strategy under `fit`, which fails with MultiWorkerMirroredStrategy: it hands
+it whole tuples to reduce, and averages scalars along their first axis. Instead every node runs a
+`fit` of its own, on plain variables, and only the gradients are computed where that strategy spans
+the nodes. Callbacks, saving and validation concern one node and never wait for another.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from components.errors import InputError
+from components.trainer import replicas
+from components.trainer.cluster import VARIABLE, read_cluster
+from components.trainer.nodes import Nodes
+
+
+def prepare_devices() -> list[str]:
+    """Lets TensorFlow take the memory of GPUs as it needs it; comes before anything is computed.
+
+    Returns:
+        Names of the GPUs, such as 'NVIDIA H100 80GB HBM3'; empty without any.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:
+            print(f"{gpu.name} is already in use: it keeps the memory it took", flush=True)
+    details = map(tf.config.experimental.get_device_details, gpus)
+    return [detail.get("device_name", "GPU") for detail in details]
+
+
+def part(rows: Any, index: Any, count: int) -> Any:
+    """One of several parts of a batch: every `count`-th row.
+
+    Args:
+        rows: tensor [n, ...].
+        index: of the part, from 0 to `count` - 1; int or int32 scalar.
+        count: of the parts.
+
+    Returns:
+        Tensor [n / count rounded up or down, ...]; all rows if there are fewer of them than parts,
+        since no rows make the statistics of batch norm NaN.
+    """
+    few = tf.shape(rows)[0] < count
+    taken = rows[tf.where(few, 0, index) :: tf.where(few, 1, count)]
+    return tf.ensure_shape(taken, (None, *rows.shape[1:]))
+
+
+class Distribution:
+    """How a training is spread; made once a process, before anything else uses TensorFlow.
+
+    Args:
+        devices: the devices of this node to train on, such as ['CPU:0', 'CPU:1']; None for all its
+            GPUs, or the CPU without any.
+
+    Attributes:
+        cluster: this node's place among all.
+        devices: names of the devices of this node, for people.
+        replicas: devices that share a batch, over all nodes.
+
+    Raises:
+        InputError: TF_CONFIG is wrong, or there are several nodes and this one sees several GPUs.
+    """
+
+    def __init__(self, devices: Sequence[str] | None = None):
+        self.cluster = read_cluster(os.environ)
+        self._gpus = prepare_devices()
+        used = list(devices or [f"GPU:{number}" for number in range(len(self._gpus))] or ["CPU:0"])
+        self.devices = self._gpus if devices is None and self._gpus else used
+        self.replicas: int = max(self.cluster.workers, len(used))
+        self._nodes: Nodes | None = None
+        self._strategy: tf.distribute.MirroredStrategy | None = None
+        if self.cluster.workers > 1:
+            if len(used) > 1:
+                raise InputError(
+                    VARIABLE,
+                    expected="one GPU a node where there are several nodes",
+                    found=f"{len(used)} on node {self.cluster.worker}",
+                    todo="start a node for each GPU, and let it see that one alone "
+                    "(nvidia.com/gpu: 1, or CUDA_VISIBLE_DEVICES)",
+                )
+            self._nodes = Nodes(self.cluster)
+        elif len(used) > 1:
+            self._strategy = tf.distribute.MirroredStrategy(used)
+
+    @property
+    def jit_compile(self) -> bool:
+        """Whether to compile with XLA: only on one GPU, since the nodes' collectives do not."""
+        return bool(self._gpus) and self.replicas == 1
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """Where the model is built, compiled, restored, prepared and trained."""
+        return self._strategy.scope() if self._strategy else contextlib.nullcontext()
+
+    def check_batches(self, batch_size: int, pictures: int) -> None:
+        """Refuses what the replicas cannot share.
+
+        Args:
+            batch_size: pictures a step, over all replicas.
+            pictures: of the training split.
+
+        Raises:
+            InputError: the batch size is no multiple of the replicas, or there is not one batch.
+        """
+        if batch_size % self.replicas:
+            raise InputError(
+                "trainer.batch_size",
+                expected=f"a multiple of the {self.replicas} devices that share a batch",
+                found=str(batch_size),
+            )
+        if self._strategy and pictures < batch_size:
+            raise InputError(
+                "the training split",
+                expected=f"at least one batch ({batch_size}) to share among {self.replicas} GPUs",
+                found=f"{pictures} pictures",
+                todo="lower trainer.batch_size",
+            )
+
+    def evaluation_rows(self, batch_size: int, pictures: int) -> tf.data.Dataset:
+        """Which pictures make up each batch of validation, which every node does in full.
+
+        On several GPUs none of them may get an empty part, and Keras wants a first batch that they
+        share evenly; the last batch therefore takes a few more pictures rather than too few.
+
+        Args:
+            batch_size: of training, over all replicas.
+            pictures: of the validation split.
+
+        Returns:
+            int64 [batch], all numbers from 0 to `pictures` - 1 once and in order.
+
+        Raises:
+            InputError: too few pictures for so many GPUs.
+        """
+        if not self._strategy:
+            return tf.data.Dataset.range(pictures).batch(batch_size)
+        count = self.replicas
+        size = min(batch_size, pictures) // count * count
+        if 0 < pictures - size < count:
+            size -= count
+        if size <= 0:
+            raise InputError(
+                "the validation split",
+                expected=f"at least {2 * count} pictures to share among {count} GPUs",
+                found=str(pictures),
+            )
+        ends = [*range(size, pictures - count + 1, size), pictures]
+        ends = sorted(set(ends))
+        return tf.data.Dataset.from_tensor_slices(([0, *ends[:-1]], ends)).map(
+            lambda start, end: tf.range(tf.cast(start, tf.int64), tf.cast(end, tf.int64))
+        )
+
+    def distribute(self, batches: tf.data.Dataset) -> Any:
+        """Shares the batches of this node among its GPUs.
+
+        Args:
+            batches: (pictures, targets) or (pictures, targets, weights). For training this node's
+                `part` of every batch; for validation the batches of `evaluation_rows`.
+
+        Returns:
+            What `fit` takes, with as many steps as `batches`.
+        """
+        if not self._strategy:
+            return batches
+        count = self.replicas
+
+        def split(*batch: Any) -> tf.data.Dataset:
+            return tf.data.Dataset.range(count, output_type=tf.int32).map(
+                lambda index: tuple(part(rows, index, count) for rows in batch)
+            )
+
+        parts = batches.flat_map(split).prefetch(count)
+        return self._strategy.distribute_datasets_from_function(lambda _: parts)
+
+    def prepare(self, model: keras.Model, *, synchronise_batch_norm: bool = True) -> None:
+        """Readies a compiled model for `fit`; comes after its weights are loaded or restored.
+
+        All nodes take over the chief's weights and optimizer. Each replica gets random seeds of
+        its own (dropout); the first one keeps those of the model.
+
+        Args:
+            model: built in `scope` and compiled.
+            synchronise_batch_norm: let batch norm use the statistics of the whole batch, as one
+                device would, instead of those of the replica's part.
+
+        Raises:
+            InputError: several devices, and the model has a training step of its own.
+        """
+        if self.replicas == 1:
+            return
+        if type(model).train_step is not keras.Model.train_step:
+            raise InputError(
+                f"model '{model.name}'",
+                expected=f"Keras's own training step on {self.replicas} devices",
+                found="another",
+                todo="train it on one device",
+            )
+        for layer in _layers(model):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = synchronise_batch_norm
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        if self._nodes:
+            self._nodes.broadcast([*model.variables, *model.optimizer.variables])
+            replicas.spread_seeds(model, self.cluster.worker)
+        if self._strategy:
+            replicas.spread_mirrored_seeds(model, self._strategy)
+        nodes = self._nodes
+        model.train_step = lambda data: replicas.train_step(model, data, nodes)
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """What has to come before all other callbacks of `fit`; empty with one device."""
+        return [replicas.Agreement(self._strategy, self._nodes)] if self.replicas > 1 else []
+
+    def from_chief(self, value: Any) -> Any:
+        """What the chief holds, on every node; all of them have to call it, and wait here.
+
+        Args:
+            value: anything JSON can hold; only the chief's counts.
+        """
+        return self._nodes.from_chief(value) if self._nodes else value
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)

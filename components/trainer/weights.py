@@ -1,0 +1,70 @@
+"""Weights from a file, into a model that they fit."""
+
+import io
+import warnings
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from components.errors import InputError
+
+SUFFIXES = (".weights.h5", ".keras")
+
+
+def load_weights(model: keras.Model, path: str, key: str) -> None:
+    """Loads all weights of a model.
+
+    Args:
+        model: a fresh one; useless afterwards if the file does not fit.
+        path: a `.weights.h5` or `.keras` file, written under any Keras backend.
+        key: the configuration's key, for messages.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, or it holds another architecture's.
+    """
+    file = Path(path).expanduser()
+    if not path.endswith(SUFFIXES):
+        raise InputError(key, expected=f"a file named *{' or *'.join(SUFFIXES)}", found=f"'{path}'")
+    if not file.is_file():
+        raise InputError(key, expected="an existing file", found=f"'{path}', which is not there")
+    fitting = f"weights of {model.name} ({model.count_params():,} parameters)"
+    # Keras leaves a layer that it finds nothing for as it is, with a warning at most.
+    for variable in model.weights:
+        variable.assign(np.full(variable.shape, np.nan))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.load_weights(file)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        found = f"'{path}', which does not fit ({_first_sentence(error)})"
+        raise InputError(key, expected=fitting, found=found) from error
+    missing = sum(bool(keras.ops.any(keras.ops.isnan(v))) for v in model.weights)
+    surplus = _arrays(file) - len(model.weights)
+    if missing or surplus:
+        found = f"'{path}', which does not fit (arrays missing: {missing}, too many: {surplus})"
+        raise InputError(key, expected=fitting, found=found)
+
+
+def _arrays(file: Path) -> int:
+    """Arrays of the layers that a weights file holds, those of the optimizer left out."""
+    if file.suffix == ".keras":
+        with zipfile.ZipFile(file) as archive, archive.open("model.weights.h5") as member:
+            return _count(io.BytesIO(member.read()))
+    return _count(file)
+
+
+def _count(file: Path | io.BytesIO) -> int:
+    names: list[str] = []
+    with h5py.File(file) as content:
+        content["layers"].visititems(
+            lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+        )
+    # Layers that draw at random also keep the state of their generator.
+    return sum("seed_generator" not in name for name in names)
+
+
+def _first_sentence(error: BaseException) -> str:
+    return " ".join(str(error).split()).partition(". ")[0][:200]

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+MAPS = np.random.default_rng(3).normal(size=(2, 7, 6, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def applied():
+    """(block, *inputs) -> the model of the block and its answer to those arrays."""
+    import keras
+
+    def apply(block, *arrays):
+        inputs = [keras.Input(array.shape[1:]) for array in arrays]
+        model = keras.Model(inputs, block(*inputs))
+        return model, np.asarray(model(list(arrays)))
+
+    return apply
+
+
+def projected(model, name, maps, strides):
+    """A 1x1 convolution in NumPy."""
+    kernel = np.asarray(model.get_layer(name).kernel)[0, 0]
+    return maps[:, ::strides, ::strides] @ kernel
+
+
+@pytest.mark.parametrize(("height", "width"), [(14, 12), (13, 12), (14, 11), (13, 11)])
+def test_upsampling_repeats_and_cuts(height, width, applied):
+    from components.models import blocks
+
+    _, output = applied(lambda x: blocks.upsample_to(x, height, width, name="u"), MAPS)
+    expected = MAPS.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
+    np.testing.assert_array_equal(output, expected)
+
+
+def test_residual_sum_adds_as_it_is_where_shapes_agree(applied):
+    from components.models import blocks
+
+    def block(x, y):
+        return blocks.residual_sum(x, y, bias=True, name="r", output_name="out")
+
+    model, output = applied(block, MAPS, MAPS[::-1])
+    np.testing.assert_allclose(output, MAPS + MAPS[::-1], rtol=1e-6)
+    assert model.count_params() == 0
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_residual_sum_projects_where_channels_differ(bias, applied):
+    from components.models import blocks
+
+    def block(x, y):
+        return blocks.residual_sum(x, y, bias=bias, name="r", output_name="out")
+
+    model, output = applied(block, MAPS, MAPS[..., :3])
+    expected = MAPS + projected(model, "r_projection", MAPS[..., :3], 1)
+    np.testing.assert_allclose(output, expected, atol=1e-5)
+    assert model.count_params() == 3 * 4 + 4 * bias
+
+
+def test_residual_sum_projects_also_the_same_channels_onto_half_the_size(applied):
+    from components.models import blocks
+
+    def block(x, y):
+        return blocks.residual_sum(x, y, strides=2, bias=False, name="r", output_name="out")
+
+    model, output = applied(block, MAPS[:, :4, :3], MAPS)
+    expected = MAPS[:, :4, :3] + projected(model, "r_projection", MAPS, 2)
+    np.testing.assert_allclose(output, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_downsampling_without_its_convolutions_is_the_projection(separable, applied):
+    from components.models import blocks
+
+    style = blocks.ConvStyle(separable=separable)
+
+    def block(x):
+        return blocks.downsampling_block(x, 5, style=style, name="d", output_name="out")
+
+    model, output = applied(block, MAPS)
+    assert output.shape == (2, 4, 3, 5)
+    direct = projected(model, "d_projection", MAPS, 2)
+    assert np.abs(output - direct).max() > 0.01
+    last = model.get_layer("d_conv_b")
+    last.set_weights([np.zeros_like(weight) for weight in last.get_weights()])
+    np.testing.assert_allclose(np.asarray(model([MAPS])), direct, atol=1e-5)
+
+
+def test_downsampling_without_residual_is_what_its_convolutions_leave(applied):
+    from components.models import blocks
+
+    style = blocks.ConvStyle(batch_norm=False)
+
+    def block(x):
+        return blocks.downsampling_block(
+            x, 5, style=style, residual=False, name="d", output_name="out"
+        )
+
+    model, output = applied(block, MAPS)
+    assert output.shape == (2, 4, 3, 5)
+    last = model.get_layer("d_conv_b")
+    *kernels, bias = last.get_weights()
+    last.set_weights([*(np.zeros_like(kernel) for kernel in kernels), np.full_like(bias, 0.25)])
+    np.testing.assert_allclose(np.asarray(model([MAPS])), 0.25)
+    assert model.layers[-1].name == "out"
+
+
+def test_upsampling_block_sees_both_maps(applied):
+    from components.models import blocks
+
+    rng = np.random.default_rng(5)
+    skip = rng.normal(size=(2, 13, 12, 3)).astype(np.float32)
+    style = blocks.ConvStyle()
+
+    def block(x, y):
+        return blocks.upsampling_block(x, y, 5, style=style, name="u", output_name="out")
+
+    model, output = applied(block, MAPS, skip)
+    assert output.shape == (2, 13, 12, 5)
+    last = model.get_layer("u_conv_b")
+    last.set_weights([np.zeros_like(weight) for weight in last.get_weights()])
+    both = np.concatenate([MAPS.repeat(2, 1).repeat(2, 2)[:, :13, :12], skip], axis=-1)
+    expected = projected(model, "u_projection", both, 1)
+    np.testing.assert_allclose(np.asarray(model([MAPS, skip])), expected, atol=1e-5)

@@ -1,0 +1,53 @@
+"""The linear model of points, against NumPy."""
+
+import numpy as np
+import pytest
+
+from components import models
+from components.errors import InputError
+
+
+@pytest.fixture
+def model():
+    import keras
+
+    keras.utils.set_random_seed(3)
+    return models.build("linear", None)
+
+
+def test_three_parameters_and_one_score(model):
+    assert model.count_params() == 3
+    assert [weight.shape for weight in model.trainable_weights] == [(2, 1), (1,)]
+    assert model.input_shape == (None, 2)
+    assert model.output_shape == (None, 1)
+    assert models.spec("linear").problem == "points"
+    assert model.get_layer(models.spec("linear").logits_layer).output is model.output
+    w, b = model.get_weights()
+    assert 0 < np.abs(w).max() < 0.5
+    assert b == 0
+
+
+def test_the_score_is_affine(model):
+    w, b = np.array([[2.0], [-3.0]], np.float32), np.array([0.5], np.float32)
+    model.set_weights([w, b])
+    points = np.random.default_rng(0).normal(0, 3, (50, 2)).astype(np.float32)
+    np.testing.assert_allclose(model.predict(points, verbose=0), points @ w + b, rtol=1e-5)
+
+
+def test_simple_dense_has_units_and_comes_back_from_a_file(tmp_path):
+    import keras
+
+    from components.models.linear import SimpleDense
+
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, SimpleDense(3, name="wide")(inputs))
+    assert model.count_params() == 5 * 3 + 3
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    rows = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(again.predict(rows, verbose=0), model.predict(rows, verbose=0))
+
+
+def test_it_has_no_arguments():
+    with pytest.raises(InputError, match=r"an argument of linear \(it has none\)"):
+        models.build("linear", None, units=2)

@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+
+from components import models
+from components.errors import FailedError, InputError
+
+SIZE = 75  # pixels; 71 is the smallest that Xception takes
+
+
+@pytest.fixture(scope="module")
+def backbones():
+    """Name -> the library's own model without its top, random weights."""
+    import keras
+
+    keras.utils.set_random_seed(7)
+    shape = (SIZE, SIZE, 3)
+    made = {
+        "xception": keras.applications.Xception(False, weights=None, input_shape=shape),
+        "vgg16": keras.applications.VGG16(False, weights=None, input_shape=shape),
+    }
+    rng = np.random.default_rng(7)
+    for model in made.values():  # so that no bias and no moving average is at its start
+        model.set_weights([w + rng.uniform(0, 0.01, w.shape) for w in model.get_weights()])
+    return made
+
+
+@pytest.fixture(scope="module")
+def weights_files(backbones, tmp_path_factory):
+    """(name, kind) -> a file of that backbone's weights, written on first use."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def write(name, kind):
+        path = folder / f"{name}{kind}"
+        if not path.exists():
+            if kind == ".weights.h5":
+                backbones[name].save_weights(path)
+            else:
+                write_as_published(backbones[name], path)
+        return path
+
+    return write
+
+
+def write_as_published(model, path):
+    """The layout of the published files: a group a layer, in the model's order."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        layers = [layer for layer in model.layers if layer.weights]
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        for layer in layers:
+            # Old Keras put what is trained before what is not.
+            weights = layer.trainable_weights + layer.non_trainable_weights
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{number}:0".encode() for number in range(len(weights))]
+            group.attrs["weight_names"] = names
+            for name, weight in zip(names, weights, strict=True):
+                group[name.decode()] = np.asarray(weight)
+
+
+@pytest.mark.parametrize("kind", [".weights.h5", "_notop.h5"])
+@pytest.mark.parametrize("name", ["xception", "vgg16"])
+def test_weights_of_a_file_and_preprocessing_are_the_librarys(
+    name, kind, backbones, weights_files, pictures
+):
+    import keras
+
+    model = models.build(name, SIZE, weights=str(weights_files(name, kind)))
+    batch = pictures(2, SIZE)
+    prepare = {"xception": keras.applications.xception, "vgg16": keras.applications.vgg16}[name]
+    expected = np.asarray(backbones[name](prepare.preprocess_input(batch.copy())))
+    parts = keras.Model(
+        model.input, [model.get_layer(layer).output for layer in ("trunk_output", "logits")]
+    )
+    features, logits = (np.asarray(value) for value in parts(batch))
+    scale = np.abs(expected).max()
+    assert expected.std() > 0
+    np.testing.assert_allclose(features / scale, expected / scale, atol=1e-5)
+    # The head: average over the map, one score.
+    kernel, bias = model.get_layer("logits").get_weights()
+    score = expected.mean(axis=(1, 2)) @ kernel + bias
+    np.testing.assert_allclose(logits / scale, score / scale, atol=1e-5)
+
+
+def test_without_weights_they_are_random(pictures):
+    import keras
+
+    answers = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        answers.append(np.asarray(models.build("vgg16", 32)(pictures(2, 32))))
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert not np.array_equal(answers[0], answers[2])
+
+
+def test_dropout_is_the_heads():
+    assert models.build("vgg16", 32, dropout=0.25).get_layer("dropout").rate == 0.25
+    assert "dropout" not in [layer.name for layer in models.build("vgg16", 32, dropout=0).layers]
+
+
+@pytest.mark.parametrize("kind", [".weights.h5", "_notop.h5"])
+@pytest.mark.parametrize(("name", "other"), [("xception", "vgg16"), ("vgg16", "xception")])
+def test_weights_of_another_architecture_are_refused(name, other, kind, weights_files):
+    path = weights_files(other, kind)
+    with pytest.raises(InputError, match=f"weights of {name} without its top") as error:
+        models.build(name, SIZE, weights=str(path))
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("file_name", ["notes.h5", "notes.weights.h5", "notes.keras", "notes"])
+def test_files_that_hold_no_weights_are_refused(file_name, tmp_path):
+    path = tmp_path / file_name
+    path.write_text("not weights at all")
+    with pytest.raises(
+        InputError, match=r"does not fit" if path.suffix == ".h5" else r"\.h5, found"
+    ):
+        models.build("vgg16", 32, weights=str(path))
+
+
+def test_an_empty_h5_file_is_refused(tmp_path):
+    import h5py
+
+    for file_name in ("empty.h5", "empty.weights.h5"):
+        h5py.File(tmp_path / file_name, "w").close()
+        with pytest.raises(InputError, match="does not fit"):
+            models.build("vgg16", 32, weights=str(tmp_path / file_name))
+
+
+def test_a_cut_file_is_refused(weights_files, tmp_path):
+    whole = weights_files("vgg16", "_notop.h5").read_bytes()
+    (tmp_path / "cut_notop.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="does not fit"):
+        models.build("vgg16", 32, weights=str(tmp_path / "cut_notop.h5"))
+
+
+@pytest.mark.parametrize(("weights", "found"), [("nowhere.h5", "not there"), (".", "a folder")])
+def test_a_path_without_a_file_is_refused(weights, found):
+    with pytest.raises(InputError, match=f"'{weights}', which is {found}"):
+        models.build("xception", SIZE, weights=weights)
+
+
+def test_the_librarys_download_is_asked_for_by_name():
+    import keras
+
+    from components.models import blocks, pretrained
+
+    asked = []
+
+    def backbone(*, include_top, weights, input_tensor):
+        asked.append((include_top, weights))
+        features = keras.layers.Conv2D(3, 5)(input_tensor)
+        return keras.Model(input_tensor, features)
+
+    inputs = blocks.picture_input(8)
+    model = pretrained.classifier("tiny", backbone, inputs, inputs, weights="imagenet", dropout=0.0)
+    assert asked == [(False, "imagenet")]
+    assert model.output_shape == (None, 1)
+
+
+def test_a_failed_download_is_told_in_one_line():
+    from components.models import blocks, pretrained
+
+    def backbone(**_):
+        raise Exception("URL fetch failure on https://example.invalid:\nno route")
+
+    inputs = blocks.picture_input(8)
+    with pytest.raises(
+        FailedError, match=r"of tiny could not be had .*model_args\.weights"
+    ) as told:
+        pretrained.classifier("tiny", backbone, inputs, inputs, weights="imagenet", dropout=0.0)
+    assert "\n" not in str(told.value)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from components import models
+from components.errors import InputError
+from components.models.transfer import set_phase
+
+SIZE = 71
+
+
+@pytest.fixture(scope="module")
+def xception():
+    return models.build("xception", SIZE)
+
+
+def trained_layers(model):
+    """Layers in which a training step moves something."""
+    return [layer.name for layer in model.layers if layer.trainable_weights]
+
+
+def test_head_trains_the_score_alone(xception):
+    set_phase(xception, models.spec("xception"), "head")
+    assert trained_layers(xception) == ["logits"]
+    assert sum(np.prod(weight.shape) for weight in xception.trainable_weights) == 2049
+
+
+def test_top_trains_the_last_blocks_of_xception_without_their_batch_norm(xception):
+    set_phase(xception, models.spec("xception"), "top")
+    named = {"block13_sepconv1", "block13_sepconv2", "block14_sepconv1", "block14_sepconv2"}
+    trained = trained_layers(xception)
+    assert named | {"logits"} <= set(trained)
+    # What is left is the projection beside block 13, which the library gives no name of its own.
+    (projection,) = set(trained) - named - {"logits"}
+    assert xception.get_layer(projection).kernel.shape == (1, 1, 728, 1024)
+
+
+def test_top_trains_the_last_block_of_vgg16():
+    model = models.build("vgg16", 32)
+    set_phase(model, models.spec("vgg16"), "top")
+    assert trained_layers(model) == ["block5_conv1", "block5_conv2", "block5_conv3", "logits"]
+    set_phase(model, models.spec("vgg16"), "head")
+    assert trained_layers(model) == ["logits"]
+
+
+def test_all_trains_everything_again(xception):
+    set_phase(xception, models.spec("xception"), "head")
+    set_phase(xception, models.spec("xception"), "all")
+    # Two moving averages a batch norm, for 40 of them.
+    assert len(xception.trainable_weights) == len(xception.weights) - 2 * 40
+    assert all(layer.trainable for layer in xception.layers)
+
+
+@pytest.mark.parametrize("phase", ["head", "top", "all"])
+def test_a_step_of_each_phase_moves_what_it_should(phase, xception, pictures):
+    import keras
+
+    before_all = xception.get_weights()
+    set_phase(xception, models.spec("xception"), phase)
+    moving = {id(weight) for weight in xception.trainable_weights}
+    xception.compile("sgd", "binary_crossentropy")
+    before = {id(weight): np.asarray(weight) for weight in xception.weights}
+    xception.fit(pictures(4, SIZE), np.array([0, 1, 1, 0]), batch_size=4, verbose=0)
+    for layer in xception.layers:
+        changed = {id(w) for w in layer.weights if not np.array_equal(before[id(w)], np.asarray(w))}
+        allowed = {id(weight) for weight in layer.weights} & moving
+        if isinstance(layer, keras.layers.BatchNormalization):
+            statistics = {id(layer.moving_mean), id(layer.moving_variance)}
+            assert statistics <= changed if phase == "all" else not changed
+            changed -= statistics
+        assert changed <= allowed, layer.name
+        if layer.name == "logits":
+            assert changed
+    if phase == "top":
+        kernel = xception.get_layer("block13_sepconv1").pointwise_kernel
+        assert not np.array_equal(before[id(kernel)], np.asarray(kernel))
+    xception.set_weights(before_all)
+
+
+def test_frozen_batch_norm_works_with_its_moving_averages(pictures):
+    model = models.build("xception", SIZE, dropout=0.0)
+    batch = pictures(3, SIZE)
+    set_phase(model, models.spec("xception"), "top")
+    inference = np.asarray(model(batch, training=False))
+    np.testing.assert_array_equal(np.asarray(model(batch, training=True)), inference)
+    set_phase(model, models.spec("xception"), "all")
+    assert np.abs(np.asarray(model(batch, training=True)) - inference).max() > 1e-6
+
+
+@pytest.mark.parametrize("phase", ["head", "top"])
+def test_a_model_without_backbone_has_one_phase(phase):
+    model, spec = models.build("residual_convnet", 32), models.spec("residual_convnet")
+    with pytest.raises(InputError, match="residual_convnet: expected a model with a published"):
+        set_phase(model, spec, phase)
+    set_phase(model, spec, "all")
+    assert len(model.trainable_weights) == len(model.weights)
+
+
+def test_an_unknown_phase_gets_the_nearest_one(xception):
+    with pytest.raises(InputError, match="did you mean 'head'"):
+        set_phase(xception, models.spec("xception"), "heat")  # type: ignore[arg-type]

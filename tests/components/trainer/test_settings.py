@@ -1,0 +1,69 @@
+"""What a configuration of a training may not say."""
+
+import pytest
+from pydantic import ValidationError
+
+from components.errors import InputError
+from components.trainer.settings import TrainerConfig
+
+
+def make(problem: str = "classification", **changes) -> TrainerConfig:
+    models = {"classification": "mini_xception", "segmentation": "segmentation_convnet"}
+    config = TrainerConfig.model_validate({"model": models[problem], "image_size": 64} | changes)
+    config.check_problem(problem)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"optimizer": {"warmup_epochs": 10}},
+            r"warmup_epochs: expected fewer .* \(10\), found 10",
+        ),
+        ({"optimizer": {"name": "adam", "momentum": 0.9}}, r"momentum: expected 0 .*0.9 with adam"),
+        (
+            {"augmentation": {"erasing_scale": [0.3, 0.1]}},
+            r"the smaller .* first, found \[0.3, 0.1",
+        ),
+        ({"optimizer": {"ema": 1.0}}, r"optimizer.ema"),
+        ({"precision": "float16"}, r"precision"),
+        ({"fine_tune": {}}, r"fine_tune.epochs"),
+        ({"loss": {"class_weights": "even"}}, r"class_weights"),
+    ],
+)
+def test_refused_at_once(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("problem", "changes", "message"),
+    [
+        ("segmentation", {"augmentation": {"mixup": 0.2}}, r"mixup: expected 0 .* classification"),
+        ("classification", {"loss": {"dice": 1.0}}, r"loss.dice: expected 0 .* segmentation"),
+        ("classification", {"monitor": "val_mean_iou"}, r"trainer.monitor: .* 'val_mean_iou'"),
+        ("segmentation", {"monitor": "val_accuracy"}, r"trainer.monitor: .* 'val_accuracy'"),
+        ("classification", {"image_size": None}, r"trainer.image_size: missing"),
+        ("classification", {"training_step": "gradient_tape"}, r"training_step: expected 'fit'"),
+        ("classification", {"fine_tune": {"epochs": 1}}, r"fine_tune: .* pretrained backbone"),
+        ("classification", {"model": "segmentation_convnet"}, r"a model for classification"),
+        ("classification", {"model": "mini_exception"}, r"did you mean 'mini_xception'"),
+    ],
+)
+def test_refused_for_the_problem(problem, changes, message):
+    with pytest.raises(InputError, match=message):
+        make(problem, **changes)
+
+
+def test_a_whole_recipe_is_accepted():
+    config = make(
+        optimizer={"name": "adamw", "schedule": "cosine", "warmup_epochs": 2, "ema": 0.99},
+        augmentation={"flip": True, "erasing": 0.5, "erasing_scale": [0.1, 0.2], "mixup": 0.2},
+        loss={"label_smoothing": 0.1, "class_weights": [1.0, 2.0]},
+        monitor="val_accuracy",
+        patience=5,
+        precision="mixed_bfloat16",
+    )
+    # What a step is given passes through JSON and comes back the same.
+    assert TrainerConfig.model_validate_json(config.model_dump_json()) == config

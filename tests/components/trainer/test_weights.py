@@ -1,0 +1,83 @@
+"""Weights from a file: those that fit, and those that do not."""
+
+import numpy as np
+import pytest
+
+from components.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def load_weights():
+    from components.trainer.weights import load_weights
+
+    return load_weights
+
+
+@pytest.fixture(scope="module")
+def build():
+    from components import models
+
+    return models.build
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_weights_come_back(load_weights, build, tmp_path, suffix):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    saved = build("mini_xception", 32)
+    path = tmp_path / f"model{suffix}"
+    saved.save(path) if suffix == ".keras" else saved.save_weights(path)
+    # The network takes pictures of any size.
+    keras.utils.set_random_seed(2)
+    model = build("mini_xception", 64)
+    load_weights(model, str(path), "trainer.weights")
+    for one, other in zip(saved.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("convnet_baseline", 80, {}),
+        ("segmentation_convnet", 32, {}),
+        ("mini_xception", 32, {"separable": False}),
+        ("mini_xception", 32, {"residual": False}),
+    ],
+)
+def test_weights_of_another_architecture_are_refused(load_weights, build, tmp_path, other):
+    name, size, args = other
+    path = tmp_path / "other.weights.h5"
+    build(name, size, **args).save_weights(path)
+    with pytest.raises(
+        InputError, match=r"^trainer.weights: expected weights of mini_xception .*does not fit"
+    ) as caught:
+        load_weights(build("mini_xception", 32), str(path), "trainer.weights")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_more_layers_than_the_model_has_are_refused(load_weights, tmp_path):
+    """Every layer finds some array of its own shape, and some are left over."""
+    import keras
+
+    def net(layers: int) -> keras.Model:
+        return keras.Sequential(
+            [keras.Input((3,)), *(keras.layers.Dense(3) for _ in range(layers))]
+        )
+
+    path = tmp_path / "deep.weights.h5"
+    net(3).save_weights(path)
+    with pytest.raises(InputError, match=r"arrays missing: 0, too many: 2"):
+        load_weights(net(2), str(path), "trainer.weights")
+
+
+def test_no_file_no_weights_file_and_no_known_name(load_weights, build, tmp_path):
+    model = build("mini_xception", 32)
+    with pytest.raises(InputError, match=r"expected an existing file, found .*which is not there"):
+        load_weights(model, str(tmp_path / "no.weights.h5"), "trainer.weights")
+    with pytest.raises(InputError, match=r"expected a file named \*\.weights\.h5 or \*\.keras"):
+        load_weights(model, str(tmp_path / "weights.ckpt"), "trainer.weights")
+    for name in ("broken.weights.h5", "broken.keras"):
+        (tmp_path / name).write_bytes(b"no weights at all")
+        with pytest.raises(InputError, match=r"which does not fit"):
+            load_weights(model, str(tmp_path / name), "trainer.weights")
