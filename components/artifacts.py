@@ -32,7 +32,8 @@ VALIDATION = "validation.json"
 # A baseline Model without a model: nothing is served yet (an empty folder vanishes on a cluster)
 NO_BASELINE = "NO_BASELINE"
 
-# ModelRun: {"model", "parameters", "seed", "monitor", "best_epoch",
+# ModelRun: {"model", "parameters", "seed", "made_with", "hyperparameters": what a tuner chose, by
+#            dotted key, "monitor", "best_epoch",
 #            "epochs": [{"epoch": 1.., "seconds", "loss", "val_loss", <metric>, "val_<metric>"}]}
 HISTORY = "history.json"
 # ModelRun: loss and metric curves

@@ -1,7 +1,7 @@
 """The keys of an Example and the label maps: the only place that spells them.
 
-Every picture becomes one `tf.train.Example` with the features below; training, evaluation,
-validation, the report and the `from_examples` endpoint read them by these names.
+Every picture, and every point, becomes one `tf.train.Example` with the features below; training,
+evaluation, validation, the report and the `from_examples` endpoint read them by these names.
 """
 
 # Picture -------------------------------------------------------------------------------------
@@ -24,8 +24,18 @@ MASK_FRACTIONS = (  # float: share of pixels of each mask class, each in [0, 1],
     "mask/fraction_contour",
 )
 
+# Points --------------------------------------------------------------------------------------
+POINT_X = "point/x"  # float: finite
+POINT_Y = "point/y"  # float: finite
+POINT_ROW = "point/row"  # bytes: where the point stood, "file.csv:line"
+POINT_KEY = "point/key"  # bytes: the split key, lower-case hex
+POINT_LABEL = "point/label"  # int64: index into POINT_CLASS_NAMES
+POINT_LABEL_NAME = "point/label_name"  # bytes: POINT_CLASS_NAMES[label]; an evaluation slice
+
 CLASS_NAMES = ("cat", "dog")
 MASK_CLASS_NAMES = ("foreground", "background", "contour")
+POINT_CLASS_NAMES = ("negative", "positive")
+SCORE_THRESHOLD = 0.5  # a point with a score above it is of class 1
 ORIENTATIONS = ("landscape", "portrait", "square")
 
 SPLITS = ("train", "eval", "test")
@@ -37,12 +47,14 @@ SIGNATURE_FROM_EXAMPLES = "from_examples"
 SIGNATURE_LABELS = "labels_from_examples"  # evaluation only: ground truth at model size
 
 INPUT_IMAGE_BYTES = "image_bytes"  # string [batch]: encoded JPEG, PNG, GIF or BMP
+INPUT_POINTS = "points"  # float32 [batch, 2]: x and y
 INPUT_CLASS_INDEX = "class_index"  # int32 scalar: what to explain; -1: predicted or foreground
 INPUT_EXAMPLES = "examples"  # string [batch]: serialized tf.train.Example
 
 OUTPUT_LABEL = "label"  # string [batch]: predicted class name
 OUTPUT_PROBABILITY = "probability"  # float32 [batch]: probability of that class
 OUTPUT_PROBABILITIES = "probabilities"  # float32 [batch, classes]: sums to 1
+OUTPUT_SCORE = "score"  # float32 [batch]: of a point, any number; see SCORE_THRESHOLD
 OUTPUT_MASK = "mask"  # uint8 [batch, height, width]: class ids, at model size
 OUTPUT_MASK_PNG = "mask_png_bytes"  # string [batch]: the mask as 8-bit grey PNG of class ids
 OUTPUT_CLASS_FRACTIONS = "class_fractions"  # float32 [batch, classes]: share of pixels
@@ -52,5 +64,5 @@ OUTPUT_OVERLAY_PNG = "overlay_png_bytes"  # string [batch]: RGB PNG, jet at 0.4 
 
 # Files that travel in a SavedModel's assets.extra/, which TensorFlow Serving ignores -------------
 ASSETS_EXTRA = "assets.extra"
-TRAINING_KEYS_FILE = "pawlens_training_keys.txt"  # split keys of the training pictures, a line each
+TRAINING_KEYS_FILE = "pawlens_training_keys.txt"  # split keys that were trained on, a line each
 DIGEST_FILE = "pawlens_digest.txt"  # content digest of the version (serving/versions.py)

@@ -14,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Make and check folders of pictures.", no_args_is_help=True)
+data_app = typer.Typer(help="Make and check folders of pictures or points.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")]
@@ -28,7 +28,7 @@ DEFAULT_TARGET = "localhost:8500"
 @app.command()
 def run(
     config: Annotated[str, typer.Argument(help="A shipped name or the path of a YAML file.")],
-    data: Annotated[str | None, typer.Option(help="Folder with the pictures.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder with the data.")] = None,
     workdir: Annotated[
         Path | None, typer.Option(help="Where everything goes; default: runs/<config>.")
     ] = None,
@@ -39,30 +39,57 @@ def run(
         bool, typer.Option(help="Tell changed files by content, not by time.")
     ] = False,
 ) -> None:
-    """Run a pipeline on this machine, from pictures to a pushed model."""
+    """Run a pipeline on this machine, from data to a pushed model."""
     from pipelines.run import run_command
 
     run_command(config, data=data, workdir=workdir, sets=sets or [], rehash=rehash)
 
 
+@app.command()
+def ablate(
+    model: Annotated[str, typer.Argument(help="A model with switches, such as mini_xception.")],
+    data: Annotated[str | None, typer.Option(help="Folder with the data.")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="A shipped name or the path of a YAML file; default: by the model."),
+    ] = None,
+    workdir: Annotated[
+        Path | None, typer.Option(help="Where everything goes; default: runs/<config>.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="trainer.epochs=5")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for table and chart; default: the work directory.")
+    ] = None,
+) -> None:
+    """Train a model with and without each of its ideas, and compare."""
+    from pipelines.ablate import ablate_command
+
+    ablate_command(
+        model, config_name=config, data=data, workdir=workdir, sets=sets or [], output=output
+    )
+
+
 @data_app.command()
 def synth(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
-    layout: Annotated[str, typer.Option(help="cats_dogs or pets.")] = "cats_dogs",
-    count: Annotated[int, typer.Option(min=2, help="Number of pictures.")] = 1000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same pictures.")] = 1337,
+    layout: Annotated[str, typer.Option(help="cats_dogs, pets or blobs.")] = "cats_dogs",
+    count: Annotated[int, typer.Option(min=2, help="Number of pictures or points.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
 ) -> None:
-    """Draw cats and dogs into a folder."""
+    """Draw pictures of cats and dogs, or points, into a folder."""
+    from components.datasets import BLOBS
     from components.datasets.synth import synthesize
 
     written = synthesize(folder, layout, count, seed=seed)
-    typer.echo(f"{written} pictures in {folder}")
+    typer.echo(f"{written} {'points' if layout == BLOBS else 'pictures'} in {folder}")
 
 
 @data_app.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="Folder with the pictures.")],
-    layout: Annotated[str, typer.Option(help="cats_dogs or pets.")] = "cats_dogs",
+    folder: Annotated[Path, typer.Argument(help="Folder with the data.")],
+    layout: Annotated[str, typer.Option(help="cats_dogs, pets or blobs.")] = "cats_dogs",
 ) -> None:
     """Count what a folder holds, and what is wrong with it."""
     import json

@@ -11,16 +11,25 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from components import models
 from components.errors import InputError, check_one_of, nearest
 from components.evaluator.settings import SLICE_KEYS, EvaluatorConfig, check_thresholds
 from components.example_gen.settings import ExampleGenConfig
-from components.settings import PositiveInt, Section
+from components.settings import PositiveInt, Section, expected_by
 from components.trainer.settings import TrainerConfig
+from components.tuner.settings import TunerConfig
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
-Problem = Literal["classification", "segmentation"]
+Problem = Literal["classification", "segmentation", "points"]
+
+# By problem, the layout that has what it needs.
+LAYOUTS = {
+    "classification": ("cats_dogs", "classes"),
+    "segmentation": ("pets", "masks"),
+    "points": ("blobs", "coordinates"),
+}
+# What a training of points reads; it has no batches, no pictures and one optimizer.
+POINT_SETTINGS = {"model", "model_args", "epochs", "learning_rate", "training_step", "seed"}
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,23 +44,25 @@ _Loader.add_implicit_resolver(
 
 
 class DataConfig(Section):
-    """Where the pictures lie.
+    """Where the data lies.
 
     Attributes:
-        path: folder with the pictures; `--data` sets it.
-        layout: `cats_dogs` (`Cat/*.jpg`, `Dog/*.jpg` or `cat.N.jpg`, `dog.N.jpg` in one folder)
-            or `pets` (`images/*.jpg`, `annotations/trimaps/*.png`).
+        path: folder with the pictures or points; `--data` sets it.
+        layout: `cats_dogs` (`Cat/*.jpg`, `Dog/*.jpg` or `cat.N.jpg`, `dog.N.jpg` in one folder),
+            `pets` (`images/*.jpg`, `annotations/trimaps/*.png`) or `blobs` (`*.csv` with the
+            columns x, y and label).
     """
 
     path: str = ""
-    layout: Literal["cats_dogs", "pets"]
+    layout: Literal["cats_dogs", "pets", "blobs"]
 
 
 class InterpreterConfig(Section):
     """What the report shows.
 
     Attributes:
-        pictures: test pictures with prediction and Grad-CAM, half of them wrong ones if there are.
+        pictures: test pictures with prediction and Grad-CAM, or test points with their scores;
+            half of them wrong ones if there are.
     """
 
     pictures: PositiveInt = 12
@@ -61,7 +72,7 @@ class InfraValidatorConfig(Section):
     """How the exported model is tried in a server.
 
     Attributes:
-        pictures: test pictures sent to each endpoint.
+        pictures: test pictures or points sent to each endpoint.
         timeout_seconds: time for the server to start and to answer.
     """
 
@@ -99,6 +110,7 @@ class PipelineConfig(Section):
     data: DataConfig
     example_gen: ExampleGenConfig = ExampleGenConfig()
     trainer: TrainerConfig
+    tuner: TunerConfig | None = None
     evaluator: EvaluatorConfig
     interpreter: InterpreterConfig = InterpreterConfig()
     infra_validator: InfraValidatorConfig = InfraValidatorConfig()
@@ -107,9 +119,18 @@ class PipelineConfig(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "PipelineConfig":
-        if self.problem == "segmentation" and self.data.layout != "pets":
-            raise InputError("data.layout: segmentation needs masks", expected="'pets'")
-        _check_model(self.trainer.model, self.problem)
+        layout, needed = LAYOUTS[self.problem]
+        if self.data.layout != layout:
+            raise InputError(
+                f"data.layout: {self.problem} needs {needed}",
+                expected=f"'{layout}'",
+                found=f"'{self.data.layout}'",
+            )
+        self.trainer.check_problem(self.problem)
+        if self.problem == "points":
+            _check_points(self)
+        if self.tuner:
+            self.tuner.check(self.trainer, self.problem)
         asked = self.evaluator.model_dump()
         check_thresholds(
             self.problem, asked["thresholds"], asked["slice_thresholds"], asked["slices"]
@@ -119,12 +140,18 @@ class PipelineConfig(Section):
         return self
 
 
-def _check_model(name: str, problem: str) -> None:
-    check_one_of("trainer.model", name, models.MODEL_NAMES)
-    fitting = [other for other in models.MODEL_NAMES if models.spec(other).problem == problem]
-    if name not in fitting:
-        expected = f"a model for {problem} ({', '.join(fitting)})"
-        raise InputError("trainer.model", expected=expected, found=repr(name))
+def _check_points(config: PipelineConfig) -> None:
+    """Refuses settings that a pipeline of points would pass over in silence."""
+    if config.example_gen.split != "hash":
+        raise InputError(
+            "example_gen.split", expected="'hash'", found=f"'{config.example_gen.split}'"
+        )
+    for key, field in TrainerConfig.model_fields.items():
+        value = getattr(config.trainer, key)
+        if key not in POINT_SETTINGS and value != field.default:
+            raise InputError(
+                f"trainer.{key}", expected="nothing: it is for pictures", found=repr(value)
+            )
 
 
 def shipped_configs() -> list[str]:
@@ -171,7 +198,7 @@ def check_data_path(config: PipelineConfig) -> Path:
     """
     hint = "pass --data DIR (pawlens data synth makes one)"
     if not config.data.path:
-        raise InputError("data.path is not set", expected="the folder with the pictures", todo=hint)
+        raise InputError("data.path is not set", expected="the folder with the data", todo=hint)
     path = Path(config.data.path).expanduser()
     if not path.is_dir():
         raise InputError(
@@ -234,10 +261,11 @@ def _valid_keys(asked: str, model: type[BaseModel] = PipelineConfig, prefix: str
         kind = field.annotation
         if get_origin(kind) is dict:
             kind = get_args(kind)[1]
-            free_name = asked.removeprefix(f"{key}.").partition(".")[0]
+            free_name = asked.removeprefix(f"{key}.").rpartition(".")[0]
             key = f"{key}.{free_name}"
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys += _valid_keys(asked, kind, f"{key}.")
+        for part in (kind, *get_args(kind)):  # an optional section is one of two
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                keys += _valid_keys(asked, part, f"{key}.")
     return keys
 
 
@@ -253,5 +281,4 @@ def _as_input_error(error: ValidationError, path: Path) -> InputError:
         return InputError(f"{path.name}: {problem['ctx']['error']}")
     if problem["type"] == "missing":
         return InputError(f"{where}: missing", expected="a value")
-    expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return InputError(where, expected=expected, found=repr(problem["input"]))
+    return InputError(where, expected=expected_by(problem["msg"]), found=repr(problem["input"]))

@@ -112,11 +112,25 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
 
 
 def run_pipeline(
-    config: PipelineConfig, data: Path, workdir: WorkDir, progress: Progress, *, rehash: bool
+    config: PipelineConfig,
+    data: Path,
+    workdir: WorkDir,
+    progress: Progress,
+    *,
+    rehash: bool,
+    build: Callable[[PipelineConfig, Places], Pipeline] = build_pipeline,
 ) -> dict[str, dict[str, Any]]:
     """Runs `config` and returns its steps, as `summary.json` lists them.
 
     The caller holds the work directory's lock.
+
+    Args:
+        config: of the pipeline.
+        data: folder with the data.
+        workdir: where it runs.
+        progress: told of each step.
+        rehash: fingerprint the data by content.
+        build: which of its steps.
 
     Raises:
         InputError: a step refused the user's input.
@@ -125,19 +139,24 @@ def run_pipeline(
     abandoned = fail_abandoned_executions(workdir.metadata)
     if abandoned:
         logging.warning("marked %d executions of a killed run as failed", abandoned)
-    state = workdir.state / _step_digest("trainer", [])[:16]
-    _remove_siblings(state)
     places = Places(
         data=data,
         pipeline_root=str(workdir.artifacts),
         serving_root=serving_root(config, workdir),
-        state=str(state),
+        state=str(state_folder(workdir)),
         rehash=rehash,
         metadata=connection_config(workdir.metadata),
     )
     runner = LocalRunner(progress, workdir.metadata)
-    runner.run(build_pipeline(config, places))
+    runner.run(build(config, places))
     return runner.steps
+
+
+def state_folder(workdir: WorkDir) -> Path:
+    """Where trainings are kept to go on from; what other code left there is removed."""
+    state = workdir.state / _step_digest("trainer", [])[:16]
+    _remove_siblings(state)
+    return state
 
 
 def serving_root(config: PipelineConfig, workdir: WorkDir) -> Path:

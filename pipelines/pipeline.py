@@ -24,14 +24,17 @@ from components.infra_validator.component import InfraValidator
 from components.interpreter.component import Interpreter
 from components.pusher.component import Pusher
 from components.tfdv_standin import BEAM_PLUGIN_ARG
+from components.trainer import weights
 from pipelines.config import PipelineConfig
 
 RUN_FN = "components.trainer.run.run_fn"
+TUNER_FN = "components.tuner.run.tuner_fn"
 
 # Code of ours that a step runs without its executor importing it: named by a string, or started
 # as a process. A change of it has to run the step again (see `pipelines.source_digest`).
 EXTRA_SOURCES = {
     "trainer": ("components.trainer.run",),
+    "tuner": ("components.tuner.run",),
     "schema_gen": ("components.data_validation.schema",),
     "evaluator": ("components.evaluator.segmentation_metrics",),
     "infra_validator": ("serving.server.__main__",),
@@ -46,7 +49,7 @@ class Places:
     """Folders of one run.
 
     Attributes:
-        data: with the pictures.
+        data: with the pictures or points.
         pipeline_root: where artifacts go.
         serving_root: above the models' own folders of versions.
         state: what a killed training leaves to go on from; empty: nothing is kept.
@@ -68,8 +71,10 @@ def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
     example_gen = ingest(config, places)
     examples = example_gen.outputs["examples"]
     validation = _validate(config, examples)
-    trainer = _train(config, places, examples)
-    trainer.add_upstream_node(validation[-1])
+    training = _train(config, places, examples)
+    for step in training:
+        step.add_upstream_node(validation[-1])
+    trainer = training[-1]
     model = trainer.outputs["model"]
     baseline = Baseline(model=model, model_base_path=model_base_path).with_id("baseline")
     evaluator = _evaluate(config, examples, model, baseline.outputs["baseline"])
@@ -100,7 +105,14 @@ def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
         ),
     ).with_id("pusher")
     judged = [baseline, evaluator, interpreter, infra_validator, pusher]
-    return assemble(config, places, [example_gen, *validation, trainer, *judged])
+    return assemble(config, places, [example_gen, *validation, *training, *judged])
+
+
+def build_ingest(config: PipelineConfig, places: Places) -> Pipeline:
+    """The steps of `config` that make valid Examples, with the same cache."""
+    example_gen = ingest(config, places)
+    validation = _validate(config, example_gen.outputs["examples"])
+    return assemble(config, places, [example_gen, *validation])
 
 
 def assemble(
@@ -118,7 +130,7 @@ def assemble(
 
 
 def ingest(config: PipelineConfig, places: Places) -> PictureExampleGen:
-    """The first step: pictures to Examples."""
+    """The first step: pictures or points to Examples."""
     settings = config.example_gen
     return PictureExampleGen(
         input_base=str(places.data),
@@ -148,18 +160,42 @@ def _validate(config: PipelineConfig, examples: BaseChannel) -> list[base_compon
     return [statistics_gen, schema_gen, example_validator, gate]
 
 
-def _train(config: PipelineConfig, places: Places, examples: BaseChannel) -> Trainer:
-    return Trainer(
+def _train(
+    config: PipelineConfig, places: Places, examples: BaseChannel
+) -> list[base_component.BaseComponent]:
+    """The trainer, after a tuner if there is one."""
+    splits = {
+        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
+        "eval_args": trainer_pb2.EvalArgs(splits=["eval"]),
+    }
+    shared = {
+        "problem": config.problem,
+        "state_dir": places.state,
+        # Their paths alone would let the cache take an exchanged file for the old one.
+        "starts_from": weights.digests(config.trainer),
+    }
+    tuner = None
+    if config.tuner:
+        from tfx.components.tuner.component import Tuner  # brings KerasTuner along
+
+        tuner = Tuner(
+            tuner_fn=TUNER_FN,
+            examples=examples,
+            custom_config=shared
+            | {
+                "trainer": config.tuner.trial_config(config.trainer).model_dump(),
+                "tuner": config.tuner.model_dump(),
+            },
+            **splits,
+        ).with_id("tuner")
+    trainer = Trainer(
         run_fn=RUN_FN,
         examples=examples,
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        custom_config={
-            "problem": config.problem,
-            "trainer": config.trainer.model_dump(),
-            "state_dir": places.state,
-        },
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
+        custom_config=shared | {"trainer": config.trainer.model_dump()},
+        **splits,
     ).with_id("trainer")
+    return [tuner, trainer] if tuner else [trainer]
 
 
 def _evaluate(

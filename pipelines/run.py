@@ -1,9 +1,12 @@
 """The command `pawlens run`: everything around the pipeline itself."""
 
+import contextlib
+import importlib
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -13,7 +16,10 @@ from pipelines.logs import logging_to, use_root_logger
 from pipelines.table import print_summary
 from pipelines.workdir import WorkDir
 
-TALKATIVE = ("trainer",)  # steps that print progress of their own
+if TYPE_CHECKING:
+    from pipelines.local import Progress
+
+TALKATIVE = ("tuner", "trainer")  # steps that print progress of their own
 
 
 def run_command(
@@ -49,16 +55,38 @@ def _run(
     start: float,
 ) -> dict[str, Any]:
     """Runs the steps and returns the summary."""
-    # Only now, and only here: TensorFlow and TFX take their time.
+    with errors_named(log):
+        start_up(console)
+        from pipelines.local import run_pipeline
+        from pipelines.summary import summarize
+
+        steps = run_pipeline(config, data, place, report_steps(console), rehash=rehash)
+    return summarize(config, place, steps, time.monotonic() - start)
+
+
+@contextlib.contextmanager
+def errors_named(log: Path) -> Iterator[None]:
+    """Makes one line of a failed import or step, which names the log with the rest."""
     try:
-        with console.status("starting"):
-            from pipelines.local import Progress, StepError, run_pipeline
-            from pipelines.summary import summarize
+        yield
     except ImportError as error:
         logging.getLogger(__name__).exception("an import failed")
         raise FailedError(f"cannot import {error.name}: {error}; see {log}") from error
+    except FailedError as error:
+        logging.getLogger(__name__).exception("a step failed")
+        raise FailedError(f"{error}; see {log}") from error
 
+
+def start_up(console: Console) -> None:
+    """Imports TensorFlow and TFX, which take their time: only now, once all else is right."""
+    with console.status("starting"):
+        importlib.import_module("pipelines.local")
     use_root_logger()
+
+
+def report_steps(console: Console) -> "Progress":
+    """Prints a line a step; to be called after `start_up`."""
+    from pipelines.local import Progress
 
     def finished(step: str, seconds: float, cached: bool) -> None:
         console.print(f"  {step:<18} {'cached' if cached else f'{seconds:6.1f} s'}")
@@ -68,9 +96,4 @@ def _run(
         overwritten = console.is_terminal and step not in TALKATIVE
         console.print(f"  {step} ...", end="\r" if overwritten else "\n")
 
-    try:
-        steps = run_pipeline(config, data, place, Progress(started, finished), rehash=rehash)
-    except StepError as error:
-        logging.getLogger(__name__).exception("the run failed")
-        raise FailedError(f"{error}; see {log}") from error
-    return summarize(config, place, steps, time.monotonic() - start)
+    return Progress(started, finished)

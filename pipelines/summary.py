@@ -1,14 +1,19 @@
 """What a run did, as `summary.json`."""
 
+import hashlib
 import json
 import os
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import FIGURES, INGEST_SUMMARY, PUSH, REPORT_PAGE
+from components.artifacts import FIGURES, HISTORY, INGEST_SUMMARY, PUSH, REPORT_PAGE
 from pipelines.config import PipelineConfig
 from pipelines.records import read_step
+from pipelines.source_digest import source_digest
 from pipelines.workdir import WorkDir
+
+CODE = ("pipelines.local", "components.trainer.run")  # between them they reach every step
 
 
 def summarize(
@@ -25,7 +30,8 @@ def summarize(
     Returns:
         The content of `summary.json`: config, seconds, steps, data, metrics by split, blessed,
         pushed (null unless this run pushed), served (where the model is served from now, or
-        null), reasons (why nothing was pushed), report.
+        null), reasons (why nothing was pushed), made_with (versions, device and precision of the
+        training, seed, SHA-256 of configuration and of code), report.
     """
     evaluation = _read_json(config, workdir, "evaluator", "evaluation", FIGURES)
     push = _read_json(config, workdir, "pusher", "pushed_model", PUSH)
@@ -42,6 +48,7 @@ def summarize(
         "pushed": version if push["status"] == "pushed" else None,
         "served": version if push["status"] != "not blessed" else None,
         "reasons": _reasons(config, workdir, evaluation, push),
+        "made_with": _made_with(config, workdir),
         "report": str(workdir.report),
     }
     _replace(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
@@ -54,6 +61,19 @@ def overall_metrics(figures: list[dict[str, Any]]) -> dict[str, float | None]:
         figure["metric"] + (f"_{figure['class']}" if figure["class"] else ""): figure["value"]
         for figure in figures
         if figure["slice"] == "overall"
+    }
+
+
+def _made_with(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any]:
+    """What it takes to do the run again."""
+    training = _read_json(config, workdir, "trainer", "model_run", HISTORY)
+    return {
+        "pawlens": metadata.version("pawlens"),
+        "tfx": metadata.version("tfx"),
+        **training["made_with"],
+        "seed": training["seed"],
+        "config_sha256": hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
+        "code_sha256": source_digest(CODE),
     }
 
 

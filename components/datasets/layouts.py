@@ -1,4 +1,4 @@
-"""The two layouts of pictures on disk, read with the standard library alone.
+"""The layouts of pictures on disk, read with the standard library alone.
 
 A listing opens no picture: it only pairs names, so 25,000 files take a fraction of a second. What
 the names already tell to be unusable is listed too, with its problem, so that it can be counted.
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components import features
-from components.errors import InputError
+from components.errors import InputError, check_one_of
 
 PICTURE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 MASK_EXTENSIONS = (".png",)
 PETS_IMAGES = "images"
 PETS_MASKS = "annotations/trimaps"
+BLOBS = "blobs"  # points, not pictures: `components.datasets.points` reads them
 
 NO_MASK = "no mask"
 NO_PICTURE = "mask without picture"
@@ -62,14 +63,22 @@ def list_pictures(root: Path, layout: str) -> list[Picture]:
     Raises:
         InputError: the layout is unknown, or the folder does not look like it at all.
     """
-    if layout not in LAYOUTS:
-        raise InputError(f"layout '{layout}'", expected=" or ".join(LAYOUTS), found="neither")
+    check_one_of("layout of pictures", layout, LAYOUTS)
     root = Path(root)
+    check_folder(root)
+    pictures = LAYOUTS[layout](root)
+    return sorted(pictures, key=lambda picture: picture.path)
+
+
+def check_folder(root: Path) -> None:
+    """Refuses what is no folder.
+
+    Raises:
+        InputError: it is a file, or not there.
+    """
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
         raise InputError(f"data folder '{root}'", expected="a folder", found=found)
-    pictures = LAYOUTS[layout](root)
-    return sorted(pictures, key=lambda picture: picture.path)
 
 
 def _list_cats_dogs(root: Path) -> list[Picture]:
@@ -77,12 +86,12 @@ def _list_cats_dogs(root: Path) -> list[Picture]:
     for folder in _visible(root):
         if folder.name.lower() in features.CLASS_NAMES and folder.is_dir():
             label = features.CLASS_NAMES.index(folder.name.lower())
-            for name in _file_names(Path(folder.path), PICTURE_EXTENSIONS):
+            for name in file_names(Path(folder.path), PICTURE_EXTENSIONS):
                 number = int(_stem(name)) if re.fullmatch("[0-9]+", _stem(name)) else None
                 pictures.append(_picture(f"{folder.name}/{name}", label=label, number=number))
     pictures += _list_flat(root)
     if not pictures:
-        raise _not_this_layout(
+        raise not_this_layout(
             root, "cats_dogs", "Cat/*.jpg and Dog/*.jpg, or cat.N.jpg and dog.N.jpg"
         )
     return pictures
@@ -94,7 +103,7 @@ def _list_flat(root: Path) -> list[Picture]:
     Where at least one file is named so, pictures with other names are listed as a problem;
     otherwise they are strangers beside the class folders.
     """
-    names = list(_file_names(root, PICTURE_EXTENSIONS))
+    names = list(file_names(root, PICTURE_EXTENSIONS))
     matches = {name: _FLAT_NAME.fullmatch(name) for name in names}
     if not any(matches.values()):
         return []
@@ -109,10 +118,10 @@ def _list_flat(root: Path) -> list[Picture]:
 
 
 def _list_pets(root: Path) -> list[Picture]:
-    names = list(_file_names(root / PETS_IMAGES, PICTURE_EXTENSIONS))
-    masks = {_stem(name): name for name in _file_names(root / PETS_MASKS, MASK_EXTENSIONS)}
+    names = list(file_names(root / PETS_IMAGES, PICTURE_EXTENSIONS))
+    masks = {_stem(name): name for name in file_names(root / PETS_MASKS, MASK_EXTENSIONS)}
     if not names or not masks:
-        raise _not_this_layout(
+        raise not_this_layout(
             root, "pets", f"pictures in {PETS_IMAGES}/ and .png masks in {PETS_MASKS}/"
         )
     pictures = []
@@ -138,6 +147,7 @@ LAYOUTS: dict[str, Callable[[Path], list[Picture]]] = {
     "cats_dogs": _list_cats_dogs,
     "pets": _list_pets,
 }
+LAYOUT_NAMES = (*LAYOUTS, BLOBS)
 
 
 def _picture(
@@ -170,7 +180,8 @@ def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
         ) from error
 
 
-def _file_names(folder: Path, extensions: tuple[str, ...]) -> Iterator[str]:
+def file_names(folder: Path, extensions: tuple[str, ...]) -> Iterator[str]:
+    """Names of the files in a folder with one of the extensions, hidden ones left out."""
     for entry in _visible(folder):
         if entry.name.lower().endswith(extensions) and entry.is_file():
             yield entry.name
@@ -180,7 +191,8 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _not_this_layout(root: Path, layout: str, expected: str) -> InputError:
+def not_this_layout(root: Path, layout: str, expected: str) -> InputError:
+    """The error of a folder that holds none of a layout's files; hints at what it may be."""
     entries = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in _visible(root))
     found = ", ".join(entries[:5]) + (f" and {len(entries) - 5} more" if len(entries) > 5 else "")
     return InputError(
@@ -194,7 +206,7 @@ def _not_this_layout(root: Path, layout: str, expected: str) -> InputError:
 def _hint(root: Path, layout: str) -> str:
     """Which folder or layout would have fitted: a wrong level is the most common mistake."""
     below = sorted(Path(entry.path) for entry in _visible(root) if entry.is_dir())
-    for wanted in sorted(LAYOUTS, key=lambda name: name != layout):
+    for wanted in sorted(LAYOUT_NAMES, key=lambda name: name != layout):
         for folder in below if wanted == layout else [root, *below]:
             if _looks_like(folder, wanted):
                 where = "this folder" if folder == root else f"'{folder}'"
@@ -205,6 +217,8 @@ def _hint(root: Path, layout: str) -> str:
 def _looks_like(folder: Path, layout: str) -> bool:
     if layout == "pets":
         return (folder / PETS_IMAGES).is_dir() and (folder / PETS_MASKS).is_dir()
+    if layout == BLOBS:
+        return any(file_names(folder, (".csv",)))
     entries = list(_visible(folder))
     return any(
         (entry.name.lower() in features.CLASS_NAMES and entry.is_dir())

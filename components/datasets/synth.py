@@ -1,4 +1,4 @@
-"""Drawn pictures of cats and dogs in the layouts of the real data sets.
+"""Drawn data: pictures of cats and dogs in the layouts of the real data sets, clouds of points.
 
 The two classes differ in shape alone (ears, muzzle, tail, build); coat, light, background, scale,
 position and pose come from the same distributions, so that colours tell nothing about the class.
@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from components import features
-from components.datasets import drawing
-from components.datasets.layouts import LAYOUTS, PETS_IMAGES, PETS_MASKS
-from components.errors import InputError
+from components.datasets import blobs, drawing
+from components.datasets.layouts import BLOBS, LAYOUT_NAMES, PETS_IMAGES, PETS_MASKS
+from components.errors import InputError, check_one_of
 
-MARKER = ".pawlens_synth.json"  # says that the folder's pictures were made here, and how many
+MARKER = ".pawlens_synth.json"  # says that the folder's data was made here, and how much
+POINTS_FILE = "points.csv"
 
 _SIDES = (150, 260)  # pixels, smallest and largest side drawn by chance
 _JPEG_QUALITY = 90
@@ -27,21 +28,23 @@ _PET_NAMES = ("Synthcat", "synthdog")  # Oxford-IIIT Pet capitalises the names o
 def synthesize(
     root: Path, layout: str, count: int, seed: int = 1337, size: tuple[int, int] | None = None
 ) -> int:
-    """Draws pictures into a folder, cats and dogs in turn.
+    """Draws pictures or points into a folder, both classes in turn.
 
     Picture i depends on the seed and on i alone, so a larger count leaves the earlier pictures
-    as they are. In a folder made earlier only what differs is written, and surplus ones removed.
+    as they are; so it is with points. In a folder made earlier only what differs is written, and
+    surplus ones removed.
 
     Args:
         root: the folder; new, empty, or made by this function in the same layout.
         layout: `cats_dogs` (`Cat/0.jpg`, `Dog/0.jpg`, ...) or `pets` (`images/*.jpg` with exact
-            trimaps in `annotations/trimaps/*.png`: 1 foreground, 2 background, 3 contour).
-        count: number of pictures.
+            trimaps in `annotations/trimaps/*.png`: 1 foreground, 2 background, 3 contour) or
+            `blobs` (`points.csv`, see `blobs.draw_points`).
+        count: number of pictures or points.
         seed: not negative.
-        size: width and height in pixels; None draws both from 150 to 260 for each picture.
+        size: of pictures, width and height in pixels; None draws both from 150 to 260 for each.
 
     Returns:
-        Number of pictures in the folder: `count`.
+        Number of pictures or points in the folder: `count`.
 
     Raises:
         InputError: an argument is out of its range, or the folder holds something else.
@@ -50,6 +53,20 @@ def synthesize(
     _check_arguments(layout, count, seed, size)
     before = _claimed(root, layout)
     _mark(root, layout, max(before, count))  # before drawing: an interrupted folder stays ours
+    if layout == BLOBS:
+        _write(root / POINTS_FILE, blobs.points_csv(count, seed))
+    else:
+        _draw_pictures(root, layout, count, seed, size)
+        for index in range(count, before):
+            for path in filter(None, _paths(root, layout, index)):
+                path.unlink(missing_ok=True)
+    _mark(root, layout, count)
+    return count
+
+
+def _draw_pictures(
+    root: Path, layout: str, count: int, seed: int, size: tuple[int, int] | None
+) -> None:
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         label = index % len(features.CLASS_NAMES)
@@ -58,21 +75,20 @@ def synthesize(
         _save(image, picture_path, "JPEG", quality=_JPEG_QUALITY)
         if mask_path:
             _save(drawing.trimap(silhouette), mask_path, "PNG")
-    for index in range(count, before):
-        for path in filter(None, _paths(root, layout, index)):
-            path.unlink(missing_ok=True)
-    _mark(root, layout, count)
-    return count
 
 
 def _save(image: Image.Image, path: Path, file_format: str, **options: Any) -> None:
-    """Writes a picture, unless the file already is that picture: its time tells of changes."""
     buffer = io.BytesIO()
     image.save(buffer, file_format, **options)
-    if path.is_file() and path.read_bytes() == buffer.getvalue():
+    _write(path, buffer.getvalue())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file, unless it already holds that: its time tells of changes."""
+    if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(buffer.getvalue())
+    path.write_bytes(content)
 
 
 def _random_size(rng: np.random.Generator) -> tuple[int, int]:
@@ -90,8 +106,7 @@ def _paths(root: Path, layout: str, index: int) -> tuple[Path, Path | None]:
 
 
 def _check_arguments(layout: str, count: int, seed: int, size: tuple[int, int] | None) -> None:
-    if layout not in LAYOUTS:
-        raise InputError(f"layout '{layout}'", expected=" or ".join(LAYOUTS), found="neither")
+    check_one_of("layout", layout, LAYOUT_NAMES)
     if count < 1:
         raise InputError("count", expected="at least 1", found=str(count))
     if seed < 0:
@@ -116,7 +131,7 @@ def _claimed(root: Path, layout: str) -> int:
     if not marker.is_file():
         raise InputError(
             where,
-            expected="an empty folder or one of drawn pictures",
+            expected="an empty folder or one of drawn data",
             found="other files",
             todo=todo,
         )
@@ -129,7 +144,7 @@ def _claimed(root: Path, layout: str) -> int:
         ) from error
     if made_layout != layout:
         raise InputError(
-            where, expected=f"pictures in layout '{layout}'", found=f"'{made_layout}'", todo=todo
+            where, expected=f"drawn data in layout '{layout}'", found=f"'{made_layout}'", todo=todo
         )
     return made_count
 

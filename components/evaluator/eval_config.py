@@ -2,9 +2,10 @@
 
 The thresholds travel in TFMA's own configuration, but `figures.read_checks` judges by them.
 
-Three of TFMA's traps are dealt with here, once: without `prediction_key` it picks an output by
+Four of TFMA's traps are dealt with here, once: without `prediction_key` it picks an output by
 itself and precision and recall come out wrong without a word; a metric's plain `threshold` holds
-for every slice; and IoU is not among its metrics (see `segmentation_metrics`).
+for every slice; IoU is not among its metrics (see `segmentation_metrics`); and its AUC takes
+every score for a probability (see `SCORE_GRID`).
 """
 
 import json
@@ -20,6 +21,11 @@ from components.evaluator.settings import Thresholds, check_thresholds
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 
+# Thresholds for the AUC of scores that are no probabilities: by itself TFMA puts all of its own
+# between 0 and 1, and scores beyond them count as equal. These cover twice the distance of the
+# targets 0 and 1 to both sides; the ends are below and above every score.
+SCORE_GRID = (-1e30, *(round(-2 + number * 0.01, 2) for number in range(501)), 1e30)
+
 
 def make_eval_config(
     problem: str,
@@ -33,7 +39,7 @@ def make_eval_config(
     """Builds the configuration for both models; TFX drops the baseline where there is none.
 
     Args:
-        problem: `classification` or `segmentation`.
+        problem: `classification`, `segmentation` or `points`.
         thresholds: metric name -> `min` and `max_drop`, on the whole split.
         slice_thresholds: the same, on every slice of `slices`.
         slices: feature keys.
@@ -61,7 +67,11 @@ def make_eval_config(
             )
         return entry
 
-    build = {"classification": _classification_specs, "segmentation": _segmentation_specs}
+    build = {
+        "classification": _classification_specs,
+        "segmentation": _segmentation_specs,
+        "points": _point_specs,
+    }
     metrics_specs = [
         config_pb2.MetricsSpec(metrics=[config_pb2.MetricConfig(class_name="ExampleCount")]),
         *build[problem](metric),
@@ -89,6 +99,9 @@ def _model_spec(problem: str, name: str) -> Any:
     if problem == "classification":
         spec.label_key = f.LABEL
         spec.prediction_key = f.OUTPUT_PROBABILITIES
+    elif problem == "points":
+        spec.label_key = f.POINT_LABEL
+        spec.prediction_key = f.OUTPUT_SCORE
     else:
         spec.preprocessing_function_names.append(f.SIGNATURE_LABELS)
     return spec
@@ -115,6 +128,22 @@ def _classification_specs(metric: Any) -> list[Any]:
             metrics=[metric("auc", "AUC", num_thresholds=10_000)],
             binarize=one_against_the_rest([1]),
         ),
+    ]
+
+
+def _point_specs(metric: Any) -> list[Any]:
+    """Of one score: precision and recall are those of class 1."""
+    decided_at = f.SCORE_THRESHOLD
+    return [
+        config_pb2.MetricsSpec(
+            metrics=[
+                metric("accuracy", "BinaryAccuracy", threshold=decided_at),
+                metric("precision", "Precision", thresholds=decided_at),
+                metric("recall", "Recall", thresholds=decided_at),
+                metric("squared_error", "MeanSquaredError"),
+                metric("auc", "AUC", thresholds=SCORE_GRID),
+            ]
+        )
     ]
 
 

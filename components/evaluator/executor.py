@@ -28,18 +28,19 @@ class Executor(executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Evaluates, then writes `artifacts.FIGURES` beside TFMA's own files."""
+        eval_config = tfma.EvalConfig()
+        proto_utils.json_to_proto(exec_properties[specs.EVAL_CONFIG_KEY], eval_config)
         baseline = artifact_utils.get_single_instance(input_dict[specs.BASELINE_MODEL_KEY])
         about_baseline = None
         if fileio.exists(f"{baseline.uri}/{NO_BASELINE}"):
             input_dict = {k: v for k, v in input_dict.items() if k != specs.BASELINE_MODEL_KEY}
         else:
-            warning = self._overlap_warning(input_dict, baseline, exec_properties)
+            points = eval_config.model_specs[0].label_key == f.POINT_LABEL
+            warning = self._overlap_warning(input_dict, baseline, exec_properties, points=points)
             if warning:
                 logging.warning(warning)
             version = baseline.get_int_custom_property(VERSION_PROPERTY)
             about_baseline = {"version": version, "warning": warning}
-        eval_config = tfma.EvalConfig()
-        proto_utils.json_to_proto(exec_properties[specs.EVAL_CONFIG_KEY], eval_config)
         reduced = proto_utils.proto_to_json(without_thresholds(eval_config))
         super().Do(input_dict, output_dict, {**exec_properties, specs.EVAL_CONFIG_KEY: reduced})
 
@@ -66,22 +67,26 @@ class Executor(executor.Executor):
         input_dict: dict[str, list[Artifact]],
         baseline: Artifact,
         exec_properties: dict[str, Any],
+        *,
+        points: bool,
     ) -> str | None:
-        """What to know if the baseline was trained on pictures that now test it."""
+        """What to know if the baseline was trained on what now tests it."""
+        key, what = (f.POINT_KEY, "points") if points else (f.KEY, "pictures")
         model = path_utils.serving_model_path(baseline.uri)
         keys_file = f"{model}/{f.ASSETS_EXTRA}/{f.TRAINING_KEYS_FILE}"
         if not fileio.exists(keys_file):
-            return "the baseline does not say which pictures it was trained on"
+            return f"the baseline does not say which {what} it was trained on"
         with fileio.open(keys_file) as file:
             trained = set(file.read().split())
         keys = []
         for split in json_utils.loads(exec_properties[specs.EXAMPLE_SPLITS_KEY]):
-            keys += _keys(artifact_utils.get_split_uri(input_dict[specs.EXAMPLES_KEY], split))
+            uri = artifact_utils.get_split_uri(input_dict[specs.EXAMPLES_KEY], split)
+            keys += _keys(uri, key)
         seen = sum(key in trained for key in keys)
         if not seen:
             return None
         return (
-            f"the baseline was trained on {seen} of these {len(keys)} test pictures: "
+            f"the baseline was trained on {seen} of these {len(keys)} test {what}: "
             "its figures are too good, the comparison favours it"
         )
 
@@ -118,10 +123,10 @@ def _write_blessing(
         blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])
 
 
-def _keys(uri: str) -> list[str]:
-    """Split keys of all Examples under a split's folder."""
+def _keys(uri: str, feature: str) -> list[str]:
+    """Split keys, in that feature, of all Examples under a split's folder."""
     files = tf.io.gfile.glob(f"{uri}/*")
-    spec = {f.KEY: tf.io.FixedLenFeature([], tf.string)}
+    spec = {feature: tf.io.FixedLenFeature([], tf.string)}
     records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    parsed = records.batch(256).map(lambda batch: tf.io.parse_example(batch, spec)[f.KEY])
+    parsed = records.batch(256).map(lambda batch: tf.io.parse_example(batch, spec)[feature])
     return [key.decode() for batch in parsed.as_numpy_iterator() for key in batch]

@@ -14,7 +14,19 @@ from components.evaluator.eval_config import BASELINE
 OVERALL = "overall"
 EXAMPLE_COUNT = "example_count"
 ROUNDING = 1e-6  # TFMA computes accuracy in float32: 7 of 10 is a little less than 0.7
-UNBOUNDED = ("cross_entropy",)  # all other metrics lie in [0, 1]
+UNBOUNDED = ("cross_entropy", "squared_error")  # all other metrics lie in [0, 1]
+# By label feature. Only the segmenter has none; it compares with a mask computed by the model.
+CLASS_NAMES = {
+    f.LABEL: f.CLASS_NAMES,
+    f.POINT_LABEL: f.POINT_CLASS_NAMES,
+    "": f.MASK_CLASS_NAMES,
+}
+# By feature of the slice. Where all Examples are of one class there is nothing to rank (TFMA's 0
+# is no AUC), and of one class alone precision and recall are at most its accuracy again.
+LEFT_OUT = {
+    f.LABEL_NAME: ("auc",),
+    f.POINT_LABEL_NAME: ("auc", "precision", "recall"),
+}
 
 
 def read_figures(uri: str, eval_config: config_pb2.EvalConfig) -> list[dict[str, Any]]:
@@ -24,8 +36,7 @@ def read_figures(uri: str, eval_config: config_pb2.EvalConfig) -> list[dict[str,
         uri: folder of the ModelEvaluation.
         eval_config: the configuration evaluated with.
     """
-    # Only the segmenter has no label feature; it compares with a mask computed by the model.
-    names = f.CLASS_NAMES if eval_config.model_specs[0].label_key else f.MASK_CLASS_NAMES
+    names = CLASS_NAMES[eval_config.model_specs[0].label_key]
     figures: list[dict[str, Any]] = []
     for record in tfma.load_metrics(uri):
         entries = record.metric_keys_and_values
@@ -35,8 +46,7 @@ def read_figures(uri: str, eval_config: config_pb2.EvalConfig) -> list[dict[str,
         name = slice_name(record.slice_key)
         if name != OVERALL and examples < eval_config.options.min_slice_size.value:
             continue
-        # Where all pictures are of one class there is nothing to rank: TFMA's 0 is no AUC.
-        left_out = {EXAMPLE_COUNT, "auc"} if name.startswith(f.LABEL_NAME) else {EXAMPLE_COUNT}
+        left_out = {EXAMPLE_COUNT, *LEFT_OUT.get(name.partition("=")[0], ())}
         for entry in own:
             if entry.key.name in left_out:
                 continue

@@ -13,11 +13,13 @@ from components.settings import PositiveInt, Section
 THRESHOLD_METRICS = {
     "classification": ("accuracy", "auc", "precision", "recall"),
     "segmentation": ("mean_iou", "pixel_accuracy", "iou"),
+    "points": ("accuracy", "auc", "precision", "recall"),
 }
 # Features with few enough values to slice an evaluation by.
 SLICE_KEYS = {
     "cats_dogs": (features.LABEL_NAME, features.ORIENTATION),
     "pets": (features.ORIENTATION,),
+    "blobs": (features.POINT_LABEL_NAME,),
 }
 
 
@@ -40,7 +42,7 @@ class EvaluatorConfig(Section):
         thresholds: by metric name, on the whole test split.
         slice_thresholds: by metric name, on every slice that is large enough.
         slices: feature keys to slice by.
-        min_slice_size: slices with fewer pictures are left out.
+        min_slice_size: slices with fewer Examples are left out.
         confidence_intervals: 95% intervals beside each figure, by 20 Poisson bootstrap resamplings.
     """
 

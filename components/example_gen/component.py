@@ -1,4 +1,4 @@
-"""Pictures on disk to Examples in train, eval and test."""
+"""Pictures or points on disk to Examples in train, eval and test."""
 
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
@@ -34,7 +34,7 @@ class PictureExampleGenSpec(specs.FileBasedExampleGenSpec):
 
 
 class PictureExampleGen(FileBasedExampleGen):
-    """Ingests a folder of pictures.
+    """Ingests a folder of pictures, or of points.
 
     Outputs: `examples` (Examples with the splits of `features.SPLITS`) and `quarantine`
     (Quarantine: what was found, accepted and refused, and why).
@@ -42,10 +42,10 @@ class PictureExampleGen(FileBasedExampleGen):
     Args:
         input_base: the data folder.
         layout: a layout of `components.datasets`.
-        split: `hash` or `book_small`.
+        split: `hash` or `book_small` (pictures with a file number only).
         buckets: hash buckets of train, eval and test; their ratio is that of the splits.
         max_side: longest side of a stored picture in pixels.
-        drop_duplicates: quarantine pictures whose pixels equal those of an earlier one.
+        drop_duplicates: quarantine what has the pixels or coordinates of an earlier one.
         rehash: fingerprint the input by content instead of size and time.
     """
 

@@ -39,11 +39,11 @@ class Converted(NamedTuple):
     """An Example and what decides about it.
 
     Attributes:
-        path: of the picture, relative to the data folder.
+        path: of the picture or the point, relative to the data folder.
         number: its file number, if it has one.
         label: its class, if it has one.
         key: its split key.
-        digest: SHA-256 of its pixels as decoded.
+        digest: SHA-256 of its pixels as decoded, or of its coordinates.
         example: the serialized tf.train.Example.
     """
 
@@ -81,7 +81,7 @@ def convert(root: Path, picture: Picture, max_side: int) -> Converted:
         encoded = _shrunk_jpeg(pixels, height, width)
     example = _example(picture, encoded, height, width)
     key = split_key(pixels)
-    _add_bytes(example, f.KEY, key.encode())
+    add_bytes(example, f.KEY, key.encode())
     if mask is not None:
         _add_mask(example, mask, height, width)
     return Converted(
@@ -159,15 +159,15 @@ def _shrunk_jpeg(pixels: np.ndarray, height: int, width: int) -> bytes:
 
 def _example(picture: Picture, encoded: bytes, height: int, width: int) -> tf.train.Example:
     example = tf.train.Example()
-    _add_bytes(example, f.IMAGE, encoded)
-    _add_bytes(example, f.FILENAME, picture.path.encode())
+    add_bytes(example, f.IMAGE, encoded)
+    add_bytes(example, f.FILENAME, picture.path.encode())
     orientation = (width < height) + 2 * (width == height)
-    _add_bytes(example, f.ORIENTATION, f.ORIENTATIONS[orientation].encode())
+    add_bytes(example, f.ORIENTATION, f.ORIENTATIONS[orientation].encode())
     example.features.feature[f.WIDTH].int64_list.value.append(width)
     example.features.feature[f.HEIGHT].int64_list.value.append(height)
     if picture.label is not None:
         example.features.feature[f.LABEL].int64_list.value.append(picture.label)
-        _add_bytes(example, f.LABEL_NAME, f.CLASS_NAMES[picture.label].encode())
+        add_bytes(example, f.LABEL_NAME, f.CLASS_NAMES[picture.label].encode())
     return example
 
 
@@ -181,10 +181,11 @@ def _add_mask(example: tf.train.Example, mask: np.ndarray, height: int, width: i
         raise RejectedError("mask without foreground", share)
     buffer = io.BytesIO()
     stored.save(buffer, "PNG")
-    _add_bytes(example, f.MASK, buffer.getvalue())
+    add_bytes(example, f.MASK, buffer.getvalue())
     for name, fraction in zip(f.MASK_FRACTIONS, fractions, strict=True):
         example.features.feature[name].float_list.value.append(fraction)
 
 
-def _add_bytes(example: tf.train.Example, key: str, value: bytes) -> None:
+def add_bytes(example: tf.train.Example, key: str, value: bytes) -> None:
+    """Sets a bytes feature of one value."""
     example.features.feature[key].bytes_list.value.append(value)

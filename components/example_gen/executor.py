@@ -15,9 +15,10 @@ from tfx.utils import proto_utils
 
 from components import features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
-from components.datasets import Picture, list_pictures
+from components.datasets import BLOBS, Picture, Point, list_pictures, list_points
 from components.errors import InputError
 from components.example_gen.convert import Converted, RejectedError, convert
+from components.example_gen.convert_point import convert_point
 from components.example_gen.split_key import book_small_index, split_index
 
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
@@ -29,36 +30,33 @@ Refusal = tuple[str, str, str]  # path, reason, detail
 class Executor(BaseExampleGenExecutor):
     """Writes Examples by split, and the quarantine with its counts.
 
-    Every picture found ends either in a split or in quarantine: found = accepted + quarantined.
+    All that is found ends either in a split or in quarantine: found = accepted + quarantined.
     """
 
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:
-        """Not used: pictures are split here, not by TFX (see `GenerateExamplesByBeam`)."""
+        """Not used: the data is split here, not by TFX (see `GenerateExamplesByBeam`)."""
         raise NotImplementedError
 
     def GenerateExamplesByBeam(
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.pvalue.PCollection]:
         """Split name -> serialized Examples. Writes the quarantine on the way."""
-        root = Path(exec_properties[specs.INPUT_BASE_KEY])
-        pictures = list_pictures(root, exec_properties["layout"])
+        found, convert_fn = _source(exec_properties)
         converted = (
             pipeline
-            | "Pictures" >> beam.Create(pictures)
+            | "Found" >> beam.Create(found)
             | "Spread" >> beam.Reshuffle()
-            | "Convert"
-            >> beam.ParDo(
-                ConvertFn(str(root), exec_properties["max_side"], exec_properties["split"])
-            ).with_outputs(REJECTED, main="converted")
+            | "Convert" >> beam.ParDo(convert_fn).with_outputs(REJECTED, main="converted")
         )
         refused = [converted[REJECTED]]
         accepted = converted["converted"]
         if exec_properties["drop_duplicates"]:
+            first_fn = FirstFn("coordinates" if exec_properties["layout"] == BLOBS else "pixels")
             unique = (
                 accepted
-                | "ByPixels" >> beam.Map(lambda item: (item.digest, item))
+                | "ByContent" >> beam.Map(lambda item: (item.digest, item))
                 | "Group" >> beam.GroupByKey()
-                | "First" >> beam.ParDo(FirstFn()).with_outputs(REJECTED, main="unique")
+                | "First" >> beam.ParDo(first_fn).with_outputs(REJECTED, main="unique")
             )
             refused.append(unique[REJECTED])
             accepted = unique["unique"]
@@ -92,19 +90,29 @@ class Executor(BaseExampleGenExecutor):
         """Runs the Beam pipeline, then sums up what it counted.
 
         Raises:
-            InputError: a split got no picture.
+            InputError: a split got nothing.
         """
         self._quarantine_uri = artifact_utils.get_single_uri(output_dict["quarantine"])
         super().Do(input_dict, output_dict, exec_properties)
         summary = _summarize(self._quarantine_uri)
         empty = [name for name, count in summary["splits"].items() if not count]
         if empty:
+            what = "points" if exec_properties["layout"] == BLOBS else "pictures"
             raise InputError(
                 f"data.path {exec_properties[specs.INPUT_BASE_KEY]}",
-                expected="pictures for every split",
+                expected=f"{what} for every split",
                 found=f"none for {', '.join(empty)} ({json.dumps(summary)})",
-                todo="add pictures, or check data.layout and example_gen.split",
+                todo=f"add {what}, or check data.layout and example_gen.split",
             )
+
+
+def _source(exec_properties: dict[str, Any]) -> tuple[list[Picture] | list[Point], beam.DoFn]:
+    """What the data folder holds, and what makes Examples of it."""
+    root, layout = Path(exec_properties[specs.INPUT_BASE_KEY]), exec_properties["layout"]
+    if layout == BLOBS:
+        return list_points(root), ConvertPointFn()
+    convert_fn = ConvertFn(str(root), exec_properties["max_side"], exec_properties["split"])
+    return list_pictures(root, layout), convert_fn
 
 
 class ConvertFn(beam.DoFn):
@@ -132,20 +140,39 @@ class ConvertFn(beam.DoFn):
             yield _refused(picture.path, error.reason, error.detail)
 
 
+class ConvertPointFn(beam.DoFn):
+    """Point -> Converted, or a Refusal under REJECTED."""
+
+    def process(self, point: Point) -> Iterator[Any]:
+        """Converts one point."""
+        try:
+            yield convert_point(point)
+        except RejectedError as error:
+            yield _refused(point.path, error.reason, error.detail)
+
+
 class FirstFn(beam.DoFn):
-    """Of pictures with the same pixels, keeps the first by path; none if their labels differ."""
+    """Of Examples with the same content, keeps the first by path; none if their labels differ.
+
+    Args:
+        content: what is the same, for the refusal.
+    """
+
+    def __init__(self, content: str):
+        self._content = content
 
     def process(self, group: tuple[str, Iterable[Converted]]) -> Iterator[Any]:
-        """Handles the pictures of one digest."""
-        first, *others = sorted(group[1], key=lambda item: item.path)
+        """Handles the Examples of one digest."""
+        first, *others = sorted(group[1], key=lambda item: _order(item.path))
         if any(other.label != first.label for other in others):
             for item in (first, *others):
                 paths = ", ".join(o.path for o in (first, *others) if o is not item)
-                yield _refused(item.path, "same pixels under another label", f"also {paths}")
+                reason = f"same {self._content} under another label"
+                yield _refused(item.path, reason, f"also {paths}")
             return
         yield first
         for other in others:
-            yield _refused(other.path, "duplicate", f"same pixels as {first.path}")
+            yield _refused(other.path, "duplicate", f"same {self._content} as {first.path}")
 
 
 class SplitFn(beam.DoFn):
@@ -156,7 +183,7 @@ class SplitFn(beam.DoFn):
         self._buckets = buckets
 
     def process(self, item: Converted) -> Iterator[Any]:
-        """Assigns one picture."""
+        """Assigns one Example."""
         index = (
             split_index(item.key, self._buckets)
             if self._split == "hash"
@@ -171,6 +198,12 @@ def _refused(path: str, reason: str, detail: str) -> beam.pvalue.TaggedOutput:
     # Beam's coders and the quarantine take UTF-8 only; a file's name may be any bytes.
     printable = path.encode(errors="backslashreplace").decode()
     return beam.pvalue.TaggedOutput(REJECTED, (printable, reason, detail))
+
+
+def _order(path: str) -> tuple[str, int]:
+    """Sorts by path, the rows of a file by number."""
+    file, _, line = path.rpartition(".csv:")
+    return (file, int(line)) if file else (path, 0)
 
 
 def _refusal_to_json(refusal: Refusal) -> str:
@@ -191,7 +224,7 @@ def _summarize(uri: str) -> dict[str, Any]:
             splits[name] = int(file.read())
         fileio.remove(f"{uri}/{name}.count")
     with fileio.open(f"{uri}/{QUARANTINED}") as file:
-        lines = sorted(file.read().splitlines(), key=lambda line: json.loads(line)["path"])
+        lines = sorted(file.read().splitlines(), key=lambda line: _order(json.loads(line)["path"]))
     with fileio.open(f"{uri}/{QUARANTINED}", "w") as file:
         file.write("".join(f"{line}\n" for line in lines))
     reasons: dict[str, int] = {}

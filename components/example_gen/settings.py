@@ -1,4 +1,4 @@
-"""How pictures become Examples; a section of the pipeline's configuration."""
+"""How data becomes Examples; a section of the pipeline's configuration."""
 
 from typing import Annotated, Literal
 
@@ -8,14 +8,15 @@ from components.settings import PositiveInt, Section
 
 
 class ExampleGenConfig(Section):
-    """How pictures become Examples.
+    """How pictures and points become Examples.
 
     Attributes:
-        split: `hash` (by the perceptual hash of the pixels) or `book_small` (by file number:
-            0-999 train, 1000-1499 eval, 1500-2499 test of each class).
+        split: `hash` (by the perceptual hash of the pixels, or by the coordinates) or, for
+            pictures, `book_small` (by file number: 0-999 train, 1000-1499 eval, 1500-2499 test of
+            each class).
         train_buckets, eval_buckets, test_buckets: relative sizes of the splits under `hash`.
         max_side: pictures are shrunk so that their longest side is at most this many pixels.
-        drop_duplicates: quarantine every picture whose pixels equal those of an earlier one.
+        drop_duplicates: quarantine what has the pixels or coordinates of an earlier one.
     """
 
     split: Literal["hash", "book_small"] = "hash"

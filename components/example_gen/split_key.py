@@ -1,14 +1,16 @@
-"""The split key of a picture and the split it belongs to. Final: changing either moves pictures.
+"""Split keys of pictures and points, and the split they belong to. Final: a change moves data.
 
-The key is the perceptual hash (pHash) of the decoded pixels, so a picture that was re-encoded or
-resized keeps its key, and with it its split. 25 bits are a measured compromise: of 500 cat and
-dog pictures, re-encoded or halved, 98-99% keep a 25-bit key (95-97% a 64-bit one), and no two
-different ones share one. Two pictures that do share a key only share a split.
+The key of a picture is the perceptual hash (pHash) of the decoded pixels, so a picture that was
+re-encoded or resized keeps its key, and with it its split. 25 bits are a measured compromise: of
+500 cat and dog pictures, re-encoded or halved, 98-99% keep a 25-bit key (95-97% a 64-bit one), and
+no two different ones share one. Two pictures that do share a key only share a split. The key of a
+point is a hash of its coordinates.
 """
 
 import bisect
 import hashlib
 import itertools
+import struct
 
 import imagehash
 import numpy as np
@@ -29,11 +31,24 @@ def split_key(pixels: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIZE))
 
 
+def point_key(x: float, y: float) -> str:
+    """Hash of a point's coordinates: equal points have equal keys, whatever their labels.
+
+    Args:
+        x, y: finite, exact in float32.
+
+    Returns:
+        64 lower-case hexadecimal digits.
+    """
+    # Adding zero makes -0.0, which equals 0.0, the same bytes.
+    return hashlib.sha256(struct.pack("<2f", x + 0.0, y + 0.0)).hexdigest()
+
+
 def split_index(key: str, buckets: list[int]) -> int:
     """Which split a key belongs to: SHA-256 of the key modulo all buckets.
 
     Args:
-        key: see `split_key`.
+        key: see `split_key` and `point_key`.
         buckets: number of hash buckets of each split; their ratio is that of the splits.
     """
     bounds = list(itertools.accumulate(buckets))

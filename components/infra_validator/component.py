@@ -37,9 +37,9 @@ class InfraValidator(base_component.BaseComponent):
         model: the exported model.
         examples: Examples with a `test` split.
         model_name: the name the model is served under.
-        pictures: test pictures sent to each endpoint.
+        pictures: test pictures or points sent to each endpoint.
         timeout_seconds: time for the server to start and to answer, all together.
-        problem: `classification` or `segmentation`: which outputs the model has to have.
+        problem: `classification`, `segmentation` or `points`: which outputs the model has to have.
     """
 
     SPEC_CLASS = InfraValidatorSpec

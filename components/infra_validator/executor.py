@@ -34,6 +34,7 @@ ENDPOINTS = (f.SIGNATURE_SERVING, f.SIGNATURE_GRAD_CAM, f.SIGNATURE_FROM_EXAMPLE
 REQUIRED_OUTPUTS = {
     "classification": {f.OUTPUT_LABEL, f.OUTPUT_PROBABILITY, f.OUTPUT_PROBABILITIES},
     "segmentation": {f.OUTPUT_MASK, f.OUTPUT_MASK_PNG, f.OUTPUT_CLASS_FRACTIONS},
+    "points": {f.OUTPUT_LABEL, f.OUTPUT_SCORE},
 }
 
 
@@ -91,14 +92,14 @@ def validate(
         model_name: the name to serve it under.
         pictures: how many Examples to send to each endpoint.
         timeout_seconds: time for the server to start and to answer.
-        problem: `classification` or `segmentation`.
+        problem: `classification`, `segmentation` or `points`.
 
     Raises:
         NotServable: anything about the model that is not as it should be.
     """
     serialized = _read_examples(examples_folder, pictures)
     if not serialized:
-        raise NotServable(f"no picture in the {SPLIT} split to try the model with")
+        raise NotServable(f"no Example in the {SPLIT} split to try the model with")
     deadline = time.monotonic() + timeout_seconds
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary, model_name)
@@ -126,11 +127,7 @@ def _ask(client: PetClient, problem: str, serialized: list[bytes], deadline: flo
             f"endpoint {f.SIGNATURE_SERVING}: {problem} needs the outputs"
             f" {', '.join(sorted(missing))}, found {', '.join(sorted(outputs)) or 'none'}"
         )
-    known = {
-        f.INPUT_IMAGE_BYTES: _strings(_pictures(serialized)),
-        f.INPUT_EXAMPLES: _strings(serialized),
-        f.INPUT_CLASS_INDEX: np.array(-1, np.int32),
-    }
+    known = _inputs(problem, serialized)
     calls: Calls = {}
     for name in ENDPOINTS:
         if name not in signatures:
@@ -148,6 +145,23 @@ def _ask(client: PetClient, problem: str, serialized: list[bytes], deadline: flo
         if time.monotonic() > deadline:
             raise NotServable(f"timed out: endpoint {name} did not answer in time")
     return calls
+
+
+def _inputs(problem: str, serialized: list[bytes]) -> dict[str, np.ndarray]:
+    """Every input that an endpoint may take, by name."""
+    import tensorflow as tf
+
+    examples = [tf.train.Example.FromString(one).features.feature for one in serialized]
+    known = {f.INPUT_EXAMPLES: _strings(serialized)}
+    if problem == "points":
+        rows = [
+            [one[key].float_list.value[0] for key in (f.POINT_X, f.POINT_Y)] for one in examples
+        ]
+        return known | {f.INPUT_POINTS: np.asarray(rows, np.float32)}
+    return known | {
+        f.INPUT_IMAGE_BYTES: _strings([one[f.IMAGE].bytes_list.value[0] for one in examples]),
+        f.INPUT_CLASS_INDEX: np.array(-1, np.int32),
+    }
 
 
 def _compare(folder: Path, calls: Calls) -> None:
@@ -180,13 +194,6 @@ def _read_examples(folder: str, count: int) -> list[bytes]:
     files = sorted(fileio.glob(f"{folder}/*.gz"))
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").take(count)
     return list(records.as_numpy_iterator()) if files else []
-
-
-def _pictures(serialized: list[bytes]) -> list[bytes]:
-    import tensorflow as tf
-
-    examples = (tf.train.Example.FromString(one) for one in serialized)
-    return [example.features.feature[f.IMAGE].bytes_list.value[0] for example in examples]
 
 
 def _copy(folder: str, target: Path) -> None:

@@ -1,7 +1,7 @@
 """Turns chosen pictures into the cards that the report shows."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -14,6 +14,7 @@ from components.interpreter.readers import Picture
 from components.interpreter.scoring import (
     LabelScore,
     MaskScore,
+    PointScore,
     Predictor,
     batches,
     score_labels,
@@ -49,12 +50,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Group:
-    """Cards under one heading; `empty` is said where there is none."""
+    """A plot or cards under one heading; `empty` is said where there is neither."""
 
     title: str
     note: str
     cards: list[Card]
     empty: str = ""
+    plot: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ class Predictions:
     """What the model answered on the test split.
 
     Attributes:
-        scored: how many pictures the choice was made from.
+        scored: how many pictures or points the choice was made from.
         groups: the chosen ones.
-        confusion: for a classifier, true class name -> predicted class name -> pictures.
+        confusion: where there are classes, true class name -> predicted class name -> number.
         spread: for a segmentation model, term and value of the per-picture mean IoU.
     """
 
@@ -110,7 +112,7 @@ def explain_labels(predictor: Predictor, read_split: ReadSplit, count: int) -> P
             Group("Wrong", "The most confident ones first.", cards(choice.wrong), "None."),
             Group("Right", "From sure to hesitant, every class.", cards(choice.right), "None."),
         ],
-        confusion=_confusion(scores),
+        confusion=confusion(scores, features.CLASS_NAMES),
     )
 
 
@@ -228,8 +230,11 @@ def _mask_card(
     return Card(name, figures, facts)
 
 
-def _confusion(scores: list[LabelScore]) -> dict[str, dict[str, int]]:
-    table = {truth: dict.fromkeys(features.CLASS_NAMES, 0) for truth in features.CLASS_NAMES}
+def confusion(
+    scores: Sequence[LabelScore] | Sequence[PointScore], names: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """True class name -> predicted class name -> how many of the scores."""
+    table = {truth: dict.fromkeys(names, 0) for truth in names}
     for score in scores:
         table[score.truth][score.predicted] += 1
     return table

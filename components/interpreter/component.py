@@ -55,12 +55,13 @@ class Interpreter(BaseComponent):
         Args:
             examples: `Examples` with a `train` and a `test` split.
             quarantine: what was counted and refused at ingest.
-            model: the exported SavedModel with `serving_default` and `grad_cam`.
+            model: the exported SavedModel with `serving_default` and, of pictures, `grad_cam`.
             model_run: history and curves of the training.
             evaluation: the evaluator's figures and checks.
             pipeline_name: the page's title.
-            problem: `classification` or `segmentation`.
-            pictures: how many test pictures are shown with prediction and Grad-CAM, at least 1.
+            problem: `classification`, `segmentation` or `points`.
+            pictures: how many test pictures are shown with prediction and Grad-CAM, or test
+                points with their scores, at least 1.
 
         Raises:
             InputError: `problem` or `pictures` is none of those.

@@ -1,7 +1,6 @@
 """Does the work of `Interpreter`: reads, scores, explains, writes the page."""
 
 import os
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,12 +11,12 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import artifacts
-from components.interpreter import cards, report
-from components.interpreter.cards import Predictions, ReadSplit
-from components.interpreter.readers import Picture, read_facts, read_pictures
+from components.interpreter import cards, point_cards, report
+from components.interpreter.cards import Group, Predictions
+from components.interpreter.readers import read_facts, read_pictures, read_points
 from components.interpreter.scoring import Predictor
 
-PROBLEMS = ("classification", "segmentation")
+PROBLEMS = ("classification", "segmentation", "points")
 
 EXAMPLES_SPLIT, PREDICTIONS_SPLIT = "train", "test"
 
@@ -42,6 +41,11 @@ class Executor(BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         problem = exec_properties["problem"]
         model = artifact_utils.get_single_instance(input_dict["model"])
+        predictor = Predictor(path_utils.serving_model_path(model.uri))
+        train, test = (
+            artifact_utils.get_split_uri(input_dict["examples"], split)
+            for split in (EXAMPLES_SPLIT, PREDICTIONS_SPLIT)
+        )
         page = report.render(
             pipeline_name=exec_properties["pipeline_name"],
             problem=problem,
@@ -51,12 +55,8 @@ class Executor(BaseExecutor):
                     for key in ("quarantine", "model_run", "evaluation")
                 )
             ),
-            examples=cards.example_groups(_split(input_dict, EXAMPLES_SPLIT), problem),
-            predictions=_explain(problem)(
-                Predictor(path_utils.serving_model_path(model.uri)),
-                partial(_split, input_dict, PREDICTIONS_SPLIT),
-                exec_properties["pictures"],
-            ),
+            examples=_examples(problem, train),
+            predictions=_predictions(problem, predictor, test, exec_properties["pictures"]),
         )
         folder = artifact_utils.get_single_uri(output_dict["report"])
         fileio.makedirs(folder)
@@ -64,9 +64,14 @@ class Executor(BaseExecutor):
             file.write(page)
 
 
-def _split(input_dict: dict[str, list[Artifact]], name: str) -> Iterator[Picture]:
-    return read_pictures(artifact_utils.get_split_uri(input_dict["examples"], name))
+def _examples(problem: str, split_uri: str) -> list[Group]:
+    if problem == "points":
+        return point_cards.example_groups(read_points(split_uri))
+    return cards.example_groups(read_pictures(split_uri), problem)
 
 
-def _explain(problem: str) -> Callable[[Predictor, ReadSplit, int], Predictions]:
-    return cards.explain_masks if problem == "segmentation" else cards.explain_labels
+def _predictions(problem: str, predictor: Predictor, split_uri: str, count: int) -> Predictions:
+    if problem == "points":
+        return point_cards.explain_points(predictor, read_points(split_uri), count)
+    explain = cards.explain_masks if problem == "segmentation" else cards.explain_labels
+    return explain(predictor, partial(read_pictures, split_uri), count)

@@ -55,6 +55,22 @@ class Picture:
     mask: bytes = b""
 
 
+@dataclass(frozen=True)
+class Point:
+    """One stored point and what is known about it.
+
+    Attributes:
+        row: file and line that it was read from.
+        x, y: coordinates.
+        label: class name.
+    """
+
+    row: str
+    x: float
+    y: float
+    label: str
+
+
 def read_facts(quarantine_uri: str, model_run_uri: str, evaluation_uri: str) -> Facts:
     """Reads the files that other steps wrote for the report.
 
@@ -76,11 +92,19 @@ def read_pictures(split_uri: str) -> Iterator[Picture]:
     Args:
         split_uri: folder of gzipped TFRecord files of `tf.train.Example`.
     """
+    return map(parse_picture, _records(split_uri))
+
+
+def read_points(split_uri: str) -> Iterator[Point]:
+    """Yields the points of one split in the order of its files; see `read_pictures`."""
+    return map(parse_point, _records(split_uri))
+
+
+def _records(split_uri: str) -> Iterator[bytes]:
     # Names that begin with a point are left by file systems, not by Beam.
     names = sorted(name for name in fileio.listdir(split_uri) if not name.startswith("."))
     files = [os.path.join(split_uri, name) for name in names]  # noqa: PTH118 (may be a URI)
-    for record in tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator():
-        yield parse_picture(record)
+    return tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator()
 
 
 def parse_picture(record: bytes) -> Picture:
@@ -98,6 +122,17 @@ def parse_picture(record: bytes) -> Picture:
         height=feature[features.HEIGHT].int64_list.value[0],
         label=first_bytes(features.LABEL_NAME).decode("utf-8", "replace"),
         mask=first_bytes(features.MASK),
+    )
+
+
+def parse_point(record: bytes) -> Point:
+    """Reads one serialized `tf.train.Example`."""
+    feature = tf.train.Example.FromString(record).features.feature
+    return Point(
+        row=feature[features.POINT_ROW].bytes_list.value[0].decode("utf-8", "replace"),
+        x=feature[features.POINT_X].float_list.value[0],
+        y=feature[features.POINT_Y].float_list.value[0],
+        label=feature[features.POINT_LABEL_NAME].bytes_list.value[0].decode("utf-8", "replace"),
     )
 
 

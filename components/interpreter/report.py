@@ -28,10 +28,10 @@ def render(
 
     Args:
         pipeline_name: the title.
-        problem: `classification` or `segmentation`.
+        problem: `classification`, `segmentation` or `points`.
         facts: what earlier steps handed over.
-        examples: training pictures.
-        predictions: test pictures with what the model made of them.
+        examples: from the training split.
+        predictions: from the test split, with what the model made of them.
 
     Returns:
         One self-contained HTML file in UTF-8. The same arguments give the same bytes.
@@ -43,6 +43,8 @@ def render(
         .render(
             pipeline_name=pipeline_name,
             problem=problem,
+            unit="points" if problem == "points" else "pictures",
+            item="row" if problem == "points" else "file",
             ingest=facts.ingest,
             refused=facts.refused,
             listed=readers.LISTED_PER_REASON,
@@ -61,7 +63,7 @@ def render(
             by_class=pivot([f for f in figures if f["slice"] == OVERALL and f["class"]], "class"),
             by_slice=pivot([f for f in figures if f["slice"] != OVERALL], "slice"),
             predictions=predictions,
-            test_pictures=facts.ingest["splits"].get("test", 0),
+            tested=facts.ingest["splits"].get("test", 0),
             legend=drawing.legend() if problem == "segmentation" else [],
         )
     )

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import features, preprocessing
-from components.interpreter.readers import Picture
+from components.interpreter.readers import Picture, Point
 
 Item = TypeVar("Item")
 
@@ -64,6 +64,36 @@ class MaskScore:
         return float(np.nanmean(self.ious))
 
 
+@dataclass(frozen=True)
+class PointScore:
+    """What a model of points answered.
+
+    Attributes:
+        point: the point.
+        predicted: predicted class name.
+        score: any number; `features.SCORE_THRESHOLD` divides the classes.
+    """
+
+    point: Point
+    predicted: str
+    score: float
+
+    @property
+    def truth(self) -> str:
+        """True class name."""
+        return self.point.label
+
+    @property
+    def right(self) -> bool:
+        """Whether the predicted class is the true one."""
+        return self.truth == self.predicted
+
+    @property
+    def distance(self) -> float:
+        """How far the score is from the threshold: the model's confidence, not negative."""
+        return abs(self.score - features.SCORE_THRESHOLD)
+
+
 class Predictor:
     """An exported model, called through its signatures as a server would."""
 
@@ -82,6 +112,18 @@ class Predictor:
         """
         signature = self._model.signatures[features.SIGNATURE_SERVING]
         return signature(**{features.INPUT_IMAGE_BYTES: tf.constant(list(images), tf.string)})
+
+    def predict_points(self, points: np.ndarray) -> dict[str, Any]:
+        """Calls `serving_default` of a model of points.
+
+        Args:
+            points: float32 [n, 2]: x and y.
+
+        Returns:
+            The signature's outputs by name (components/features.py).
+        """
+        signature = self._model.signatures[features.SIGNATURE_SERVING]
+        return signature(**{features.INPUT_POINTS: tf.constant(points, tf.float32)})
 
     def explain(self, images: Sequence[bytes], class_index: int = -1) -> dict[str, Any]:
         """Calls `grad_cam`.
@@ -137,6 +179,20 @@ def score_masks(predictor: Predictor, pictures: Iterable[Picture]) -> list[MaskS
         for picture, mask in zip(batch, masks, strict=True):
             scores.append(MaskScore(len(scores), picture.filename, mask_ious(picture, mask)))
     return scores
+
+
+def score_points(predictor: Predictor, points: Iterable[Point]) -> list[PointScore]:
+    """Scores at most the first `SCORED_AT_MOST` points."""
+    chosen = list(islice(points, SCORED_AT_MOST))
+    if not chosen:
+        return []
+    outputs = predictor.predict_points(np.asarray([(p.x, p.y) for p in chosen], np.float32))
+    labels = outputs[features.OUTPUT_LABEL].numpy()
+    scores = outputs[features.OUTPUT_SCORE].numpy()
+    return [
+        PointScore(point, label.decode("utf-8"), float(score))
+        for point, label, score in zip(chosen, labels, scores, strict=True)
+    ]
 
 
 def mask_ious(picture: Picture, predicted: np.ndarray) -> tuple[float, ...]:

@@ -40,11 +40,11 @@ def set_phase(model: keras.Model, spec: ModelSpec, phase: Phase) -> None:
             expected="a model with a published backbone",
             found="one that is trained whole",
         )
-    # Layers come in the order of the graph, so all that lies above a layer follows it.
+    # Layers come in the order of the graph: what lies above a layer follows it.
     names = [layer.name for layer in model.layers]
     head = names.index(TRUNK_OUTPUT_LAYER) + 1
     first = head if phase == "head" else names.index(spec.fine_tune_from)
     for position, layer in enumerate(model.layers):
-        of_backbone = position < head
-        frozen = of_backbone and isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = position >= first and not frozen
+        # All batch norm is the backbone's: the head has none.
+        frozen = position < first or isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = not frozen

@@ -11,6 +11,7 @@ the nodes. Callbacks, saving and validation concern one node and never wait for 
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,8 +20,8 @@ import keras
 import tensorflow as tf
 
 from components.errors import InputError
-from components.trainer import replicas
-from components.trainer.cluster import VARIABLE, read_cluster
+from components.trainer import replicas, sharing
+from components.trainer.cluster import VARIABLE, Cluster, read_cluster
 from components.trainer.nodes import Nodes
 
 
@@ -40,25 +41,10 @@ def prepare_devices() -> list[str]:
     return [detail.get("device_name", "GPU") for detail in details]
 
 
-def part(rows: Any, index: Any, count: int) -> Any:
-    """One of several parts of a batch: every `count`-th row.
-
-    Args:
-        rows: tensor [n, ...].
-        index: of the part, from 0 to `count` - 1; int or int32 scalar.
-        count: of the parts.
-
-    Returns:
-        Tensor [n / count rounded up or down, ...]; all rows if there are fewer of them than parts,
-        since no rows make the statistics of batch norm NaN.
-    """
-    few = tf.shape(rows)[0] < count
-    taken = rows[tf.where(few, 0, index) :: tf.where(few, 1, count)]
-    return tf.ensure_shape(taken, (None, *rows.shape[1:]))
-
-
 class Distribution:
-    """How a training is spread; made once a process, before anything else uses TensorFlow.
+    """How a training is spread; made before anything else uses TensorFlow.
+
+    A process stays with its first one: it cannot change the number of replicas afterwards.
 
     Args:
         devices: the devices of this node to train on, such as ['CPU:0', 'CPU:1']; None for all its
@@ -90,9 +76,9 @@ class Distribution:
                     todo="start a node for each GPU, and let it see that one alone "
                     "(nvidia.com/gpu: 1, or CUDA_VISIBLE_DEVICES)",
                 )
-            self._nodes = Nodes(self.cluster)
+            self._nodes = _connect(self.cluster)
         elif len(used) > 1:
-            self._strategy = tf.distribute.MirroredStrategy(used)
+            self._strategy = _mirror(tuple(used))
 
     @property
     def jit_compile(self) -> bool:
@@ -103,8 +89,13 @@ class Distribution:
         """Where the model is built, compiled, restored, prepared and trained."""
         return self._strategy.scope() if self._strategy else contextlib.nullcontext()
 
+    @property
+    def local_replicas(self) -> int:
+        """Devices of this node that share its part of a batch."""
+        return self.replicas // self.cluster.workers
+
     def check_batches(self, batch_size: int, pictures: int) -> None:
-        """Refuses what the replicas cannot share.
+        """Refuses batches that the replicas cannot share.
 
         Args:
             batch_size: pictures a step, over all replicas.
@@ -113,74 +104,33 @@ class Distribution:
         Raises:
             InputError: the batch size is no multiple of the replicas, or there is not one batch.
         """
-        if batch_size % self.replicas:
-            raise InputError(
-                "trainer.batch_size",
-                expected=f"a multiple of the {self.replicas} devices that share a batch",
-                found=str(batch_size),
-            )
-        if self._strategy and pictures < batch_size:
-            raise InputError(
-                "the training split",
-                expected=f"at least one batch ({batch_size}) to share among {self.replicas} GPUs",
-                found=f"{pictures} pictures",
-                todo="lower trainer.batch_size",
-            )
-
-    def evaluation_rows(self, batch_size: int, pictures: int) -> tf.data.Dataset:
-        """Which pictures make up each batch of validation, which every node does in full.
-
-        On several GPUs none of them may get an empty part, and Keras wants a first batch that they
-        share evenly; the last batch therefore takes a few more pictures rather than too few.
-
-        Args:
-            batch_size: of training, over all replicas.
-            pictures: of the validation split.
-
-        Returns:
-            int64 [batch], all numbers from 0 to `pictures` - 1 once and in order.
-
-        Raises:
-            InputError: too few pictures for so many GPUs.
-        """
-        if not self._strategy:
-            return tf.data.Dataset.range(pictures).batch(batch_size)
-        count = self.replicas
-        size = min(batch_size, pictures) // count * count
-        if 0 < pictures - size < count:
-            size -= count
-        if size <= 0:
-            raise InputError(
-                "the validation split",
-                expected=f"at least {2 * count} pictures to share among {count} GPUs",
-                found=str(pictures),
-            )
-        ends = [*range(size, pictures - count + 1, size), pictures]
-        ends = sorted(set(ends))
-        return tf.data.Dataset.from_tensor_slices(([0, *ends[:-1]], ends)).map(
-            lambda start, end: tf.range(tf.cast(start, tf.int64), tf.cast(end, tf.int64))
-        )
+        sharing.check_batch_size(batch_size, self.replicas)
+        sharing.check_first_batch(batch_size, pictures, self.local_replicas)
 
     def distribute(self, batches: tf.data.Dataset) -> Any:
         """Shares the batches of this node among its GPUs.
 
         Args:
             batches: (pictures, targets) or (pictures, targets, weights). For training this node's
-                `part` of every batch; for validation the batches of `evaluation_rows`.
+                `sharing.part` of every batch; for validation those of `sharing.evaluation_rows`
+                (with `local_replicas`), on every node.
 
         Returns:
-            What `fit` takes, with as many steps as `batches`.
+            What `fit` takes. Its end is not known to Keras, which has to be given
+            `steps_per_epoch` and `validation_steps`: the numbers of `batches`.
         """
         if not self._strategy:
             return batches
-        count = self.replicas
+        count = self.local_replicas
 
         def split(*batch: Any) -> tf.data.Dataset:
             return tf.data.Dataset.range(count, output_type=tf.int32).map(
-                lambda index: tuple(part(rows, index, count) for rows in batch)
+                lambda index: tuple(sharing.part(rows, index, count) for rows in batch)
             )
 
-        parts = batches.flat_map(split).prefetch(count)
+        # Endless, because Keras looks at the first batch of each validation with an iterator that
+        # the one before has used up.
+        parts = batches.repeat().flat_map(split).prefetch(count)
         return self._strategy.distribute_datasets_from_function(lambda _: parts)
 
     def prepare(self, model: keras.Model, *, synchronise_batch_norm: bool = True) -> None:
@@ -216,6 +166,7 @@ class Distribution:
             replicas.spread_seeds(model, self.cluster.worker)
         if self._strategy:
             replicas.spread_mirrored_seeds(model, self._strategy)
+        replicas.take_sums(model.optimizer)
         nodes = self._nodes
         model.train_step = lambda data: replicas.train_step(model, data, nodes)
 
@@ -230,6 +181,17 @@ class Distribution:
             value: anything JSON can hold; only the chief's counts.
         """
         return self._nodes.from_chief(value) if self._nodes else value
+
+
+# Made once a process: TensorFlow starts a server for the one, and numbers the collectives of both.
+@functools.cache
+def _connect(cluster: Cluster) -> Nodes:
+    return Nodes(cluster)
+
+
+@functools.cache
+def _mirror(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:

@@ -27,10 +27,10 @@ def replace_values(config: TrainerConfig, values: Mapping[str, Scalar]) -> Train
     tree = config.model_dump()
     for key, value in values.items():
         *sections, last = key.split(".")
-        node = tree
+        node: Any = tree
         for section in sections:
-            node = node.get(section) or {}
-        if last not in node and sections != [_FREE]:
+            node = node.get(section) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or (last not in node and sections != [_FREE]):
             raise InputError(f"trainer.{key}: unknown key")
         node[last] = value
     try:

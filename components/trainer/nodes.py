@@ -34,11 +34,7 @@ class Nodes:
         print(f"node {cluster.worker} of {cluster.workers} waits for the others", flush=True)
         # Only its way to run and to reduce is used; variables are never made in its scope.
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        self._total = tf.function(
-            lambda tensors: self.run(
-                lambda: tf.distribute.get_replica_context().all_reduce(SUM, tensors)
-            )
-        )
+        self._total = tf.function(lambda tensors: self.run(lambda: _sum(tensors)), autograph=False)
 
     def run(self, function: Callable[[], Any]) -> Any:
         """Calls a function where `tf.distribute`'s replica context spans all nodes.
@@ -91,6 +87,11 @@ class Nodes:
         values = self.from_chief([variable.numpy().tolist() for variable in counts])
         for variable, value in zip([*floats, *counts], [*sums, *values], strict=True):
             variable.assign(value)
+
+
+def _sum(tensors: list[Any]) -> Any:
+    # Reducing goes by the tensors' device, which a function's arguments do not have.
+    return tf.distribute.get_replica_context().all_reduce(SUM, [tf.identity(t) for t in tensors])
 
 
 def is_float(variable: Any) -> bool:

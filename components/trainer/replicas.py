@@ -1,8 +1,8 @@
 """What every replica of a model does in a step and after an epoch, to act as one on one device.
 
 Keras gives every replica the same weight, however few rows of an uneven batch it got, and clips
-gradients and looks for overflow (mixed_float16) on each alone. Here the loss of a replica counts by
-its rows, and what acts on gradients acts on their sum.
+gradients and looks for overflow (mixed_float16) on each alone, before it sums them up. Here the
+loss of a replica counts by its rows, and the optimizer gets the sum.
 """
 
 from typing import Any
@@ -15,11 +15,20 @@ from components.trainer.nodes import SUM, Nodes, is_float
 _MEAN = tf.distribute.ReduceOp.MEAN
 
 
+def take_sums(optimizer: keras.optimizers.Optimizer) -> None:
+    """Makes an optimizer take gradients that are summed over the replicas already.
+
+    Keras has no setting for it; tests compare the weights, should Keras sum elsewhere one day.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    inner._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+
+
 def train_step(model: keras.Model, data: Any, nodes: Nodes | None) -> dict[str, Any]:
     """Keras's training step for one of several replicas.
 
     Args:
-        model: built, compiled; its optimizer is built.
+        model: built, compiled; its optimizer is built and takes sums.
         data: (x, y) or (x, y, weights): this replica's rows, at least one.
         nodes: the nodes that train together; None inside a MirroredStrategy's replica.
 
@@ -27,23 +36,19 @@ def train_step(model: keras.Model, data: Any, nodes: Nodes | None) -> dict[str, 
         Metrics, over the rows of this node so far.
     """
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-    if nodes:
-        gradients, loss, y_pred = nodes.run(lambda: _gradients(model, x, y, weights, summed=True))
-    else:
-        summed = _acts_on_gradients(model.optimizer)
-        gradients, loss, y_pred = _gradients(model, x, y, weights, summed=summed)
-        if summed:
-            # The optimizer is going to sum them up once more.
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            gradients = [gradient / replicas for gradient in gradients]
+
+    def gradients_of_part() -> Any:
+        return _gradients(model, x, y, weights)
+
+    gradients, loss, y_pred = nodes.run(gradients_of_part) if nodes else gradients_of_part()
     tracker = next(metric for metric in model.metrics if metric.name == "loss")
     tracker.update_state(loss, sample_weight=_count(x))
     model.optimizer.apply(gradients, model.trainable_variables)
     return model.compute_metrics(x, y, y_pred, sample_weight=weights)
 
 
-def _gradients(model: keras.Model, x: Any, y: Any, weights: Any, *, summed: bool) -> Any:
-    """Gradients (of this replica, or summed over all), mean loss and predictions of its rows."""
+def _gradients(model: keras.Model, x: Any, y: Any, weights: Any) -> Any:
+    """The sum of all replicas' gradients; this one's mean loss and predictions."""
     context = tf.distribute.get_replica_context()
     replicas = float(context.num_replicas_in_sync)
     rows = tf.cast(_count(x), tf.float32)
@@ -54,15 +59,7 @@ def _gradients(model: keras.Model, x: Any, y: Any, weights: Any, *, summed: bool
         loss = model.compute_loss(x, y, y_pred, weights, training=True)
         scaled = model.optimizer.scale_loss(loss * tf.cast(share, loss.dtype))
     gradients = tape.gradient(scaled, model.trainable_variables)
-    if summed:
-        gradients = context.all_reduce(SUM, gradients)
-    return gradients, loss * replicas, y_pred
-
-
-def _acts_on_gradients(optimizer: keras.optimizers.Optimizer) -> bool:
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return True
-    return any((optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm))
+    return context.all_reduce(SUM, gradients), loss * replicas, y_pred
 
 
 def _count(x: Any) -> Any:
@@ -76,13 +73,13 @@ def spread_seeds(model: keras.Model, replica: Any) -> None:
         model: with the same seeds on all replicas.
         replica: number of the replica, int or int32 scalar; 0 keeps the seeds as they are.
     """
-    for seed in _seeds(model):
-        seed.assign(seed.value + tf.cast([replica, 0], tf.uint32))
+    for seed in seed_states(model):
+        seed.assign(seed.value + tf.cast([replica, 0], seed.dtype))
 
 
 def spread_mirrored_seeds(model: keras.Model, strategy: tf.distribute.MirroredStrategy) -> None:
     """The same for all replicas of a strategy; may be called again, with the same result."""
-    for seed in _seeds(model):
+    for seed in seed_states(model):
         seed.assign(keras.ops.convert_to_numpy(seed))  # the first replica's, on all
 
     def spread() -> None:
@@ -91,8 +88,10 @@ def spread_mirrored_seeds(model: keras.Model, strategy: tf.distribute.MirroredSt
     strategy.run(spread)
 
 
-def _seeds(model: keras.Model) -> list[Any]:
-    return [variable for variable in model.variables if variable.dtype == "uint32"]
+def seed_states(model: keras.Model) -> list[Any]:
+    """Variables of the random layers, int [2] of seed and counter; they are not in its weights."""
+    weights = {id(variable) for variable in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]
 
 
 class Agreement(keras.callbacks.Callback):

@@ -11,17 +11,16 @@ import keras
 import tensorflow as tf
 
 from components import artifacts, features, models
-from components.trainer import curves, history, loop, pictures
+from components.trainer import curves, history, loop, pictures, points
 from components.trainer.history import made_with
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
 from components.trainer.settings import TrainerConfig
 from components.trainer.state import (
     TENSORBOARD_FOLDER,
     TrainingState,
-    file_digest,
     fingerprint,
 )
-from components.trainer.weights import load_weights
+from components.trainer.weights import digests, load_weights
 from serving import endpoints
 
 BEST_CHECKPOINT = "best.keras"  # ModelRun: the exported epoch as a Keras file
@@ -54,6 +53,9 @@ def run_fn(fn_args: Any) -> None:
         config = replace_values(config, chosen)
         settings["trainer"] = config.model_dump()
     config.check_problem(problem)
+    if problem == "points":
+        points.train(fn_args, config)
+        return
     train_index = pictures.index_split(fn_args.train_files, features.SPLITS[0], problem)
     eval_index = pictures.index_split(fn_args.eval_files, features.SPLITS[1], problem)
 
@@ -64,7 +66,7 @@ def run_fn(fn_args: Any) -> None:
             data=[train_index.digest, eval_index.digest],
             versions=[tf.__version__, keras.__version__],
             weights=[list(variable.shape) for variable in model.weights],
-            start=file_digest(config.weights),
+            start=digests(config),
         )
         with _state_folder(state_dir, name) as folder:
             progress = TrainingState(folder, config.monitor)

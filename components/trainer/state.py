@@ -32,14 +32,6 @@ def fingerprint(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def file_digest(path: str) -> str:
-    """Hex digest of a file's content; of no path, an empty text."""
-    if not path:
-        return ""
-    with Path(path).expanduser().open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class TrainingState:
     """A folder that holds weights, optimizer, random state and history of the last whole epoch.
 

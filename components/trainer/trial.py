@@ -5,6 +5,7 @@ epoch; done, it is read instead of made again.
 """
 
 import functools
+import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -19,7 +20,8 @@ from components.trainer.callbacks import NonFiniteLossError
 from components.trainer.history import EpochRecord
 from components.trainer.run import build_model, dtype_policy, image_size
 from components.trainer.settings import TrainerConfig
-from components.trainer.state import TrainingState, file_digest, fingerprint
+from components.trainer.state import TrainingState, fingerprint
+from components.trainer.weights import digests
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         trainer=config.model_dump(),
         data=[splits.train_index.digest, splits.eval_index.digest],
         versions=[tf.__version__, keras.__version__],
-        start=file_digest(config.weights),
-        code=file_digest(__file__),
+        start=digests(config),
+        code=hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     )
     record = folder / f"{name}.json"
     if record.exists():

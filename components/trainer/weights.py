@@ -1,5 +1,6 @@
 """Weights from a file, into a model that they fit."""
 
+import hashlib
 import io
 import warnings
 import zipfile
@@ -10,8 +11,29 @@ import keras
 import numpy as np
 
 from components.errors import InputError
+from components.trainer.settings import TrainerConfig
 
 SUFFIXES = (".weights.h5", ".keras")
+
+
+def digests(config: TrainerConfig) -> dict[str, str]:
+    """SHA-256 of the files that a training starts from, by key: what is in them counts, not where.
+
+    Raises:
+        InputError: a file is not there.
+    """
+    named = {
+        "trainer.weights": config.weights,
+        "trainer.model_args.weights": str(config.model_args.get("weights", "")),
+    }
+    found = {}
+    for key, path in named.items():
+        if path in ("", "imagenet"):
+            continue
+        file = _existing(path, key)
+        with file.open("rb") as content:
+            found[key] = hashlib.file_digest(content, "sha256").hexdigest()
+    return found
 
 
 def load_weights(model: keras.Model, path: str, key: str) -> None:
@@ -25,11 +47,9 @@ def load_weights(model: keras.Model, path: str, key: str) -> None:
     Raises:
         InputError: there is no such file, it cannot be read, or it holds another architecture's.
     """
-    file = Path(path).expanduser()
     if not path.endswith(SUFFIXES):
         raise InputError(key, expected=f"a file named *{' or *'.join(SUFFIXES)}", found=f"'{path}'")
-    if not file.is_file():
-        raise InputError(key, expected="an existing file", found=f"'{path}', which is not there")
+    file = _existing(path, key)
     fitting = f"weights of {model.name} ({model.count_params():,} parameters)"
     # Keras leaves a layer that it finds nothing for as it is, with a warning at most.
     for variable in model.weights:
@@ -46,6 +66,13 @@ def load_weights(model: keras.Model, path: str, key: str) -> None:
     if missing or surplus:
         found = f"'{path}', which does not fit (arrays missing: {missing}, too many: {surplus})"
         raise InputError(key, expected=fitting, found=found)
+
+
+def _existing(path: str, key: str) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise InputError(key, expected="an existing file", found=f"'{path}', which is not there")
+    return file
 
 
 def _arrays(file: Path) -> int:

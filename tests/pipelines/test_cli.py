@@ -1,5 +1,6 @@
 """The command itself, each time in a process of its own."""
 
+import json
 import subprocess
 import sys
 
@@ -48,7 +49,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
         (
             ["run", "cats_vs_dog"],
             "pawlens: config 'cats_vs_dog': expected a YAML file or one of cats_vs_dogs, "
-            "pets_segmentation, found neither; did you mean 'cats_vs_dogs'?",
+            "linear_blobs, pets_segmentation, found neither; did you mean 'cats_vs_dogs'?",
         ),
         (
             ["run", "cats_vs_dogs", "--data", "missing"],
@@ -93,6 +94,15 @@ def test_synth_and_check(tmp_path):
     assert "6 pictures" in made.stdout
     checked = pawlens("data", "check", tmp_path / "pets", "--layout", "pets")
     assert '"found": 6' in checked.stdout
+
+
+def test_points_are_made_and_counted(tmp_path):
+    made = pawlens("data", "synth", tmp_path / "blobs", "--layout", "blobs", "--count", 10)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == f"10 points in {tmp_path / 'blobs'}\n"
+    checked = json.loads(pawlens("data", "check", tmp_path / "blobs", "--layout", "blobs").stdout)
+    assert (checked["found"], checked["usable"]) == (10, 10)
+    assert checked["classes"] == {"negative": 5, "positive": 5}
 
 
 def test_unreachable_server_says_how_to_start_one(tmp_path):

@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from components.errors import InputError
+from components.models import MODEL_NAMES
 from pipelines.config import check_data_path, load_config, shipped_configs
 
 
@@ -18,14 +19,14 @@ def test_set_and_data_override_the_file(tmp_path):
         [
             "trainer.epochs=3",
             "trainer.learning_rate=1e-4",
-            "trainer.model_args.augmentation=false",
+            "trainer.model_args.residual=false",
             "evaluator.slices=[image/label_name]",
         ],
         data="with: colon",
     )
     assert config.trainer.learning_rate == 1e-4
     assert config.trainer.epochs == 3
-    assert config.trainer.model_args == {"augmentation": False}
+    assert config.trainer.model_args == {"residual": False}
     assert config.evaluator.slices == ["image/label_name"]
     assert config.data.path == "with: colon"
 
@@ -67,17 +68,19 @@ def test_config_by_path(tmp_path):
         ),
         (
             "data.layout=folders",
-            "cats_vs_dogs.yaml: data.layout: expected 'cats_dogs' or 'pets', found 'folders'",
+            "cats_vs_dogs.yaml: data.layout: expected 'cats_dogs', 'pets' or 'blobs', "
+            "found 'folders'",
         ),
         (
             "trainer.model=mini_xeption",
-            "cats_vs_dogs.yaml: trainer.model: expected one of convnet_baseline, mini_xception, "
-            "segmentation_convnet, found 'mini_xeption'; did you mean 'mini_xception'?",
+            f"cats_vs_dogs.yaml: trainer.model: expected one of {', '.join(MODEL_NAMES)}, "
+            "found 'mini_xeption'; did you mean 'mini_xception'?",
         ),
         (
             "trainer.model=segmentation_convnet",
             "cats_vs_dogs.yaml: trainer.model: expected a model for classification "
-            "(convnet_baseline, mini_xception), found 'segmentation_convnet'",
+            "(convnet_baseline, convnet_small_150, mini_xception, residual_convnet, vgg16, "
+            "xception), found 'segmentation_convnet', which is for segmentation",
         ),
         (
             "evaluator.thresholds={acuracy: {min: 0.5}}",
@@ -128,6 +131,53 @@ def test_data_folder_must_be_there(data, found, tmp_path, monkeypatch):
     assert "--data DIR" in str(error.value)
 
 
-def test_segmentation_needs_masks():
-    with pytest.raises(InputError, match=r"data\.layout: segmentation needs masks"):
-        load_config("pets_segmentation", ["data.layout=cats_dogs"])
+@pytest.mark.parametrize(
+    ("name", "layout", "line"),
+    [
+        ("pets_segmentation", "cats_dogs", "segmentation needs masks: expected 'pets'"),
+        ("pets_segmentation", "blobs", "segmentation needs masks: expected 'pets'"),
+        ("cats_vs_dogs", "blobs", "classification needs classes: expected 'cats_dogs'"),
+        ("cats_vs_dogs", "pets", "classification needs classes: expected 'cats_dogs'"),
+        ("linear_blobs", "pets", "points needs coordinates: expected 'blobs'"),
+    ],
+)
+def test_a_problem_needs_its_layout(name, layout, line):
+    with pytest.raises(InputError) as error:
+        load_config(name, [f"data.layout={layout}"])
+    assert str(error.value) == f"{name}.yaml: data.layout: {line}, found '{layout}'"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
+        ("example_gen.split=book_small", "example_gen.split: expected 'hash', found 'book_small'"),
+        (
+            "trainer.image_size=64",
+            "trainer.image_size: expected nothing: it is for pictures, found 64",
+        ),
+        (
+            "trainer.batch_size=64",
+            "trainer.batch_size: expected nothing: it is for pictures, found 64",
+        ),
+        ("trainer.training_step=tape", "trainer.training_step: expected 'fit' or 'gradient_tape'"),
+        ("trainer.model=mini_xception", "trainer.model: expected a model for points (linear)"),
+        (
+            "evaluator.thresholds={mean_iou: {min: 0.5}}",
+            "evaluator.thresholds.mean_iou: expected a metric of points: accuracy, auc, precision, "
+            "recall, found 'mean_iou'",
+        ),
+        (
+            "evaluator.slices=[image/label_name]",
+            "evaluator.slices: expected keys of point/label_name, found 'image/label_name'",
+        ),
+    ],
+)
+def test_what_is_for_pictures_is_refused_of_points(assignment, line):
+    with pytest.raises(InputError) as error:
+        load_config("linear_blobs", [assignment])
+    assert str(error.value).startswith(f"linear_blobs.yaml: {line}")
+
+
+def test_the_linear_model_is_refused_of_pictures():
+    with pytest.raises(InputError, match=r"found 'linear', which is for points"):
+        load_config("cats_vs_dogs", ["trainer.model=linear"])

@@ -21,6 +21,14 @@ GOOD: dict[str, dict[str, Any]] = {
     "pets": PICTURE
     | {f.MASK: b"\x89PNG"}
     | dict(zip(f.MASK_FRACTIONS, (0.25, 0.625, 0.125), strict=True)),
+    "blobs": {
+        f.POINT_X: 1.5,
+        f.POINT_Y: -2.0,
+        f.POINT_LABEL: 0,
+        f.POINT_LABEL_NAME: b"negative",
+        f.POINT_ROW: b"points.csv:2",
+        f.POINT_KEY: b"0abcdef",
+    },
 }
 
 

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from components import features as f
-from components.datasets import LAYOUTS, Picture
+from components.datasets import LAYOUT_NAMES, LAYOUTS, Picture, Point
 
 # What says nothing as a statistic: encoded pictures, and texts that differ in every Example.
-NOT_SCALAR = {f.IMAGE, f.MASK, f.KEY, f.FILENAME}
+NOT_SCALAR = {f.IMAGE, f.MASK, f.KEY, f.FILENAME, f.POINT_ROW, f.POINT_KEY}
 
 
 def _schema(layout: str):
@@ -20,22 +20,30 @@ def _schema(layout: str):
     return text_format.Parse(schema_path(layout).read_text("utf-8"), schema_pb2.Schema())
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_covers_every_scalar_feature_that_ingest_writes(layout, tmp_path):
-    import tensorflow as tf
-
-    from components.data_validation.schema import stats_options
+def _written(layout: str, folder) -> bytes:
+    """The serialized Example that ingest makes of a picture or a point."""
     from components.example_gen.convert import convert
+    from components.example_gen.convert_point import convert_point
 
-    Image.new("RGB", (40, 30), "red").save(tmp_path / "a.jpg")
+    if layout == "blobs":
+        return convert_point(Point("points.csv:2", 1.5, -2.0, 1)).example
+    Image.new("RGB", (40, 30), "red").save(folder / "a.jpg")
     mask_path = None
     if layout == "pets":
         mask_path = "a.png"
         trimap = np.full((30, 40), 1, np.uint8)
-        Image.fromarray(trimap).save(tmp_path / mask_path)
+        Image.fromarray(trimap).save(folder / mask_path)
     picture = Picture("a.jpg", label=0 if layout == "cats_dogs" else None, mask_path=mask_path)
-    written = tf.train.Example.FromString(convert(tmp_path, picture, 512).example)
+    return convert(folder, picture, 512).example
 
+
+@pytest.mark.parametrize("layout", LAYOUT_NAMES)
+def test_covers_every_scalar_feature_that_ingest_writes(layout, tmp_path):
+    import tensorflow as tf
+
+    from components.data_validation.schema import stats_options
+
+    written = tf.train.Example.FromString(_written(layout, tmp_path))
     schema = _schema(layout)
     kinds = {"int64_list": "INT", "float_list": "FLOAT", "bytes_list": "BYTES"}
     types = {
@@ -72,3 +80,15 @@ def test_domains_are_those_of_the_code(layout):
     else:
         domain = found[f.MASK_FRACTIONS[0]].float_domain
         assert domain.min == pytest.approx(MIN_FOREGROUND)
+
+
+def test_domains_of_points_are_those_of_the_code():
+    schema = _schema("blobs")
+    (names,) = (tuple(domain.value) for domain in schema.string_domain)
+    assert names == f.POINT_CLASS_NAMES
+    found = {one.name: one for one in schema.feature}
+    domain = found[f.POINT_LABEL].int_domain
+    assert (domain.min, domain.max) == (0, len(f.POINT_CLASS_NAMES) - 1)
+    for key in (f.POINT_X, f.POINT_Y):
+        assert found[key].float_domain.disallow_nan
+        assert found[key].float_domain.disallow_inf

@@ -76,6 +76,10 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
         dict(zip(f.MASK_FRACTIONS, (0.0, None, 0.95), strict=True))
         | {f.ORIENTATION: b"diagonal", f.WIDTH: None},
     ),
+    "blobs": (
+        "train",
+        {f.POINT_X: 101.0, f.POINT_Y: None, f.POINT_LABEL: 2, f.POINT_LABEL_NAME: b"cat"},
+    ),
 }
 
 
@@ -93,7 +97,7 @@ def bad_anomalies(check, good, tmp_path_factory) -> dict[str, Any]:
     for layout, (split, values) in BAD.items():
         row = good[layout]
         bad = [_without_none(row | {key: value}) for key, value in values.items()]
-        if layout == "cats_dogs":
+        if layout != "pets":
             splits = {split: [*bad, row], "good": [row]}
         else:
             splits = {split: [_without_none(one | {f.WIDTH: None}) for one in bad], "empty": []}

@@ -111,7 +111,7 @@ def test_pets_without_any_mask_are_refused(tmp_path):
 
 
 def test_an_unknown_layout_is_refused(tmp_path):
-    with pytest.raises(InputError, match="layout 'coco'"):
+    with pytest.raises(InputError, match=r"layout of pictures: .*'coco'"):
         list_pictures(tmp_path, "coco")
 
 

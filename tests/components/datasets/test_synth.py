@@ -206,7 +206,7 @@ def test_a_broken_marker_is_told(tmp_path, content):
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"layout": "coco"}, "layout 'coco'"),
+        ({"layout": "coco"}, "layout: .*'coco'"),
         ({"count": 0}, "count"),
         ({"seed": -1}, "seed"),
         ({"size": (8, 64)}, "size"),

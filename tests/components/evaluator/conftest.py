@@ -45,10 +45,12 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _example(values: Mapping[str, bytes | int]) -> bytes:
+def _example(values: Mapping[str, bytes | int | float]) -> bytes:
     import tensorflow as tf
 
-    def feature(value: bytes | int) -> tf.train.Feature:
+    def feature(value: bytes | int | float) -> tf.train.Feature:
+        if isinstance(value, float):
+            return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
         if isinstance(value, int):
             return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
@@ -72,7 +74,7 @@ def side() -> int:
 def write_examples() -> Callable[..., Any]:
     """write(folder, examples) gives an Examples artifact with two gzipped shards of `test`."""
 
-    def write(folder: Path, examples: Sequence[Mapping[str, bytes | int]]) -> Any:
+    def write(folder: Path, examples: Sequence[Mapping[str, bytes | int | float]]) -> Any:
         import tensorflow as tf
         from tfx.types import standard_artifacts
 
@@ -102,12 +104,16 @@ def write_model() -> Callable[..., Any]:
 
         from components.models import ModelSpec
         from serving.endpoints import export_model
+        from serving.point_endpoints import export_point_model
 
         saved = folder / "Format-Serving"
         folder.mkdir(parents=True)
-        export_model(
-            model, saved, image_size=SIDE, problem=problem, spec=ModelSpec("tiny", problem)
-        )
+        if problem == "points":
+            export_point_model(model, saved)
+        else:
+            export_model(
+                model, saved, image_size=SIDE, problem=problem, spec=ModelSpec("tiny", problem)
+            )
         if training_keys is not None:
             extra = saved / f.ASSETS_EXTRA
             extra.mkdir()

@@ -39,23 +39,38 @@ class Ingested:
         return {file: name for name, files in self.splits.items() for file in files}
 
 
-def _read_split(folder: Path) -> dict[str, dict[str, Any]]:
+# By layout: the features that every Example has, by kind, the one that names it first.
+FEATURES = {
+    "cats_dogs": {
+        "string": (features.FILENAME, features.IMAGE, features.KEY, features.ORIENTATION),
+        "int64": (features.WIDTH, features.HEIGHT, features.LABEL),
+    },
+    "blobs": {
+        "string": (features.POINT_ROW, features.POINT_KEY, features.POINT_LABEL_NAME),
+        "int64": (features.POINT_LABEL,),
+        "float32": (features.POINT_X, features.POINT_Y),
+    },
+}
+
+
+def _read_split(folder: Path, layout: str) -> dict[str, dict[str, Any]]:
     """By tf.data, as training reads them."""
     import tensorflow as tf
 
-    scalar = tf.io.FixedLenFeature
     spec = {
-        key: scalar([], tf.string)
-        for key in (features.IMAGE, features.FILENAME, features.KEY, features.ORIENTATION)
-    } | {key: scalar([], tf.int64) for key in (features.WIDTH, features.HEIGHT, features.LABEL)}
+        key: tf.io.FixedLenFeature([], kind)
+        for kind, keys in FEATURES[layout].items()
+        for key in keys
+    }
+    name = FEATURES[layout]["string"][0]
     files = sorted(str(path) for path in folder.iterdir())
     records = list(tf.data.TFRecordDataset(files, compression_type="GZIP"))
     examples = [
         {k: v.numpy() for k, v in tf.io.parse_single_example(record, spec).items()}
         for record in records
     ]
-    found = {one[features.FILENAME].decode(): one for one in examples}
-    assert len(found) == len(records)  # no picture twice
+    found = {one[name].decode(): one for one in examples}
+    assert len(found) == len(records)  # nothing twice
     return found
 
 
@@ -89,7 +104,10 @@ def ingest() -> Callable[..., Ingested]:
             summary=json.loads((out / "quarantine" / INGEST_SUMMARY).read_text()),
             refused={entry["path"]: (entry["reason"], entry["detail"]) for entry in entries},
             splits={
-                name: _read_split(out / "examples" / f"Split-{name}") for name in features.SPLITS
+                name: _read_split(
+                    out / "examples" / f"Split-{name}", (SETTINGS | changes)["layout"]
+                )
+                for name in features.SPLITS
             },
         )
 

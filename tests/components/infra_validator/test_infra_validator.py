@@ -198,6 +198,57 @@ def test_a_late_server_is_ended(run_step: Callable) -> None:
     assert time.monotonic() - started < 60
 
 
+@pytest.fixture(scope="module")
+def points_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Six points in the test split."""
+    import tensorflow as tf
+
+    from components.datasets import Point
+    from components.example_gen.convert_point import convert_point
+
+    uri = tmp_path_factory.mktemp("points")
+    (uri / "Split-test").mkdir()
+    options = tf.io.TFRecordOptions(compression_type="GZIP")
+    with tf.io.TFRecordWriter(str(uri / "Split-test" / "data-00000.gz"), options) as writer:
+        for number in range(6):
+            point = Point(f"points.csv:{number}", number / 2, 1.0 - number, number % 2)
+            writer.write(convert_point(point).example)
+    return str(uri)
+
+
+@pytest.mark.usefixtures("server_in_this_process")
+def test_a_model_of_points_is_tried_with_points(
+    points_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components import models
+    from components.infra_validator import executor
+    from serving.point_endpoints import export_point_model
+
+    folder = tmp_path / "model"
+    model = models.build("linear", None)
+    model.set_weights([np.array([[1.0], [-1.0]]), np.array([0.25])])
+    export_point_model(model, folder)
+    compared: dict[str, dict[str, np.ndarray]] = {}
+
+    def spy(endpoint, served, direct):
+        compared[endpoint] = served
+        check_answers(endpoint, served, direct)
+
+    monkeypatch.setattr(executor, "check_answers", spy)
+    settings = {"model_name": "linear_blobs", "pictures": 5, "timeout_seconds": 60.0}
+    executor.validate(str(folder), f"{points_uri}/Split-test", problem="points", **settings)
+    assert set(compared) == {"serving_default", "from_examples"}
+    expected = [number / 2 - (1.0 - number) + 0.25 for number in range(5)]
+    for served in compared.values():
+        np.testing.assert_allclose(served["score"], expected, atol=1e-6)
+
+    with pytest.raises(NotServable, match="points needs the outputs score, found label"):
+        _build(tmp_path / "classifier")
+        executor.validate(
+            str(tmp_path / "classifier"), f"{points_uri}/Split-test", problem="points", **settings
+        )
+
+
 def test_missing_outputs_are_named() -> None:
     from components.infra_validator.executor import _ask
     from serving.results import Metadata, Signature, Tensor
@@ -214,7 +265,7 @@ def test_missing_outputs_are_named() -> None:
 def test_an_empty_split_is_told(examples_uri: str, tmp_path: Path) -> None:
     from components.infra_validator.executor import validate
 
-    with pytest.raises(NotServable, match="no picture in the test split"):
+    with pytest.raises(NotServable, match="no Example in the test split"):
         validate(
             str(tmp_path),
             f"{examples_uri}/Split-eval",

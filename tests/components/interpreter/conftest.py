@@ -12,6 +12,8 @@ from PIL import Image
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import artifacts, features, preprocessing
+from components.datasets import Point
+from components.example_gen.convert_point import convert_point
 from components.interpreter.executor import Executor
 
 SIDE = 16
@@ -95,16 +97,22 @@ class Segmenter(tf.Module):
         }
 
 
+class PointModel(tf.Module):
+    """The score of a point is its x."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, features.INPUT_POINTS)])
+    def serve(self, points):
+        names = tf.constant(features.POINT_CLASS_NAMES)
+        label = tf.gather(names, tf.cast(points[:, 0] > 0.5, tf.int32))
+        return {features.OUTPUT_LABEL: label, features.OUTPUT_SCORE: points[:, 0]}
+
+
 def save(module, folder):
+    signatures = {features.SIGNATURE_SERVING: module.serve}
+    if hasattr(module, "grad_cam"):
+        signatures[features.SIGNATURE_GRAD_CAM] = module.grad_cam
     # TFX's layout of a Model artifact.
-    tf.saved_model.save(
-        module,
-        str(folder / "Format-Serving"),
-        signatures={
-            features.SIGNATURE_SERVING: module.serve,
-            features.SIGNATURE_GRAD_CAM: module.grad_cam,
-        },
-    )
+    tf.saved_model.save(module, str(folder / "Format-Serving"), signatures=signatures)
     return folder
 
 
@@ -116,6 +124,11 @@ def classifier_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def segmenter_folder(tmp_path_factory):
     return save(Segmenter(), tmp_path_factory.mktemp("segmenter"))
+
+
+@pytest.fixture(scope="session")
+def point_model_folder(tmp_path_factory):
+    return save(PointModel(), tmp_path_factory.mktemp("point_model"))
 
 
 def record(filename, pixels, label=None, mask=None):
@@ -287,12 +300,35 @@ def masked():
     }
 
 
+def point_record(row, x, y, label):
+    """One serialized Example of a point."""
+    return convert_point(Point(row, x, y, features.POINT_CLASS_NAMES.index(label))).example
+
+
+def pointed():
+    """Five right ones, of which two close to the line, and three wrong ones."""
+    return {
+        "train": [point_record(f"a.csv:{n}", n % 3, n / 2, "negative") for n in range(2, 9)],
+        "test": [
+            point_record("a.csv:10", 3.0, 0.5, "positive"),
+            point_record("a.csv:11", 0.625, 4.0, "positive"),
+            point_record("a.csv:12", -2.0, 1.0, "negative"),
+            point_record("a.csv:13", 0.25, -1.0, "negative"),
+            point_record("a.csv:14", -1.5, 2.0, "positive"),
+            point_record("a.csv:15", 0.75, 0.0, "negative"),
+            point_record("a.csv:16 <b>", 1.5, 0.0, "negative"),
+            point_record("a.csv:17", 2.0, 3.0, "positive"),
+        ],
+    }
+
+
 @dataclass
 class Kit:
     """What the tests build with."""
 
     classifier: Path
     segmenter: Path
+    point_model: Path
     folder: Path
     Case = Case
     record = staticmethod(record)
@@ -302,12 +338,17 @@ class Kit:
     check = staticmethod(check)
     labelled = staticmethod(labelled)
     masked = staticmethod(masked)
+    pointed = staticmethod(pointed)
 
     def page(self, case, problem="classification", pictures=4):
-        model = self.classifier if problem == "classification" else self.segmenter
-        return run_executor(case, problem, pictures, model, self.folder)
+        models = {
+            "classification": self.classifier,
+            "segmentation": self.segmenter,
+            "points": self.point_model,
+        }
+        return run_executor(case, problem, pictures, models[problem], self.folder)
 
 
 @pytest.fixture
-def kit(classifier_folder, segmenter_folder, tmp_path):
-    return Kit(classifier_folder, segmenter_folder, tmp_path)
+def kit(classifier_folder, segmenter_folder, point_model_folder, tmp_path):
+    return Kit(classifier_folder, segmenter_folder, point_model_folder, tmp_path)

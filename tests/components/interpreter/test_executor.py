@@ -190,10 +190,57 @@ def test_segmentation_page(kit, pictures):
     )
 
 
+def test_points_page(kit):
+    case = kit.Case(records=kit.pointed())
+    case.ingest["splits"]["test"] = 8
+    page = Page(kit.page(case, "points", pictures=4))
+    assert "Points with mini_xception" in page.text
+    assert "Rows that were left out" in page.text
+    assert "duplicate : 1 row" in page.text
+    assert "All 7 points." in page.text
+    assert "Chosen from all 8 test points." in page.text
+    assert "negative 2 2 positive 1 3 " in page.text  # the confusion table
+    assert "Grad-CAM" not in page.text
+    assert "pictures" not in page.text
+    plots = [alt for alt in page.alts() if "points" in alt]
+    assert plots == [
+        "7 training points by class",
+        "8 test points by true class, the line where the score is 0.5, and rings around the 3 "
+        "points predicted wrong",
+    ]
+    # Half wrong ones, the most confident first, then right ones from the line away.
+    first = page.text.index("Wrong The most confident ones first.")
+    shown = re.findall(r"a\.csv:\d+", page.text[first:])
+    assert shown == ["a.csv:14", "a.csv:16", "a.csv:11", "a.csv:13"]
+    wrong = "truth negative prediction positive score 1.500 x 1.500 y 0.000 a.csv:16 <b>"
+    assert wrong in page.text
+    assert page.count("b") == 0
+
+
+def test_points_page_where_nothing_is_wrong_or_there(kit):
+    records = kit.pointed()
+    records["test"] = records["test"][:4]
+    page = Page(kit.page(kit.Case(records=records), "points"))
+    assert "Wrong None. Right" in page.text
+    assert "rings around the 0 points" in " ".join(page.alts())
+
+
+def test_empty_splits_of_points(kit):
+    page = Page(kit.page(kit.Case(records={}), "points"))
+    assert "No points." in page.text
+    assert "The test split is empty." in page.text
+
+
 def test_same_inputs_same_bytes(kit, tmp_path_factory):
     first = kit.page(kit.Case(records=kit.labelled())).read_bytes()
     kit.folder = tmp_path_factory.mktemp("again")
     assert kit.page(kit.Case(records=kit.labelled())).read_bytes() == first
+
+
+def test_same_points_same_bytes(kit, tmp_path_factory):
+    first = kit.page(kit.Case(records=kit.pointed()), "points").read_bytes()
+    kit.folder = tmp_path_factory.mktemp("again")
+    assert kit.page(kit.Case(records=kit.pointed()), "points").read_bytes() == first
 
 
 def component(**changes):

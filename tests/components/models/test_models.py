@@ -10,16 +10,16 @@ import pytest
 from components import models
 from components.errors import InputError
 
-# Name: the size it is published for, its parameters there.
+# Name: the size it is published for; its parameters and the map that Grad-CAM explains there.
 PUBLISHED = {
-    "convnet_baseline": (180, 991_041),
-    "convnet_small_150": (150, 3_453_121),
-    "mini_xception": (180, 721_857),
-    "residual_convnet": (32, 297_697),
-    "segmentation_convnet": (200, 2_880_643),
-    "vgg16": (224, 14_714_688 + 512 + 1),
-    "xception": (299, 20_861_480 + 2048 + 1),
-    "xception_unet": (200, 973_411),
+    "convnet_baseline": (180, 991_041, (7, 7, 256)),
+    "convnet_small_150": (150, 3_453_121, (15, 15, 128)),
+    "mini_xception": (180, 721_857, (6, 6, 512)),
+    "residual_convnet": (32, 297_697, (8, 8, 128)),
+    "segmentation_convnet": (200, 2_880_643, (25, 25, 256)),
+    "vgg16": (224, 14_714_688 + 512 + 1, (7, 7, 512)),
+    "xception": (299, 20_861_480 + 2048 + 1, (10, 10, 2048)),
+    "xception_unet": (200, 973_411, (100, 100, 32)),
 }
 # The smallest and, where it can differ, an odd one.
 SMALL_SIZES = {
@@ -55,9 +55,11 @@ def test_every_picture_model_is_checked_here():
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_parameters_are_as_published(name):
-    size, parameters = PUBLISHED[name]
-    assert models.build(name, size).count_params() == parameters
+def test_parameters_and_map_are_as_published(name):
+    size, parameters, explained = PUBLISHED[name]
+    model = models.build(name, size)
+    assert model.count_params() == parameters
+    assert model.get_layer(models.spec(name).grad_cam_layer).output.shape == (None, *explained)
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-BATCH = 8
-SECONDS = 240  # that a run may take on a busy machine
+BATCH = 6
+DEVICES = 3
+SECONDS = 500  # that a run may take on a busy machine
 ENDLESS = 10_000  # steps of a training that waits to be killed
 
 # Weights after a few steps, two summation orders apart; measured differences are below 1e-6.
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+FLOAT16_CLOSE = {"rtol": 2e-3, "atol": 1e-4}
 
 
 # The program ---------------------------------------------------------------------------------
@@ -58,8 +60,8 @@ def first_normalised() -> Any:
     import keras
 
     inputs = keras.Input((8, 8, 3))
-    x = keras.layers.BatchNormalization(momentum=0.5, name="first")(inputs)
-    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.BatchNormalization(momentum=0.5)(inputs)
+    x = keras.layers.Dropout(0.5, seed=7)(keras.layers.GlobalAveragePooling2D()(x))
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
 
 
@@ -71,14 +73,6 @@ def dense() -> Any:
         keras.layers.Flatten()(inputs)
     )
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", dtype="float32")(x))
-
-
-def with_dropout() -> Any:
-    import keras
-
-    inputs = keras.Input((8, 8, 3))
-    x = keras.layers.Dropout(0.5, seed=7)(keras.layers.Flatten()(inputs))
-    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
 
 
 def segmenter() -> Any:
@@ -114,34 +108,34 @@ def scenarios() -> dict[str, Scenario]:
     def sgd(**options: Any) -> Callable[[], Any]:
         return lambda: keras.optimizers.SGD(**{"learning_rate": 0.1, "momentum": 0.9} | options)
 
-    def unequal_scale() -> tuple[np.ndarray, ...]:
-        pictures, targets, weights = drawn(BATCH)
-        pictures[1::2] *= 300.0  # only the odd rows' gradients overflow float16, once scaled
+    def some_large() -> tuple[np.ndarray, ...]:
+        pictures, targets, weights = drawn(2 * BATCH)
+        pictures[1] *= 300.0  # in the first step, one replica's gradients overflow once scaled
         return pictures, targets, weights
 
-    masks = np.random.default_rng(3).integers(0, 3, (21, 8, 8)).astype(np.uint8)
+    masks = np.random.default_rng(3).integers(0, 3, (23, 8, 8)).astype(np.uint8)
     return {
         # The last batch has 5 rows.
-        "normalised": Scenario(normalised, sgd(), drawn(21)),
+        "normalised": Scenario(normalised, sgd(), drawn(23)),
         # The last batch has one row: fewer than there are replicas.
-        "one_row_left": Scenario(normalised, sgd(), drawn(17)),
+        "one_row_left": Scenario(normalised, sgd(), drawn(19)),
         "clipped": Scenario(
             dense,
             sgd(global_clipnorm=0.05, use_ema=True, ema_momentum=0.9, weight_decay=0.01),
-            drawn(21),
+            drawn(23),
         ),
-        "rmsprop": Scenario(dense, lambda: keras.optimizers.RMSprop(0.01), drawn(21)),
-        "segmenter": Scenario(segmenter, sgd(), (drawn(21)[0], masks)),
+        "segmenter": Scenario(
+            segmenter, lambda: keras.optimizers.RMSprop(0.01), (drawn(23)[0], masks)
+        ),
+        # In float32, rounding alone makes this one differ by 1e-4 after three steps.
         "mini_xception": Scenario(
-            mini_xception, sgd(learning_rate=0.01), drawn(21, 32, 50.0), epochs=1
+            mini_xception, sgd(learning_rate=0.01), drawn(23, 32, 50.0), epochs=1, policy="float64"
         ),
-        "apart": Scenario(first_normalised, sgd(), drawn(21), epochs=1, synchronise=False),
-        "dropout": Scenario(with_dropout, sgd(), drawn(21)),
-        "float16": Scenario(dense, sgd(learning_rate=0.01), drawn(21), policy="mixed_float16"),
         "overflow": Scenario(
-            dense, sgd(learning_rate=0.01), unequal_scale(), policy="mixed_float16", epochs=1
+            dense, sgd(learning_rate=0.01), some_large(), policy="mixed_float16", epochs=1
         ),
-        "endless": Scenario(dense, sgd(), drawn(21), epochs=ENDLESS),
+        "apart": Scenario(first_normalised, sgd(), drawn(23), epochs=1, synchronise=False),
+        "endless": Scenario(dense, sgd(), drawn(23), epochs=ENDLESS),
     }
 
 
@@ -150,12 +144,12 @@ def train(distribution: Any, scenario: Scenario) -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
-    from components.trainer import distribution as module
-    from components.trainer import failures
+    from components.trainer import failures, sharing
 
     cluster = distribution.cluster
     data, options = scenario.data, scenario.options
     count = len(data[0])
+    keras.config.set_floatx("float64" if options["policy"] == "float64" else "float32")
     keras.config.set_dtype_policy(options["policy"])
     # What differs between the nodes has to be overruled by the chief.
     keras.utils.set_random_seed(1 + cluster.worker)
@@ -172,23 +166,25 @@ def train(distribution: Any, scenario: Scenario) -> dict[str, Any]:
         )
         distribution.check_batches(BATCH, count)
         distribution.prepare(model, synchronise_batch_norm=options["synchronise"])
-        seeds = [v for v in model.variables if v.dtype == "uint32"]
-        replicas = [local_values(v) for v in seeds]
+        weights = {id(variable) for variable in model.weights}
+        seeds = [local_values(v) for v in model.variables if id(v) not in weights]
         # Other pictures on the other node: what counts is what the chief finds.
         pictures = data[0] + np.float32(0.1 * cluster.worker)
-        validation = distribution.evaluation_rows(BATCH, count).map(
+        validation_rows = sharing.evaluation_rows(count, BATCH, distribution.local_replicas)
+        validation = validation_rows.map(
             lambda row: (tf.gather(pictures, row), tf.gather(data[1], row))
         )
         rows = tf.data.Dataset.range(count).batch(BATCH)
-        rows = rows.map(lambda row: module.part(row, cluster.worker, cluster.workers))
+        rows = rows.map(lambda row: sharing.part(row, cluster.worker, cluster.workers))
         batches = rows.map(lambda row: tuple(tf.gather(values, row) for values in data))
         logs = Logs()
         with failures.explained(BATCH, distribution.replicas, cluster.workers):
             model.fit(
-                distribution.distribute(batches.repeat()),
+                distribution.distribute(batches.repeat(options["epochs"])),
                 epochs=options["epochs"],
                 steps_per_epoch=-(-count // BATCH),
                 validation_data=distribution.distribute(validation),
+                validation_steps=int(validation_rows.cardinality()),
                 callbacks=[*distribution.callbacks(), logs],
                 shuffle=False,
                 verbose=0,
@@ -198,8 +194,8 @@ def train(distribution: Any, scenario: Scenario) -> dict[str, Any]:
     scale = getattr(model.optimizer, "dynamic_scale", None)
     if scale is not None:
         result["scale"] = keras.ops.convert_to_numpy(scale)
-    if replicas:
-        result["seeds"] = np.array(replicas[0])
+    if seeds:
+        result["seeds"] = np.array(seeds[0])
     result["chief"] = np.array(distribution.from_chief([cluster.worker, "x" * 5000])[0])
     return result
 
@@ -238,7 +234,7 @@ def main(output: str, devices: str, *names: str) -> None:
     if "TF_CONFIG" not in os.environ:
         tf.config.set_logical_device_configuration(
             tf.config.list_physical_devices("CPU")[0],
-            [tf.config.LogicalDeviceConfiguration()] * 4,
+            [tf.config.LogicalDeviceConfiguration()] * DEVICES,
         )
     results: dict[str, Any] = {}
     try:
@@ -255,8 +251,8 @@ def main(output: str, devices: str, *names: str) -> None:
 
 # The tests -----------------------------------------------------------------------------------
 
-SAME = ("normalised", "one_row_left", "clipped", "rmsprop", "segmenter", "mini_xception", "float16")
-OWN = ("apart", "dropout", "overflow")
+SAME = ("normalised", "one_row_left", "clipped", "segmenter", "overflow")
+ON_DEVICES = (*SAME, "mini_xception")
 
 
 def start(folder: Path, name: str, config: dict[str, Any] | None, *args: str) -> subprocess.Popen:
@@ -318,26 +314,23 @@ def of(results: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def one_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """Results of 1, 2 and 4 devices."""
+    """Results on one device, and on several."""
     folder = tmp_path_factory.mktemp("devices")
-    finish(folder, [start(folder, "devices", None, "1,2,4", *SAME, *OWN)])
+    finish(folder, [start(folder, "devices", None, f"1,{DEVICES}", *ON_DEVICES, "apart")])
     return load(folder / "devices.npz")
 
 
 @pytest.fixture(scope="module")
 def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("nodes")
-    finish(folder, start_nodes(folder, *SAME, *OWN))
+    finish(folder, start_nodes(folder, *SAME, "apart"))
     return [load(folder / f"node{index}.npz") for index in range(2)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [2, 4])
-@pytest.mark.parametrize("name", SAME)
-def test_devices_give_what_one_gives(
-    one_process: dict[str, np.ndarray], name: str, devices: int
-) -> None:
-    check_same(of(one_process, f"{devices} {name}"), of(one_process, f"1 {name}"), name)
+@pytest.mark.parametrize("name", ON_DEVICES)
+def test_devices_give_what_one_gives(one_process: dict[str, np.ndarray], name: str) -> None:
+    check_same(of(one_process, f"{DEVICES} {name}"), of(one_process, f"1 {name}"), name)
 
 
 @pytest.mark.slow
@@ -354,40 +347,38 @@ def test_nodes_give_what_one_gives(
 def check_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], name: str) -> None:
     assert found.keys() == expected.keys()
     assert any(key.startswith("log val_") for key in found)
-    close = {"rtol": 2e-2, "atol": 2e-3} if name == "float16" else CLOSE
+    close = FLOAT16_CLOSE if name == "overflow" else CLOSE
     for key, value in expected.items():
-        if name == "one_row_left" and key in ("log loss", "log mae"):
+        if key == "seeds" or (name == "one_row_left" and key in ("log loss", "log mae")):
             continue  # the row that all replicas share counts once for each of them
         np.testing.assert_allclose(found[key], value, **close, err_msg=f"{name} {key}")
 
 
-@pytest.fixture(params=["2 devices", "4 devices", "2 nodes"])
-def replicas_of(
+@pytest.fixture(params=["devices", "nodes"])
+def apart(
     request: pytest.FixtureRequest,
     one_process: dict[str, np.ndarray],
     two_nodes: list[dict[str, np.ndarray]],
-) -> Iterator[Callable[[str], tuple[int, dict[str, np.ndarray]]]]:
-    """replicas_of(scenario) gives the number of replicas and the (first node's) results."""
-    count = int(request.param[0])
-    nodes = request.param.endswith("nodes")
-
-    def get(name: str) -> tuple[int, dict[str, np.ndarray]]:
-        return count, of(two_nodes[0], f"1 {name}") if nodes else of(one_process, f"{count} {name}")
-
-    yield get
+) -> tuple[int, dict[str, np.ndarray]]:
+    """The number of replicas, and the (first node's) results of the scenario `apart`."""
+    if request.param == "nodes":
+        return 2, of(two_nodes[0], "1 apart")
+    return DEVICES, of(one_process, f"{DEVICES} apart")
 
 
 @pytest.mark.slow
-def test_moving_statistics_are_the_mean_of_all_replicas(replicas_of: Any) -> None:
-    count, found = replicas_of("apart")
-    pictures = np.random.default_rng(21).normal(size=(21, 8, 8, 3)).astype(np.float32)
+def test_moving_statistics_are_the_mean_of_all_replicas(
+    apart: tuple[int, dict[str, np.ndarray]],
+) -> None:
+    count, found = apart
+    pictures = np.random.default_rng(23).normal(size=(23, 8, 8, 3)).astype(np.float32)
     moving = np.zeros((count, 2, 3))
     moving[:, 1] = 1.0  # variances begin at one
-    for batch in (pictures[:8], pictures[8:16], pictures[16:]):
+    for start in range(0, 23, BATCH):
         for replica in range(count):
-            rows = batch[replica::count]
-            new = [rows.mean((0, 1, 2)), rows.var((0, 1, 2))]
-            moving[replica] = 0.5 * moving[replica] + 0.5 * np.array(new)
+            rows = pictures[start : start + BATCH][replica::count]
+            statistics = np.array([rows.mean((0, 1, 2)), rows.var((0, 1, 2))])
+            moving[replica] = 0.5 * moving[replica] + 0.5 * statistics
     mean, variance = moving.mean(0)
     np.testing.assert_allclose(found["weight 2"], mean, atol=1e-6)
     np.testing.assert_allclose(found["weight 3"], variance, atol=1e-6)
@@ -395,29 +386,27 @@ def test_moving_statistics_are_the_mean_of_all_replicas(replicas_of: Any) -> Non
 
 @pytest.mark.slow
 def test_an_overflow_on_one_replica_skips_the_step_on_all(
-    one_process: dict[str, np.ndarray], replicas_of: Any
+    one_process: dict[str, np.ndarray], two_nodes: list[dict[str, np.ndarray]]
 ) -> None:
-    _, found = replicas_of("overflow")
-    assert found["scale"] == 2.0**14  # halved once
-    for key, value in of(one_process, "1 overflow").items():
-        if key.startswith("weight"):
-            np.testing.assert_array_equal(found[key], value, err_msg=key)
+    for results in (one_process, *two_nodes):
+        scales = [value for key, value in results.items() if key.endswith("overflow scale")]
+        assert scales and set(map(float, scales)) == {2.0**14}  # halved once, at the first step
 
 
 @pytest.mark.slow
 def test_every_replica_draws_its_own_random_numbers(
     one_process: dict[str, np.ndarray], two_nodes: list[dict[str, np.ndarray]]
 ) -> None:
-    for devices in (1, 2, 4):
-        seeds = one_process[f"{devices} dropout seeds"]
+    for devices in (1, DEVICES):
+        seeds = one_process[f"{devices} apart seeds"]
         assert seeds.tolist() == [[7 + replica, 0] for replica in range(devices)]
     for index, node in enumerate(two_nodes):
-        assert node["1 dropout seeds"].tolist() == [[7 + index, 0]]
+        assert node["1 apart seeds"].tolist() == [[7 + index, 0]]
 
 
 @pytest.mark.slow
 def test_every_node_hears_the_chief(two_nodes: list[dict[str, np.ndarray]]) -> None:
-    assert [int(node["1 dropout chief"]) for node in two_nodes] == [0, 0]
+    assert [int(node["1 apart chief"]) for node in two_nodes] == [0, 0]
 
 
 @pytest.mark.slow

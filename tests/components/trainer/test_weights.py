@@ -81,3 +81,20 @@ def test_no_file_no_weights_file_and_no_known_name(load_weights, build, tmp_path
         (tmp_path / name).write_bytes(b"no weights at all")
         with pytest.raises(InputError, match=r"which does not fit"):
             load_weights(model, str(tmp_path / name), "trainer.weights")
+
+
+def test_digests_tell_the_content_of_what_a_training_starts_from(tmp_path):
+    import hashlib
+
+    from components.trainer.settings import TrainerConfig
+    from components.trainer.weights import digests
+
+    path = tmp_path / "a.weights.h5"
+    path.write_bytes(b"one")
+    config = TrainerConfig(model="vgg16", weights=str(path), model_args={"weights": "imagenet"})
+    assert digests(config) == {"trainer.weights": hashlib.sha256(b"one").hexdigest()}
+    path.write_bytes(b"two")
+    assert digests(config) == {"trainer.weights": hashlib.sha256(b"two").hexdigest()}
+    with pytest.raises(InputError, match=r"^trainer.model_args.weights: expected an existing file"):
+        digests(TrainerConfig(model="vgg16", model_args={"weights": str(tmp_path / "no.h5")}))
+    assert digests(TrainerConfig(model="vgg16")) == {}

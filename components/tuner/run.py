@@ -1,0 +1,47 @@
+"""The function that the stock TFX Tuner calls: Examples in, the best trial's values out."""
+
+from typing import Any
+
+from tfx.components.tuner.component import TunerFnResult
+
+from components import models
+from components.trainer.hyperparameters import replace_values
+from components.trainer.settings import TrainerConfig
+from components.trainer.trial import index_splits, run_trial
+from components.tuner.search import Search
+from components.tuner.settings import TunerConfig
+
+
+def tuner_fn(fn_args: Any) -> TunerFnResult:
+    """Prepares the search; TFX starts it.
+
+    Args:
+        fn_args: TFX's FnArgs. Its `custom_config` holds `problem`, `trainer` (what trials have
+            in common: `TunerConfig.trial_config` as a dict), `tuner` (a TunerConfig as a dict) and
+            optionally `state_dir`, a folder where trials are kept: a killed search goes on from
+            them, and a search for more trials does not repeat those that are there.
+
+    Raises:
+        InputError: an empty split, one class only, or arguments that the model does not take.
+    """
+    settings = fn_args.custom_config
+    base = TrainerConfig.model_validate(settings["trainer"])
+    config = TunerConfig.model_validate(settings["tuner"])
+    _check_arguments(config, base)
+    splits = index_splits(fn_args.train_files, fn_args.eval_files, settings["problem"], base)
+    search = Search(
+        config,
+        base,
+        lambda asked, folder: run_trial(asked, splits, folder),
+        settings.get("state_dir", ""),
+    )
+    return TunerFnResult(tuner=search, fit_kwargs={})
+
+
+def _check_arguments(config: TunerConfig, base: TrainerConfig) -> None:
+    """Builds the model with each extreme of its own arguments, so that no late trial is refused."""
+    for key, dimension in config.space.items():
+        if key.startswith("model_args."):
+            for value in dimension.corners:
+                asked = replace_values(base, {key: value})
+                models.build(asked.model, asked.image_size, **asked.model_args)

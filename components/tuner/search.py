@@ -1,0 +1,161 @@
+"""The search: KerasTuner proposes values, our own training tries them.
+
+KerasTuner could go on after a kill by itself, but it writes its files in place, and its Bayesian
+search starts its random numbers anew. Here the search is repeated from the start instead: the same
+seed and the same results give the same proposals, and trials that are done are read, not trained.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine import base_tuner
+
+from components.errors import FailedError
+from components.trainer.history import best_epoch, mode
+from components.trainer.hyperparameters import describe, replace_values
+from components.trainer.settings import TrainerConfig
+from components.trainer.trial import Trial
+from components.tuner.settings import Dimension, TunerConfig, leaves
+
+_KERAS_TUNER = "keras_tuner"  # folder
+
+
+class Search(base_tuner.BaseTuner):
+    """KerasTuner's search loop over trainings of ours.
+
+    Args:
+        config: of the search.
+        base: of `TunerConfig.trial_config`.
+        train: makes one training, in a folder where trials are kept.
+        folder: that folder; empty: a temporary one.
+    """
+
+    def __init__(
+        self,
+        config: TunerConfig,
+        base: TrainerConfig,
+        train: Callable[[TrainerConfig, Path], Trial],
+        folder: str,
+    ):
+        self._config = config
+        self._base = base
+        self._train = train
+        if not folder:
+            self._scratch = tempfile.TemporaryDirectory(prefix="pawlens-tuner-")  # goes with self
+            folder = self._scratch.name
+        self._folder = Path(folder)
+        self._failure = ""
+        # KerasTuner's own files; those of a search that was killed are thrown away.
+        super().__init__(
+            _oracle(config, base),
+            directory=str(self._folder),
+            project_name=_KERAS_TUNER,
+            overwrite=True,
+        )
+        self.oracle.verbose = 0  # its tables are for notebooks
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Makes the trials.
+
+        Raises:
+            FailedError: not one of them came to its end.
+        """
+        try:
+            super().search(*fit_args, **fit_kwargs)
+        except keras_tuner.errors.FatalError as error:
+            raise error.__cause__ or error from None
+
+    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
+        """Trains with the trial's values.
+
+        Returns:
+            The objective at its best epoch.
+        """
+        name = f"trial {int(trial.trial_id) + 1} of at most {self._config.trials}"
+        values = trial.hyperparameters.values
+        print(f"{name}: {describe(values)}", flush=True)
+        try:
+            result = self._train(replace_values(self._base, values), self._folder)
+        except Exception as error:
+            # KerasTuner takes every other error for a bad trial and goes on.
+            raise keras_tuner.errors.FatalError(str(error)) from error
+        if result.failure:
+            self._failure = result.failure
+            print(f"{name}: {result.failure}", flush=True)
+            raise keras_tuner.errors.FailedTrialError(result.failure)
+        best = best_epoch(result.epochs, self._base.monitor)
+        value = float(best[self._base.monitor])
+        print(f"{name}: {self._base.monitor} {value:.4f} in epoch {best['epoch']}", flush=True)
+        return {self._base.monitor: value}
+
+    def on_search_end(self) -> None:
+        """Refuses a search without a result."""
+        shutil.rmtree(self.project_dir)
+        if all(trial.score is None for trial in self.oracle.trials.values()):
+            raise FailedError(
+                f"none of the tuner's {len(self.oracle.trials)} trials came to its end (the last: "
+                f"{self._failure}): lower what is largest in tuner.space"
+            )
+
+    def search_space_summary(self, extended: bool = False) -> None:
+        """One line instead of KerasTuner's page."""
+        print(f"{self._config.algorithm} search: {', '.join(self._config.space)}", flush=True)
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """One line instead of KerasTuner's page."""
+        best = self.oracle.get_best_trials()[0]
+        print(
+            f"best of {len(self.oracle.trials)} trials: {describe(best.hyperparameters.values)} "
+            f"({self._base.monitor} {best.score:.4f})",
+            flush=True,
+        )
+
+
+def make_space(space: Mapping[str, Dimension], base: TrainerConfig) -> Any:
+    """The space as KerasTuner's HyperParameters.
+
+    Args:
+        space: of `TunerConfig`, checked.
+        base: whose values tell which keys hold fractions.
+    """
+    made = keras_tuner.HyperParameters()
+    held = dict(leaves(base.model_dump()))
+    for key, dimension in space.items():
+        kind = dimension.kind
+        if dimension.values is None:
+            fraction = kind is float or isinstance(held.get(key), float)
+            (made.Float if fraction else made.Int)(
+                key, dimension.min, dimension.max, sampling="log" if dimension.log else "linear"
+            )
+        elif kind is bool:
+            made.Boolean(key)  # a Choice would make integers of them
+        else:
+            made.Choice(key, [kind(value) for value in dimension.values])
+    return made
+
+
+def _oracle(config: TunerConfig, base: TrainerConfig) -> Any:
+    kinds = {
+        "random": keras_tuner.oracles.RandomSearchOracle,
+        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+    }
+    more: dict[str, Any] = {}
+    if config.algorithm == "bayesian":
+        # KerasTuner would try three random points a key first, often more than there are trials.
+        more["num_initial_points"] = max(2, min(3 * len(config.space), config.trials // 2))
+    return kinds[config.algorithm](
+        objective=keras_tuner.Objective(base.monitor, mode(base.monitor)),
+        max_trials=config.trials,
+        # 0 would mean a seed drawn by chance.
+        seed=base.seed + 1,
+        hyperparameters=make_space(config.space, base),
+        tune_new_entries=False,
+        allow_new_entries=False,
+        # Failed trials count as trials; whether there is a result is seen in the end.
+        max_consecutive_failed_trials=config.trials + 1,
+        **more,
+    )

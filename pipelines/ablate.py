@@ -1,0 +1,134 @@
+"""The command `pawlens ablate`: what each idea of an architecture is worth, on the user's data."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from components import models
+from components.errors import InputError
+from pipelines.config import PipelineConfig, check_data_path, load_config, shipped_configs
+from pipelines.logs import logging_to
+from pipelines.run import errors_named, report_steps, start_up
+from pipelines.workdir import WorkDir
+
+if TYPE_CHECKING:
+    from components.trainer.ablation import Comparison
+
+JSON_FILE, TABLE_FILE, CHART_FILE = "ablation.json", "ablation.md", "ablation.png"
+
+
+def ablate_command(
+    model: str,
+    *,
+    config_name: str | None,
+    data: str | None,
+    workdir: Path | None,
+    sets: list[str],
+    output: Path | None,
+) -> None:
+    """Trains all combinations of a model's switches and compares them.
+
+    Args:
+        model: a name in `components/models`.
+        config_name: shipped name or path; None: the first shipped one for the model's problem.
+        data: folder with the data; None: what the configuration says.
+        workdir: where everything goes; None: that of `pawlens run` with this configuration, so
+            that the same pictures are not ingested twice.
+        sets: overrides of the configuration.
+        output: folder for table and chart; None: the work directory.
+
+    Raises:
+        InputError: wrong configuration or input, or a model without switches.
+        FailedError: a step failed.
+    """
+    _check_model(model)
+    config = load_config(config_name or _config_for(model), [*sets, f"trainer.model={model}"], data)
+    folder = check_data_path(config)
+    place = WorkDir((workdir or Path("runs", config.name)).expanduser().resolve())
+    output = (output or place.root).expanduser().resolve()
+    console = Console()
+    with place.locked():
+        log = place.logs / time.strftime("ablate-%Y%m%dT%H%M%SZ.log", time.gmtime())
+        console.print(f"{model}: work in {place.root}, log in {log}", soft_wrap=True)
+        with logging_to(log), errors_named(log):
+            comparison = _compare(config, folder, place, console)
+            _write(comparison, output)
+    _print_table(comparison, console)
+    console.print(f"chart     {output / CHART_FILE}", soft_wrap=True)
+
+
+def _check_model(name: str) -> None:
+    if models.spec(name).ablations:
+        return
+    others = [other for other in models.MODEL_NAMES if models.spec(other).ablations]
+    raise InputError(
+        f"model '{name}'", expected=f"one with switches ({', '.join(others)})", found="none in it"
+    )
+
+
+def _config_for(model: str) -> str:
+    problem = models.spec(model).problem
+    return next(name for name in shipped_configs() if load_config(name).problem == problem)
+
+
+def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Console) -> "Comparison":
+    start_up(console)
+    from tfx.utils import io_utils
+
+    from components.features import SPLITS
+    from components.trainer.ablation import compare
+    from components.trainer.trial import index_splits
+    from pipelines.local import StepError, run_pipeline, state_folder
+    from pipelines.pipeline import build_ingest
+    from pipelines.records import read_step
+
+    run_pipeline(config, data, place, report_steps(console), rehash=False, build=build_ingest)
+    record = read_step(place.metadata, config.name, "example_gen")
+    assert record is not None, "the step has just run"
+    train, evaluation = (
+        [io_utils.all_files_pattern(f"{record.outputs['examples']}/Split-{split}")]
+        for split in SPLITS[:2]
+    )
+    try:
+        splits = index_splits(train, evaluation, config.problem, config.trainer)
+        return compare(config.trainer, splits, state_folder(place))
+    except InputError:
+        raise
+    except Exception as error:
+        raise StepError("ablation", error) from error
+
+
+def _write(comparison: "Comparison", folder: Path) -> None:
+    from components.trainer.ablation import markdown
+    from components.trainer.ablation_chart import draw_ablation
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / JSON_FILE).write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
+    (folder / TABLE_FILE).write_text(markdown(comparison), encoding="utf-8")
+    draw_ablation(comparison, folder / CHART_FILE)
+
+
+def _print_table(comparison: "Comparison", console: Console) -> None:
+    from components.trainer.ablation import notes, table
+
+    header, lines = table(comparison)
+    shown = Table(
+        title=f"ablation of {comparison['model']}", box=SIMPLE_HEAD, pad_edge=False, padding=0
+    )
+    for number, (name, *cells) in enumerate(zip(header, *lines, strict=True)):
+        is_switch = number < len(comparison["combinations"][0]["switches"])
+        shown.add_column(
+            name,
+            justify="left" if is_switch else "right",
+            width=max(map(len, [*name.split(), *cells])),  # fits 80 columns, with three switches
+        )
+    for cells in lines:
+        shown.add_row(*cells)
+    console.print(shown)
+    for note in notes(comparison):
+        console.print(note)

@@ -1,0 +1,38 @@
+"""The functions exported into the SavedModel of a model of points."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from components import features as f
+
+Outputs = dict[str, tf.Tensor]
+
+
+def export_point_model(model: keras.Model, folder: Path) -> None:
+    """Writes a SavedModel with the endpoints `serving_default` and `from_examples`.
+
+    Args:
+        model: float32 [batch, 2], x and y -> float32 [batch, 1], the score.
+        folder: the SavedModel's folder; must not exist yet.
+    """
+    names = tf.constant(f.POINT_CLASS_NAMES)
+    coordinates = {key: tf.io.FixedLenFeature([], tf.float32) for key in (f.POINT_X, f.POINT_Y)}
+
+    def serving_default(points: tf.Tensor) -> Outputs:
+        score = model(points, training=False)[:, 0]
+        label = tf.gather(names, tf.cast(score > f.SCORE_THRESHOLD, tf.int32))
+        return {f.OUTPUT_LABEL: label, f.OUTPUT_SCORE: score}
+
+    def from_examples(examples: tf.Tensor) -> Outputs:
+        parsed = tf.io.parse_example(examples, coordinates)
+        return serving_default(tf.stack([parsed[f.POINT_X], parsed[f.POINT_Y]], axis=1))
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    points = tf.TensorSpec([None, 2], tf.float32, name=f.INPUT_POINTS)
+    archive.add_endpoint(f.SIGNATURE_SERVING, serving_default, [points])
+    examples = tf.TensorSpec([None], tf.string, name=f.INPUT_EXAMPLES)
+    archive.add_endpoint(f.SIGNATURE_FROM_EXAMPLES, from_examples, [examples])
+    archive.write_out(str(folder), verbose=False)

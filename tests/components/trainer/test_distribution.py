@@ -1,0 +1,236 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.errors import FailedError, InputError
+from components.trainer.cluster import Cluster, read_cluster
+
+ADDRESSES = ["a:2222", "b:2222", "c:2222"]
+
+
+def tf_config(cluster: Any, kind: Any = "worker", index: Any = 0) -> dict[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})}
+
+
+@pytest.mark.parametrize("environment", [{}, {"TF_CONFIG": ""}, {"TF_CONFIG": " {} "}])
+def test_without_tf_config_there_is_one_node(environment: dict[str, str]) -> None:
+    assert read_cluster(environment) == Cluster(worker=0, workers=1)
+    assert read_cluster(environment).is_chief
+
+
+@pytest.mark.parametrize(
+    ("cluster", "kind", "index", "worker"),
+    [
+        ({"worker": ADDRESSES}, "worker", 0, 0),
+        ({"worker": ADDRESSES}, "worker", 2, 2),
+        ({"chief": ADDRESSES[:1], "worker": ADDRESSES[1:]}, "chief", 0, 0),
+        ({"chief": ADDRESSES[:1], "worker": ADDRESSES[1:]}, "worker", 0, 1),
+        ({"worker": ADDRESSES[1:], "chief": ADDRESSES[:1]}, "worker", 1, 2),
+    ],
+)
+def test_nodes_are_numbered_from_the_chief(
+    cluster: dict[str, list[str]], kind: str, index: int, worker: int
+) -> None:
+    environment = tf_config(cluster, kind, index)
+    environment["TF_CONFIG"] = json.dumps(
+        json.loads(environment["TF_CONFIG"]) | {"environment": "cloud"}  # as TFJob adds it
+    )
+    found = read_cluster(environment)
+    assert (found.worker, found.workers, found.is_chief) == (worker, 3, worker == 0)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"TF_CONFIG": "worker"}, "TF_CONFIG: expected JSON, found 'worker'"),
+        ({"TF_CONFIG": "[1]"}, "TF_CONFIG: cluster"),
+        ({"TF_CONFIG": '{"task": {"type": "worker", "index": 0}}'}, "TF_CONFIG: cluster"),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "TF_CONFIG: task"),
+        (tf_config({}), "TF_CONFIG: cluster"),
+        (tf_config({"worker": []}), "TF_CONFIG: cluster.worker"),
+        (tf_config({"worker": "a:1"}), "TF_CONFIG: cluster.worker"),
+        (tf_config({"worker": ["a"]}), "TF_CONFIG: cluster.worker"),
+        (tf_config({"worker": ["a:99999"]}), "TF_CONFIG: cluster.worker"),
+        (tf_config({"worker": [":1"]}), "TF_CONFIG: cluster.worker"),
+        (tf_config({"worker": ["a:1", "a:1"]}), "an address of its own"),
+        (tf_config({"worker": ["a:1"], "ps": ["b:1"]}), "'ps'"),
+        (tf_config({"chief": ["a:1", "b:1"]}, "chief"), "TF_CONFIG: cluster.chief"),
+        (tf_config({"worker": ["a:1"]}, "chief"), "TF_CONFIG: task.type"),
+        (tf_config({"worker": ["a:1"]}, "evaluator"), "TF_CONFIG: task.type"),
+        (tf_config({"worker": ["a:1"]}, 3), "TF_CONFIG: task"),
+        (tf_config({"worker": ["a:1"]}, index=1), "TF_CONFIG: task.index: expected 0 to 0"),
+        (tf_config({"worker": ["a:1"]}, index=-1), "TF_CONFIG: task.index"),
+        (tf_config({"worker": ["a:1"]}, index="0"), "TF_CONFIG: task"),
+        (tf_config({"worker": ["a:1"]}, index=True), "TF_CONFIG: task"),
+    ],
+)
+def test_a_wrong_tf_config_is_told_in_one_line(environment: dict[str, str], named: str) -> None:
+    with pytest.raises(InputError) as error:
+        read_cluster(environment)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("rows", range(1, 10))
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_parts_of_a_batch(rows: int, count: int) -> None:
+    import tensorflow as tf
+
+    from components.trainer.sharing import part
+
+    batch = np.arange(rows * 2).reshape(rows, 2)
+    parts = [part(tf.constant(batch), index, count).numpy() for index in range(count)]
+    if rows < count:
+        assert all(np.array_equal(one, batch) for one in parts)
+        return
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts), axis=0), batch)
+    sizes = [len(one) for one in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Any:
+    from components.trainer.distribution import Distribution
+
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    return Distribution(["CPU:0"])
+
+
+def test_one_device_is_plain_keras(alone: Any) -> None:
+    import keras
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    alone.check_batches(7, 3)
+    alone.prepare(model)
+    batches = tf.data.Dataset.range(3).batch(2)
+    with alone.scope():
+        assert not tf.distribute.has_strategy()
+    assert "train_step" not in vars(model)
+    assert alone.distribute(batches) is batches
+    assert alone.callbacks() == []
+    assert alone.from_chief({"a": 1}) == {"a": 1}
+    assert (alone.replicas, alone.devices, alone.cluster.is_chief) == (1, ["CPU:0"], True)
+
+
+def test_xla_is_for_gpus_alone(alone: Any) -> None:
+    import tensorflow as tf
+
+    assert alone.jit_compile == bool(tf.config.list_physical_devices("GPU"))
+
+
+def test_several_nodes_want_one_device_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    from components.trainer.distribution import Distribution
+
+    monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ADDRESSES})["TF_CONFIG"])
+    with pytest.raises(
+        InputError, match=r"TF_CONFIG: expected one GPU a node .* found 2 on node 0"
+    ):
+        Distribution(["CPU:0", "CPU:1"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_batches_of_validation_can_be_shared(count: int) -> None:
+    from components.trainer.sharing import evaluation_rows
+
+    for batch_size in (count, 3 * count):
+        for pictures in range(2 * count, 6 * count + 2):
+            batches = evaluation_rows(pictures, batch_size, count)
+            rows = list(batches.as_numpy_iterator())
+            assert int(batches.cardinality()) == len(rows)
+            assert np.concatenate(rows).tolist() == list(range(pictures))
+            assert len(rows[0]) % count == 0
+            assert min(map(len, rows)) >= count
+            assert max(map(len, rows)) < batch_size + count
+
+
+def test_what_devices_cannot_share_is_refused(alone: Any) -> None:
+    from components.trainer.sharing import evaluation_rows
+
+    alone.replicas = 4
+    alone.check_batches(8, 8)
+    with pytest.raises(InputError, match=r"trainer.batch_size: expected a multiple of the 4 dev"):
+        alone.check_batches(10, 100)
+    with pytest.raises(InputError, match=r"training split: expected at least one batch \(8\)"):
+        alone.check_batches(8, 7)
+    with pytest.raises(InputError, match=r"validation split: expected at least 8 pictures"):
+        evaluation_rows(5, 8, 4)
+    assert len(list(evaluation_rows(4, 8, 4))) == 1
+
+
+def test_a_model_with_its_own_training_step_is_refused(alone: Any) -> None:
+    import keras
+
+    class Own(keras.Model):
+        def train_step(self, data: Any) -> dict[str, Any]:
+            return {}
+
+    inputs = keras.Input((2,))
+    model = Own(inputs, keras.layers.Dense(1)(inputs), name="own")
+    model.compile("sgd", "mse")
+    alone.replicas = 2
+    with pytest.raises(InputError, match="model 'own': expected Keras's own training step on 2"):
+        alone.prepare(model)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "replicas", "tried"),
+    [(32, 1, "batch_size 16"), (3, 1, "batch_size 1"), (2, 1, "batch_size 1"), (1, 1, "image_size"),
+     (24, 4, "batch_size 12"), (12, 4, "batch_size 4"), (4, 4, "image_size")],
+)  # fmt: skip
+def test_half_the_batch_is_tried(batch_size: int, replicas: int, tried: str) -> None:
+    from components.trainer.failures import oom_advice
+
+    assert tried in oom_advice(batch_size, replicas)
+
+
+def test_running_out_of_memory_names_the_batch_size_to_try() -> None:
+    import keras
+    import tensorflow as tf
+
+    from components.trainer.failures import explained
+
+    class Huge(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x + tf.reduce_sum(tf.zeros([tf.shape(x)[0], 2**20, 2**20]))
+
+    model = keras.Sequential([keras.Input((1,)), Huge(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(FailedError) as error, explained(batch_size=32):
+        model.fit(np.zeros((8, 1)), np.zeros((8, 1)), verbose=0)
+    assert str(error.value) == (
+        "out of memory with trainer.batch_size 32; try trainer.batch_size 16"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_not_out_of_memory() -> None:
+    import tensorflow as tf
+
+    from components.trainer.failures import explained
+
+    with (
+        pytest.raises(tf.errors.ResourceExhaustedError, match="No space left"),
+        explained(batch_size=32),
+        tf.io.gfile.GFile("/dev/full", "w") as file,
+    ):
+        file.write("x" * 2**20)
+
+
+def test_only_nodes_can_be_lost() -> None:
+    import tensorflow as tf
+
+    from components.trainer.failures import explained
+
+    lost = tf.errors.UnavailableError(None, None, "/job:worker/replica:0/task:1 is gone")
+    with (
+        pytest.raises(FailedError, match=r"one of 3 nodes was lost .* names worker 1\)"),
+        explained(batch_size=32, replicas=3, workers=3),
+    ):
+        raise lost
+    with pytest.raises(tf.errors.UnavailableError), explained(batch_size=32):
+        raise lost

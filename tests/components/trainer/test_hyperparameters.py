@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from components import artifacts
+from components.errors import InputError
+from components.trainer.hyperparameters import chosen_values, describe, replace_values
+from components.trainer.settings import TrainerConfig
+
+CONFIG = TrainerConfig(model="residual_convnet", image_size=32, epochs=3)
+
+
+def test_values_replace_what_the_configuration_says():
+    changed = replace_values(
+        CONFIG,
+        {"learning_rate": 1, "optimizer.ema": 0.5, "augmentation.flip": True, "model_args.a": 2},
+    )
+    assert (changed.learning_rate, changed.optimizer.ema) == (1.0, 0.5)
+    assert changed.augmentation.flip is True
+    assert changed.model_args == {"a": 2}
+    rest = changed.model_dump()
+    rest["learning_rate"], rest["model_args"] = CONFIG.learning_rate, {}
+    rest["optimizer"]["ema"], rest["augmentation"]["flip"] = 0.0, False
+    assert rest == CONFIG.model_dump()
+    assert CONFIG.model_args == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("learning_rte", 1.0, "trainer.learning_rte: unknown key"),
+        ("optimizer.rate", 1.0, "trainer.optimizer.rate: unknown key"),
+        ("optimiser.ema", 1.0, "trainer.optimiser.ema: unknown key"),
+        ("fine_tune.epochs", 1, "trainer.fine_tune.epochs: unknown key"),
+        ("epochs.ema", 1.0, "trainer.epochs.ema: unknown key"),
+        ("batch_size", 8.5, "trainer.batch_size: expected integer, found 8.5"),
+        ("optimizer.ema", 1.0, "trainer.optimizer.ema: expected less than 1, found 1.0"),
+        (
+            "optimizer.warmup_epochs",
+            3,
+            "trainer.optimizer.warmup_epochs: expected fewer than trainer.epochs (3), found 3.0",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_line(key, value, line):
+    with pytest.raises(InputError) as error:
+        replace_values(CONFIG, {key: value})
+    assert str(error.value) == line
+
+
+def test_chosen_values_are_those_of_the_tuner():
+    assert chosen_values(None) == {}
+    assert chosen_values({"space": ["..."], "values": {"batch_size": 8}}) == {"batch_size": 8}
+
+
+def test_described_in_a_line():
+    values = {"learning_rate": 0.00123456, "optimizer.name": "adam", "batch_size": 8, "x": True}
+    assert describe(values) == "learning_rate 0.001235, optimizer.name adam, batch_size 8, x True"
+
+
+def test_a_training_takes_what_the_tuner_chose(make_fn_args, tmp_path, capsys):
+    from components.trainer import run
+
+    kind = {"model": "residual_convnet", "model_args": {}, "epochs": 1}
+    chosen = {"learning_rate": 3e-3, "batch_size": 6, "optimizer.name": "sgd"}
+    tuned = make_fn_args("classification", 1, **kind)
+    tuned.hyperparameters = {"space": [], "values": chosen}
+    run.run_fn(tuned)
+    output = capsys.readouterr().out
+    assert "chosen by the tuner: learning_rate 0.003, batch_size 6, optimizer.name sgd" in output
+
+    asked = kind | {"learning_rate": 3e-3, "batch_size": 6, "optimizer": {"name": "sgd"}}
+    plain = make_fn_args("classification", 2, **asked)
+    run.run_fn(plain)
+
+    one, other = (
+        json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
+        for fn_args in (tuned, plain)
+    )
+    assert one["hyperparameters"] == chosen
+    assert other["hyperparameters"] == {}
+    assert one["epochs"][0]["loss"] == pytest.approx(other["epochs"][0]["loss"], rel=1e-5)
+
+
+def test_a_choice_that_does_not_fit_stops_before_anything_is_trained(make_fn_args):
+    from components.trainer import run
+
+    fn_args = make_fn_args("classification", model="residual_convnet", model_args={})
+    fn_args.hyperparameters = {"values": {"learning_rate": -1.0}}
+    with pytest.raises(InputError, match=r"trainer\.learning_rate: expected greater than 0"):
+        run.run_fn(fn_args)
+    assert not Path(fn_args.model_run_dir).exists()
+
+
+def test_another_choice_is_another_training(make_fn_args, tmp_path, monkeypatch):
+    from components.trainer import run
+
+    folders = []
+
+    class StopError(Exception):
+        pass
+
+    def stop(*args, progress, **kwargs):
+        folders.append(progress.folder.name)
+        raise StopError
+
+    monkeypatch.setattr(run.loop, "fit", stop)
+    for values in ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}, {"learning_rate": 1e-3}):
+        fn_args = make_fn_args("segmentation", state_dir=str(tmp_path / "state"))
+        fn_args.hyperparameters = {"values": values}
+        with pytest.raises(StopError):
+            run.run_fn(fn_args)
+    assert folders[0] != folders[1]
+    assert folders[0] == folders[2]

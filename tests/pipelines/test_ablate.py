@@ -1,0 +1,47 @@
+import pytest
+
+from components.errors import InputError
+from pipelines.ablate import ablate_command
+
+
+@pytest.fixture
+def ablate(tmp_path):
+    """ablate(model, **options) with a work directory that has to stay away."""
+
+    def call(model: str, *, data=None, sets=(), config=None):
+        ablate_command(
+            model,
+            config_name=config,
+            data=data,
+            workdir=tmp_path / "work",
+            sets=list(sets),
+            output=None,
+        )
+
+    yield call
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_model_without_switches_is_refused(ablate):
+    with pytest.raises(InputError) as error:
+        ablate("convnet_baseline")
+    assert str(error.value) == (
+        "model 'convnet_baseline': expected one with switches (mini_xception), found none in it"
+    )
+
+
+def test_an_unknown_model_names_the_nearest(ablate):
+    with pytest.raises(InputError, match=r"did you mean 'mini_xception'\?"):
+        ablate("mini_xeption")
+
+
+def test_the_configuration_is_that_of_the_models_problem(ablate, tmp_path):
+    with pytest.raises(InputError, match=r"data\.path: .*'missing'"):
+        ablate("mini_xception", data="missing")
+    with pytest.raises(InputError, match=r"pets_segmentation\.yaml: .*a model for segmentation"):
+        ablate("mini_xception", config="pets_segmentation", data=str(tmp_path))
+
+
+def test_wrong_settings_are_told_in_one_line(ablate, tmp_path):
+    with pytest.raises(InputError, match=r"trainer\.epoch: unknown key; did you mean"):
+        ablate("mini_xception", data=str(tmp_path), sets=["trainer.epoch=3"])
