@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("help", "grad_cam", "tiny_run", "linear_blobs", "demo")
+NAMES = ("help", "grad_cam", "input", "tiny_run", "linear_blobs", "demo")
 
 
 def main() -> int:

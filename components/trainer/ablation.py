@@ -7,9 +7,9 @@ from typing import Any
 
 from components import models
 from components.models.cost import multiply_adds
+from components.trainer.building import build_model
 from components.trainer.history import best_epoch, made_with, metric_names
 from components.trainer.hyperparameters import replace_values
-from components.trainer.run import build_model
 from components.trainer.settings import TrainerConfig
 from components.trainer.trial import Splits, run_trial
 

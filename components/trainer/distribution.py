@@ -23,6 +23,7 @@ from components.errors import InputError
 from components.trainer import replicas, sharing
 from components.trainer.cluster import VARIABLE, Cluster, read_cluster
 from components.trainer.nodes import Nodes
+from components.trainer.phases import Devices
 
 
 def prepare_devices() -> list[str]:
@@ -41,7 +42,7 @@ def prepare_devices() -> list[str]:
     return [detail.get("device_name", "GPU") for detail in details]
 
 
-class Distribution:
+class Distribution(Devices):
     """How a training is spread; made before anything else uses TensorFlow.
 
     A process stays with its first one: it cannot change the number of replicas afterwards.
@@ -88,6 +89,11 @@ class Distribution:
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """Where the model is built, compiled, restored, prepared and trained."""
         return self._strategy.scope() if self._strategy else contextlib.nullcontext()
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this node writes."""
+        return self.cluster.is_chief
 
     @property
     def local_replicas(self) -> int:

@@ -1,26 +1,13 @@
 """Decoded pictures to batches: shuffled afresh every epoch, augmented, weighed, fetched ahead."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from components.trainer.augmentation import Augment
 from components.trainer.pictures import Pictures
-
-
-@dataclass(frozen=True)
-class Share:
-    """The part of every batch that one node of several trains on: every `count`-th row.
-
-    Attributes:
-        index: of the node, from 0.
-        count: of all nodes.
-    """
-
-    index: int = 0
-    count: int = 1
+from components.trainer.sharing import part
 
 
 def training_batches(
@@ -32,7 +19,7 @@ def training_batches(
     *,
     augment: Augment | None = None,
     weigh: Callable[[Any], Any] | None = None,
-    share: Share = Share(),
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Shuffled batches of epochs `first_epoch` (counted from 0) to `epochs` - 1, one after another.
 
@@ -46,13 +33,14 @@ def training_batches(
         first_epoch, epochs: which epochs.
         augment: of `augmentation.make_augment`.
         weigh: targets -> weights of the loss, see `losses.sample_weights`.
-        share: which rows of every batch this node takes.
+        share: number of this node and count of all; each takes its part of every batch.
 
     Returns:
         (float32 [batch, size, size, 3] in [0, 255], targets) pairs, with `weigh` followed by the
         weights; `steps_per_epoch` an epoch.
     """
     steps = steps_per_epoch(pictures, batch_size)
+    node, count = share
 
     def order(epoch: Any) -> tf.data.Dataset:
         shuffled = tf.random.experimental.stateless_shuffle(
@@ -64,14 +52,14 @@ def training_batches(
         images, targets = batch
         if augment is not None:
             shapes = images.shape, targets.shape
-            images, targets = augment(images, targets, step * share.count + share.index)
+            images, targets = augment(images, targets, step * count + node)
             images = tf.ensure_shape(images, shapes[0])
             targets = tf.ensure_shape(targets, shapes[1])
         return (images, targets) if weigh is None else (images, targets, weigh(targets))
 
     rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(order)
-    if share.count > 1:
-        rows = rows.map(lambda row: row[share.index :: share.count])
+    if count > 1:
+        rows = rows.map(lambda row: part(row, node, count))
     batches = _fetch(pictures, rows)
     if augment is not None or weigh is not None:
         batches = batches.enumerate(first_epoch * steps).map(
@@ -80,9 +68,14 @@ def training_batches(
     return batches.prefetch(2)
 
 
+def batches_of(pictures: Pictures, rows: tf.data.Dataset) -> tf.data.Dataset:
+    """The pictures of each element of `rows`, int64 [batch]; elements as in `training_batches`."""
+    return _fetch(pictures, rows).prefetch(2)
+
+
 def evaluation_batches(pictures: Pictures, batch_size: int) -> tf.data.Dataset:
     """All pictures once, in order; elements as in `training_batches`."""
-    return _fetch(pictures, tf.data.Dataset.range(len(pictures)).batch(batch_size)).prefetch(2)
+    return batches_of(pictures, tf.data.Dataset.range(len(pictures)).batch(batch_size))
 
 
 def steps_per_epoch(pictures: Pictures, batch_size: int) -> int:

@@ -1,73 +1,22 @@
-"""Compile and fit: what is optimized, what is watched, and where training goes on."""
+"""One training by Keras's `fit`: what goes in, and on what devices."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from components import models
-from components.models import transfer
-from components.trainer import callbacks, history, losses
+from components.trainer import history, losses, sharing
 from components.trainer.augmentation import make_augment
-from components.trainer.input import (
-    evaluation_batches,
-    steps_per_epoch,
-    training_batches,
-)
-from components.trainer.optimizer import build_optimizer
+from components.trainer.distribution import Distribution
+from components.trainer.failures import explained
+from components.trainer.input import batches_of, steps_per_epoch, training_batches
+from components.trainer.phases import Phase, train_phases
 from components.trainer.pictures import Pictures
 from components.trainer.settings import TrainerConfig
 from components.trainer.state import TrainingState
 from components.trainer.tensorboard import SamplePictures
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Epochs that are trained alike.
-
-    Attributes:
-        name: which weights learn, see `components.models.transfer.set_phase`.
-        begin, end: epochs, counted from 0, the end excluded.
-        learning_rate: its peak.
-    """
-
-    name: transfer.Phase
-    begin: int
-    end: int
-    learning_rate: float
-
-
-def phases(config: TrainerConfig) -> list[Phase]:
-    """One phase, or, with `fine_tune`, the head's and the top blocks'."""
-    tune = config.fine_tune
-    if tune is None:
-        return [Phase("all", 0, config.epochs, config.learning_rate)]
-    end = config.epochs + tune.epochs
-    return [
-        Phase("head", 0, config.epochs, config.learning_rate),
-        Phase("top", config.epochs, end, tune.learning_rate),
-    ]
-
-
-def compile_model(
-    model: keras.Model, problem: str, config: TrainerConfig, phase: Phase, steps: int
-) -> None:
-    """Sets what learns in a phase, and compiles with optimizer, loss and metrics of the config.
-
-    Args:
-        model: of `components.models.build`.
-        problem: 'classification' or 'segmentation'.
-        config: of the training.
-        phase: of `phases`.
-        steps: batches of an epoch.
-    """
-    transfer.set_phase(model, models.spec(config.model), phase.name)
-    model.compile(
-        build_optimizer(config.optimizer, phase.learning_rate, phase.end - phase.begin, steps),
-        loss=losses.build_loss(config.loss, problem),
-        metrics=losses.build_metrics(problem),
-    )
 
 
 def fit(
@@ -78,120 +27,82 @@ def fit(
     problem: str,
     config: TrainerConfig,
     progress: TrainingState,
+    distribution: Distribution | None = None,
 ) -> list[history.EpochRecord]:
     """Trains a model to the configured epoch, from where `progress` has it.
 
     Args:
-        model: ends with the weights of the last epoch.
+        model: built in the distribution's scope; ends with the weights of the last epoch.
         train: what it learns from.
         evaluation: what tells the best epoch.
         problem: 'classification' or 'segmentation'.
         config: of the training.
-        progress: the state to go on from and to keep; holds the best checkpoint afterwards.
+        progress: the state to go on from and to keep, on the chief; holds the best checkpoint
+            afterwards.
+        distribution: the devices; None: all that TensorFlow finds here.
 
     Returns:
         Records of all epochs, those before an interruption included.
 
     Raises:
-        InputError: class weights that do not fit the classes.
+        InputError: class weights that do not fit the classes, or a batch that the devices cannot
+            share.
+        FailedError: out of memory, or another node is gone.
         callbacks.NonFiniteLossError: the loss became NaN or infinite.
     """
-    epochs = progress.epochs()
-    plan = phases(config)
-    if epochs:
-        print(f"training goes on after epoch {len(epochs)} of {plan[-1].end}", flush=True)
-    restored = len(epochs)
-    for phase in plan:
-        if phase.end < restored or _stopped(config, phase, plan, epochs):
-            continue
-        compile_model(model, problem, config, phase, steps_per_epoch(train, config.batch_size))
-        if phase.begin < restored:
-            progress.restore(model)
-        if len(epochs) < phase.end:
-            _fit_phase(
-                model,
-                train,
-                evaluation,
-                problem=problem,
-                config=config,
-                phase=phase,
-                stop_early=bool(config.patience) and phase is plan[-1],
-                resumed=phase.begin < restored,
-                progress=progress,
-                epochs=epochs,
-            )
-    return epochs
-
-
-def _stopped(
-    config: TrainerConfig, phase: Phase, plan: list[Phase], epochs: list[history.EpochRecord]
-) -> bool:
-    """Whether a training that was interrupted afterwards had already stopped early."""
-    return (
-        bool(config.patience)
-        and phase is plan[-1]
-        and len(epochs) > phase.begin
-        and history.epochs_since_best(epochs, config.monitor) >= config.patience
-    )
-
-
-def _fit_phase(
-    model: keras.Model,
-    train: Pictures,
-    evaluation: Pictures,
-    *,
-    problem: str,
-    config: TrainerConfig,
-    phase: Phase,
-    stop_early: bool,
-    resumed: bool,
-    progress: TrainingState,
-    epochs: list[history.EpochRecord],
-) -> None:
-    weights = losses.resolve_class_weights(config.loss, train.targets, problem)
+    devices = distribution or Distribution()
+    cluster = devices.cluster
+    devices.check_batches(config.batch_size, len(train))
+    weigh = _weigh(config, train, problem)
+    augment = make_augment(config.augmentation, problem, config.seed)
+    rows = sharing.evaluation_rows(len(evaluation), config.batch_size, devices.local_replicas)
     # A bar that redraws itself is for people; a log gets one line an epoch.
     on_terminal = sys.stdout.isatty()
-    # The order matters: nothing is kept of a broken epoch, and the backup names the best one.
-    watchers = [
-        callbacks.NonFiniteLossGuard(progress, epochs),
-        *([callbacks.EmaWeights(averaged=resumed)] if config.optimizer.ema else []),
-        keras.callbacks.ModelCheckpoint(
-            progress.best_pattern,
-            monitor=config.monitor,
-            mode=history.mode(config.monitor),
-            save_best_only=True,
-            save_weights_only=True,
-            initial_value_threshold=(
-                history.best_epoch(epochs, config.monitor)[config.monitor] if epochs else None
-            ),
-        ),
-        callbacks.EpochRecorder(epochs, len(train), None if on_terminal else _write_line),
-        callbacks.Backup(progress, epochs),
-        *([callbacks.StopEarly(epochs, config.monitor, config.patience)] if stop_early else []),
-        *_tensorboard(config, problem, evaluation, progress.tensorboard, phase),
-    ]
-    model.fit(
-        training_batches(
+
+    def fit_phase(phase: Phase, done: int, watchers: list[keras.callbacks.Callback]) -> None:
+        if devices.is_chief:
+            watchers += _tensorboard(config, problem, evaluation, progress.tensorboard, phase)
+        batches = training_batches(
             train,
             config.batch_size,
             config.seed,
-            len(epochs),
+            done,
             phase.end,
-            augment=make_augment(config.augmentation, problem, config.seed),
-            weigh=(
-                (lambda targets: losses.sample_weights(weights, targets, problem))
-                if weights
-                else None
-            ),
-        ),
-        validation_data=evaluation_batches(evaluation, config.batch_size),
-        initial_epoch=len(epochs),
-        epochs=phase.end,
-        steps_per_epoch=steps_per_epoch(train, config.batch_size),
-        shuffle=False,  # the dataset does it
-        verbose=1 if on_terminal else 0,
-        callbacks=watchers,
-    )
+            augment=augment,
+            weigh=weigh,
+            share=(cluster.worker, cluster.workers),
+        )
+        model.fit(
+            devices.distribute(batches),
+            validation_data=devices.distribute(batches_of(evaluation, rows)),
+            validation_steps=int(rows.cardinality()),
+            initial_epoch=done,
+            epochs=phase.end,
+            steps_per_epoch=steps_per_epoch(train, config.batch_size),
+            shuffle=False,  # the dataset does it
+            verbose=1 if on_terminal and devices.is_chief else 0,
+            callbacks=watchers,
+        )
+
+    with devices.scope(), explained(config.batch_size, devices.replicas, cluster.workers):
+        return train_phases(
+            model,
+            fit_phase,
+            problem=problem,
+            config=config,
+            progress=progress,
+            pictures=len(train),
+            write=_write_line if devices.is_chief and not on_terminal else None,
+            devices=devices,
+        )
+
+
+def _weigh(config: TrainerConfig, train: Pictures, problem: str) -> Callable[[Any], Any] | None:
+    """The weights of a batch's targets in the loss; None: all the same."""
+    weights = losses.resolve_class_weights(config.loss, train.targets, problem)
+    if not weights:
+        return None
+    return lambda targets: losses.sample_weights(weights, targets, problem)
 
 
 def _tensorboard(

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from components import artifacts, features, models
 from components.trainer import curves, history, loop, pictures, points
+from components.trainer.building import bare_model, build_model, dtype_policy
+from components.trainer.distribution import Distribution
 from components.trainer.history import made_with
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
 from components.trainer.settings import TrainerConfig
@@ -20,7 +22,7 @@ from components.trainer.state import (
     TrainingState,
     fingerprint,
 )
-from components.trainer.weights import digests, load_weights
+from components.trainer.weights import digests
 from serving import endpoints
 
 BEST_CHECKPOINT = "best.keras"  # ModelRun: the exported epoch as a Keras file
@@ -56,11 +58,13 @@ def run_fn(fn_args: Any) -> None:
     if problem == "points":
         points.train(fn_args, config)
         return
+    distribution = Distribution()  # before anything else uses TensorFlow
     train_index = pictures.index_split(fn_args.train_files, features.SPLITS[0], problem)
     eval_index = pictures.index_split(fn_args.eval_files, features.SPLITS[1], problem)
 
     with dtype_policy(config.precision):
-        model = build_model(config)
+        with distribution.scope():
+            model = build_model(config)
         name = fingerprint(
             settings=settings,
             data=[train_index.digest, eval_index.digest],
@@ -68,17 +72,21 @@ def run_fn(fn_args: Any) -> None:
             weights=[list(variable.shape) for variable in model.weights],
             start=digests(config),
         )
-        with _state_folder(state_dir, name) as folder:
+        with _state_folder(state_dir if distribution.is_chief else None, name) as folder:
             progress = TrainingState(folder, config.monitor)
             epochs = loop.fit(
                 model,
-                pictures.load_split(train_index, problem, image_size(config)),
-                pictures.load_split(eval_index, problem, image_size(config)),
+                pictures.load_split(train_index, problem, config.side),
+                pictures.load_split(eval_index, problem, config.side),
                 problem=problem,
                 config=config,
                 progress=progress,
+                distribution=distribution,
             )
-            best = _best_model(config, progress.best_checkpoint(epochs))
+            if not distribution.is_chief:
+                return
+            best = bare_model(config)
+            best.load_weights(progress.best_checkpoint(epochs))
             _export(fn_args.serving_model_dir, best, config, problem, train_index)
             _write_run(
                 fn_args.model_run_dir,
@@ -89,50 +97,6 @@ def run_fn(fn_args: Any) -> None:
                 chosen=chosen,
             )
             _copy_tree(progress.tensorboard, f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}")
-
-
-def image_size(config: TrainerConfig) -> int:
-    """Side of the pictures in pixels."""
-    assert config.image_size is not None, "check_problem has seen to it"
-    return config.image_size
-
-
-def build_model(config: TrainerConfig) -> keras.Model:
-    """The model as a training starts with it: fresh, or with the weights of a file.
-
-    Raises:
-        InputError: the architecture cannot be built so, or the weights do not fit it.
-    """
-    keras.utils.set_random_seed(config.seed)
-    model = models.build(config.model, image_size(config), **config.model_args)
-    if config.weights:
-        load_weights(model, config.weights, "trainer.weights")
-    return model
-
-
-@contextlib.contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Keras's dtype policy for as long as the context lasts."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _best_model(config: TrainerConfig, checkpoint: Path) -> keras.Model:
-    """The best epoch's model, computing in float32 whatever it was trained in.
-
-    What is served must not depend on the trainer's hardware; the weights are float32 anyway.
-    """
-    args = dict(config.model_args)
-    if "weights" in args:
-        args["weights"] = ""  # the checkpoint holds them
-    with dtype_policy("float32"):
-        model = models.build(config.model, image_size(config), **args)
-    model.load_weights(checkpoint)
-    return model
 
 
 @contextlib.contextmanager
@@ -183,7 +147,7 @@ def _export(
         endpoints.export_model(
             best,
             folder,
-            image_size=image_size(config),
+            image_size=config.side,
             problem=problem,
             spec=models.spec(config.model),
         )

@@ -143,6 +143,12 @@ class TrainerConfig(Section):
     sample_epochs: Annotated[int, Field(ge=0)] = 5
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1337
 
+    @property
+    def side(self) -> int:
+        """The image size, where there are pictures."""
+        assert self.image_size is not None, "check_problem has seen to it"
+        return self.image_size
+
     @model_validator(mode="after")
     def _parts_fit(self) -> "TrainerConfig":
         low, high = self.augmentation.erasing_scale

@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from components import features
 from components.trainer import loop, pictures
+from components.trainer.building import build_model, dtype_policy
 from components.trainer.callbacks import NonFiniteLossError
 from components.trainer.history import EpochRecord
-from components.trainer.run import build_model, dtype_policy, image_size
 from components.trainer.settings import TrainerConfig
 from components.trainer.state import TrainingState, fingerprint
 from components.trainer.weights import digests
@@ -80,7 +80,7 @@ def index_splits(
         pictures.index_split(train_files, features.SPLITS[0], problem),
         pictures.index_split(eval_files, features.SPLITS[1], problem),
         problem,
-        image_size(config),
+        config.side,
     )
 
 

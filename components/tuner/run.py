@@ -19,7 +19,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         fn_args: TFX's FnArgs. Its `custom_config` holds `problem`, `trainer` (what trials have
             in common: `TunerConfig.trial_config` as a dict), `tuner` (a TunerConfig as a dict) and
             optionally `state_dir`, a folder where trials are kept: a killed search goes on from
-            them, and a search for more trials does not repeat those that are there.
+            them, and a search for more trials begins with those that are there.
 
     Raises:
         InputError: an empty split, one class only, or arguments that the model does not take.

@@ -145,8 +145,7 @@ def _oracle(config: TunerConfig, base: TrainerConfig) -> Any:
     }
     more: dict[str, Any] = {}
     if config.algorithm == "bayesian":
-        # KerasTuner would try three random points a key first, often more than there are trials.
-        more["num_initial_points"] = max(2, min(3 * len(config.space), config.trials // 2))
+        more["num_initial_points"] = config.random_trials
     return kinds[config.algorithm](
         objective=keras_tuner.Objective(base.monitor, mode(base.monitor)),
         max_trials=config.trials,

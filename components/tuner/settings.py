@@ -97,6 +97,11 @@ class TunerConfig(Section):
             _check_dimension(f"tuner.space.{key}", dimension)
         return self
 
+    @property
+    def random_trials(self) -> int:
+        """Trials that a Bayesian search draws at random, before it has something to go by."""
+        return len(self.space) + 2
+
     def trial_config(self, trainer: TrainerConfig) -> TrainerConfig:
         """What all trials have in common.
 
@@ -129,6 +134,13 @@ class TunerConfig(Section):
         """
         if problem == "points":
             raise InputError("tuner", expected="no such section: it is for pictures")
+        if self.algorithm == "bayesian" and self.trials <= self.random_trials:
+            raise InputError(
+                "tuner.trials",
+                expected=f"more than the {self.random_trials} that a bayesian search of "
+                f"{len(self.space)} keys draws at random first",
+                found=str(self.trials),
+            )
         base = self.trial_config(trainer)
         try:
             base.check_problem(problem)

@@ -51,6 +51,9 @@ class Running:
         while not condition():
             assert time.monotonic() < end, self._output.read_text()
 
+    def output_so_far(self) -> str:
+        return self._output.read_text()
+
     def wait_for_line(self, line: str) -> None:
         self.wait_for(lambda: any(x.strip() == line for x in self._output.read_text().splitlines()))
 

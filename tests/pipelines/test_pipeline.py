@@ -69,7 +69,7 @@ def test_the_tuners_code_counts_for_its_cache(wiring):
         Path("components/tuner/run.py"),
         Path("components/tuner/search.py"),
         Path("components/trainer/trial.py"),
-        Path("components/trainer/loop.py"),
+        Path("components/trainer/phases.py"),
     } <= files
     trainers = {path.relative_to(ROOT) for path in reached_files(wiring.EXTRA_SOURCES["trainer"])}
     assert Path("components/tuner/run.py") not in trainers

@@ -24,7 +24,7 @@ def data(loading, splits):
 @pytest.fixture
 def train(data, tmp_path, monkeypatch):
     """train(state="state", stop_after=0, **trainer) -> model, epochs, state."""
-    from components.trainer import callbacks, loop, run
+    from components.trainer import building, callbacks, loop
     from components.trainer.state import TrainingState
 
     def go(name: str = "state", stop_after: int = 0, **changes):
@@ -45,10 +45,10 @@ def train(data, tmp_path, monkeypatch):
             if epoch + 1 == stop_after:
                 raise StopError
 
-        with monkeypatch.context() as patch, run.dtype_policy(config.precision):
+        with monkeypatch.context() as patch, building.dtype_policy(config.precision):
             if stop_after:
                 patch.setattr(callbacks.Backup, "on_epoch_end", save_and_stop)
-            model = run.build_model(config)
+            model = building.build_model(config)
             with pytest.raises(StopError) if stop_after else contextlib.nullcontext():
                 loop.fit(model, *data, problem="classification", config=config, progress=state)
         return model, state.epochs(), state
@@ -66,9 +66,9 @@ VGG = {"model": "vgg16", "epochs": 2, "fine_tune": {"epochs": 2}}
 @pytest.mark.slow
 def test_the_head_learns_first_and_then_the_top_blocks(train, data):
     model, _, state = train(stop_after=2, **VGG)
-    from components.trainer import run
+    from components.trainer import building
 
-    fresh = run.build_model(
+    fresh = building.build_model(
         TrainerConfig.model_validate(
             {"model": "vgg16", "image_size": 32, "seed": 5, "fine_tune": {"epochs": 2}}
         )
@@ -103,13 +103,13 @@ EMA = {"optimizer": {"name": "adam", "ema": 0.8}, "learning_rate": 1e-3}
 
 def test_averaged_weights_are_what_is_validated_and_kept(train, data):
     """The last epoch's checkpoint, measured anew, gives that epoch's validation loss."""
-    from components.trainer import run
+    from components.trainer import building
 
     _, epochs, state = train(**EMA)
     plain_epochs = train("plain", learning_rate=1e-3, optimizer={"name": "adam"})[1]
     assert epochs[0]["loss"] == pytest.approx(plain_epochs[0]["loss"], rel=1e-4)
     assert epochs[-1]["val_loss"] != pytest.approx(plain_epochs[-1]["val_loss"], rel=1e-4)
-    best = run.build_model(TrainerConfig(model="residual_convnet", image_size=32))
+    best = building.build_model(TrainerConfig(model="residual_convnet", image_size=32))
     best.load_weights(state.best_checkpoint(epochs))
     best.compile(loss="binary_crossentropy")
     found = best.evaluate(data[1].images.astype(np.float32), data[1].targets, verbose=0)

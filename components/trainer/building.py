@@ -1,0 +1,46 @@
+"""The model that a training starts with, and the one that it leaves. `keras` only."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+from components import models
+from components.trainer.settings import TrainerConfig
+from components.trainer.weights import load_weights
+
+
+def build_model(config: TrainerConfig) -> keras.Model:
+    """The model as a training starts with it: fresh, or with the weights of a file.
+
+    Raises:
+        InputError: the architecture cannot be built so, or the weights do not fit it.
+    """
+    keras.utils.set_random_seed(config.seed)
+    model = models.build(config.model, config.side, **config.model_args)
+    if config.weights:
+        load_weights(model, config.weights, "trainer.weights")
+    return model
+
+
+def bare_model(config: TrainerConfig) -> keras.Model:
+    """The model for weights to come, computing in float32 whatever it was trained in.
+
+    What is served must not depend on the trainer's hardware; the weights are float32 anyway.
+    """
+    args = dict(config.model_args)
+    if "weights" in args:
+        args["weights"] = ""  # those of the backbone come along
+    with dtype_policy("float32"):
+        return models.build(config.model, config.side, **args)
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Keras's dtype policy for as long as the context lasts."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,254 @@
+"""The search over a training whose result is known, from its learning rate and optimizer."""
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from components.errors import FailedError, InputError
+from components.trainer.settings import TrainerConfig
+from components.tuner.settings import TunerConfig
+
+BEST_RATE = 1e-3
+SPACE = {
+    "learning_rate": {"min": 1e-5, "max": 1e-1, "log": True},
+    "optimizer.name": {"values": ["sgd", "adam"]},
+}
+
+
+def make_tuner(**changes) -> TunerConfig:
+    tree = {"trials": 8, "epochs": 2, "algorithm": "random", "space": SPACE}
+    return TunerConfig.model_validate(tree | changes)
+
+
+def make_base(seed: int = 5, **changes) -> TrainerConfig:
+    return TrainerConfig(model="mini_xception", image_size=32, epochs=2, seed=seed, **changes)
+
+
+def value_of(config: TrainerConfig) -> float:
+    """Least at the best rate, and one more with sgd."""
+    return abs(math.log10(config.learning_rate / BEST_RATE)) + (config.optimizer.name == "sgd")
+
+
+class Training:
+    """Its best value is in the first of two epochs; remembers what it was asked for."""
+
+    def __init__(self, monitor: str = "val_loss", sign: float = 1.0):
+        self.asked: list[TrainerConfig] = []
+        self._monitor, self._sign = monitor, sign
+
+    def __call__(self, config: TrainerConfig, folder: Path):
+        from components.trainer.trial import Trial
+
+        assert folder.is_dir()
+        self.asked.append(config)
+        best = self._sign * value_of(config)
+        return Trial(
+            [
+                {"epoch": 1, self._monitor: best},
+                {"epoch": 2, self._monitor: best + self._sign},
+            ]
+        )
+
+
+@pytest.fixture(scope="module")
+def run_search():
+    """run_search(tuner, base, train, folder="") searches as TFX's executor does."""
+    from components.tuner.search import Search
+
+    def run(tuner, base, train, folder=""):
+        search = Search(tuner, base, train, str(folder))
+        search.search_space_summary()
+        search.search()
+        search.results_summary()
+        return search
+
+    return run
+
+
+def best_values(search) -> dict:
+    return search.get_best_hyperparameters()[0].get_config()["values"]
+
+
+@pytest.mark.parametrize("algorithm", ["random", "bayesian"])
+def test_the_best_trial_is_chosen(run_search, algorithm, tmp_path, capsys):
+    training = Training()
+    search = run_search(make_tuner(algorithm=algorithm), make_base(), training, tmp_path)
+    assert len(training.asked) == 8
+    best = min(training.asked, key=value_of)
+    assert best_values(search) == {
+        "learning_rate": best.learning_rate,
+        "optimizer.name": best.optimizer.name,
+    }
+    # The rest is as it was, and every trial another one.
+    for config in training.asked:
+        rest = config.model_dump() | {"learning_rate": 1e-3, "optimizer": {}}
+        assert rest == make_base().model_dump() | {"optimizer": {}}
+        assert 1e-5 <= config.learning_rate <= 1e-1
+    assert len({config.learning_rate for config in training.asked}) == 8
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{algorithm} search: learning_rate, optimizer.name"
+    first = value_of(training.asked[0])
+    assert lines[2] == f"trial 1 of at most 8: val_loss {first:.4f} in epoch 1"
+    assert lines[-1].startswith(f"best of 8 trials: learning_rate {best.learning_rate:.4g}")
+    assert not list(tmp_path.iterdir())  # KerasTuner's own files are gone
+
+
+def test_a_value_to_be_large_is_made_large(run_search):
+    training = Training("val_accuracy", sign=-1.0)
+    search = run_search(make_tuner(), make_base(monitor="val_accuracy"), training)
+    best = min(training.asked, key=value_of)
+    assert best_values(search)["learning_rate"] == best.learning_rate
+
+
+def test_bayesian_search_learns_from_its_trials(run_search):
+    random, bayesian = Training(), Training()
+    space = {"learning_rate": SPACE["learning_rate"]}
+    run_search(make_tuner(trials=10, space=space), make_base(), random)
+    run_search(make_tuner(trials=10, space=space, algorithm="bayesian"), make_base(), bayesian)
+    late = [sum(map(value_of, training.asked[6:])) for training in (random, bayesian)]
+    assert late[1] < 0.7 * late[0]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "seed"),
+    [("random", 0), ("random", 5), ("bayesian", 0)],
+)
+def test_the_seed_decides(run_search, algorithm, seed):
+    one, same, other = Training(), Training(), Training()
+    tuner = make_tuner(algorithm=algorithm, trials=5)
+    run_search(tuner, make_base(seed), one)
+    run_search(tuner, make_base(seed), same)
+    run_search(tuner, make_base(seed + 1), other)
+    assert one.asked == same.asked
+    assert [c.learning_rate for c in one.asked] != [c.learning_rate for c in other.asked]
+
+
+def test_a_killed_search_asks_for_the_same_again(run_search, tmp_path):
+    class Killed(Training):
+        def __call__(self, config, folder):
+            if len(self.asked) == 3:
+                raise KeyboardInterrupt
+            return super().__call__(config, folder)
+
+    killed, again, whole = Killed(), Training(), Training()
+    space = {"learning_rate": SPACE["learning_rate"]}
+    tuner = make_tuner(algorithm="bayesian", trials=4, space=space)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(tuner, make_base(), killed, tmp_path)
+    # A kill while KerasTuner writes leaves half a file.
+    (left,) = tmp_path.rglob("oracle.json")
+    left.write_text(left.read_text()[:50])
+    run_search(tuner, make_base(), again, tmp_path)
+    run_search(tuner, make_base(), whole)
+    assert again.asked[:3] == killed.asked
+    assert again.asked == whole.asked
+
+
+def test_more_trials_begin_with_the_same(run_search):
+    few, many = Training(), Training()
+    space = {"learning_rate": SPACE["learning_rate"]}
+    for trials, training in ((4, few), (6, many)):
+        tuner = make_tuner(algorithm="bayesian", trials=trials, space=space)
+        run_search(tuner, make_base(), training)
+    assert many.asked[:4] == few.asked
+
+
+def test_kinds_of_values(run_search):
+    training = Training()
+    space = {
+        "augmentation.flip": {"values": [True, False]},
+        "batch_size": {"min": 4, "max": 9},
+        "optimizer.ema": {"min": 0, "max": 0.5},
+        "optimizer.weight_decay": {"min": 0, "max": 1},  # of whole ends, but holds a fraction
+        "model_args.width": {"min": 1, "max": 64, "log": True},
+        "model_args.scale": {"values": [1, 0.5]},
+    }
+    search = run_search(make_tuner(trials=20, space=space), make_base(), training)
+    asked = training.asked
+    assert {type(config.augmentation.flip) for config in asked} == {bool}
+    assert {config.augmentation.flip for config in asked} == {True, False}
+    assert {4, 9} <= {config.batch_size for config in asked} <= set(range(4, 10))
+    assert all(0 <= config.optimizer.ema <= 0.5 for config in asked)
+    assert len({config.optimizer.weight_decay for config in asked}) > 10
+    widths = [config.model_args["width"] for config in asked]
+    assert all(type(width) is int and 1 <= width <= 64 for width in widths)
+    assert sum(width <= 8 for width in widths) >= 6  # half of the factors
+    assert {config.model_args["scale"] for config in asked} == {1.0, 0.5}
+    json.dumps(best_values(search))  # as TFX writes them
+
+
+def test_a_small_space_is_soon_tried(run_search):
+    training = Training()
+    space = {"batch_size": {"values": [8, 16, 32]}}
+    run_search(make_tuner(trials=10, space=space), make_base(), training)
+    assert sorted(config.batch_size for config in training.asked) == [8, 16, 32]
+
+
+def test_failed_trials_are_passed_over(run_search, capsys):
+    from components.trainer.trial import Trial
+
+    class Fragile(Training):
+        def __call__(self, config, folder):
+            trial = super().__call__(config, folder)
+            return (
+                Trial([], "loss is nan at epoch 1, step 2")
+                if config.learning_rate > 1e-4
+                else trial
+            )
+
+    training = Fragile()
+    search = run_search(make_tuner(trials=12), make_base(), training)
+    assert len(training.asked) == 12
+    assert best_values(search)["learning_rate"] <= 1e-4
+    assert "loss is nan at epoch 1, step 2" in capsys.readouterr().out
+
+
+def test_a_search_without_a_result_is_an_error(run_search, tmp_path):
+    from components.trainer.trial import Trial
+
+    with pytest.raises(FailedError, match=r"none of the tuner's 4 trials .*loss is nan at epoch 1"):
+        run_search(
+            make_tuner(trials=4),
+            make_base(),
+            lambda config, folder: Trial([], "loss is nan at epoch 1, step 2"),
+            tmp_path,
+        )
+
+
+@pytest.mark.parametrize("error", [InputError("no such argument"), OSError("disk full")])
+def test_other_errors_end_the_search(run_search, error):
+    def fail(config, folder):
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        run_search(make_tuner(), make_base(), fail)
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("space", "line"),
+    [
+        (
+            {"model_args.batch_norm_momentm": {"values": [0.5, 0.9]}},
+            r"trainer\.model_args\.batch_norm_momentm: .*did you mean 'batch_norm_momentum'\?",
+        ),
+        (
+            {"model_args.batch_norm_momentum": {"min": 0.5, "max": 1.5}},
+            r"trainer\.model_args\.batch_norm_momentum: expected a number in \[0, 1\), found 1\.5",
+        ),
+    ],
+)
+def test_arguments_are_tried_before_the_first_trial(space, line):
+    from components.tuner.run import tuner_fn
+
+    custom = {
+        "problem": "classification",
+        "trainer": make_base().model_dump(),
+        "tuner": make_tuner(space=space).model_dump(),
+    }
+    fn_args = SimpleNamespace(custom_config=custom, train_files=[], eval_files=[])
+    with pytest.raises(InputError, match=line):
+        tuner_fn(fn_args)

@@ -1,0 +1,196 @@
+import pytest
+from pydantic import ValidationError
+
+from components.errors import InputError
+from components.trainer.settings import TrainerConfig
+from components.tuner.settings import TunerConfig
+
+TRAINER = TrainerConfig(
+    model="mini_xception", image_size=64, epochs=20, patience=3, sample_epochs=5, seed=7
+)
+RANGE = {"min": 1e-4, "max": 1e-2, "log": True}
+
+
+def make(space: dict | None = None, **more) -> TunerConfig:
+    tree = {"epochs": 2, "space": {"learning_rate": RANGE} if space is None else space}
+    return TunerConfig.model_validate(tree | more)
+
+
+def refusal(space: dict, problem: str = "classification", trainer=TRAINER, **more) -> str:
+    """The line that a section is refused with, while it is read or when it is checked."""
+    try:
+        make(space, **more).check(trainer, problem)
+    except InputError as error:
+        return str(error)
+    except ValidationError as error:
+        return str(error.errors()[0]["ctx"]["error"])
+    raise AssertionError("it was taken")
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"learning_rate": RANGE},
+        {"optimizer.weight_decay": {"min": 0, "max": 0.1}},
+        {"batch_size": {"min": 8, "max": 64, "log": True}},
+        {"augmentation.flip": {"values": [True, False]}},
+        {"optimizer.name": {"values": ["adam", "sgd"]}},
+        {"learning_rate": {"values": [1, 0.1]}},
+        {"model_args.batch_norm_momentum": {"values": [0.5, 0.9]}},
+    ],
+)
+def test_what_a_training_may_differ_in_is_taken(space):
+    make(space).check(TRAINER, "classification")
+
+
+def test_sections_in_sections_are_the_same_as_dotted_keys():
+    dotted = make({"optimizer.ema": {"values": [0.0, 0.9]}, "model_args.x": RANGE})
+    nested = make({"optimizer": {"ema": {"values": [0.0, 0.9]}}, "model_args": {"x": RANGE}})
+    assert nested == dotted
+    assert TunerConfig.model_validate(dotted.model_dump()) == dotted
+
+
+def test_trials_have_the_rest_in_common():
+    common = make(objective="val_accuracy").trial_config(TRAINER)
+    expected = {"epochs": 2, "monitor": "val_accuracy", "sample_epochs": 0}
+    assert common.model_dump() == TRAINER.model_dump() | expected
+    assert make().trial_config(TRAINER).monitor == "val_loss"
+
+
+@pytest.mark.parametrize(
+    ("space", "line"),
+    [
+        ({}, "tuner.space: expected at least one key, found none"),
+        (
+            {"learning_rate": {"min": 2.0, "max": 1.0}},
+            "tuner.space.learning_rate: expected min below max, found 2.0 and 1.0",
+        ),
+        (
+            {"learning_rate": {"min": 1.0}},
+            "tuner.space.learning_rate: expected 'min' and 'max', or 'values'",
+        ),
+        (
+            {"learning_rate": {"min": 0, "max": 1, "log": True}},
+            "tuner.space.learning_rate: expected min above 0 with 'log', found 0",
+        ),
+        (
+            {"learning_rate": {"min": 0.1, "max": 1, "values": [1, 2]}},
+            "tuner.space.learning_rate: expected either 'min' and 'max', or 'values' alone, "
+            "found both",
+        ),
+        (
+            {"batch_size": {"values": [8]}},
+            "tuner.space.batch_size: expected at least two values, found [8]",
+        ),
+        (
+            {"batch_size": {"values": [8, 16, 8]}},
+            "tuner.space.batch_size: expected each value once, found [8, 16, 8]",
+        ),
+        (
+            {"batch_size": {"values": [8, True]}},
+            "tuner.space.batch_size: expected values of one kind, found [8, True]",
+        ),
+        (
+            {"learning_rte": RANGE},
+            "tuner.space.learning_rte: unknown key; did you mean 'learning_rate'?",
+        ),
+        (
+            {"optimizer.warmup": RANGE},
+            "tuner.space.optimizer.warmup: unknown key; did you mean 'optimizer.warmup_epochs'?",
+        ),
+        (
+            {"model_arg.dropout": RANGE},
+            "tuner.space.model_arg.dropout: unknown key; did you mean 'model_args.dropout'?",
+        ),
+        (
+            {"augmentation.erasing_scale": RANGE},
+            "tuner.space.augmentation.erasing_scale: unknown key; "
+            "did you mean 'augmentation.erasing'?",
+        ),
+        (
+            {"learning_rate": {"min": 0, "max": 1}},
+            "tuner.space (learning_rate 0): trainer.learning_rate: expected greater than 0, "
+            "found 0",
+        ),
+        (
+            {"batch_size": {"min": 8, "max": 16.5}},
+            "tuner.space (batch_size 16.5): trainer.batch_size: expected integer, found 16.5",
+        ),
+        (
+            {"augmentation.flip": {"min": 0, "max": 1}},
+            "tuner.space (augmentation.flip 0): trainer.augmentation.flip: expected boolean, "
+            "found 0",
+        ),
+        (
+            {"loss.label_smoothing": {"values": [0.0, 0.1]}},
+            "tuner.space.loss.label_smoothing: it changes what val_loss means; "
+            "set tuner.objective to another value",
+        ),
+        (
+            {
+                "optimizer.name": {"values": ["sgd", "adam"]},
+                "optimizer.momentum": {"values": [0.0, 0.9]},
+            },
+            "tuner.space (optimizer.name adam, optimizer.momentum 0.9): "
+            "trainer.optimizer.momentum: expected 0 (only rmsprop and sgd have one), "
+            "found 0.9 with adam",
+        ),
+    ],
+)
+def test_bad_spaces_are_told_in_one_line(space, line):
+    assert refusal(space) == line
+
+
+@pytest.mark.parametrize("key", ["model", "image_size", "seed", "epochs", "weights", "monitor"])
+def test_what_is_learnt_and_how_it_is_judged_is_not_searched(key):
+    line = refusal({key: {"values": [64, 128]}})
+    assert line.startswith(f"tuner.space.{key}: expected a key that trials may differ in")
+
+
+def test_a_loss_may_vary_where_something_else_judges():
+    space = {"loss.label_smoothing": {"values": [0.0, 0.1]}}
+    make(space, objective="val_accuracy").check(TRAINER, "classification")
+    assert "it is for segmentation" in refusal(
+        {"loss.dice": {"values": [0.0, 1.0]}}, objective="val_accuracy"
+    )
+
+
+def test_the_objective_is_one_of_the_problem():
+    space = {"learning_rate": RANGE}
+    assert refusal(space, objective="val_mean_iou") == (
+        "tuner.objective: expected a value that classification has, found 'val_mean_iou'"
+    )
+    assert refusal(space, objective="val_acuracy").startswith(
+        "tuner.objective: trainer.monitor: expected 'val_loss'"
+    )
+
+
+def test_trials_and_training_must_both_be_possible():
+    warm = TrainerConfig.model_validate(
+        TRAINER.model_dump() | {"optimizer": {"warmup_epochs": 3.0}}
+    )
+    assert refusal({"learning_rate": RANGE}, trainer=warm).startswith(
+        "tuner.epochs: trainer.optimizer.warmup_epochs: expected fewer than trainer.epochs (2)"
+    )
+    # Five epochs of warming up fit into ten of a trial, but not into the training's four.
+    short = TrainerConfig.model_validate(TRAINER.model_dump() | {"epochs": 4})
+    space = {"optimizer.warmup_epochs": {"min": 0, "max": 5}}
+    make(space, epochs=10).check(TRAINER, "classification")
+    assert "expected fewer than trainer.epochs (4)" in refusal(space, trainer=short, epochs=10)
+
+
+def test_a_bayesian_search_has_trials_to_learn_from():
+    space = {"learning_rate": RANGE, "optimizer.ema": {"min": 0, "max": 0.9}}
+    assert refusal(space, algorithm="bayesian", trials=4) == (
+        "tuner.trials: expected more than the 4 that a bayesian search of 2 keys draws at random "
+        "first, found 4"
+    )
+    make(space, algorithm="bayesian", trials=5).check(TRAINER, "classification")
+    make(space, algorithm="random", trials=1).check(TRAINER, "classification")
+
+
+def test_points_are_not_tuned():
+    linear = TrainerConfig(model="linear", epochs=40)
+    assert refusal({"learning_rate": RANGE}, "points", linear) == (
+        "tuner: expected no such section: it is for pictures"
+    )
