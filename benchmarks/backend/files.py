@@ -72,6 +72,7 @@ def save(splits: dict[str, Arrays], path: Path, max_bytes: int) -> list[Path]:
         arrays[f"{split}_images"] = decoded.images
         arrays[f"{split}_targets"] = decoded.targets
     count = _pieces(list(arrays.values()), max_bytes)
+    path.parent.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
         suffix = f"-{number:05d}-of-{count:05d}" if count > 1 else ""

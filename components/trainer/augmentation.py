@@ -39,7 +39,9 @@ class StepSeeds(keras.random.SeedGenerator):
         """The next seed, int [2]."""
         del ordered
         self._drawn += 1
-        return keras.ops.stack([self._first, keras.ops.full_like(self._first, self._drawn)])
+        seed = keras.ops.stack([self._first, keras.ops.full_like(self._first, self._drawn)])
+        # JAX takes nothing else for a key.
+        return keras.ops.cast(seed, "uint32") if keras.backend.backend() == "jax" else seed
 
 
 def make_augment(config: AugmentationConfig, problem: str, seed: int) -> Augment | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.errors import FailedError
 from components.trainer.cluster import Cluster
 
 SUM = tf.distribute.ReduceOp.SUM
@@ -19,13 +20,16 @@ class Nodes:
 
     A node that dies makes the others' calls end with `tf.errors.UnavailableError`, after
     TensorFlow's heartbeat (10 seconds) at the latest. Made of TF_CONFIG before anything else uses
-    TensorFlow; returns when all nodes are there, however late the last one is.
+    TensorFlow; returns when all nodes are there, which TensorFlow waits an hour for.
 
     Args:
         cluster: of `cluster.read_cluster`.
 
     Attributes:
         count: of the nodes.
+
+    Raises:
+        FailedError: not all nodes came.
     """
 
     def __init__(self, cluster: Cluster):
@@ -33,7 +37,13 @@ class Nodes:
         self._is_chief = cluster.is_chief
         print(f"node {cluster.worker} of {cluster.workers} waits for the others", flush=True)
         # Only its way to run and to reduce is used; variables are never made in its scope.
-        self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.DeadlineExceededError as error:
+            raise FailedError(
+                f"node {cluster.worker} waited in vain for all {cluster.workers} nodes; look for "
+                "the others' own errors"
+            ) from error
         self._total = tf.function(lambda tensors: self.run(lambda: _sum(tensors)), autograph=False)
 
     def run(self, function: Callable[[], Any]) -> Any:

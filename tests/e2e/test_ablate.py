@@ -39,6 +39,7 @@ def third_begun(output: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # several runs of a whole command
 def test_an_ablation_compares_all_combinations(zygote, arguments, tmp_path):
     running = zygote.start(*arguments)
     running.wait_for(lambda: third_begun(running.output_so_far()), seconds=400)

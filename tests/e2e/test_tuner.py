@@ -35,6 +35,7 @@ def second_begun(output: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # several runs of a whole command
 def test_what_the_tuner_finds_is_what_is_trained(zygote, pictures, run_arguments, tmp_path):
     workdir = tmp_path / "work"
     arguments = run_arguments(pictures, workdir, sets=TUNER)

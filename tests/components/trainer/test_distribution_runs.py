@@ -269,22 +269,29 @@ def start(folder: Path, name: str, config: dict[str, Any] | None, *args: str) ->
         )
 
 
-def start_nodes(folder: Path, *names: str) -> list[subprocess.Popen]:
+def start_nodes(folder: Path, *names: str, chief: bool) -> list[subprocess.Popen]:
+    """Starts two nodes, of which the first is a task of type `chief` or just the first worker."""
     sockets = [socket.socket() for _ in range(2)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    first, second = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
         each.close()
+    if chief:
+        cluster = {"chief": [first], "worker": [second]}
+        tasks = [("chief", 0), ("worker", 0)]
+    else:
+        cluster = {"worker": [first, second]}
+        tasks = [("worker", 0), ("worker", 1)]
     return [
         start(
             folder,
-            f"node{index}",
-            {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}},
+            f"node{number}",
+            {"cluster": cluster, "task": {"type": kind, "index": index}},
             "1",
             *names,
         )
-        for index in range(2)
+        for number, (kind, index) in enumerate(tasks)
     ]
 
 
@@ -323,7 +330,7 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarra
 @pytest.fixture(scope="module")
 def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("nodes")
-    finish(folder, start_nodes(folder, *SAME, "apart"))
+    finish(folder, start_nodes(folder, *SAME, "apart", chief=False))
     return [load(folder / f"node{index}.npz") for index in range(2)]
 
 
@@ -412,7 +419,7 @@ def test_every_node_hears_the_chief(two_nodes: list[dict[str, np.ndarray]]) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1], ids=["chief", "other"])
 def test_a_killed_node_ends_the_others(tmp_path: Path, victim: int) -> None:
-    processes = start_nodes(tmp_path, "endless")
+    processes = start_nodes(tmp_path, "endless", chief=True)
     try:
         deadline = time.monotonic() + SECONDS
         logs = [tmp_path / f"node{index}.log" for index in range(2)]

@@ -1,0 +1,50 @@
+import argparse
+
+import numpy as np
+
+
+def test_both_sides_read_the_same_pictures(tmp_path):
+    from benchmarks import input
+    from components import preprocessing
+    from components.datasets.synth import synthesize
+
+    # Ingest refuses one file, so it is left out on both sides, and so is what fills no batch.
+    synthesize(tmp_path / "pictures", "cats_dogs", 40, size=(80, 60))
+    (tmp_path / "pictures" / "Cat" / "3.jpg").write_bytes(b"no picture")
+    (tmp_path / "scratch").mkdir()
+    args = argparse.Namespace(data=tmp_path / "pictures", pictures=40, image_size=32)
+    folder, pictures, seconds = input.prepare(tmp_path / "scratch", args)
+    assert seconds > 0
+    assert pictures.images.shape == (32, 32, 32, 3)
+    paths = sorted(folder.rglob("*.jpg"))
+    assert len(paths) == 32
+    decoded = {
+        np.rint(preprocessing.decode_image(path.read_bytes(), 32))
+        .astype(np.uint8)
+        .tobytes(): path.parent.name == "Dog"
+        for path in paths
+    }
+    for image, target in zip(pictures.images, pictures.targets, strict=True):
+        assert decoded.pop(image.tobytes()) == target[0]
+    assert not decoded
+
+
+def test_times_are_taken_in_turn_and_compared_round_by_round():
+    from benchmarks import input
+
+    called = []
+
+    def action(name, values):
+        def run():
+            called.append(name)
+            return values.pop(0)
+
+        return run
+
+    times = input.in_turn(
+        {"a": action("a", [99.0, 2.0, 30.0, 2.0]), "b": action("b", [1.0, 1.0, 10.0, 4.0])}, 3
+    )
+    assert times == {"a": [2.0, 30.0, 2.0], "b": [1.0, 10.0, 4.0]}
+    assert called == ["b", "a", "a", "b", "b", "a", "a", "b"]
+    assert input.ratio(times, "a", "b") == 2.0  # of 2, 3 and 0.5
+    assert input.seconds(times) == {"a": 2.0, "b": 4.0}
