@@ -70,7 +70,7 @@ def train(
                 steps_per_epoch=batches_of(training, config.batch_size),
                 shuffle=False,  # the batches are
                 verbose=0,
-                callbacks=watchers,
+                callbacks=[*watchers, SeedSteps(config.seed)],
             )
 
         epochs = train_phases(
@@ -143,6 +143,32 @@ def made_with(precision: str) -> dict[str, Any]:
         "gpus": gpus,
         "machine": platform.machine(),
     }
+
+
+class SeedSteps(keras.callbacks.Callback):
+    """Lets dropout follow from seed and step under torch too, so that a training can go on.
+
+    There it draws from one global generator, whose state no checkpoint holds, and from which
+    torch's own loader draws as well.
+
+    Args:
+        seed: of the training.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self._seed = seed
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if keras.backend.backend() == "torch":
+            import torch
+
+            number = np.random.SeedSequence([self._seed, self._epoch, batch])
+            torch.manual_seed(int(number.generate_state(1)[0]))
 
 
 def _check_size(split: Arrays, config: TrainerConfig) -> None:

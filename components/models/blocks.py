@@ -109,10 +109,15 @@ def residual_sum(
         float32, the shape of `x`.
     """
     filters = x.shape[-1]
-    if strides > 1 or inputs.shape[-1] != filters:
-        inputs = keras.layers.Conv2D(
-            filters, 1, strides=strides, padding="same", use_bias=bias, name=f"{name}_projection"
+    if strides > 1:
+        # What a convolution of size 1 with strides looks at. Written out, since TensorFlow's
+        # gradient of such a convolution writes past its memory on CPUs (seen with TensorFlow
+        # 2.21: three channels, an odd batch), and the process dies.
+        inputs = keras.layers.MaxPooling2D(
+            1, strides=strides, padding="same", name=f"{name}_subsample"
         )(inputs)
+    if strides > 1 or inputs.shape[-1] != filters:
+        inputs = keras.layers.Conv2D(filters, 1, use_bias=bias, name=f"{name}_projection")(inputs)
     return keras.layers.Add(name=output_name)([x, inputs])
 
 

@@ -18,6 +18,7 @@ from components import features
 from components.trainer import loop, pictures
 from components.trainer.building import build_model, dtype_policy
 from components.trainer.callbacks import NonFiniteLossError
+from components.trainer.distribution import Distribution, prepare_devices
 from components.trainer.history import EpochRecord
 from components.trainer.settings import TrainerConfig
 from components.trainer.state import TrainingState, fingerprint
@@ -76,6 +77,7 @@ def index_splits(
     Raises:
         InputError: an empty split, or only one class to learn from.
     """
+    prepare_devices()
     return Splits(
         pictures.index_split(train_files, features.SPLITS[0], problem),
         pictures.index_split(eval_files, features.SPLITS[1], problem),
@@ -97,7 +99,9 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         The trial. A loss that is no number is a failure of it, not an error.
 
     Raises:
-        InputError: the model cannot be built so, or does not fit the problem.
+        InputError: the model cannot be built so, or does not fit the problem; or a batch that the
+            devices cannot share.
+        FailedError: out of memory.
     """
     config.check_problem(splits.problem)
     name = fingerprint(
@@ -113,18 +117,21 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         return Trial(**json.loads(record.read_text(encoding="utf-8")))
     keras.utils.clear_session()  # many models in one process would add up
     progress = TrainingState(folder / name, config.monitor)
+    devices = Distribution()
     try:
         with dtype_policy(config.precision):
-            trial = Trial(
-                loop.fit(
-                    build_model(config),
-                    splits.train,
-                    splits.evaluation,
-                    problem=splits.problem,
-                    config=config,
-                    progress=progress,
-                )
+            with devices.scope():
+                model = build_model(config)
+            epochs = loop.fit(
+                model,
+                splits.train,
+                splits.evaluation,
+                problem=splits.problem,
+                config=config,
+                progress=progress,
+                distribution=devices,
             )
+        trial = Trial(epochs)
     except NonFiniteLossError as error:
         trial = Trial(progress.epochs(), failure=str(error).partition(":")[0])
     draft = record.with_suffix(".new")

@@ -5,6 +5,7 @@ from typing import Any
 from tfx.components.tuner.component import TunerFnResult
 
 from components import models
+from components.trainer.distribution import prepare_devices
 from components.trainer.hyperparameters import replace_values
 from components.trainer.settings import TrainerConfig
 from components.trainer.trial import index_splits, run_trial
@@ -27,6 +28,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     settings = fn_args.custom_config
     base = TrainerConfig.model_validate(settings["trainer"])
     config = TunerConfig.model_validate(settings["tuner"])
+    prepare_devices()
     _check_arguments(config, base)
     splits = index_splits(fn_args.train_files, fn_args.eval_files, settings["problem"], base)
     search = Search(

@@ -245,9 +245,11 @@ def test_masks_and_class_weights_come_along():
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on(trained, data, tmp_path):
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_killed_training_goes_on(backend, data, tmp_path, request):
+    python = python_of(backend)
     command = ("-m", "benchmarks.train_backend", "train", *data, "--output", tmp_path / "out")
-    process = start(sys.executable, "tensorflow", *command)
+    process = start(python, backend, *command)
     for line in process.stdout:
         if line.startswith("epoch 1/"):
             break
@@ -259,13 +261,18 @@ def test_a_killed_training_goes_on(trained, data, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    output = finish(start(sys.executable, "tensorflow", *command))
+    output = finish(start(python, backend, *command))
     assert "training goes on after epoch " in output
     assert "epoch 1/" not in output
     assert "epoch 4/4" in output
+    if backend == "tensorflow":
+        whole = request.getfixturevalue("trained")
+    else:
+        whole = tmp_path / "whole"
+        finish(start(python, backend, *command[:-1], whole))
     one, other = (
         json.loads((folder / "history.json").read_text())["epochs"]
-        for folder in (tmp_path / "out", trained)
+        for folder in (tmp_path / "out", whole)
     )
     for record, expected in zip(without_seconds(one), without_seconds(other), strict=True):
         assert record == pytest.approx(expected, rel=1e-3)

@@ -9,7 +9,7 @@ import pytest
 
 TRIALS = 3
 TUNER = {
-    "trainer.model": "residual_convnet",
+    "trainer.model": "mini_xception",
     "trainer.epochs": "1",
     "tuner.trials": str(TRIALS),
     "tuner.epochs": "1",

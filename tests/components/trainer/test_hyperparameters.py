@@ -8,7 +8,7 @@ from components.errors import InputError
 from components.trainer.hyperparameters import chosen_values, describe, replace_values
 from components.trainer.settings import TrainerConfig
 
-CONFIG = TrainerConfig(model="residual_convnet", image_size=32, epochs=3)
+CONFIG = TrainerConfig(model="mini_xception", image_size=32, epochs=3)
 
 
 def test_values_replace_what_the_configuration_says():
@@ -62,7 +62,7 @@ def test_described_in_a_line():
 def test_a_training_takes_what_the_tuner_chose(make_fn_args, tmp_path, capsys):
     from components.trainer import run
 
-    kind = {"model": "residual_convnet", "model_args": {}, "epochs": 1}
+    kind = {"model": "mini_xception", "model_args": {}, "epochs": 1}
     chosen = {"learning_rate": 3e-3, "batch_size": 6, "optimizer.name": "sgd"}
     tuned = make_fn_args("classification", 1, **kind)
     tuned.hyperparameters = {"space": [], "values": chosen}
@@ -86,7 +86,7 @@ def test_a_training_takes_what_the_tuner_chose(make_fn_args, tmp_path, capsys):
 def test_a_choice_that_does_not_fit_stops_before_anything_is_trained(make_fn_args):
     from components.trainer import run
 
-    fn_args = make_fn_args("classification", model="residual_convnet", model_args={})
+    fn_args = make_fn_args("classification", model="mini_xception", model_args={})
     fn_args.hyperparameters = {"values": {"learning_rate": -1.0}}
     with pytest.raises(InputError, match=r"trainer\.learning_rate: expected greater than 0"):
         run.run_fn(fn_args)
