@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from components.trainer.nodes import SUM, Nodes, is_float
+from components.trainer.state import seed_states
 
 _MEAN = tf.distribute.ReduceOp.MEAN
 
@@ -86,12 +87,6 @@ def spread_mirrored_seeds(model: keras.Model, strategy: tf.distribute.MirroredSt
         spread_seeds(model, tf.distribute.get_replica_context().replica_id_in_sync_group)
 
     strategy.run(spread)
-
-
-def seed_states(model: keras.Model) -> list[Any]:
-    """Variables of the random layers, int [2] of seed and counter; they are not in its weights."""
-    weights = {id(variable) for variable in model.weights}
-    return [variable for variable in model.variables if id(variable) not in weights]
 
 
 class Agreement(keras.callbacks.Callback):

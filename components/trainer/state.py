@@ -73,7 +73,7 @@ class TrainingState:
         # The optimizer's variables have to exist before they can be loaded.
         model.optimizer.build(model.trainable_variables)
         model.load_weights(self.folder / _WEIGHTS_PATTERN.format(epoch=len(state["epochs"])))
-        for variable, value in zip(_seeds(model), state["seeds"], strict=True):
+        for variable, value in zip(seed_states(model), state["seeds"], strict=True):
             variable.assign(value)
 
     def save(self, model: keras.Model, epochs: list[EpochRecord]) -> None:
@@ -85,7 +85,7 @@ class TrainingState:
         """
         weights = self.folder / _WEIGHTS_PATTERN.format(epoch=len(epochs))
         model.save_weights(weights, overwrite=True)
-        seeds = [keras.ops.convert_to_numpy(variable).tolist() for variable in _seeds(model)]
+        seeds = [keras.ops.convert_to_numpy(variable).tolist() for variable in seed_states(model)]
         new = self.folder / f"{_STATE}.new"
         with new.open("w", encoding="utf-8") as file:
             json.dump({"epochs": epochs, "seeds": seeds}, file)
@@ -98,7 +98,7 @@ class TrainingState:
                 path.unlink()
 
 
-def _seeds(model: keras.Model) -> list[Any]:
+def seed_states(model: keras.Model) -> list[Any]:
     """Counters of the random layers, in the model's order; `save_weights` leaves them out."""
     weights = {id(variable) for variable in model.weights}
     return [variable for variable in model.variables if id(variable) not in weights]
