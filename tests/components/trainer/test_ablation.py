@@ -160,9 +160,12 @@ def test_chart_has_the_best_on_top(tmp_path):
 
     ablation_chart.draw_ablation(comparison, tmp_path / "chart.png")
     pixels = np.asarray(Image.open(tmp_path / "chart.png").convert("RGB")).astype(int)
-    blue = (pixels[..., 2] - pixels[..., 0] > 80).any(axis=1)
-    starts = np.flatnonzero(np.diff(blue.astype(int)) == 1)
-    assert len(starts) == 8  # a row of dots each
+    blue = pixels[..., 2] - pixels[..., 0] > 80
+    edges = np.flatnonzero(np.diff(blue.any(axis=1).astype(int)))
+    middles = edges.reshape(8, 2).mean(axis=1).astype(int)  # a row of dots each
+    switches = blue[middles, : blue.shape[1] // 6].astype(int)
+    shown = (np.diff(switches, axis=1) == 1).sum(axis=1)
+    assert shown.tolist() == [sum(row["switches"].values()) for row in ranked]
 
 
 def test_chart_of_nothing_but_broken_trainings(tmp_path):
