@@ -112,7 +112,7 @@ def residual_sum(
     if strides > 1:
         # What a convolution of size 1 with strides looks at. Written out, since TensorFlow's
         # gradient of such a convolution writes past its memory on CPUs (seen with TensorFlow
-        # 2.21: three channels, an odd batch), and the process dies.
+        # 2.21: fewer than 16 channels), and the process dies.
         inputs = keras.layers.MaxPooling2D(
             1, strides=strides, padding="same", name=f"{name}_subsample"
         )(inputs)
