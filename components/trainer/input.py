@@ -73,11 +73,6 @@ def batches_of(pictures: Pictures, rows: tf.data.Dataset) -> tf.data.Dataset:
     return _fetch(pictures, rows).prefetch(2)
 
 
-def evaluation_batches(pictures: Pictures, batch_size: int) -> tf.data.Dataset:
-    """All pictures once, in order; elements as in `training_batches`."""
-    return batches_of(pictures, tf.data.Dataset.range(len(pictures)).batch(batch_size))
-
-
 def steps_per_epoch(pictures: Pictures, batch_size: int) -> int:
     """Batches that hold every picture once; the last may be smaller."""
     return -(-len(pictures) // batch_size)

@@ -41,9 +41,12 @@ def test_every_epoch_sees_every_picture_once_in_an_order_of_its_own(loading, inp
 
 
 def test_batches_are_what_the_models_take(loading, input, splits):
+    from components.trainer.sharing import evaluation_rows
+
     index = loading.index_split(splits[1], "eval", "segmentation")
     pictures = loading.load_split(index, "segmentation", 32)
-    batches = list(input.evaluation_batches(pictures, 5).as_numpy_iterator())
+    rows = evaluation_rows(len(pictures), 5, 1)
+    batches = list(input.batches_of(pictures, rows).as_numpy_iterator())
     assert [len(images) for images, _ in batches] == [5, 3]
     assert batches[0][0].dtype == np.float32
     np.testing.assert_array_equal(np.concatenate([b[0] for b in batches]), pictures.images)

@@ -27,7 +27,7 @@ def test_trains_and_hands_on(run, make_fn_args, splits, problem, capsys):
     import keras
     import tensorflow as tf
 
-    from components.trainer import input
+    from components.trainer import input, sharing
     from components.trainer import pictures as loading
 
     fn_args = make_fn_args(problem, epochs=3, learning_rate=1e-3)
@@ -67,7 +67,9 @@ def test_trains_and_hands_on(run, make_fn_args, splits, problem, capsys):
     )
     index = loading.index_split(splits[1], "eval", problem)
     pictures = loading.load_split(index, problem, 32)
-    loss = best.evaluate(input.evaluation_batches(pictures, 8), verbose=0)
+    loss = best.evaluate(
+        input.batches_of(pictures, sharing.evaluation_rows(len(pictures), 8, 1)), verbose=0
+    )
     assert math.isclose(loss, min(losses), rel_tol=1e-4)
 
     # And so is the SavedModel: both answer the same.
