@@ -1,0 +1,45 @@
+# Brings the versions of an object store to the pod's disk; `sync.sh once` does it one time.
+# TensorFlow Serving loads every folder that is named by a number, whole or not. So a version is
+# copied under a hidden name and renamed, and only once its saved_model.pb is there, which the
+# pusher uploads last. A version that is gone from the store goes here, too.
+set -eu
+target=${MODELS_TARGET:-/models}
+
+versions() { # of a model in the store, whole ones only
+  files=$(rclone lsf "$MODELS_SOURCE/$1" --recursive --files-only --max-depth 2) || return 1
+  echo "$files" | sed -n 's|^\([1-9][0-9]*\)/saved_model.pb$|\1|p'
+}
+
+# Every step says what to do when it fails: where a function's status is asked for, `set -e` sleeps.
+once() {
+  models=$(rclone lsf "$MODELS_SOURCE" --dirs-only) || return 1
+  for model in $models; do
+    model=${model%/}
+    wanted=$(versions "$model") || return 1
+    # An empty answer may be a store in trouble: what is served stays.
+    [ -n "$wanted" ] || continue
+    mkdir -p "$target/$model"
+    for version in $wanted; do
+      [ -e "$target/$model/$version" ] && continue
+      rclone copy "$MODELS_SOURCE/$model/$version" "$target/$model/.sync-$version" || return 1
+      mv "$target/$model/.sync-$version" "$target/$model/$version" || return 1
+      echo "$model version $version is here"
+    done
+    for folder in "$target/$model"/[1-9]*; do
+      version=${folder##*/}
+      case " $(echo $wanted) " in *" $version "*) continue ;; esac
+      [ -e "$folder" ] || continue
+      rm -rf "$folder"
+      echo "$model version $version is gone"
+    done
+  done
+}
+
+if [ "${1:-}" = once ]; then
+  once
+  exit
+fi
+while true; do
+  once || echo "the object store could not be read; what is here stays" >&2
+  sleep "${SYNC_SECONDS:-30}"
+done

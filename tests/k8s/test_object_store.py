@@ -1,0 +1,107 @@
+"""The script that brings versions from an object store to a pod's disk."""
+
+import os
+import stat
+import subprocess
+
+import pytest
+
+# What the script asks of rclone, on a local folder: rclone itself is not installed here.
+RCLONE = """#!/bin/sh
+[ -e "$STORE_IS_DOWN" ] && exit 5
+case $1 in
+  lsf)
+    cd "$2" || exit 3
+    case "$*" in
+      *--dirs-only*) ls -d */ ;;
+      *) find . -mindepth 1 -maxdepth 2 -type f | sed 's|^\\./||' ;;
+    esac ;;
+  copy)
+    mkdir -p "$3"
+    cp "$2/saved_model.pb" "$3/"
+    [ -e "$2/fails" ] && exit 1
+    cp -r "$2/." "$3/" ;;
+esac
+"""
+
+
+@pytest.fixture
+def sync(k8s, tmp_path):
+    (tmp_path / "bin").mkdir()
+    rclone = tmp_path / "bin" / "rclone"
+    rclone.write_text(RCLONE)
+    rclone.chmod(rclone.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "models").mkdir()
+    script = k8s / "serving" / "overlays" / "object-store" / "sync.sh"
+
+    def run():
+        environment = {
+            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "MODELS_SOURCE": str(tmp_path / "store"),
+            "MODELS_TARGET": str(tmp_path / "models"),
+            "STORE_IS_DOWN": str(tmp_path / "down"),
+        }
+        done = subprocess.run(
+            ["sh", script, "once"], env=environment, capture_output=True, timeout=30, check=False
+        )
+        return done.returncode
+
+    return run
+
+
+@pytest.fixture
+def put(tmp_path):
+    def make(version, *, whole=True, model="m"):
+        folder = tmp_path / "store" / model / str(version)
+        (folder / "variables").mkdir(parents=True)
+        (folder / "variables" / "v").write_text(str(version))
+        if whole:
+            (folder / "saved_model.pb").write_text("graph")
+        return folder
+
+    return make
+
+
+def _here(tmp_path, model="m"):
+    return sorted(path.name for path in (tmp_path / "models" / model).iterdir())
+
+
+def test_whole_versions_come_and_go_with_the_store(sync, put, tmp_path):
+    put(1)
+    put(20)
+    put(3, whole=False)
+    put(7, model="n")
+    assert sync() == 0
+    assert _here(tmp_path) == ["1", "20"]
+    assert _here(tmp_path, "n") == ["7"]
+    assert (tmp_path / "models" / "m" / "20" / "variables" / "v").read_text() == "20"
+    (tmp_path / "store" / "m" / "3" / "saved_model.pb").write_text("graph")
+    (tmp_path / "store" / "m" / "1" / "saved_model.pb").unlink()
+    assert sync() == 0
+    assert _here(tmp_path) == ["20", "3"]
+
+
+def test_a_copy_that_fails_is_never_seen_as_a_version(sync, put, tmp_path):
+    put(1)
+    assert sync() == 0
+    folder = put(2)
+    (folder / "fails").touch()
+    assert sync() == 1
+    assert _here(tmp_path) == [".sync-2", "1"]
+    (folder / "fails").unlink()
+    assert sync() == 0
+    assert _here(tmp_path) == ["1", "2"]
+    assert (tmp_path / "models" / "m" / "2" / "variables" / "v").exists()
+
+
+def test_what_is_served_stays_while_the_store_is_down_or_empty(sync, put, tmp_path):
+    put(1)
+    assert sync() == 0
+    (tmp_path / "down").touch()
+    assert sync() == 1
+    assert _here(tmp_path) == ["1"]
+    (tmp_path / "down").unlink()
+    (tmp_path / "store" / "m" / "1" / "saved_model.pb").unlink()
+    assert sync() == 0
+    assert _here(tmp_path) == ["1"]
