@@ -3,7 +3,20 @@
 import subprocess
 import sys
 
-NAMES = ("help", "grad_cam", "input", "tiny_run", "linear_blobs", "demo")
+NAMES = (
+    "help",
+    "client_start",
+    "predict",
+    "grad_cam",
+    "batching",
+    "soak",
+    "fuzz",
+    "push_kill",
+    "input",
+    "tiny_run",
+    "linear_blobs",
+    "demo",
+)
 
 
 def main() -> int:

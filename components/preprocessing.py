@@ -7,6 +7,13 @@ it at camera size. Masks are class ids, so they are resized by nearest neighbour
 
 import tensorflow as tf
 
+# A decompression bomb rather than a photograph: a file of a megabyte may stand for gigabytes.
+MAX_PIXELS = 50_000_000
+
+_HEADER_BYTES = 32
+_PNG, _GIF, _BMP = b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM"
+_JPEG = b"\xff\xd8\xff"
+
 
 def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
     """Decodes one picture at its own size, without looking at EXIF orientation.
@@ -19,11 +26,55 @@ def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
         uint8 [height, width, 3], RGB.
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are no picture, or one cut short.
+        tf.errors.InvalidArgumentError: the bytes are no picture, one cut short, or one of more than
+            `MAX_PIXELS` pixels, which is not decoded.
     """
-    image = tf.io.decode_image(image_bytes, channels=3, expand_animations=False)
+    bounded = _bounded(image_bytes)
+    image = tf.io.decode_image(bounded, channels=3, expand_animations=False)
     image.set_shape([None, None, 3])
     return image
+
+
+def _bounded(image_bytes: tf.Tensor) -> tf.Tensor:
+    """The same bytes, once their header is known to tell at most `MAX_PIXELS` pixels."""
+    pixels = tf.reduce_prod(_told_size(image_bytes))
+    message = f"the picture has more than {MAX_PIXELS} pixels"
+    check = tf.debugging.assert_less_equal(pixels, tf.constant(MAX_PIXELS, tf.int64), message)
+    with tf.control_dependencies([check]):
+        return tf.identity(image_bytes)
+
+
+def _told_size(image_bytes: tf.Tensor) -> tf.Tensor:
+    """Height and width as the header tells them, int64 [2]; [0, 0] for what is no picture."""
+    start = tf.strings.substr(image_bytes, 0, _HEADER_BYTES)
+    filled = tf.strings.substr(tf.strings.join([start, b"\0" * _HEADER_BYTES]), 0, _HEADER_BYTES)
+    header = tf.cast(tf.io.decode_raw(filled, tf.uint8), tf.int64)
+
+    def begins(magic: bytes) -> tf.Tensor:
+        return tf.strings.substr(filled, 0, len(magic)) == magic
+
+    def big_endian() -> tf.Tensor:  # PNG, IHDR: width, height
+        return tf.linalg.matvec(tf.reshape(header[16:24], [2, 4]), _weights(3, 2, 1, 0))[::-1]
+
+    def screen() -> tf.Tensor:  # GIF, logical screen descriptor: width, height
+        return tf.linalg.matvec(tf.reshape(header[6:10], [2, 2]), _weights(0, 1))[::-1]
+
+    def signed() -> tf.Tensor:  # BMP, BITMAPINFOHEADER: width, height; top-down: height negative
+        told = tf.linalg.matvec(tf.reshape(header[18:26], [2, 4]), _weights(0, 1, 2, 3))[::-1]
+        return tf.minimum(told, 2**32 - told)
+
+    def jpeg() -> tf.Tensor:
+        return tf.cast(tf.image.extract_jpeg_shape(image_bytes)[:2], tf.int64)
+
+    formats = ((_JPEG, jpeg), (_PNG, big_endian), (_GIF, screen), (_BMP, signed))
+    return tf.case(
+        [(begins(magic), size) for magic, size in formats],
+        default=lambda: tf.zeros([2], tf.int64),
+    )
+
+
+def _weights(*powers: int) -> tf.Tensor:
+    return tf.constant([256**power for power in powers], tf.int64)
 
 
 def decode_image(image_bytes: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -70,7 +121,7 @@ def decode_mask(mask_bytes: tf.Tensor, image_size: int) -> tf.Tensor:
     Returns:
         uint8 [image_size, image_size], class ids.
     """
-    mask = tf.io.decode_png(mask_bytes, channels=1)
+    mask = tf.io.decode_png(_bounded(mask_bytes), channels=1)
     return tf.image.resize(mask, [image_size, image_size], method="nearest")[..., 0]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from components.errors import FailedError, InputError
+from pipelines.cli_ask import COMMANDS, DEFAULT_TARGET, Target
 
 app = typer.Typer(
     help="Image pipelines on TFX: pictures in, a served and explained model out.",
@@ -16,13 +17,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Make and check folders of pictures or points.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-
-Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")]
-Target = Annotated[str, typer.Option(help="HOST:PORT of the server.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Output = Annotated[Path, typer.Option(help="Folder for the pictures that are written.")]
-
-DEFAULT_TARGET = "localhost:8500"
 
 
 @app.command()
@@ -99,6 +93,58 @@ def check(
     typer.echo(json.dumps(check_folder(folder, layout), indent=2))
 
 
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    version: Annotated[
+        int | None, typer.Argument(help="To serve; default: the one before what is served.")
+    ] = None,
+    serving_root: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL above the model's; default: runs/NAME/serving."),
+    ] = None,
+    model_config_file: Annotated[
+        Path | None, typer.Option(help="The server's, if it has one.")
+    ] = None,
+    target: Target = DEFAULT_TARGET,
+) -> None:
+    """Serve an older version of a model again."""
+    from components.pusher.commands import run_rollback
+
+    run_rollback(
+        name,
+        version,
+        serving_root=serving_root,
+        model_config_file=model_config_file,
+        target=target,
+    )
+
+
+@app.command()
+def label(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    label: Annotated[str, typer.Argument(help="stable, canary or another.")],
+    version: Annotated[str, typer.Argument(help="A version, or the label that it has.")],
+    model_config_file: Annotated[Path, typer.Option(help="The server's.")],
+    serving_root: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL above the model's; default: as the file tells."),
+    ] = None,
+    target: Target = DEFAULT_TARGET,
+) -> None:
+    """Give a label to a version, in the server's model config file."""
+    from components.pusher.commands import run_label
+
+    run_label(
+        name,
+        label,
+        version,
+        model_config_file=model_config_file,
+        serving_root=serving_root,
+        target=target,
+    )
+
+
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,
@@ -110,53 +156,8 @@ def serve(context: typer.Context) -> None:
     raise typer.Exit(serve_until_stopped(context.args))
 
 
-@app.command()
-def predict(
-    images: Images,
-    target: Target = DEFAULT_TARGET,
-    model_name: Annotated[str, typer.Option(help="Served model.")] = "cats_vs_dogs",
-    json: Json = False,
-) -> None:
-    """Ask a running server which animal is in the pictures."""
-    from serving.commands import run_predict
-
-    run_predict(images, target=target, model_name=model_name, as_json=json)
-
-
-@app.command()
-def explain(
-    images: Images,
-    target: Target = DEFAULT_TARGET,
-    model_name: Annotated[str, typer.Option(help="Served model.")] = "cats_vs_dogs",
-    class_index: Annotated[int, typer.Option(help="Class to explain; -1: the predicted one.")] = -1,
-    output: Output = Path(),
-    json: Json = False,
-) -> None:
-    """Ask a running server why, and save the Grad-CAM overlays."""
-    from serving.commands import run_explain
-
-    run_explain(
-        images,
-        target=target,
-        model_name=model_name,
-        class_index=class_index,
-        output=output,
-        as_json=json,
-    )
-
-
-@app.command()
-def segment(
-    images: Images,
-    target: Target = DEFAULT_TARGET,
-    model_name: Annotated[str, typer.Option(help="Served model.")] = "pets_segmentation",
-    output: Output = Path(),
-    json: Json = False,
-) -> None:
-    """Ask a running server which pixels are the pet, and save the masks."""
-    from serving.commands import run_segment
-
-    run_segment(images, target=target, model_name=model_name, output=output, as_json=json)
+for command in COMMANDS:
+    app.command()(command)
 
 
 def main() -> None:

@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from components.converter.settings import ConverterConfig
 from components.errors import InputError, check_one_of, nearest
 from components.evaluator.settings import SLICE_KEYS, EvaluatorConfig, check_thresholds
 from components.example_gen.settings import ExampleGenConfig
+from components.pusher.settings import PusherConfig
 from components.settings import PositiveInt, Section, expected_by
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
@@ -80,18 +82,6 @@ class InfraValidatorConfig(Section):
     timeout_seconds: Annotated[float, Field(gt=0.0)] = 120.0
 
 
-class PusherConfig(Section):
-    """Where a good model goes.
-
-    Attributes:
-        model_name: the name clients ask for.
-        serving_root: folder above the model's own; empty: `serving` in the work directory.
-    """
-
-    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-    serving_root: str = ""
-
-
 class BeamConfig(Section):
     """How Beam runs ingest, statistics and evaluation.
 
@@ -112,6 +102,7 @@ class PipelineConfig(Section):
     trainer: TrainerConfig
     tuner: TunerConfig | None = None
     evaluator: EvaluatorConfig
+    converter: ConverterConfig | None = None
     interpreter: InterpreterConfig = InterpreterConfig()
     infra_validator: InfraValidatorConfig = InfraValidatorConfig()
     pusher: PusherConfig
@@ -146,6 +137,8 @@ def _check_points(config: PipelineConfig) -> None:
         raise InputError(
             "example_gen.split", expected="'hash'", found=f"'{config.example_gen.split}'"
         )
+    if config.converter:
+        raise InputError("converter", expected="nothing: it is for pictures", found="a section")
     for key, field in TrainerConfig.model_fields.items():
         value = getattr(config.trainer, key)
         if key not in POINT_SETTINGS and value != field.default:

@@ -62,7 +62,7 @@ def _pawlens(*words: object) -> None:
 def _server() -> Iterator[str]:
     """A server on the pushed model; its HOST:PORT."""
     base = WORK / "serving" / MODEL
-    flags = ("--model_name", MODEL, "--model_base_path", base, "--port", 0)
+    flags = ("--model_name", MODEL, "--model_base_path", base, "--port", 0, "--access_log=off")
     process = subprocess.Popen(_command("serve", *flags), stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -159,10 +159,12 @@ def state_folder(workdir: WorkDir) -> Path:
     return state
 
 
-def serving_root(config: PipelineConfig, workdir: WorkDir) -> Path:
-    """The folder above the model's own folder of versions."""
+def serving_root(config: PipelineConfig, workdir: WorkDir) -> str:
+    """The folder or URL above the model's own."""
     configured = config.pusher.serving_root
-    return Path(configured).expanduser().resolve() if configured else workdir.serving
+    if "://" in configured:
+        return configured
+    return str(Path(configured).expanduser().resolve() if configured else workdir.serving)
 
 
 def _step_digest(step: str, modules: list[str]) -> str:

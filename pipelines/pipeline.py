@@ -1,6 +1,8 @@
 """The one pipeline definition: which steps run, in what order, on what. Wiring only."""
 
+import json
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 # From the modules that define them: `tfx.v1.components` turns a failed import into None, and the
@@ -11,10 +13,11 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base import base_component
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
 from components.baseline.component import Baseline
+from components.beam_args import complete
 from components.data_validation.component import DataValidation
 from components.data_validation.schema import schema_path, stats_options
 from components.evaluator.component import Evaluator
@@ -23,9 +26,10 @@ from components.example_gen.component import PictureExampleGen
 from components.infra_validator.component import InfraValidator
 from components.interpreter.component import Interpreter
 from components.pusher.component import Pusher
-from components.tfdv_standin import BEAM_PLUGIN_ARG
 from components.trainer import weights
 from pipelines.config import PipelineConfig
+from pipelines.source_digest import source_digest
+from serving.stores import join
 
 RUN_FN = "components.trainer.run.run_fn"
 TUNER_FN = "components.tuner.run.tuner_fn"
@@ -51,7 +55,7 @@ class Places:
     Attributes:
         data: with the pictures or points.
         pipeline_root: where artifacts go.
-        serving_root: above the models' own folders of versions.
+        serving_root: folder or URL above the models' own.
         state: what a killed training leaves to go on from; empty: nothing is kept.
         rehash: fingerprint the data by content.
         metadata: TFX's metadata connection; None on a cluster, which has its own.
@@ -59,7 +63,7 @@ class Places:
 
     data: Path
     pipeline_root: str
-    serving_root: Path
+    serving_root: Path | str
     state: str = ""
     rehash: bool = False
     metadata: object = field(default=None, repr=False)
@@ -67,7 +71,7 @@ class Places:
 
 def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
     """Wires the steps of `config`; the same for every runner."""
-    model_base_path = str(places.serving_root / config.pusher.model_name)
+    model_base_path = join(places.serving_root, config.pusher.model_name)
     example_gen = ingest(config, places)
     examples = example_gen.outputs["examples"]
     validation = _validate(config, examples)
@@ -87,6 +91,7 @@ def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
         pipeline_name=config.name,
         problem=config.problem,
         pictures=config.interpreter.pictures,
+        recipe=_recipe(config),
     ).with_id("interpreter")
     infra_validator = InfraValidator(
         model=model,
@@ -100,11 +105,16 @@ def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra_validator.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=model_base_path)
-        ),
+        base_directory=model_base_path,
+        settings=config.pusher,
+        problem=config.problem,
+        report=interpreter.outputs["report"],
+        examples=examples if config.pusher.live_check else None,
     ).with_id("pusher")
-    judged = [baseline, evaluator, interpreter, infra_validator, pusher]
+    conversion = _convert(config, examples, trainer.outputs["model_run"])
+    for step in conversion:
+        pusher.add_upstream_node(step)
+    judged = [baseline, evaluator, interpreter, *conversion, infra_validator, pusher]
     return assemble(config, places, [example_gen, *validation, *training, *judged])
 
 
@@ -125,7 +135,7 @@ def assemble(
         components=components,
         enable_cache=True,
         metadata_connection_config=places.metadata,
-        beam_pipeline_args=[*config.beam.args, BEAM_PLUGIN_ARG],
+        beam_pipeline_args=complete(config.beam.args),
     )
 
 
@@ -196,6 +206,32 @@ def _train(
         **splits,
     ).with_id("trainer")
     return [tuner, trainer] if tuner else [trainer]
+
+
+def _recipe(config: PipelineConfig) -> str:
+    """What made the model, for its card: the sections that count for it, code and versions."""
+    sections = {"name", "problem", "example_gen", "trainer", "tuner", "evaluator"}
+    made = config.model_dump(include=sections) | {"data": {"layout": config.data.layout}}
+    recipe = {
+        "config": made,
+        "code_sha256": source_digest(EXTRA_SOURCES["trainer"]),
+        "versions": {name: version(name) for name in ("pawlens", "tfx")},
+    }
+    return json.dumps(recipe)
+
+
+def _convert(
+    config: PipelineConfig, examples: BaseChannel, model_run: BaseChannel
+) -> list[base_component.BaseComponent]:
+    """The converter, if there is one; what cannot be converted as asked is not pushed."""
+    if not config.converter:
+        return []
+    from components.converter.component import Converter  # brings Keras along
+
+    converter = Converter(
+        examples=examples, model_run=model_run, problem=config.problem, config=config.converter
+    )
+    return [converter.with_id("converter")]
 
 
 def _evaluate(

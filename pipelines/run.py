@@ -42,6 +42,8 @@ def run_command(
         with logging_to(log):
             summary = _run(config, folder, place, console, log=log, rehash=rehash, start=start)
         print_summary(summary, console)
+    if summary["rolled_back"]:
+        raise FailedError(f"{config.pusher.model_name}: {summary['rolled_back']}; see {log}")
 
 
 def _run(

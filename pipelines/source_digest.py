@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("components", "pipelines", "serving")
-DATA_FILES = ("*.html", "schemas/*.pbtxt")  # belong to the modules beside them
+DATA_FILES = ("*.html", "*.md", "schemas/*.pbtxt")  # belong to the modules beside them
 STACK = (
     "apache-beam",
     "keras",

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import FIGURES, HISTORY, INGEST_SUMMARY, PUSH, REPORT_PAGE
+from components.artifacts import COMPARISON, FIGURES, HISTORY, INGEST_SUMMARY, PUSH, REPORT_PAGE
 from pipelines.config import PipelineConfig
 from pipelines.records import read_step
 from pipelines.source_digest import source_digest
@@ -30,14 +30,16 @@ def summarize(
     Returns:
         The content of `summary.json`: config, seconds, steps, data, metrics by split, blessed,
         pushed (null unless this run pushed), served (where the model is served from now, or
-        null), reasons (why nothing was pushed), made_with (versions, device and precision of the
-        training, seed, SHA-256 of configuration and of code), report.
+        null), rolled_back (why the pushed version did not stay, or null), reasons (why nothing
+        was pushed), made_with (versions, device and precision of the training, seed, SHA-256 of
+        configuration and of code), converted (null, or the folder of the formats asked for and
+        how they compare), report.
     """
     evaluation = _read_json(config, workdir, "evaluator", "evaluation", FIGURES)
     push = _read_json(config, workdir, "pusher", "pushed_model", PUSH)
     page = Path(_uri(config, workdir, "interpreter", "report"), REPORT_PAGE)
     _replace(workdir.report, page.read_bytes())
-    version = {key: push[key] for key in ("name", "version", "path") if key in push}
+    version: dict[str, Any] = {key: push[key] for key in ("name", "version", "path") if key in push}
     summary = {
         "config": config.name,
         "seconds": round(seconds, 3),
@@ -46,9 +48,11 @@ def summarize(
         "metrics": {"test": overall_metrics(evaluation["figures"])},
         "blessed": evaluation["blessed"],
         "pushed": version if push["status"] == "pushed" else None,
-        "served": version if push["status"] != "not blessed" else None,
+        "served": _served(push, version),
+        "rolled_back": push["reason"] if push["status"] == "rolled back" else None,
         "reasons": _reasons(config, workdir, evaluation, push),
         "made_with": _made_with(config, workdir),
+        "converted": _converted(config, workdir),
         "report": str(workdir.report),
     }
     _replace(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
@@ -77,6 +81,20 @@ def _made_with(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any]:
     }
 
 
+def _converted(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any] | None:
+    if not config.converter:
+        return None
+    place = {"path": _uri(config, workdir, "converter", "conversions")}
+    return place | _read_json(config, workdir, "converter", "conversions", COMPARISON)
+
+
+def _served(push: dict[str, Any], version: dict[str, Any]) -> dict[str, Any] | None:
+    """The version that the model's name stands for now."""
+    if push["status"] == "rolled back":
+        return push["served"] and {"name": push["name"]} | push["served"]
+    return version if push["status"] in ("pushed", "already served") else None
+
+
 def _reasons(
     config: PipelineConfig, workdir: WorkDir, evaluation: dict[str, Any], push: dict[str, Any]
 ) -> list[str]:
@@ -89,6 +107,13 @@ def _reasons(
             reasons.append(f"in a server: {refusal.read_text('utf-8').strip()}")
     if push["status"] == "already served":
         reasons.append(f"version {push['version']} has the same content: not pushed again")
+    if push["status"] == "set aside":
+        reasons.append(
+            f"version {push['version']} has the same content and was rolled back: not pushed"
+            f" again; 'pawlens rollback {push['name']} {push['version']}' serves it"
+        )
+    if push.get("reason"):
+        reasons.append(push["reason"])
     if evaluation["baseline"] and evaluation["baseline"]["warning"]:
         reasons.append(f"warning: {evaluation['baseline']['warning']}")
     return reasons

@@ -22,11 +22,27 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         console.print(f"          {count} in quarantine: {reason}")
     for name, value in summary["metrics"]["test"].items():
         console.print(f"test      {name} {'-' if value is None else format(value, '.4f')}")
+    for line in _conversions(summary["converted"]):
+        console.print(f"converted {line}", soft_wrap=True)
     console.print(f"blessed   {'yes' if summary['blessed'] else 'no'}")
     if summary["pushed"]:
         console.print(f"pushed    {summary['pushed']['path']}", soft_wrap=True)
     elif summary["served"]:
-        console.print(f"served    already, as {summary['served']['path']}", soft_wrap=True)
+        word = "still" if summary["rolled_back"] else "already"
+        console.print(f"served    {word}, as {summary['served']['path']}", soft_wrap=True)
     for reason in summary["reasons"]:
         console.print(f"          {reason}", soft_wrap=True)
     console.print(f"report    {summary['report']}", soft_wrap=True)
+
+
+def _conversions(converted: dict[str, Any] | None) -> list[str]:
+    """A line for each format that the model was converted to."""
+    if not converted:
+        return []
+    own, metric = converted["original"], converted["metric"]
+    return [
+        f"{converted['path']}/{found['file']}: {metric} {found['value']:.4f}"
+        f" ({own['value']:.4f}), {found['milliseconds']:.1f} ms a picture"
+        f" ({own['milliseconds']:.1f}), {found['bytes'] / 2**20:.1f} MiB"
+        for found in converted["conversions"]
+    ]

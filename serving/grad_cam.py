@@ -9,14 +9,47 @@ The model is cut in two at the explained layer: the trunk runs once, and only th
 small, is differentiated. Scores are logits: a saturated sigmoid or softmax has no gradient.
 """
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from components.errors import InputError
+
 FLAT = 1e-5  # relative span below which a heatmap counts as constant
-OVERLAY_ALPHA = 0.4  # weight of the heatmap's colours over the picture, as in the book
+
+
+def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str) -> None:
+    """Refuses a layer that Grad-CAM cannot explain.
+
+    Args:
+        model: see `split_model`.
+        layer_name: the layer asked for.
+        logits_name: layer that gives the scores before sigmoid or softmax.
+        key: the setting that names the layer, for the message.
+
+    Raises:
+        InputError: the model has no such layer, its output is no map [batch, height, width,
+            channels], or the logits do not follow from it; names the nearest layers.
+    """
+    possible = _explainable(model, logits_name)
+    if layer_name in possible:
+        return
+    if layer_name not in [layer.name for layer in model.layers]:
+        found = f"'{layer_name}', which {model.name} does not have"
+    elif len(model.get_layer(layer_name).output.shape) != 4:
+        found = f"'{layer_name}', whose output is no such map"
+    else:
+        found = f"'{layer_name}', from which the logits do not follow"
+    close = difflib.get_close_matches(layer_name, possible, n=3, cutoff=0.5) or possible[-1:]
+    raise InputError(
+        key,
+        expected="a layer with an output [batch, height, width, channels], before the logits",
+        found=found,
+        todo="the nearest: " + ", ".join(f"'{name}'" for name in close),
+    )
 
 
 def split_model(
@@ -25,19 +58,54 @@ def split_model(
     """Cuts a functional model at a layer.
 
     Args:
-        model: float32 [batch, height, width, 3] -> probabilities.
+        model: float32 [batch, height, width, 3] -> probabilities; each layer is called once.
         layer_name: layer whose output is explained.
         logits_name: layer that gives the scores before sigmoid or softmax.
 
     Returns:
         The trunk (picture -> features [batch, h, w, channels]) and the head (features ->
-        [logits, probabilities]). Both share the model's weights.
+        [logits, probabilities]). Where other ways lead round the layer, such as a residual sum,
+        the trunk gives a list, the features and then whatever else the head needs, and the head
+        takes that list. Both share the model's weights.
     """
     features = model.get_layer(layer_name).output
+    later = _followers(model, features)
+    carried: dict[int, Any] = {}  # by identity: what the head reads besides the features
+    for operation in model.operations:
+        if id(operation.output) not in later:
+            continue
+        for tensor in keras.tree.flatten(operation.input):
+            if id(tensor) not in later and tensor is not features:
+                carried[id(tensor)] = tensor
+    between = [features, *carried.values()] if carried else features
     logits = model.get_layer(logits_name).output
-    trunk = keras.Model(model.inputs, features, name="trunk")
-    head = keras.Model(features, [logits, model.outputs[0]], name="head")
+    trunk = keras.Model(model.input, between, name="trunk")
+    head = keras.Model(between, [logits, model.output], name="head")
     return trunk, head
+
+
+def _followers(model: keras.Model, features: Any) -> set[int]:
+    """Identities of the outputs of all operations that read `features`, directly or not."""
+    later: set[int] = set()
+    for operation in model.operations:  # in the order of the graph
+        read = keras.tree.flatten(operation.input)
+        if any(tensor is features or id(tensor) in later for tensor in read):
+            later.update(id(tensor) for tensor in keras.tree.flatten(operation.output))
+    later.discard(id(features))
+    return later
+
+
+def _explainable(model: keras.Model, logits_name: str) -> list[str]:
+    """The layers that Grad-CAM can explain, in the order of the graph."""
+    logits = model.get_layer(logits_name).output
+    return [
+        layer.name
+        for layer in model.layers
+        if not isinstance(layer, keras.layers.InputLayer)
+        and len(layer.output.shape) == 4
+        and layer.output is not logits
+        and id(logits) in _followers(model, layer.output)
+    ]
 
 
 def grad_cam(
@@ -57,10 +125,11 @@ def grad_cam(
         Heatmaps float32 [batch, height, width] in [0, 1], each with maximum 1, or all zeros
         where nothing speaks for the score or everything does alike; and the head's probabilities.
     """
-    features = trunk(images, training=False)
+    between = trunk(images, training=False)
+    features = between[0] if isinstance(between, list) else between
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(features)
-        logits, probabilities = head(features, training=False)
+        logits, probabilities = head(between, training=False)
         scores = score(logits, probabilities)
     gradients = tape.gradient(scores, features, unconnected_gradients="zero")
     weights = tf.reduce_mean(gradients, axis=[1, 2], keepdims=True)
@@ -73,21 +142,3 @@ def grad_cam(
     telling = peaks - lows > FLAT * peaks
     heatmaps = tf.where(telling, tf.math.divide_no_nan(heatmaps, peaks), 0.0)
     return heatmaps, probabilities
-
-
-def overlay_png(images: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
-    """Lays heatmaps over pictures in the colours of matplotlib's `jet`.
-
-    Args:
-        images: float32 [batch, height, width, 3] in [0, 255].
-        heatmaps: float32 [batch, height, width] in [0, 1].
-
-    Returns:
-        string [batch], RGB PNG.
-    """
-    from matplotlib import colormaps
-
-    palette = tf.constant(colormaps["jet"](range(256))[:, :3] * 255.0, tf.float32)
-    colours = tf.gather(palette, tf.cast(tf.round(heatmaps * 255.0), tf.int32))
-    blended = (images + OVERLAY_ALPHA * colours) / (1.0 + OVERLAY_ALPHA)
-    return tf.io.encode_png(tf.cast(tf.round(blended), tf.uint8))

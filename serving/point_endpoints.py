@@ -6,12 +6,16 @@ import keras
 import tensorflow as tf
 
 from components import features as f
+from serving.signatures import finish_signatures
+from serving.warmup_requests import point_requests, write_warmup_requests
 
 Outputs = dict[str, tf.Tensor]
 
 
 def export_point_model(model: keras.Model, folder: Path) -> None:
     """Writes a SavedModel with the endpoints `serving_default` and `from_examples`.
+
+    Beside it lie requests to warm a server up with.
 
     Args:
         model: float32 [batch, 2], x and y -> float32 [batch, 1], the score.
@@ -36,3 +40,5 @@ def export_point_model(model: keras.Model, folder: Path) -> None:
     examples = tf.TensorSpec([None], tf.string, name=f.INPUT_EXAMPLES)
     archive.add_endpoint(f.SIGNATURE_FROM_EXAMPLES, from_examples, [examples])
     archive.write_out(str(folder), verbose=False)
+    finish_signatures(folder, {})
+    write_warmup_requests(folder, point_requests())

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import grpc
 import numpy as np
 
-from components.errors import FailedError
+from components.errors import FailedError, InputError
 from serving.wire.tensor_pb2 import SignatureDef, TensorInfo
 from serving.wire.tensors import dtype_name
+
+_Result = TypeVar("_Result")
 
 
 class ServingError(FailedError):
@@ -23,6 +26,49 @@ class ServingError(FailedError):
         super().__init__(f"{code.name}: {details}")
         self.code = code
         self.details = details
+
+
+class PictureError(InputError):
+    """A picture that cannot be sent, or that the server refuses.
+
+    Args:
+        name: its path, or where it stands among the inputs.
+        position: among all inputs, from 0.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, name: str, position: int, reason: str):
+        super().__init__(f"picture {name}: {reason}")
+        self.name = name
+        self.position = position
+        self.reason = " ".join(reason.split())
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Generic[_Result]):
+    """What became of one picture of a stream.
+
+    Attributes:
+        position: of the picture among all inputs, from 0.
+        image: the picture as it was given: path, bytes, Pillow picture or array.
+        error: why there is no result; None: there is one.
+    """
+
+    position: int
+    image: Any
+    value: _Result | None = None
+    error: PictureError | None = None
+
+    @property
+    def result(self) -> _Result:
+        """The result.
+
+        Raises:
+            PictureError: there is none.
+        """
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # one of the two is there
 
 
 @dataclass(frozen=True)
@@ -48,7 +94,7 @@ class Explanation:
         label: the explained class.
         probability: of that class, in [0, 1].
         heatmap: float32 [height, width] in [0, 1], at model size.
-        overlay_png: the heat map over the picture, an RGB PNG.
+        overlay_png: the heat map over the picture, an RGB PNG of the picture's own size.
     """
 
     label: str

@@ -9,6 +9,15 @@ SAVED_MODEL_FILE = "saved_model.pb"
 _CHUNK_BYTES = 2**20
 
 
+def version_number(name: str) -> int | None:
+    """The version that a folder's name stands for, or None if it is no version's name."""
+    # "007" would be a second folder of version 7: only the canonical spelling counts. A version is
+    # an int64 in the protocol.
+    if name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < 2**63:
+        return int(name)
+    return None
+
+
 def list_versions(base: Path) -> list[int]:
     """The whole versions under a model's base path, ascending.
 
@@ -20,12 +29,9 @@ def list_versions(base: Path) -> list[int]:
     if not base.is_dir():
         return []
     return sorted(
-        int(folder.name)
+        version
         for folder in base.iterdir()
-        # "007" would be a second folder of version 7: only the canonical spelling counts.
-        if folder.name.isascii()
-        and folder.name.isdigit()
-        and str(int(folder.name)) == folder.name
+        if (version := version_number(folder.name)) is not None
         and (folder / SAVED_MODEL_FILE).is_file()
     )
 

@@ -22,7 +22,7 @@ class Baseline(base_component.BaseComponent):
 
     Args:
         model: the candidate, which is never its own baseline.
-        model_base_path: folder of the model's versions.
+        model_base_path: folder or URL of the model's versions.
     """
 
     SPEC_CLASS = BaselineSpec

@@ -12,7 +12,8 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.baseline.select import baseline_version
-from serving.versions import model_digest, read_digest
+from serving.stores import open_store
+from serving.versions import model_digest
 
 DIGEST_PROPERTY = "baseline_digest"
 
@@ -27,11 +28,11 @@ class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Called by the launcher before it looks into the cache."""
         properties = dict(execution_info.exec_properties)
-        base = Path(properties["model_base_path"])
+        base = str(properties["model_base_path"])
         model = artifact_utils.get_single_instance(execution_info.input_dict["model"])
         candidate = model_digest(Path(path_utils.serving_model_path(model.uri)))
         version = baseline_version(base, candidate)
-        properties[DIGEST_PROPERTY] = "" if version is None else read_digest(base / str(version))
+        properties[DIGEST_PROPERTY] = "" if version is None else open_store(base).digest(version)
         output = driver_output_pb2.DriverOutput()
         for key, value in properties.items():
             output.exec_properties[key].CopyFrom(metadata_store_pb2.Value(string_value=str(value)))

@@ -6,10 +6,11 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from components.artifacts import NO_BASELINE
 from components.baseline.select import baseline_version
+from serving.stores import open_store
 from serving.versions import model_digest
 
 VERSION_PROPERTY = "version"  # custom property of the Model artifact
@@ -25,7 +26,7 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Fills the output Model."""
-        base = Path(exec_properties["model_base_path"])
+        base = exec_properties["model_base_path"]
         candidate = artifact_utils.get_single_uri(input_dict["model"])
         baseline = artifact_utils.get_single_instance(output_dict["baseline"])
         version = baseline_version(
@@ -36,4 +37,4 @@ class Executor(base_executor.BaseExecutor):
                 file.write(f"no other version under {base}\n")
             return
         baseline.set_int_custom_property(VERSION_PROPERTY, version)
-        io_utils.copy_dir(str(base / str(version)), path_utils.serving_model_dir(baseline.uri))
+        open_store(base).fetch(version, Path(path_utils.serving_model_dir(baseline.uri)))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from serving.versions import list_versions, read_digest
+from serving.stores import open_store
 
 
-def baseline_version(base: Path, candidate_digest: str) -> int | None:
+def baseline_version(base: str | Path, candidate_digest: str) -> int | None:
     """The newest version under `base` that is not the candidate itself; None if there is none.
 
     A candidate that is already served is measured against what it replaced: compared with
@@ -13,10 +13,11 @@ def baseline_version(base: Path, candidate_digest: str) -> int | None:
     gets its answer from the cache.
 
     Args:
-        base: folder of the model's versions.
+        base: folder or URL of the model's versions.
         candidate_digest: content digest of the candidate's SavedModel.
     """
-    for version in reversed(list_versions(base)):
-        if read_digest(base / str(version)) != candidate_digest:
+    store = open_store(base)
+    for version in reversed(store.versions()):
+        if store.digest(version) != candidate_digest:
             return version
     return None

@@ -12,11 +12,10 @@ from PIL import Image
 from components import features as f
 from components.datasets import Picture
 from components.example_gen.split_key import split_key
-from components.preprocessing import decode_pixels
+from components.preprocessing import MAX_PIXELS, decode_pixels
 
 MIN_SIDE = 16  # pixels, as stored; smaller pictures show nothing
 MIN_FOREGROUND = 0.001  # share of a stored mask's pixels; the schemas' bound
-MAX_PIXELS = 100_000_000  # a decompression bomb rather than a photograph
 JPEG_QUALITY = 95  # for pictures that had to be shrunk
 TRIMAP_VALUES = (1, 2, 3)  # on disk; stored as 0, 1, 2
 

@@ -6,21 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import logging
 from tfx import types
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import features as f
-from components.errors import InputError
-from components.infra_validator.compare import check_answers
+from components.infra_validator.golden import ask, compare, read_examples
 from components.infra_validator.problem import NotServable
 from components.infra_validator.server_process import running_server
 from serving.client import PetClient
-from serving.results import ServingError
 
 SPLIT = "test"
 VERSION = 1
@@ -29,13 +24,6 @@ BLESSED_KEY = "blessed"
 BLESSED_FILE = "INFRA_BLESSED"
 NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
 REASON_FILE = "reason.txt"
-
-ENDPOINTS = (f.SIGNATURE_SERVING, f.SIGNATURE_GRAD_CAM, f.SIGNATURE_FROM_EXAMPLES)
-REQUIRED_OUTPUTS = {
-    "classification": {f.OUTPUT_LABEL, f.OUTPUT_PROBABILITY, f.OUTPUT_PROBABILITIES},
-    "segmentation": {f.OUTPUT_MASK, f.OUTPUT_MASK_PNG, f.OUTPUT_CLASS_FRACTIONS},
-    "points": {f.OUTPUT_LABEL, f.OUTPUT_SCORE},
-}
 
 
 class Executor(base_executor.BaseExecutor):
@@ -97,7 +85,7 @@ def validate(
     Raises:
         NotServable: anything about the model that is not as it should be.
     """
-    serialized = _read_examples(examples_folder, pictures)
+    serialized = read_examples(examples_folder, pictures)
     if not serialized:
         raise NotServable(f"no Example in the {SPLIT} split to try the model with")
     deadline = time.monotonic() + timeout_seconds
@@ -107,93 +95,8 @@ def validate(
         with running_server(model_name, base, deadline) as target:
             left = max(deadline - time.monotonic(), 1.0)
             with PetClient(target, model_name, timeout_seconds=left) as client:
-                answers = _ask(client, problem, serialized, deadline)
-        _compare(base / str(VERSION), answers)
-
-
-Calls = dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]
-
-
-def _ask(client: PetClient, problem: str, serialized: list[bytes], deadline: float) -> Calls:
-    """Inputs and the server's answers, by endpoint."""
-    try:
-        signatures = client.metadata().signatures
-    except (ServingError, InputError) as error:
-        raise NotServable(f"the server tells no signatures: {error}") from error
-    outputs = signatures[f.SIGNATURE_SERVING].outputs if f.SIGNATURE_SERVING in signatures else {}
-    missing = REQUIRED_OUTPUTS[problem] - set(outputs)
-    if missing:
-        raise NotServable(
-            f"endpoint {f.SIGNATURE_SERVING}: {problem} needs the outputs"
-            f" {', '.join(sorted(missing))}, found {', '.join(sorted(outputs)) or 'none'}"
-        )
-    known = _inputs(problem, serialized)
-    calls: Calls = {}
-    for name in ENDPOINTS:
-        if name not in signatures:
-            continue
-        unknown = set(signatures[name].inputs) - set(known)
-        if unknown:
-            raise NotServable(f"endpoint {name}: unknown input {', '.join(sorted(unknown))}")
-        inputs = {key: known[key] for key in signatures[name].inputs}
-        # The server has to fill in what the signature has a default for.
-        sent = {k: v for k, v in inputs.items() if k not in signatures[name].optional}
-        try:
-            calls[name] = inputs, client.call(name, sent)
-        except (ServingError, InputError) as error:
-            raise NotServable(f"endpoint {name} fails: {error}") from error
-        if time.monotonic() > deadline:
-            raise NotServable(f"timed out: endpoint {name} did not answer in time")
-    return calls
-
-
-def _inputs(problem: str, serialized: list[bytes]) -> dict[str, np.ndarray]:
-    """Every input that an endpoint may take, by name."""
-    import tensorflow as tf
-
-    examples = [tf.train.Example.FromString(one).features.feature for one in serialized]
-    known = {f.INPUT_EXAMPLES: _strings(serialized)}
-    if problem == "points":
-        rows = [
-            [one[key].float_list.value[0] for key in (f.POINT_X, f.POINT_Y)] for one in examples
-        ]
-        return known | {f.INPUT_POINTS: np.asarray(rows, np.float32)}
-    return known | {
-        f.INPUT_IMAGE_BYTES: _strings([one[f.IMAGE].bytes_list.value[0] for one in examples]),
-        f.INPUT_CLASS_INDEX: np.array(-1, np.int32),
-    }
-
-
-def _compare(folder: Path, calls: Calls) -> None:
-    import tensorflow as tf
-
-    # The server, too, computes on the CPU.
-    with tf.device("/CPU:0"):
-        model = tf.saved_model.load(str(folder))
-        for name, (inputs, served) in calls.items():
-            tensors = {key: _tensor(value) for key, value in inputs.items()}
-            direct = model.signatures[name](**tensors)
-            check_answers(name, served, {key: value.numpy() for key, value in direct.items()})
-
-
-def _tensor(value: np.ndarray) -> Any:
-    import tensorflow as tf
-
-    return tf.constant(value.tolist() if value.dtype == object else value)
-
-
-def _strings(values: list[bytes]) -> np.ndarray:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
-
-
-def _read_examples(folder: str, count: int) -> list[bytes]:
-    import tensorflow as tf
-
-    files = sorted(fileio.glob(f"{folder}/*.gz"))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").take(count)
-    return list(records.as_numpy_iterator()) if files else []
+                answers = ask(client, problem, serialized, deadline)
+        compare(base / str(VERSION), answers)
 
 
 def _copy(folder: str, target: Path) -> None:

@@ -42,6 +42,7 @@ def running_server(model_name: str, base: Path, deadline: float) -> Iterator[str
         f"--model_name={model_name}",
         f"--model_base_path={base}",
         "--file_system_poll_wait_seconds=0",
+        "--access_log=off",
         # If this process is killed, the pipe closes, and the server goes as well.
         "--stop_with_stdin=true",
     ]

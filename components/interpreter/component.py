@@ -18,6 +18,7 @@ class InterpreterSpec(ComponentSpec):
         "pipeline_name": ExecutionParameter(type=str),
         "problem": ExecutionParameter(type=str),
         "pictures": ExecutionParameter(type=int),
+        "recipe": ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -30,7 +31,7 @@ class InterpreterSpec(ComponentSpec):
 
 
 class Interpreter(BaseComponent):
-    """Writes the report, also for a model that was not blessed.
+    """Writes the report and the model card, also for a model that was not blessed.
 
     The verdict comes from the evaluation's figures, so the blessing itself is no input.
     """
@@ -49,6 +50,7 @@ class Interpreter(BaseComponent):
         pipeline_name: str,
         problem: str,
         pictures: int = 12,
+        recipe: str = "{}",
     ):
         """Builds the step.
 
@@ -62,6 +64,7 @@ class Interpreter(BaseComponent):
             problem: `classification`, `segmentation` or `points`.
             pictures: how many test pictures are shown with prediction and Grad-CAM, or test
                 points with their scores, at least 1.
+            recipe: for the model card, a JSON object; see `model_card.make_card`.
 
         Raises:
             InputError: `problem` or `pictures` is none of those.
@@ -80,6 +83,7 @@ class Interpreter(BaseComponent):
                 pipeline_name=pipeline_name,
                 problem=problem,
                 pictures=pictures,
+                recipe=recipe,
                 report=Channel(type=Report),
             )
         )

@@ -1,5 +1,6 @@
-"""Does the work of `Interpreter`: reads, scores, explains, writes the page."""
+"""Does the work of `Interpreter`: reads, scores, explains, writes the page and the card."""
 
+import json
 import os
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import artifacts
-from components.interpreter import cards, point_cards, report
+from components.interpreter import cards, model_card, point_cards, report
 from components.interpreter.cards import Group, Predictions
 from components.interpreter.readers import read_facts, read_pictures, read_points
 from components.interpreter.scoring import Predictor
@@ -22,7 +23,7 @@ EXAMPLES_SPLIT, PREDICTIONS_SPLIT = "train", "test"
 
 
 class Executor(BaseExecutor):
-    """Writes `artifacts.REPORT_PAGE`; touches artifacts only through their URIs."""
+    """Writes the files of `artifacts.Report`; touches artifacts only through their URIs."""
 
     def Do(
         self,
@@ -36,7 +37,7 @@ class Executor(BaseExecutor):
             input_dict: one artifact each under `examples`, `quarantine`, `model`, `model_run`,
                 `evaluation`.
             output_dict: one `Report` under `report`.
-            exec_properties: `pipeline_name`, `problem`, `pictures`; see `Interpreter`.
+            exec_properties: `pipeline_name`, `problem`, `pictures`, `recipe`; see `Interpreter`.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         problem = exec_properties["problem"]
@@ -46,22 +47,32 @@ class Executor(BaseExecutor):
             artifact_utils.get_split_uri(input_dict["examples"], split)
             for split in (EXAMPLES_SPLIT, PREDICTIONS_SPLIT)
         )
+        facts = read_facts(
+            *(
+                artifact_utils.get_single_uri(input_dict[key])
+                for key in ("quarantine", "model_run", "evaluation")
+            )
+        )
+        named = {"pipeline_name": exec_properties["pipeline_name"], "problem": problem}
         page = report.render(
-            pipeline_name=exec_properties["pipeline_name"],
-            problem=problem,
-            facts=read_facts(
-                *(
-                    artifact_utils.get_single_uri(input_dict[key])
-                    for key in ("quarantine", "model_run", "evaluation")
-                )
-            ),
+            **named,
+            facts=facts,
             examples=_examples(problem, train),
             predictions=_predictions(problem, predictor, test, exec_properties["pictures"]),
         )
+        card = model_card.make_card(
+            **named, facts=facts, recipe=json.loads(exec_properties["recipe"])
+        )
         folder = artifact_utils.get_single_uri(output_dict["report"])
         fileio.makedirs(folder)
-        with fileio.open(os.path.join(folder, artifacts.REPORT_PAGE), "wb") as file:  # noqa: PTH118
-            file.write(page)
+        contents = {
+            artifacts.REPORT_PAGE: page,
+            artifacts.MODEL_CARD: model_card.render_text(card),
+            artifacts.MODEL_CARD_DATA: model_card.render_data(card),
+        }
+        for name, content in contents.items():
+            with fileio.open(os.path.join(folder, name), "wb") as file:  # noqa: PTH118
+                file.write(content)
 
 
 def _examples(problem: str, split_uri: str) -> list[Group]:

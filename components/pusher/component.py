@@ -1,15 +1,74 @@
-"""TFX's Pusher with an atomic executor."""
+"""TFX's Pusher with an executor of our own."""
 
 from tfx.components.pusher import component
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import pusher_pb2
+from tfx.types import BaseChannel, standard_artifacts
+from tfx.types import standard_component_specs as specs
+from tfx.types.channel_utils import as_channel
+from tfx.types.component_spec import ChannelParameter
+from tfx.utils import json_utils
 
-from components.pusher.executor import Executor
+from components.artifacts import Report
+from components.pusher.executor import EXAMPLES_KEY, REPORT_KEY, Executor
+from components.pusher.settings import PusherConfig
+
+
+class PusherSpec(specs.PusherSpec):
+    """TFX's, with what the model card and the check on the live server need."""
+
+    INPUTS = specs.PusherSpec.INPUTS | {
+        EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        REPORT_KEY: ChannelParameter(type=Report, optional=True),
+    }
 
 
 class Pusher(component.Pusher):
-    """Pushes a blessed model, once.
+    """Pushes a blessed model, once, and keeps it there only if the live server takes it.
 
-    Inputs, outputs and arguments are those of TFX's Pusher.
+    The output `pushed_model` is TFX's PushedModel and holds `push.json` (components/artifacts.py).
+
+    Args:
+        model: the exported model.
+        model_blessing: the evaluator's.
+        infra_blessing: the infra validator's.
+        base_directory: folder or URL of the model's versions.
+        settings: of the section `pusher`.
+        problem: `classification`, `segmentation` or `points`.
+        report: of the interpreter: the model card in it travels with the version.
+        examples: with a `test` split; needed for `settings.live_check`.
     """
 
+    SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        model_blessing: BaseChannel,
+        infra_blessing: BaseChannel,
+        *,
+        base_directory: str,
+        settings: PusherConfig,
+        problem: str,
+        report: BaseChannel | None = None,
+        examples: BaseChannel | None = None,
+    ):
+        destination = pusher_pb2.PushDestination()
+        destination.filesystem.base_directory = base_directory
+        spec = PusherSpec(
+            **{
+                specs.MODEL_KEY: model,
+                specs.MODEL_BLESSING_KEY: model_blessing,
+                specs.INFRA_BLESSING_KEY: infra_blessing,
+                EXAMPLES_KEY: examples,
+                REPORT_KEY: report,
+                specs.PUSH_DESTINATION_KEY: destination,
+                specs.CUSTOM_CONFIG_KEY: json_utils.dumps(
+                    {"settings": settings.model_dump(), "problem": problem}
+                ),
+                specs.PUSHED_MODEL_KEY: as_channel([standard_artifacts.PushedModel()]),
+            }
+        )
+        # TFX's own constructor would make its own specification.
+        base_component.BaseComponent.__init__(self, spec=spec)

@@ -1,6 +1,8 @@
 """Decides about the push and writes down what happened."""
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,17 @@ from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types import Artifact, artifact_utils
 from tfx.types import standard_component_specs as specs
-from tfx.utils import proto_utils
+from tfx.utils import json_utils, proto_utils
 
-from components.artifacts import PUSH
-from components.pusher.push import push_model
+from components.artifacts import MODEL_CARD, MODEL_CARD_DATA, PUSH
+from components.pusher.live_check import check_live
+from components.pusher.push import PUSHED
+from components.pusher.release import Release
+from components.pusher.settings import PusherConfig
+
+EXAMPLES_KEY = "examples"
+REPORT_KEY = "report"
+SPLIT = "test"
 
 
 class Executor(executor.Executor):
@@ -28,19 +37,46 @@ class Executor(executor.Executor):
         pushed_model = artifact_utils.get_single_instance(output_dict[specs.PUSHED_MODEL_KEY])
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties[specs.PUSH_DESTINATION_KEY], destination)
-        base = Path(destination.filesystem.base_directory)
-        result: dict[str, Any] = {"status": "not blessed", "name": base.name}
+        asked = json_utils.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])
+        settings = PusherConfig.model_validate(asked["settings"])
+        result: dict[str, Any] = {"status": "not blessed", "name": settings.model_name}
         if self.CheckBlessing(input_dict):
-            push = push_model(Path(self.GetModelPath(input_dict)), base)
-            result |= {
-                "status": "pushed" if push.pushed else "already served",
-                "version": push.version,
-                "path": str(push.path),
-                "digest": push.digest,
-            }
-        if result["status"] == "pushed":
+            model = Path(self.GetModelPath(input_dict))
+            check = _check(input_dict, settings, asked["problem"], model)
+            release = Release(destination.filesystem.base_directory, settings, check)
+            result |= release.run(model, _model_card(input_dict))
+        if result["status"] == PUSHED:
             self._MarkPushed(pushed_model, result["path"], str(result["version"]))
         else:
             self._MarkNotPushed(pushed_model)
         with fileio.open(f"{pushed_model.uri}/{PUSH}", "w") as file:
             file.write(json.dumps(result, indent=2))
+
+
+def _check(
+    inputs: dict[str, list[Artifact]], settings: PusherConfig, problem: str, model: Path
+) -> Callable[[int], None] | None:
+    """What asks the live server about a version, if that is configured."""
+    if not settings.live_check:
+        return None
+    return functools.partial(
+        check_live,
+        settings.live_check,
+        settings.model_name,
+        model=model,
+        examples_folder=artifact_utils.get_split_uri(inputs[EXAMPLES_KEY], SPLIT),
+        problem=problem,
+    )
+
+
+def _model_card(inputs: dict[str, list[Artifact]]) -> dict[str, bytes]:
+    """The card's files by name; none where there is no report, or none in it."""
+    if not inputs.get(REPORT_KEY):
+        return {}
+    folder = artifact_utils.get_single_uri(inputs[REPORT_KEY])
+    found = {}
+    for name in (MODEL_CARD, MODEL_CARD_DATA):
+        if fileio.exists(f"{folder}/{name}"):
+            with fileio.open(f"{folder}/{name}", "rb") as file:
+                found[name] = file.read()
+    return found

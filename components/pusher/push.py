@@ -1,122 +1,82 @@
-"""Puts a SavedModel where servers look, whole or not at all.
+"""Puts a SavedModel where servers look, whole or not at all, and only if it is news there.
 
-The copy is made beside its place under a hidden name, flushed to disk and renamed: a rename is
-atomic, and servers pass over folders whose names are not numbers. Versions are UTC times in
-seconds; an existing version is never written to.
+Versions are UTC times in seconds, or one more than the newest; an existing version is never
+written to.
 """
 
-import contextlib
-import fcntl
-import os
-import shutil
-import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.versions import model_digest, newest_version, read_digest, write_digest
+from components.errors import FailedError
+from components.features import ASSETS_EXTRA, DIGEST_FILE
+from components.pusher.history import set_aside
+from serving.stores import VersionStore, open_store
+from serving.versions import SAVED_MODEL_FILE, model_digest
 
-STAGING_PREFIX = ".pushing-"
-LOCK_FILE = ".push.lock"
+PUSHED = "pushed"
+ALREADY_SERVED = "already served"
+SET_ASIDE = "set aside"
 
 
 class Push(NamedTuple):
-    """Where a model is served from.
+    """Where a model's content lies.
 
     Attributes:
         version: its version.
-        path: its folder.
+        path: its folder or URL.
         digest: its content digest.
-        pushed: whether this call put it there; False: it already was the newest version.
+        status: PUSHED by this call; ALREADY_SERVED: it is the newest version; SET_ASIDE: it is a
+            version that was rolled back from.
     """
 
     version: int
-    path: Path
+    path: str
     digest: str
-    pushed: bool
+    status: str
+
+    @property
+    def pushed(self) -> bool:
+        """Whether this call put it there."""
+        return self.status == PUSHED
 
 
-def push_model(model: Path, base: Path) -> Push:
-    """Makes a SavedModel the newest version under `base`, unless it already is.
+def push_model(model: Path, base: str | Path, assets: Mapping[str, bytes] | None = None) -> Push:
+    """Makes a SavedModel the newest version under `base`, unless it already is or was set aside.
 
     Args:
         model: the SavedModel's folder.
-        base: folder of the model's versions; made if missing.
+        base: folder or URL of the model's versions; made if missing.
+        assets: files to lay into the version's `assets.extra/`, by name.
+
+    Raises:
+        FailedError: the model is none, or the store cannot take it; nothing of it is left there.
+        InputError: no such store.
     """
+    if not (model / SAVED_MODEL_FILE).is_file():
+        raise FailedError(f"{model}: not a SavedModel: there is no {SAVED_MODEL_FILE}")
     digest = model_digest(model)
-    base.mkdir(parents=True, exist_ok=True)
-    with _locked(base):
-        _remove_leftovers(base)
-    served = _served(base, digest)
-    if served:
-        return served
-    staging = base / f"{STAGING_PREFIX}{socket.gethostname()}-{os.getpid()}"
-    shutil.copytree(model, staging)
-    write_digest(staging, digest)
-    _flush(staging)
-    # Copying took a while: look again, with no other pusher between this look and the rename.
-    with _locked(base):
-        served = _served(base, digest)
-        if served:
-            shutil.rmtree(staging)
-            return served
-        version = max(int(time.time()), (newest_version(base) or 0) + 1)
-        while os.path.lexists(base / str(version)):  # a stranger by that name: no version, not ours
-            version += 1
-        path = base / str(version)
-        staging.rename(path)
-        _flush_folder(base)
-    return Push(version, path, digest, pushed=True)
+    store = open_store(base)
+    found: list[Push] = []
+
+    def needed() -> bool:
+        found[:] = _find(store, digest)
+        return not found
+
+    assets = {**(assets or {}), DIGEST_FILE: f"{digest}\n".encode("ascii")}
+    extras = {f"{ASSETS_EXTRA}/{name}": content for name, content in assets.items()}
+    version = store.publish(model, extras, needed)
+    if version is None:
+        return found[0]
+    return Push(version, store.path(version), digest, PUSHED)
 
 
-@contextlib.contextmanager
-def _locked(base: Path) -> Iterator[None]:
-    """Keeps other pushers out; the system lifts the lock of a process that dies."""
-    with (base / LOCK_FILE).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _served(base: Path, digest: str) -> Push | None:
-    version = newest_version(base)
-    if version is not None and read_digest(base / str(version)) == digest:
-        return Push(version, base / str(version), digest, pushed=False)
-    return None
-
-
-def _remove_leftovers(base: Path) -> None:
-    """Removes what pushers of this machine left behind when they were killed."""
-    prefix = f"{STAGING_PREFIX}{socket.gethostname()}-"
-    for folder in base.glob(f"{prefix}*"):
-        pid = folder.name.removeprefix(prefix)
-        # Not a number: of host "a-b", seen from host "a".
-        if pid.isdigit() and (int(pid) == os.getpid() or not _is_alive(int(pid))):
-            shutil.rmtree(folder)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's process
-    return True
-
-
-def _flush(folder: Path) -> None:
-    """Forces everything below a folder to disk: a rename must not outrun its files."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with Path(parent, name).open("rb") as file:
-                os.fsync(file.fileno())
-        _flush_folder(Path(parent))
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _find(store: VersionStore, digest: str) -> list[Push]:
+    """The version of this content that makes a push needless, if there is one."""
+    newest = store.newest()
+    if newest is None:
+        return []
+    if store.digest(newest) == digest:
+        return [Push(newest, store.path(newest), digest, ALREADY_SERVED)]
+    aside = set_aside(store, digest)
+    return [] if aside is None else [Push(aside, store.path(aside), digest, SET_ASIDE)]

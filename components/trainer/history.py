@@ -2,6 +2,7 @@
 
 import json
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def write_history(
         "seed": seed,
         "made_with": made_with or {},
         "hyperparameters": hyperparameters or {},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "monitor": monitor,
         "best_epoch": best_epoch(epochs, monitor)["epoch"],
         "epochs": epochs,

@@ -97,6 +97,8 @@ def compile_model(
         metrics=losses.build_metrics(problem),
         jit_compile=jit_compile,
     )
+    # If the first step made these variables, TensorFlow would trace the step a second time.
+    model.optimizer.build(model.trainable_variables)
 
 
 def train_phases(

@@ -17,10 +17,11 @@ import numpy as np
 import tensorflow as tf
 from tfx.utils import io_utils
 
-from components import artifacts, features, models
+from components import features, models
 from components.errors import InputError
-from components.trainer import curves, history
+from components.trainer import history
 from components.trainer.callbacks import NonFiniteLossError
+from components.trainer.model_run import write_keys, write_records
 from components.trainer.settings import TrainerConfig
 from serving.point_endpoints import export_point_model
 
@@ -64,23 +65,9 @@ def train(fn_args: Any, config: TrainerConfig) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         run, saved = Path(scratch, "run"), Path(scratch, "model")
         run.mkdir()
-        history.write_history(
-            run / artifacts.HISTORY,
-            model=config.model,
-            parameters=model.count_params(),
-            seed=config.seed,
-            epochs=epochs,
-            made_with=history.made_with(config.precision),
-        )
-        curves.draw_curves(epochs, config.model, run / artifacts.CURVES)
+        write_records(run, config, model, epochs, training.keys)
         export_point_model(model, saved)
-        keys = "".join(f"{key}\n" for key in training.keys)
-        (saved / features.ASSETS_EXTRA).mkdir(exist_ok=True)
-        for path in (
-            run / artifacts.TRAINING_KEYS,
-            saved / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE,
-        ):
-            path.write_text(keys, encoding="utf-8")
+        write_keys(saved / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE, training.keys)
         io_utils.copy_dir(str(run), fn_args.model_run_dir)
         io_utils.copy_dir(str(saved), fn_args.serving_model_dir)
 

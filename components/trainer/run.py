@@ -10,12 +10,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components import artifacts, features, models
-from components.trainer import curves, history, loop, pictures, points
+from components import features, models
+from components.artifacts import BEST_CHECKPOINT
+from components.trainer import history, loop, pictures, points
 from components.trainer.building import bare_model, build_model, dtype_policy
 from components.trainer.distribution import Distribution
-from components.trainer.history import made_with
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
+from components.trainer.model_run import write_keys, write_records
 from components.trainer.settings import TrainerConfig
 from components.trainer.state import (
     TENSORBOARD_FOLDER,
@@ -24,8 +25,7 @@ from components.trainer.state import (
 )
 from components.trainer.weights import digests
 from serving import endpoints
-
-BEST_CHECKPOINT = "best.keras"  # ModelRun: the exported epoch as a Keras file
+from serving.grad_cam import check_layer
 
 
 def run_fn(fn_args: Any) -> None:
@@ -36,13 +36,13 @@ def run_fn(fn_args: Any) -> None:
             a dict) and optionally `state_dir`, a folder where a killed training leaves what the
             same training, started again, goes on from; everything else in it only counts for
             being the same training. `hyperparameters` is what a tuner chose, or None; it
-            replaces what `trainer` says. Writes the ModelRun files of `components.artifacts`,
-            BEST_CHECKPOINT and TensorBoard's logs into `model_run_dir`, the SavedModel into
+            replaces what `trainer` says. Writes the ModelRun files of `components.artifacts`
+            and TensorBoard's logs into `model_run_dir`, the SavedModel into
             `serving_model_dir`.
 
     Raises:
-        InputError: an empty split, one class only, a model that does not fit the problem, or
-            weights that do not fit the model.
+        InputError: an empty split, one class only, a model that does not fit the problem,
+            weights that do not fit the model, or a layer that Grad-CAM cannot explain.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     settings = dict(fn_args.custom_config)
@@ -59,6 +59,7 @@ def run_fn(fn_args: Any) -> None:
         points.train(fn_args, config)
         return
     distribution = Distribution()  # before anything else uses TensorFlow
+    _check_grad_cam_layer(config)
     train_index = pictures.index_split(fn_args.train_files, features.SPLITS[0], problem)
     eval_index = pictures.index_split(fn_args.eval_files, features.SPLITS[1], problem)
 
@@ -99,6 +100,21 @@ def run_fn(fn_args: Any) -> None:
             _copy_tree(progress.tensorboard, f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}")
 
 
+def _check_grad_cam_layer(config: TrainerConfig) -> None:
+    """Refuses, before the training, a layer that its export could not explain."""
+    layer = config.export.grad_cam_layer
+    if not layer:
+        return
+    # Twice: names that Keras makes up, such as conv2d_1, are others in every build.
+    for _ in range(2):
+        check_layer(
+            bare_model(config),
+            layer,
+            models.spec(config.model).logits_layer,
+            "trainer.export.grad_cam_layer",
+        )
+
+
 @contextlib.contextmanager
 def _state_folder(state_dir: str | None, name: str) -> Iterator[Path]:
     """The training's own folder; outlives an interruption only if there is a `state_dir`."""
@@ -122,18 +138,9 @@ def _write_run(
 ) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        history.write_history(
-            folder / artifacts.HISTORY,
-            model=config.model,
-            parameters=best.count_params(),
-            seed=config.seed,
-            epochs=epochs,
-            monitor=config.monitor,
-            made_with=made_with(config.precision),
-            hyperparameters=chosen,
+        write_records(
+            folder, config, best, epochs, train_index.keys, monitor=config.monitor, chosen=chosen
         )
-        curves.draw_curves(epochs, config.model, folder / artifacts.CURVES, config.monitor)
-        _write_keys(folder / artifacts.TRAINING_KEYS, train_index)
         best.save(folder / BEST_CHECKPOINT)
         _copy_tree(folder, uri)
 
@@ -150,14 +157,10 @@ def _export(
             image_size=config.side,
             problem=problem,
             spec=models.spec(config.model),
+            grad_cam_layer=config.export.grad_cam_layer,
         )
-        _write_keys(folder / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE, train_index)
+        write_keys(folder / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE, train_index.keys)
         _copy_tree(folder, uri)
-
-
-def _write_keys(path: Path, train_index: pictures.Index) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{key}\n" for key in train_index.keys), encoding="utf-8")
 
 
 def _copy_tree(folder: Path, uri: str) -> None:

@@ -102,6 +102,16 @@ class FineTuneConfig(Section):
     learning_rate: Positive = 1e-5
 
 
+class ExportConfig(Section):
+    """What is fixed when the best epoch is exported.
+
+    Attributes:
+        grad_cam_layer: layer that Grad-CAM explains; empty: the architecture's own.
+    """
+
+    grad_cam_layer: str = ""
+
+
 class TrainerConfig(Section):
     """What is trained, and how.
 
@@ -122,6 +132,7 @@ class TrainerConfig(Section):
         patience: epochs without a better value after which training stops; 0: never.
         precision: Keras's dtype policy. What is exported computes in float32 all the same.
         sample_epochs: epochs between two looks at the same few pictures in TensorBoard; 0: none.
+        export: see there.
         seed: seeds weights, shuffling, augmentation and dropout.
     """
 
@@ -141,6 +152,7 @@ class TrainerConfig(Section):
     patience: Annotated[int, Field(ge=0)] = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     sample_epochs: Annotated[int, Field(ge=0)] = 5
+    export: ExportConfig = ExportConfig()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1337
 
     @property

@@ -1,10 +1,13 @@
 """The function that the stock TFX Tuner calls: Examples in, the best trial's values out."""
 
+import os
 from typing import Any
 
 from tfx.components.tuner.component import TunerFnResult
 
 from components import models
+from components.errors import InputError
+from components.trainer.cluster import VARIABLE, read_cluster
 from components.trainer.distribution import prepare_devices
 from components.trainer.hyperparameters import replace_values
 from components.trainer.settings import TrainerConfig
@@ -23,8 +26,17 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
             them, and a search for more trials begins with those that are there.
 
     Raises:
-        InputError: an empty split, one class only, or arguments that the model does not take.
+        InputError: an empty split, one class only, arguments that the model does not take, or
+            several nodes.
     """
+    workers = read_cluster(os.environ).workers
+    if workers > 1:
+        raise InputError(
+            VARIABLE,
+            expected="no other node in the tuner's step: its trials are trained on one node",
+            found=f"{workers} nodes",
+            todo="start the tuner without it, or leave the section 'tuner' out",
+        )
     settings = fn_args.custom_config
     base = TrainerConfig.model_validate(settings["trainer"])
     config = TunerConfig.model_validate(settings["tuner"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import threadpoolctl
 from keras_tuner.engine import base_tuner
 
 from components.errors import FailedError
@@ -65,7 +66,9 @@ class Search(base_tuner.BaseTuner):
             FailedError: not one of them came to its end.
         """
         try:
-            super().search(*fit_args, **fit_kwargs)
+            # A Bayesian search multiplies matrices so small that threads only wait for each other.
+            with threadpoolctl.threadpool_limits(1, user_api="blas"):
+                super().search(*fit_args, **fit_kwargs)
         except keras_tuner.errors.FatalError as error:
             raise error.__cause__ or error from None
 

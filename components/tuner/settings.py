@@ -4,10 +4,12 @@ Everything that can be wrong in it is told before anything runs.
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import PlainValidator, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from components.errors import InputError, nearest
 from components.settings import PositiveInt, Section
@@ -27,12 +29,25 @@ FIXED = frozenset(
         "patience",
         "precision",
         "sample_epochs",
+        "export.grad_cam_layer",
         "seed",
     }
 )
 
 
-Number = int | Annotated[float, Field(allow_inf_nan=False)]
+def _number(value: Any) -> Any:
+    if type(value) in (int, float) and math.isfinite(value):
+        return value
+    raise PydanticCustomError("number", "Input should be a finite number")
+
+
+def _scalar(value: Any) -> Any:
+    return value if isinstance(value, bool | str) else _number(value)
+
+
+# Checked as a whole: a union's errors would name its members in the key.
+Number = Annotated[int | float, PlainValidator(_number)]
+Value = Annotated[bool | int | float | str, PlainValidator(_scalar)]
 
 
 class Dimension(Section):
@@ -48,7 +63,7 @@ class Dimension(Section):
     min: Number | None = None
     max: Number | None = None
     log: bool = False
-    values: list[bool | Number | str] | None = None
+    values: list[Value] | None = None
 
     @property
     def corners(self) -> list[Scalar]:
@@ -111,7 +126,7 @@ class TunerConfig(Section):
         Raises:
             InputError: it makes no sense with this objective or for so few epochs.
         """
-        common = replace_values(trainer, {"sample_epochs": 0})
+        common = replace_values(trainer, {"sample_epochs": 0, "export.grad_cam_layer": ""})
         objective = self.objective or trainer.monitor
         changes: dict[str, Scalar] = {"monitor": objective, "epochs": self.epochs}
         for key, value in changes.items():

@@ -2,8 +2,8 @@
 
 import grpc
 
-# Details travel in a header, and those are limited to 8 KiB.
-_MAX_DETAILS = 2000
+# TensorFlow Serving cuts its messages there: they travel in a header of limited size.
+_MAX_DETAILS = 1024
 
 
 class Fault(Exception):
@@ -17,7 +17,13 @@ class Fault(Exception):
     def __init__(self, code: grpc.StatusCode, details: str):
         super().__init__(details)
         self.code = code
-        self.details = details if len(details) <= _MAX_DETAILS else details[:_MAX_DETAILS] + "..."
+        self.details = details
+        if len(details) > _MAX_DETAILS:
+            self.details = details[:_MAX_DETAILS] + "...TRUNCATED"
+
+
+class ModelFault(Fault):
+    """What the model itself failed with, on inputs that fit its signature."""
 
 
 def invalid(details: str) -> Fault:
@@ -25,7 +31,7 @@ def invalid(details: str) -> Fault:
     return Fault(grpc.StatusCode.INVALID_ARGUMENT, details)
 
 
-def from_number(number: int, details: str) -> Fault:
-    """A fault with TensorFlow's error code, which are gRPC's status codes."""
+def from_number(number: int, details: str) -> ModelFault:
+    """A model's failure with TensorFlow's error code, which are gRPC's status codes."""
     codes = {code.value[0]: code for code in grpc.StatusCode}
-    return Fault(codes.get(number, grpc.StatusCode.UNKNOWN), details)
+    return ModelFault(codes.get(number, grpc.StatusCode.UNKNOWN), details)

@@ -1,87 +1,98 @@
 """One loaded version of a model, run the way TensorFlow Serving runs it."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import grpc
 import numpy as np
 
-from serving.server.faults import Fault, from_number, invalid
-from serving.wire import serving_pb2, tensor_pb2
-from serving.wire.tensors import TensorError, dtype_name, to_array
+from serving.server.batching import Batcher
+from serving.server.batching_parameters import BatchingParameters
+from serving.server.faults import Fault, ModelFault, invalid
+from serving.server.positions import Arrays, locate, rows_of
+from serving.server.session import ModelSession
+from serving.server.signatures import Signature
+from serving.wire.tensor_pb2 import TensorProto
 
-DEFAULT_SIGNATURE = "serving_default"
+Outputs = dict[str, np.ndarray]
+Answer = TypeVar("Answer")
+
+# TensorFlow keeps a plan for each set of outputs that was ever asked for; beyond so many a
+# signature's outputs are all computed, so that requests cannot fill the memory with plans.
+_MAX_PLANS = 256
+
+# A small encoded picture takes a thousand times its bytes inside a model. So of such rows a request
+# has at most as many as a batch of TensorFlow Serving by default, and large ones run one by one.
+MAX_ROWS = 1000
+_LARGE_ROWS = 64
+_large = threading.Semaphore()
 
 
 class Servable:
-    """A SavedModel in a graph-mode session of its own.
-
-    Only what the outputs asked for need is computed. A signature's outputs all leave one function
-    call, and a call that is itself fetched is run whole; behind an identity it is inlined and
-    pruned.
+    """A version of a model that answers requests, from many threads at a time.
 
     Attributes:
+        name: the model's name.
         version: the version's number.
-        signatures: the SavedModel's signatures.
+        signatures: the SavedModel's own signatures, a `tensorflow.serving.SignatureDefMap`.
     """
 
-    def __init__(self, folder: Path, version: int):
-        """Loads the SavedModel in `folder`; raises whatever TensorFlow finds wrong with it."""
-        import tensorflow as tf
+    def __init__(
+        self,
+        folder: Path,
+        version: int,
+        *,
+        name: str = "default",
+        batching: BatchingParameters | None = None,
+        queued: Callable[[str, float], None] = lambda name, seconds: None,
+    ):
+        """Loads the SavedModel in `folder`; raises whatever TensorFlow finds wrong with it.
 
-        self.version = version
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            self._session = tf.compat.v1.Session(graph=self._graph)
-            try:
-                meta_graph = tf.compat.v1.saved_model.loader.load(
-                    self._session, [tf.saved_model.SERVING], str(folder)
-                )
-            except BaseException:
-                self._session.close()
-                raise
-        self.signatures = serving_pb2.SignatureDefMap()
-        for name, signature in meta_graph.signature_def.items():
-            self.signatures.signature_def[name].ParseFromString(signature.SerializeToString())
-        self._fetches = self._identities()
-        # A finalized graph may be run from many threads, and a request cannot make it grow.
-        self._graph.finalize()
-
-    def _identities(self) -> dict[str, Any]:
-        """An identity behind each tensor that a signature answers with, by the tensor's name."""
-        import tensorflow as tf
-
-        names = {
-            info.name
-            for signature in self.signatures.signature_def.values()
-            for info in signature.outputs.values()
-            if info.WhichOneof("encoding") == "name"
+        Args:
+            folder: holds `saved_model.pb`.
+            version: its number.
+            name: the model's name.
+            batching: how concurrent requests are put together; None: they are not.
+            queued: told the threads' name and how many seconds a request waited for its batch.
+        """
+        self.name, self.version = name, version
+        self._session = ModelSession(folder)
+        self.signatures = self._session.signatures
+        self._signatures = {
+            key: Signature.from_proto(key, proto)
+            for key, proto in self.signatures.signature_def.items()
         }
-        found = {}
-        with self._graph.as_default():
-            for name in sorted(names):
-                element = self._graph.as_graph_element(name)
-                if isinstance(element, tf.Tensor):  # else an operation, as in __saved_model_init_op
-                    found[name] = tf.identity(element)
-        return found
+        self._plans: set[tuple[str, ...]] = set()
+        self._batcher = Batcher(self._run, batching, queued) if batching else None
 
     def close(self) -> None:
-        """Frees the session; no request may be running."""
+        """Frees the model; no request may be running."""
+        if self._batcher:
+            self._batcher.close()
         self._session.close()
+
+    def signature(self, name: str) -> Signature | None:
+        """The signature of this name; None: there is none."""
+        return self._signatures.get(name)
 
     def predict(
         self,
         signature_name: str,
-        inputs: Mapping[str, tensor_pb2.TensorProto],
+        inputs: Mapping[str, TensorProto],
         output_filter: Sequence[str],
-    ) -> dict[str, np.ndarray]:
-        """Runs a signature.
+        *,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Outputs:
+        """Runs a signature on a request's tensors.
 
         Args:
             signature_name: its name.
             inputs: by input name; inputs with a default in the signature may be left out.
             output_filter: the outputs to compute; empty: all.
+            wanted: whether somebody still waits for the answer.
 
         Returns:
             The outputs by name; strings as `object` arrays.
@@ -89,104 +100,139 @@ class Servable:
         Raises:
             Fault: the request does not fit the signature, or the model fails on it.
         """
-        import tensorflow as tf
-
-        if signature_name not in self.signatures.signature_def:
+        signature = self._signatures.get(signature_name)
+        if signature is None:
             raise Fault(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f'Serving signature key "{signature_name}" not found.',
             )
-        signature = self.signatures.signature_def[signature_name]
-        feeds = _feeds(signature, inputs)
-        outputs = _outputs(signature, output_filter)
-        for name, info in outputs.items():
-            if info.name not in self._fetches:
-                raise invalid(f"output {name} is no dense tensor")
-        try:
-            values = self._session.run(
-                {name: self._fetches[info.name] for name, info in outputs.items()}, feed_dict=feeds
+        outputs = signature.choose(output_filter)
+        return self.run(signature_name, signature.decode(inputs), outputs, wanted=wanted)
+
+    def run(
+        self,
+        signature_name: str,
+        arrays: Arrays,
+        outputs: Sequence[str],
+        *,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Outputs:
+        """Runs a signature on arrays, in a batch with other requests if batching is on.
+
+        Args:
+            signature_name: an existing signature.
+            arrays: a value for every input, by name.
+            outputs: names of its outputs.
+            wanted: whether somebody still waits for the answer.
+
+        Returns:
+            The outputs by name; strings as `object` arrays.
+
+        Raises:
+            Fault: the model fails on it. If that is the fault of one row of a batch of strings,
+                the message tells the row's position.
+        """
+
+        def run(part: Arrays) -> Outputs:
+            return self._run(signature_name, part, outputs)
+
+        def scheduled(part: Arrays) -> Outputs:
+            if self._batcher:
+                return self._batcher.run(signature_name, part, outputs, wanted)
+            return run(part)
+
+        return self._located(self._signatures[signature_name], arrays, scheduled, run)
+
+    def run_together(
+        self, arrays: Arrays, outputs: Mapping[str, Sequence[str]]
+    ) -> dict[str, Outputs]:
+        """Runs several signatures that take the same tensors, in one go.
+
+        Args:
+            arrays: inputs by name, for each of the signatures.
+            outputs: the outputs to compute, by signature.
+
+        Returns:
+            Outputs by name, by signature.
+
+        Raises:
+            Fault: as in `run`.
+        """
+        first = self._signatures[next(iter(outputs))]
+
+        def run(part: Arrays) -> dict[str, Outputs]:
+            return self._execute(first, part, outputs)
+
+        return self._located(first, arrays, run, run)
+
+    def _located(
+        self,
+        signature: Signature,
+        arrays: Arrays,
+        run: Callable[[Arrays], Answer],
+        run_part: Callable[[Arrays], object],
+    ) -> Answer:
+        """Runs, and tells the position of the row that the model fails on."""
+        rows = _rows(signature, arrays)
+        if rows > MAX_ROWS:
+            raise Fault(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"a batch of {rows} strings, at most {MAX_ROWS} are taken",
             )
-        except tf.errors.OpError as error:
-            raise from_number(error.error_code, _first_lines(error.message)) from error
-        except (TypeError, ValueError) as error:
-            # The session's own check of what it is fed.
-            raise invalid(_first_lines(str(error))) from error
-        except MemoryError as error:
-            raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory") from error
-        return {
-            # NumPy's own string type would cut trailing zero bytes off.
-            name: np.array(values[name], object)
-            if info.dtype == tensor_pb2.DT_STRING
-            else np.asarray(values[name])
-            for name, info in outputs.items()
+        try:
+            return run(arrays)
+        except ModelFault as fault:
+            batched = rows_of(signature, arrays)
+            if fault.code is not grpc.StatusCode.INVALID_ARGUMENT or not batched:
+                raise
+            raise locate(run_part, arrays, batched, fault) from fault
+
+    def _run(self, signature_name: str, arrays: Arrays, outputs: Sequence[str]) -> Outputs:
+        """One signature, right now."""
+        signature = self._signatures[signature_name]
+        return self._execute(signature, arrays, {signature_name: outputs})[signature_name]
+
+    def _execute(
+        self, signature: Signature, arrays: Arrays, outputs: Mapping[str, Sequence[str]]
+    ) -> dict[str, Outputs]:
+        feeds = {}
+        for key, slot in signature.inputs.items():
+            if not self._session.feeds(slot.tensor):
+                raise Fault(grpc.StatusCode.UNIMPLEMENTED, f"input {key} is no dense tensor")
+            feeds[slot.tensor] = arrays[key]
+        slots = {
+            (key, output): self._signatures[key].outputs[output]
+            for key, names in outputs.items()
+            for output in names
         }
+        for (_, output), slot in slots.items():
+            if not self._session.fetches(slot.tensor):
+                raise invalid(f"output {output} is no dense tensor")
+        plan = self._plan(outputs, {slot.tensor for slot in slots.values()})
+        with _large if _rows(signature, arrays) > _LARGE_ROWS else nullcontext():
+            values = self._session.run(feeds, plan)
+        answers: dict[str, Outputs] = {key: {} for key in outputs}
+        for (key, output), slot in slots.items():
+            value = values[slot.tensor]
+            # NumPy's own string type would cut trailing zero bytes off.
+            array = np.array(value, object) if slot.is_string else np.asarray(value)
+            answers[key][output] = array
+        return answers
+
+    def _plan(self, signatures: Mapping[str, object], tensors: set[str]) -> tuple[str, ...]:
+        """The tensors to fetch, always in the same order."""
+        plan = tuple(sorted(tensors))
+        if plan in self._plans:
+            return plan
+        if len(self._plans) >= _MAX_PLANS:
+            slots = [slot for key in signatures for slot in self._signatures[key].outputs.values()]
+            return tuple(sorted({s.tensor for s in slots if self._session.fetches(s.tensor)}))
+        self._plans.add(plan)
+        return plan
 
 
-def _feeds(
-    signature: tensor_pb2.SignatureDef, inputs: Mapping[str, tensor_pb2.TensorProto]
-) -> dict[str, np.ndarray]:
-    """The values to feed, by tensor name."""
-    extra = sorted(set(inputs) - set(signature.inputs))
-    missing = sorted(set(signature.inputs) - set(inputs) - set(signature.defaults))
-    if extra or missing:
-        raise invalid(
-            f"input size does not match signature: {len(inputs)}!={len(signature.inputs)}"
-            f" len({{{','.join(sorted(inputs))}}})"
-            f" != len({{{','.join(sorted(signature.inputs))}}})."
-            f" Sent extra: {{{','.join(extra)}}}."
-            f" Missing but required: {{{','.join(missing)}}}."
-        )
-    feeds = {}
-    for name, info in signature.inputs.items():
-        proto = inputs[name] if name in inputs else signature.defaults[name]
-        if info.WhichOneof("encoding") != "name":
-            raise Fault(grpc.StatusCode.UNIMPLEMENTED, f"input {name} is no dense tensor")
-        if proto.dtype != info.dtype:
-            raise invalid(
-                f"Expects input {name} to be {dtype_name(info.dtype)}"
-                f" but {dtype_name(proto.dtype)} is provided"
-            )
-        try:
-            value = to_array(proto)
-        except TensorError as error:
-            raise invalid(f"tensor parsing error: {name}: {error}") from error
-        _check_shape(name, info, value)
-        feeds[info.name] = value
-    return feeds
-
-
-def _outputs(
-    signature: tensor_pb2.SignatureDef, output_filter: Sequence[str]
-) -> dict[str, tensor_pb2.TensorInfo]:
-    for name in output_filter:
-        if name not in signature.outputs:
-            raise invalid(
-                f"output tensor alias not found in signature: {name} Outputs expected to be in"
-                f" the set {{{','.join(sorted(signature.outputs))}}}."
-            )
-        if output_filter.count(name) > 1:
-            raise invalid(f"duplicate output tensor alias: {name}")
-    return {name: signature.outputs[name] for name in output_filter or signature.outputs}
-
-
-def _check_shape(name: str, info: tensor_pb2.TensorInfo, value: np.ndarray) -> None:
-    if info.tensor_shape.unknown_rank:
-        return
-    expected = [dim.size for dim in info.tensor_shape.dim]
-    fits = len(expected) == value.ndim and all(
-        size in (-1, found) for size, found in zip(expected, value.shape, strict=True)
-    )
-    if not fits:
-        raise invalid(f"input {name} must have shape {expected}, found {list(value.shape)}")
-
-
-def _first_lines(message: str) -> str:
-    """The message without the nodes and the stack trace that a Python session appends."""
-    kept = []
-    for line in message.splitlines():
-        if line.startswith(("Original stack trace", "Original traceback", "Errors may have")):
-            break
-        text = line.strip()
-        if text and not text.startswith(("Graph execution error", "Detected at node", "[[")):
-            kept.append(text)
-    return " ".join(kept)
+def _rows(signature: Signature, arrays: Arrays) -> int:
+    """The longest batch of strings: encoded pictures or Examples."""
+    slots = signature.inputs.items()
+    batches = [arrays[key] for key, slot in slots if slot.is_string and slot.batched]
+    return max((len(batch) for batch in batches if batch.ndim), default=0)

@@ -1,173 +1,190 @@
-"""The gRPC methods: TensorFlow Serving's paths, messages, codes and wording."""
+"""The methods of TensorFlow Serving, a request message to a response message.
 
+gRPC and REST both come here. Codes and wording are TensorFlow Serving's.
+"""
+
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
-import grpc
-from google.protobuf.message import Message
+from tensorflow_serving.apis.classification_pb2 import (
+    ClassificationRequest,
+    ClassificationResponse,
+)
+from tensorflow_serving.apis.get_model_metadata_pb2 import (
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+)
+from tensorflow_serving.apis.get_model_status_pb2 import (
+    GetModelStatusRequest,
+    GetModelStatusResponse,
+)
+from tensorflow_serving.apis.inference_pb2 import (
+    MultiInferenceRequest,
+    MultiInferenceResponse,
+)
+from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest, ReloadConfigResponse
+from tensorflow_serving.apis.model_pb2 import ModelSpec
+from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
 
-from components.errors import InputError
-from serving.server.faults import Fault, invalid
-from serving.server.manager import Manager
-from serving.server.servable import DEFAULT_SIGNATURE
+from serving.server import inference, multi_inference
+from serving.server.codec import encode
+from serving.server.core import Core
+from serving.server.faults import invalid
+from serving.server.observer import Call, Observer, batch_size
+from serving.server.servable import Outputs
+from serving.server.signatures import fill_spec, signature_name
 from serving.wire import methods
-from serving.wire import serving_pb2 as pb
-from serving.wire.tensors import fill_proto
 
-# Requests beyond it are refused (RESOURCE_EXHAUSTED) instead of piling up in memory.
-_MAX_CONCURRENT_REQUESTS = 128
+AnyInference: TypeAlias = PredictRequest | ClassificationRequest | RegressionRequest
 
 
 class Service:
-    """Answers requests for one model.
+    """Answers requests with the models of a core.
+
+    Each method takes the request and the observer's call, in which it notes model, version and
+    signature, and raises `Fault` for what it cannot answer.
 
     Args:
-        manager: lends the version that answers.
+        core: lends the versions that answer.
+        observer: gets the inferences that may be sampled.
         as_content: whether numbers are answered in `tensor_content` rather than in the field of
             their type; TensorFlow Serving's `--enable_serialization_as_tensor_content`.
+
+    Attributes:
+        core: the same.
     """
 
-    def __init__(self, manager: Manager, *, as_content: bool = False):
-        self._manager = manager
+    def __init__(self, core: Core, observer: Observer, *, as_content: bool = False):
+        self.core = core
+        self._observer = observer
         self._as_content = as_content
 
-    def predict(self, request: pb.PredictRequest) -> pb.PredictResponse:
-        """Runs a signature of the model."""
-        version = self._wanted_version(request)
-        name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        with self._manager.lease(version) as servable:
-            outputs = servable.predict(name, request.inputs, list(request.output_filter))
-            response = pb.PredictResponse()
-            self._fill_spec(response.model_spec, servable.version)
-        response.model_spec.signature_name = name
+    def predict(self, request: PredictRequest, call: Call) -> PredictResponse:
+        """Runs a signature of a model."""
+        spec, name = _noted(request, call)
+        with self.core.lease(spec) as servable:
+            call.version = servable.version
+            with call.running():
+                outputs = servable.predict(
+                    name, request.inputs, request.output_filter, wanted=_wanted(call)
+                )
+            response = PredictResponse()
+            fill_spec(response.model_spec, spec.name, servable.version, name)
+            # The signature is there: it has just run.
+            slots = servable.signature(name).outputs  # type: ignore[union-attr]
         for output, value in outputs.items():
-            fill_proto(response.outputs[output], value, as_content=self._as_content)
+            dtype = slots[output].dtype
+            encode(response.outputs[output], value, dtype, as_content=self._as_content)
+        self._observer.sample(call, request, response)
         return response
+
+    def classify(self, request: ClassificationRequest, call: Call) -> ClassificationResponse:
+        """Runs a classification signature on Examples."""
+        response = ClassificationResponse()
+        outputs, examples = self._infer(request, call, inference.CLASSIFY, response.model_spec)
+        response.result.CopyFrom(inference.classification_result(outputs, examples))
+        self._observer.sample(call, request, response)
+        return response
+
+    def regress(self, request: RegressionRequest, call: Call) -> RegressionResponse:
+        """Runs a regression signature on Examples."""
+        response = RegressionResponse()
+        outputs, examples = self._infer(request, call, inference.REGRESS, response.model_spec)
+        response.result.CopyFrom(inference.regression_result(outputs, examples))
+        self._observer.sample(call, request, response)
+        return response
+
+    def _infer(
+        self,
+        request: ClassificationRequest | RegressionRequest,
+        call: Call,
+        method: str,
+        spec_of_response: ModelSpec,
+    ) -> tuple[Outputs, int]:
+        spec, name = _noted(request, call)
+        with self.core.lease(spec) as servable:
+            call.version = servable.version
+            signature = servable.signature(name)
+            if signature is None:
+                raise invalid(f"No signature was found with the name: {name}")
+            chosen = inference.CHECKS[method](signature)
+            examples = inference.serialized_examples(request.input)
+            with call.running():
+                inputs = {inference.INPUTS: examples}
+                outputs = servable.run(name, inputs, chosen, wanted=_wanted(call))
+            fill_spec(spec_of_response, spec.name, servable.version, name)
+        return outputs, len(examples)
+
+    def multi_inference(self, request: MultiInferenceRequest, call: Call) -> MultiInferenceResponse:
+        """Runs several classification and regression signatures of a model on the same Examples."""
+        spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
+        call.model, call.batch_size = spec.name, batch_size(request)
+        with self.core.lease(spec) as servable:
+            call.version = servable.version
+            chosen = multi_inference.choose(request, servable)
+            call.signature = ",".join(chosen)
+            examples = inference.serialized_examples(request.input)
+            with call.running():
+                answers = servable.run_together({inference.INPUTS: examples}, chosen)
+        return multi_inference.fill(request, call.version, answers, len(examples))
 
     def get_model_metadata(
-        self, request: pb.GetModelMetadataRequest
-    ) -> pb.GetModelMetadataResponse:
-        """Tells the signatures of the model."""
-        version = self._wanted_version(request)
+        self, request: GetModelMetadataRequest, call: Call
+    ) -> GetModelMetadataResponse:
+        """Tells the signatures of a model."""
+        spec = _spec(request, call)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
-        for field in request.metadata_field:
-            if field != methods.METADATA_FIELD:
-                raise invalid(f"Metadata field {field} is not supported")
-        response = pb.GetModelMetadataResponse()
-        with self._manager.lease(version) as servable:
-            self._fill_spec(response.model_spec, servable.version)
-            packed = response.metadata[methods.METADATA_FIELD]
-            packed.type_url = methods.SIGNATURE_DEF_MAP_URL
-            packed.value = servable.signatures.SerializeToString()
+        for name in request.metadata_field:
+            if name != methods.METADATA_FIELD:
+                raise invalid(f"Metadata field {name} is not supported")
+        response = GetModelMetadataResponse()
+        with self.core.lease(spec) as servable:
+            call.version = servable.version
+            fill_spec(response.model_spec, spec.name, servable.version)
+            response.metadata[methods.METADATA_FIELD].Pack(servable.signatures)
         return response
 
-    def get_model_status(self, request: pb.GetModelStatusRequest) -> pb.GetModelStatusResponse:
+    def get_model_status(
+        self, request: GetModelStatusRequest, call: Call
+    ) -> GetModelStatusResponse:
         """Tells the state of each version seen, or of the one asked for."""
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        spec = request.model_spec
-        _refuse_label(spec)
-        statuses = self._manager.statuses() if spec.name == self._manager.model_name else []
-        if not statuses:
-            raise Fault(
-                grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}"
+        spec = _spec(request, call)
+        return GetModelStatusResponse(model_version_status=self.core.statuses(spec))
+
+    def handle_reload_config_request(
+        self, request: ReloadConfigRequest, call: Call
+    ) -> ReloadConfigResponse:
+        """Serves another list of models; returns when it is served."""
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest."
+                " Only ModelConfigList is currently supported"
             )
-        if spec.HasField("version"):
-            wanted = spec.version.value
-            statuses = [status for status in statuses if status.version == wanted]
-            if not statuses:
-                raise Fault(
-                    grpc.StatusCode.NOT_FOUND,
-                    f"Could not find version {wanted} of model {spec.name}",
-                )
-        return pb.GetModelStatusResponse(model_version_status=statuses)
-
-    def _wanted_version(
-        self, request: pb.PredictRequest | pb.GetModelMetadataRequest
-    ) -> int | None:
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        spec = request.model_spec
-        _refuse_label(spec)
-        version = spec.version.value if spec.HasField("version") else None
-        if spec.name != self._manager.model_name:
-            wanted = (
-                f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
-            )
-            raise Fault(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
-        return version
-
-    def _fill_spec(self, spec: pb.ModelSpec, version: int) -> None:
-        spec.name = self._manager.model_name
-        spec.version.value = version
+        self.core.reload(request.config)
+        response = ReloadConfigResponse()
+        response.status.SetInParent()  # OK
+        return response
 
 
-def _refuse_label(spec: pb.ModelSpec) -> None:
-    if spec.version_label:
-        raise invalid(f"Unrecognized servable version label: {spec.version_label}")
+def _spec(
+    request: AnyInference | GetModelMetadataRequest | GetModelStatusRequest, call: Call
+) -> ModelSpec:
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    call.model = request.model_spec.name
+    return request.model_spec
 
 
-def start_server(service: Service, host: str, port: int, threads: int) -> tuple[grpc.Server, int]:
-    """Starts answering.
-
-    The server is grpcio's threaded one: a request is one blocking `Session.run`, which holds a
-    thread and frees Python's lock, so an event loop would only hand it to a thread as well.
-
-    Args:
-        service: answers.
-        host: address to listen on.
-        port: 0 picks a free one.
-        threads: requests answered at a time.
-
-    Returns:
-        The running server and its port.
-
-    Raises:
-        InputError: the port cannot be had.
-    """
-    server = grpc.server(
-        ThreadPoolExecutor(threads, thread_name_prefix="request"),
-        # Without this option two servers could share a port without a word.
-        options=(("grpc.so_reuseport", 0), *methods.MESSAGE_SIZE_OPTIONS),
-        maximum_concurrent_rpcs=_MAX_CONCURRENT_REQUESTS,
-    )
-    prediction = {
-        methods.PREDICT: _handler(service.predict, pb.PredictRequest),
-        methods.GET_MODEL_METADATA: _handler(
-            service.get_model_metadata, pb.GetModelMetadataRequest
-        ),
-    }
-    model = {methods.GET_MODEL_STATUS: _handler(service.get_model_status, pb.GetModelStatusRequest)}
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(methods.PREDICTION_SERVICE, prediction),
-            grpc.method_handlers_generic_handler(methods.MODEL_SERVICE, model),
-        )
-    )
-    try:
-        chosen = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise InputError(
-            f"--port={port}",
-            expected=f"a free port on {host}",
-            found="one in use or not allowed",
-            todo="pass another port, or --port=0 for any free one",
-        ) from error
-    server.start()
-    return server, chosen
+def _noted(request: AnyInference, call: Call) -> tuple[ModelSpec, str]:
+    """The request's model and signature, noted in the call."""
+    spec = _spec(request, call)
+    call.signature = signature_name(spec)
+    call.batch_size = batch_size(request)
+    return spec, call.signature
 
 
-def _handler(answer: Callable, request_type: type[Message]) -> grpc.RpcMethodHandler:
-    def handle(request: Message, context: grpc.ServicerContext) -> Message | None:
-        try:
-            return answer(request)
-        except Fault as fault:
-            context.abort(fault.code, fault.details)  # raises
-            return None
-
-    return grpc.unary_unary_rpc_method_handler(
-        handle,
-        request_deserializer=request_type.FromString,
-        response_serializer=lambda response: response.SerializeToString(),
-    )
+def _wanted(call: Call) -> Callable[[], bool]:
+    return lambda: call.deadline is None or time.monotonic() < call.deadline

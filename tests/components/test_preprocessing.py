@@ -149,3 +149,42 @@ def test_masks_never_get_new_values(preprocessing):
 def test_picture_given_as_a_mask_raises(tf, preprocessing):
     with pytest.raises(tf.errors.InvalidArgumentError, match=re.compile("png", re.IGNORECASE)):
         preprocessing.decode_mask(b"no mask", SIZE)
+
+
+def _claimed(kind: str, width: int, height: int) -> bytes:
+    """A small file whose header tells another size."""
+    data = bytearray(encode(Image.new("RGB", (8, 8)), kind))
+    if kind == "PNG":
+        data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    elif kind == "GIF":
+        data[6:10] = width.to_bytes(2, "little") + height.to_bytes(2, "little")
+    elif kind == "BMP":
+        sizes = (width, -height)  # from the top down
+        data[18:26] = b"".join(size.to_bytes(4, "little", signed=True) for size in sizes)
+    else:
+        frame = data.index(b"\xff\xc0")  # SOF0: length, precision, height, width
+        data[frame + 5 : frame + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG"])
+def test_a_bomb_is_refused_by_its_header(tf, preprocessing, kind):
+    bomb = _claimed(kind, 50_001, 1_000)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 50000000 pixels"):
+        preprocessing.decode_images(tf.constant([bomb]), SIZE)
+    if kind == "PNG":
+        with pytest.raises(tf.errors.InvalidArgumentError, match="more than 50000000 pixels"):
+            preprocessing.decode_masks(tf.constant([bomb]), SIZE)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG"])
+def test_the_size_is_read_as_pillow_reads_it(tf, preprocessing, kind):
+    for width, height in ((1, 1), (300, 37), (259, 1030)):
+        data = encode(Image.new("RGB", (width, height)), kind)
+        told = preprocessing._told_size(tf.constant(data)).numpy().tolist()
+        assert told == [height, width]
+
+
+def test_what_is_no_picture_has_no_size(tf, preprocessing):
+    for data in (b"", b"BM", b"GIF8", b"\x89PNG\r\n\x1a\n", b"no picture at all, but long enough"):
+        assert preprocessing._told_size(tf.constant(data)).numpy().tolist() == [0, 0]

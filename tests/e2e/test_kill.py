@@ -28,23 +28,25 @@ def metrics(summary) -> dict[str, float | None]:
 
 
 @pytest.mark.slow
-def test_killed_at_every_step(zygote, finished, pictures, run_arguments, tmp_path):
+def test_killed_at_every_step(pawlens, finished, pictures, run_arguments, tmp_path):
     workdir = tmp_path / "killed"
     arguments = run_arguments(pictures, workdir)
     for step in STEPS:
-        running = zygote.start(*arguments)
+        running = pawlens.start(*arguments)
         running.wait_for_line(f"{step} ...")
         time.sleep(0.2)  # into the step, for those that take a while
         assert running.kill().status == -9
 
     # Between the rename that makes the version visible and the entry in the metadata.
-    running = zygote.start(*arguments)
+    running = pawlens.start(*arguments)
     folder = workdir / "serving" / "cats_vs_dogs"
-    running.wait_for(lambda: folder.exists() and any(p.name.isdigit() for p in folder.iterdir()))
+    running.wait_for(
+        lambda: folder.exists() and any(p.name.isdigit() for p in folder.iterdir()), rest=0
+    )
     running.kill()
     assert len(serving_versions(workdir)) == 1
 
-    ended = zygote.call(*arguments)
+    ended = pawlens.call(*arguments)
     assert ended.status == 0, ended.output
     summary = json.loads((workdir / "summary.json").read_text())
     undisturbed = finished[1]
@@ -56,20 +58,20 @@ def test_killed_at_every_step(zygote, finished, pictures, run_arguments, tmp_pat
     assert summary["blessed"] == undisturbed["blessed"]
 
 
-def test_abandoned_executions_are_marked_failed(zygote, pictures, run_arguments, tmp_path):
+def test_abandoned_executions_are_marked_failed(pawlens, pictures, run_arguments, tmp_path):
     from ml_metadata.proto.metadata_store_pb2 import Execution
 
     from pipelines.records import open_store
 
     workdir = tmp_path / "killed"
-    running = zygote.start(*run_arguments(pictures, workdir))
+    running = pawlens.start(*run_arguments(pictures, workdir))
     running.wait_for_line("statistics_gen ...")
     time.sleep(0.3)
     running.kill()
     states = [e.last_known_state for e in open_store(workdir / "metadata.sqlite").get_executions()]
     assert Execution.RUNNING in states
 
-    running = zygote.start(*run_arguments(pictures, workdir))
+    running = pawlens.start(*run_arguments(pictures, workdir))
     running.wait_for_line("example_gen ...")
     store = open_store(workdir / "metadata.sqlite")
     running.wait_for(
@@ -78,20 +80,12 @@ def test_abandoned_executions_are_marked_failed(zygote, pictures, run_arguments,
     running.kill()
 
 
-def test_one_run_per_work_directory(zygote, pictures, run_arguments, tmp_path):
-    import subprocess
-    import sys
-
+def test_one_run_per_work_directory(pawlens, pictures, run_arguments, tmp_path):
     workdir = tmp_path / "busy"
-    running = zygote.start(*run_arguments(pictures, workdir))
+    running = pawlens.start(*run_arguments(pictures, workdir))
     running.wait_for_line("example_gen ...")
-    second = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *map(str, run_arguments(pictures, workdir))],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert second.returncode == 2
-    assert second.stderr.count("\n") == 1
-    assert f"process {running.pid} running there" in second.stderr
+    second = pawlens.call(*run_arguments(pictures, workdir))
+    assert second.status == 2
+    assert second.output.count("\n") == 1
+    assert f"process {running.pid} running there" in second.output
     running.kill()

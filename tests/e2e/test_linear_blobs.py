@@ -17,17 +17,17 @@ BAD_ROWS = {
 
 
 @pytest.fixture(scope="module")
-def run(zygote, tmp_path_factory):
+def run(pawlens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("blobs")
     data = folder / "points"
-    ended = zygote.call("data", "synth", data, "--layout", "blobs", "--count", 600)
+    ended = pawlens.call("data", "synth", data, "--layout", "blobs", "--count", 600)
     assert ended.status == 0, ended.output
     assert ended.output == f"600 points in {data}\n"
     path = data / "points.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, *BAD_ROWS, lines[1]]) + "\n")
     arguments = ["run", "linear_blobs", "--data", data, "--workdir", folder / "work"]
-    ended = zygote.call(*arguments)
+    ended = pawlens.call(*arguments)
     assert ended.status == 0, ended.output
     return arguments, json.loads((folder / "work" / "summary.json").read_text())
 
@@ -60,10 +60,10 @@ def test_the_pushed_model_tells_the_clouds_apart(run):
 
 
 @pytest.mark.slow
-def test_the_other_training_step_gives_the_same_figures(run, zygote):
+def test_the_other_training_step_gives_the_same_figures(run, pawlens):
     """Keras's own step does the same arithmetic."""
     arguments, first = run
-    ended = zygote.call(*arguments, "--set", "trainer.training_step=fit")
+    ended = pawlens.call(*arguments, "--set", "trainer.training_step=fit")
     assert ended.status == 0, ended.output
     summary = json.loads((Path(first["report"]).parent / "summary.json").read_text())
     ran = {name for name, step in summary["steps"].items() if not step["cached"]}

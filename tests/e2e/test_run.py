@@ -69,10 +69,10 @@ def test_report_is_one_page_in_the_work_directory(finished):
     assert "cats_vs_dogs" in page.read_text()
 
 
-def test_unchanged_second_run_takes_all_from_the_cache(zygote, finished, pictures, run_arguments):
+def test_unchanged_second_run_takes_all_from_the_cache(pawlens, finished, pictures, run_arguments):
     workdir, first, _ = finished
     before = versions(workdir)
-    ended = zygote.call(*run_arguments(pictures, workdir))
+    ended = pawlens.call(*run_arguments(pictures, workdir))
     assert ended.status == 0, ended.output
     second = summary_of(workdir)
     assert {name for name, step in second["steps"].items() if not step["cached"]} == {"pusher"}
@@ -83,19 +83,19 @@ def test_unchanged_second_run_takes_all_from_the_cache(zygote, finished, picture
     assert versions(workdir) == before
 
 
-def test_edited_key_runs_only_what_it_changes(zygote, rerunnable, pictures, run_arguments):
+def test_edited_key_runs_only_what_it_changes(pawlens, rerunnable, pictures, run_arguments):
     sets = {"interpreter.pictures": "4"}
-    ended = zygote.call(*run_arguments(pictures, rerunnable, sets=sets))
+    ended = pawlens.call(*run_arguments(pictures, rerunnable, sets=sets))
     assert ended.status == 0, ended.output
     steps = summary_of(rerunnable)["steps"]
     ran = {name for name, step in steps.items() if not step["cached"]}
     assert ran == {"interpreter", "pusher"}
 
 
-def test_refused_model_is_not_pushed_but_reported(zygote, rerunnable, pictures, run_arguments):
+def test_refused_model_is_not_pushed_but_reported(pawlens, rerunnable, pictures, run_arguments):
     before = versions(rerunnable)
     sets = {"evaluator.thresholds": "{accuracy: {min: 1.01}}"}
-    ended = zygote.call(*run_arguments(pictures, rerunnable, sets=sets))
+    ended = pawlens.call(*run_arguments(pictures, rerunnable, sets=sets))
     assert ended.status == 0, ended.output
     summary = summary_of(rerunnable)
     assert summary["blessed"] is False

@@ -2,7 +2,9 @@
 
 import io
 import json
-import time
+import os
+import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +25,13 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def run(zygote, tmp_path_factory):
+def run(pawlens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pets")
     synthesize(folder / "pictures", "pets", 60, seed=8, size=(60, 48))
     (folder / "pictures" / "images" / "broken_1.jpg").write_bytes(b"no picture")
     (folder / "pictures" / "annotations" / "trimaps" / "broken_1.png").write_bytes(b"no mask")
     sets = [word for item in SETTINGS.items() for word in ("--set", "=".join(item))]
-    ended = zygote.call(
+    ended = pawlens.call(
         *("run", "pets_segmentation", "--data", folder / "pictures"),
         *("--workdir", folder / "work", *sets),
     )
@@ -50,41 +52,27 @@ def test_counts_metrics_and_push(run):
 
 
 @pytest.mark.slow
-def test_pushed_model_segments_through_server_and_command(run, zygote):
+def test_pushed_model_segments_through_server_and_command(run, pawlens):
     folder, summary = run
-    flags = {
-        "--model_name": "pets_segmentation",
-        "--model_base_path": str(Path(summary["pushed"]["path"]).parent),
-        "--port": "0",
-    }
-    server = start_server(flags)
+    server = pawlens.start(
+        "serve",
+        "--model_name=pets_segmentation",
+        f"--model_base_path={Path(summary['pushed']['path']).parent}",
+        "--port=0",
+    )
     try:
-        target = server.stdout.readline().split()[-1]
+        server.wait_for(lambda: "Serving " in server.output_so_far() or server.ended())
+        (target,) = re.findall(r"^Serving .* on (\S+)\n", server.output_so_far(), re.MULTILINE)
         picture = folder / "pictures" / "images" / "Synthcat_0.jpg"
         output = folder / "masks"
-        ended = zygote.call(*("segment", picture, "--target", target, "--output", output, "--json"))
+        ended = pawlens.call("segment", picture, "--target", target, "--output", output, "--json")
         assert ended.status == 0, ended.output
         (answer,) = json.loads(ended.output)
         mask = np.asarray(Image.open(io.BytesIO(Path(answer["mask"]).read_bytes())))
         fractions = np.bincount(mask.ravel(), minlength=3) / mask.size
         assert mask.max() <= 2
         assert list(answer["class_fractions"].values()) == pytest.approx(fractions, abs=1e-6)
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.end(30).status == 0
     finally:
-        start = time.monotonic()
-        server.terminate()
-        assert server.wait(timeout=60) == 0
-        assert time.monotonic() - start < 30
-
-
-def start_server(flags):
-    """The server has to take signals in its main thread, so it is a process of its own."""
-    import subprocess
-    import sys
-
-    words = [f"{name}={value}" for name, value in flags.items()]
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "serve", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+        server.kill()

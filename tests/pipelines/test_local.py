@@ -20,46 +20,72 @@ def original(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def data(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "pictures")
+@pytest.fixture(scope="module")
+def ingest_in():
+    """ingest_in(folder, data): a function that runs the pipeline's first step in a work directory.
 
-
-@pytest.fixture
-def ingest(data, tmp_path, monkeypatch):
-    """Runs the pipeline's first step; returns whether it ran, as a set of names."""
+    It returns whether the step ran, as a set of names.
+    """
     from pipelines import local
     from pipelines.pipeline import Places, assemble
     from pipelines.pipeline import ingest as first_step
     from pipelines.records import connection_config
 
-    workdir = WorkDir(tmp_path / "work")
-    workdir.root.mkdir()
+    def prepare(folder, data):
+        workdir = WorkDir(folder)
+        workdir.root.mkdir()
 
-    def run(*sets, rehash=False, sources=ROOT):
-        monkeypatch.setattr(local, "source_digest", functools.partial(source_digest, root=sources))
-        places = Places(
-            data=data,
-            pipeline_root=str(workdir.artifacts),
-            serving_root=workdir.serving,
-            rehash=rehash,
-            metadata=connection_config(workdir.metadata),
-        )
-        config = load_config("cats_vs_dogs", list(sets))
-        pipeline = assemble(config, places, [first_step(config, places)])
-        runner = local.LocalRunner(
-            local.Progress(lambda step: None, lambda step, seconds, cached: None),
-            workdir.metadata,
-        )
-        runner.run(pipeline)
-        return {name for name, step in runner.steps.items() if not step["cached"]}
+        def run(*sets, rehash=False, sources=ROOT):
+            places = Places(
+                data=data,
+                pipeline_root=str(workdir.artifacts),
+                serving_root=workdir.serving,
+                rehash=rehash,
+                metadata=connection_config(workdir.metadata),
+            )
+            config = load_config("cats_vs_dogs", list(sets))
+            pipeline = assemble(config, places, [first_step(config, places)])
+            runner = local.LocalRunner(
+                local.Progress(lambda step: None, lambda step, seconds, cached: None),
+                workdir.metadata,
+            )
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(
+                    local, "source_digest", functools.partial(source_digest, root=sources)
+                )
+                runner.run(pipeline)
+            return {name for name, step in runner.steps.items() if not step["cached"]}
 
-    return run
+        return run
+
+    return prepare
 
 
-def test_nothing_changed_nothing_runs(ingest):
-    assert ingest() == {"example_gen"}
-    assert ingest() == set()
+@pytest.fixture(scope="module")
+def data(original, tmp_path_factory):
+    """Pictures that tests may change, each after an `ingest` of its own."""
+    return shutil.copytree(original, tmp_path_factory.mktemp("changed") / "pictures")
+
+
+@pytest.fixture(scope="module")
+def ingest(ingest_in, data, tmp_path_factory):
+    """`ingest_in` one work directory for all tests, which saves most of their first runs."""
+    return ingest_in(tmp_path_factory.mktemp("ingest") / "work", data)
+
+
+@pytest.fixture
+def own_data(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "pictures")
+
+
+@pytest.fixture
+def own_ingest(ingest_in, own_data, tmp_path):
+    return ingest_in(tmp_path / "work", own_data)
+
+
+def test_nothing_changed_nothing_runs(own_ingest):
+    assert own_ingest() == {"example_gen"}
+    assert own_ingest() == set()
 
 
 def test_a_picture_moved_between_classes_is_ingested_again(ingest, data):
@@ -75,7 +101,7 @@ def test_a_picture_moved_between_classes_is_ingested_again(ingest, data):
 
 def test_content_is_looked_at_on_demand(ingest, data):
     ingest()
-    picture = data / "Cat" / "0.jpg"
+    picture = data / "Cat" / "1.jpg"
     times = picture.stat()
     content = bytearray(picture.read_bytes())
     content[-3] ^= 1
@@ -104,14 +130,14 @@ def test_edited_code_runs_the_steps_that_reach_it(ingest, tmp_path):
     assert ingest(sources=tree) == {"example_gen"}
 
 
-def test_wrong_input_is_told_as_such(ingest, data):
-    shutil.rmtree(data / "Cat")
-    shutil.rmtree(data / "Dog")
+def test_wrong_input_is_told_as_such(own_ingest, own_data):
+    shutil.rmtree(own_data / "Cat")
+    shutil.rmtree(own_data / "Dog")
     with pytest.raises(InputError, match="cats_dogs"):
-        ingest()
+        own_ingest()
 
 
-def test_a_failing_step_is_named(ingest, monkeypatch):
+def test_a_failing_step_is_named(own_ingest, monkeypatch):
     from components.example_gen import executor
 
     def fail(*_):
@@ -119,4 +145,4 @@ def test_a_failing_step_is_named(ingest, monkeypatch):
 
     monkeypatch.setattr(executor, "list_pictures", fail)
     with pytest.raises(FailedError, match="step example_gen failed: OSError: disk full"):
-        ingest()
+        own_ingest()

@@ -1,5 +1,6 @@
 """The wiring of the optional steps; the way through all steps is tested in tests/e2e."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,29 @@ def test_the_tuners_code_counts_for_its_cache(wiring):
     } <= files
     trainers = {path.relative_to(ROOT) for path in reached_files(wiring.EXTRA_SOURCES["trainer"])}
     assert Path("components/tuner/run.py") not in trainers
+
+
+def test_without_its_section_there_is_no_converter(wiring, steps_of):
+    assert "converter" not in steps_of(wiring.build_pipeline)
+
+
+def test_what_cannot_be_converted_as_asked_is_not_pushed(wiring, steps_of):
+    steps = steps_of(wiring.build_pipeline, "converter.formats=[onnx]", "converter.pictures=9")
+    converter = steps["converter"]
+    assert converter.inputs["model_run"] is steps["trainer"].outputs["model_run"]
+    assert json.loads(converter.exec_properties["settings"])["pictures"] == 9
+    assert converter in steps["pusher"].upstream_nodes
+
+
+def test_the_card_is_told_what_made_the_model(wiring, steps_of):
+    steps = steps_of(wiring.build_pipeline, "trainer.seed=99", "beam.args=[]")
+    recipe = json.loads(steps["interpreter"].exec_properties["recipe"])
+    assert recipe["config"]["trainer"]["seed"] == 99
+    assert recipe["config"]["data"] == {"layout": "cats_dogs"}
+    # Where it runs and where it goes is none of the model's business.
+    assert not {"beam", "pusher", "interpreter"} & set(recipe["config"])
+    assert len(recipe["code_sha256"]) == 64
+    assert set(recipe["versions"]) == {"pawlens", "tfx"}
 
 
 def test_ingest_alone_ends_with_valid_data(wiring, steps_of):

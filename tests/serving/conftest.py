@@ -61,7 +61,7 @@ def _build(folder: Path, gain: float) -> None:
         dog = brightness(image_bytes)
         check = tf.debugging.assert_less(class_index, 2, message="class_index: -1, 0 or 1")
         with tf.control_dependencies([check]):  # before a gather can fail for the same reason
-            class_index = tf.identity(class_index)
+            class_index = tf.broadcast_to(tf.reshape(class_index, [-1]), tf.shape(dog))
         chosen = tf.where(class_index < 0, tf.cast(dog > 0.5, tf.int32), class_index)
         return {
             "label": tf.gather(["cat", "dog"], chosen),
@@ -101,7 +101,7 @@ def _build(folder: Path, gain: float) -> None:
             value = tf.linalg.matmul(value, value)
         return {"gain": module.gain + 0.0 * value[0, 0]}
 
-    optional = tf.TensorSpec([], tf.int32, name="class_index")
+    optional = tf.TensorSpec(None, tf.int32, name="class_index")
     signatures = {
         "serving_default": classify,
         "grad_cam": tf.function(explain, input_signature=[images, optional]),

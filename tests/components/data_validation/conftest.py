@@ -82,6 +82,7 @@ def check() -> Callable[..., Checked]:
         from tfx.components.statistics_gen import executor as statistics_gen
         from tfx.types import artifact_utils, standard_artifacts
 
+        from components.beam_args import complete
         from components.data_validation.schema import schema_path, stats_options
 
         def make(kind: type) -> Any:
@@ -101,7 +102,7 @@ def check() -> Callable[..., Checked]:
                     writer.write(_example(row).SerializeToString())
 
         statistics = make(standard_artifacts.ExampleStatistics)
-        arguments = ["--runner=DirectRunner", *beam_args]
+        arguments = complete(["--runner=DirectRunner", *beam_args])
         context = statistics_gen.Executor.Context(beam_pipeline_args=arguments)
         statistics_gen.Executor(context).Do(
             {"examples": [examples]},

@@ -37,13 +37,11 @@ def _validate(anomalies: Any, folder: Path) -> dict[str, Any]:
 
 def test_statistics_in_worker_processes_need_and_get_the_stand_in(check, good, tmp_path):
     """Also the good case: scalars alone are counted, and the verdict is written."""
-    from components.tfdv_standin import BEAM_PLUGIN_ARG
-
     workers = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
     row = good["cats_dogs"]
     cat = {f.LABEL: 0, f.LABEL_NAME: b"cat", f.ORIENTATION: b"square", f.HEIGHT: 320}
     splits = {"train": [row] * 3 + [row | cat]}
-    checked = check(tmp_path, "cats_dogs", splits, (*workers, BEAM_PLUGIN_ARG))
+    checked = check(tmp_path, "cats_dogs", splits, workers)
 
     from tfx.components.statistics_gen import stats_artifact_utils
 

@@ -139,9 +139,9 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]
         from tfx.utils import json_utils, proto_utils
 
         from components.artifacts import FIGURES, NO_BASELINE
+        from components.beam_args import complete
         from components.evaluator.eval_config import make_eval_config
         from components.evaluator.executor import Executor
-        from components.tfdv_standin import BEAM_PLUGIN_ARG
 
         folder = tmp_path_factory.mktemp("evaluation")
         if baseline is None:
@@ -164,11 +164,9 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]
             "confidence_intervals": False,
         }
         context = Executor.Context(
-            beam_pipeline_args=[
-                "--direct_running_mode=in_memory",
-                "--direct_num_workers=1",
-                BEAM_PLUGIN_ARG,
-            ],
+            beam_pipeline_args=complete(
+                ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
+            ),
             tmp_dir=str(folder / "tmp"),
             unique_id="1",
         )

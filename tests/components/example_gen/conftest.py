@@ -84,6 +84,7 @@ def ingest() -> Callable[..., Ingested]:
         from tfx.types import standard_artifacts
 
         from components.artifacts import Quarantine
+        from components.beam_args import complete
         from components.example_gen.component import PictureExampleGen
         from components.example_gen.executor import Executor
 
@@ -91,7 +92,9 @@ def ingest() -> Callable[..., Ingested]:
         examples.uri, quarantine.uri = str(out / "examples"), str(out / "quarantine")
         (out / "quarantine").mkdir(parents=True)
         step = PictureExampleGen(input_base=str(data), **(SETTINGS | changes))
-        context = Executor.Context(beam_pipeline_args=["--runner=DirectRunner", *beam_args])
+        context = Executor.Context(
+            beam_pipeline_args=complete(["--runner=DirectRunner", *beam_args])
+        )
         Executor(context).Do(
             {},
             {"examples": [examples], "quarantine": [quarantine]},

@@ -130,18 +130,24 @@ def run_step(examples_uri: str, tmp_path: Path) -> Callable:
 def server_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same server over the same sockets, without the seconds a new process takes."""
     from components.infra_validator import executor
-    from serving.server.manager import Manager
-    from serving.server.servable import Servable
-    from serving.server.service import Service, start_server
+    from serving.server.core import Core
+    from serving.server.grpc_server import start_grpc_server
+    from serving.server.loading import make_load
+    from serving.server.model_config import single_model
+    from serving.server.observer import Observer
+    from serving.server.options import ServerOptions
+    from serving.server.service import Service
 
     @contextmanager
     def running_server(model_name: str, base: Path, deadline: float) -> Iterator[str]:
-        manager = Manager(model_name, base, Servable)
-        manager.refresh()
-        server, port = start_server(Service(manager), "127.0.0.1", 0, 2)
-        yield f"127.0.0.1:{port}"
-        server.stop(None).wait()
-        manager.close()
+        options = ServerOptions(single_model(model_name, str(base)), port=0)
+        observer = Observer()
+        core = Core(make_load(options, observer.metrics))
+        core.reload(options.config)
+        server = start_grpc_server(Service(core, observer), observer, options)
+        yield f"127.0.0.1:{server.port}"
+        server.stop(0)
+        core.close()
 
     monkeypatch.setattr(executor, "running_server", running_server)
 
@@ -223,7 +229,7 @@ def test_a_model_of_points_is_tried_with_points(
     points_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from components import models
-    from components.infra_validator import executor
+    from components.infra_validator import executor, golden
     from serving.point_endpoints import export_point_model
 
     folder = tmp_path / "model"
@@ -236,7 +242,7 @@ def test_a_model_of_points_is_tried_with_points(
         compared[endpoint] = served
         check_answers(endpoint, served, direct)
 
-    monkeypatch.setattr(executor, "check_answers", spy)
+    monkeypatch.setattr(golden, "check_answers", spy)
     settings = {"model_name": "linear_blobs", "pictures": 5, "timeout_seconds": 60.0}
     executor.validate(str(folder), f"{points_uri}/Split-test", problem="points", **settings)
     assert set(compared) == {"serving_default", "from_examples"}
@@ -252,7 +258,7 @@ def test_a_model_of_points_is_tried_with_points(
 
 
 def test_missing_outputs_are_named() -> None:
-    from components.infra_validator.executor import _ask
+    from components.infra_validator.golden import ask
     from serving.results import Metadata, Signature, Tensor
 
     class Client:
@@ -261,7 +267,7 @@ def test_missing_outputs_are_named() -> None:
             return Metadata(1, {"serving_default": Signature({}, outputs, ())})
 
     with pytest.raises(NotServable, match="probabilities, probability, found label"):
-        _ask(Client(), "classification", [], time.monotonic() + 10)
+        ask(Client(), "classification", [], time.monotonic() + 10)
 
 
 def test_an_empty_split_is_told(examples_uri: str, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ class Case:
     """What the earlier steps say; a test changes what it is about."""
 
     records: dict = field(default_factory=dict)
+    recipe: dict = field(default_factory=dict)
     ingest: dict = field(
         default_factory=lambda: {
             "found": 1234,
@@ -256,7 +257,12 @@ def run_executor(case, problem, pictures, model_folder, folder):
             "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
         },
         {"report": [artifact(artifacts.Report, folder / "report")]},
-        {"pipeline_name": "cats_vs_dogs", "problem": problem, "pictures": pictures},
+        {
+            "pipeline_name": "cats_vs_dogs",
+            "problem": problem,
+            "pictures": pictures,
+            "recipe": json.dumps(case.recipe),
+        },
     )
     return folder / "report" / artifacts.REPORT_PAGE
 

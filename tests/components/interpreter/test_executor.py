@@ -263,6 +263,7 @@ def test_component_declares_its_artifacts():
         "pipeline_name": "cats_vs_dogs",
         "problem": "classification",
         "pictures": 5,
+        "recipe": "{}",
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from components.artifacts import PUSH
+from components.features import ASSETS_EXTRA
 from serving.versions import list_versions, model_digest
 
 
@@ -20,7 +21,9 @@ def push(tmp_path: Path):
         from tfx.proto import pusher_pb2
         from tfx.types import standard_artifacts as kinds
 
+        from components.artifacts import Report
         from components.pusher.executor import Executor
+        from components.pusher.settings import PusherConfig
 
         turn = tmp_path / str(next(turns))
 
@@ -39,14 +42,22 @@ def push(tmp_path: Path):
         pushed = make(kinds.PushedModel)
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = str(tmp_path / "serving" / "pets")
+        report = make(Report)
+        Path(report.uri, "model_card.md").write_text(f"# {content.decode()}")
+        Path(report.uri, "model_card.json").write_text("{}")
+        settings = PusherConfig(model_name="pets").model_dump()
         Executor().Do(
             {
                 "model": [model],
                 "model_blessing": [make(kinds.ModelBlessing, model_blessed)],
                 "infra_blessing": [make(kinds.InfraBlessing, infra_blessed)],
+                "report": [report],
             },
             {"pushed_model": [pushed]},
-            {"push_destination": json_format.MessageToJson(destination)},
+            {
+                "push_destination": json_format.MessageToJson(destination),
+                "custom_config": json.dumps({"settings": settings, "problem": "classification"}),
+            },
         )
         return pushed, json.loads(Path(pushed.uri, PUSH).read_text())
 
@@ -67,14 +78,17 @@ def test_blessed_then_already_served_then_another(push, tmp_path):
     (version,) = list_versions(base)
     path = base / str(version)
     expected = {"name": "pets", "version": version, "path": str(path)}
-    assert told == {"status": "pushed", "digest": model_digest(path)} | expected
+    digest = model_digest(path)
+    assert told == {"status": "pushed", "digest": digest, "removed": []} | expected
     assert artifact.get_int_custom_property("pushed") == 1
     assert artifact.get_string_custom_property("pushed_destination") == str(path)
     assert artifact.get_string_custom_property("pushed_version") == str(version)
     assert (path / "saved_model.pb").read_bytes() == b"graph"
+    assert (path / ASSETS_EXTRA / "model_card.md").read_text() == "# graph"
+    assert (path / ASSETS_EXTRA / "model_card.json").read_text() == "{}"
 
     artifact, again = push(b"graph", True, True)
-    assert again == told | {"status": "already served"}
+    assert again == {"status": "already served", "digest": digest} | expected
     assert artifact.get_int_custom_property("pushed") == 0
     assert list_versions(base) == [version]
 
@@ -82,3 +96,29 @@ def test_blessed_then_already_served_then_another(push, tmp_path):
     assert other["status"] == "pushed"
     assert other["digest"] != told["digest"]
     assert list_versions(base) == [version, other["version"]]
+
+
+def test_the_component_carries_its_settings():
+    from tfx.types import standard_artifacts as kinds
+    from tfx.types.channel_utils import as_channel
+
+    from components.artifacts import Report
+    from components.pusher.component import Pusher
+    from components.pusher.settings import PusherConfig
+
+    settings = PusherConfig(model_name="pets", keep_versions=2)
+    pusher = Pusher(
+        as_channel([kinds.Model()]),
+        as_channel([kinds.ModelBlessing()]),
+        as_channel([kinds.InfraBlessing()]),
+        base_directory="s3://bucket/pets",
+        settings=settings,
+        problem="points",
+        report=as_channel([Report()]),
+    )
+    destination = json.loads(pusher.exec_properties["push_destination"])
+    assert destination == {"filesystem": {"base_directory": "s3://bucket/pets"}}
+    told = json.loads(pusher.exec_properties["custom_config"])
+    assert PusherConfig.model_validate(told["settings"]) == settings
+    assert told["problem"] == "points"
+    assert sorted(pusher.inputs) == ["infra_blessing", "model", "model_blessing", "report"]

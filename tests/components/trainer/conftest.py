@@ -1,4 +1,7 @@
+import functools
 import io
+import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,11 +110,13 @@ def splits(tmp_path_factory: pytest.TempPathFactory, write_split) -> tuple[list[
     )
 
 
-@pytest.fixture
-def make_fn_args(splits, tmp_path) -> Callable[..., FnArgs]:
-    """make_fn_args(problem, execution=1, **trainer) with folders of that execution's own."""
+@pytest.fixture(scope="session")
+def fn_args_in(splits) -> Callable[..., FnArgs]:
+    """fn_args_in(folder, problem, execution=1, **trainer) with folders of that execution's own."""
 
-    def make(problem: str, execution: int = 1, state_dir: str = "", **trainer: Any) -> FnArgs:
+    def make(
+        folder: Path, problem: str, execution: int = 1, state_dir: str = "", **trainer: Any
+    ) -> FnArgs:
         model = {"classification": "mini_xception", "segmentation": "segmentation_convnet"}
         base = {
             "model": model[problem],
@@ -126,9 +131,41 @@ def make_fn_args(splits, tmp_path) -> Callable[..., FnArgs]:
             custom["state_dir"] = state_dir
         return FnArgs(
             *splits,
-            serving_model_dir=str(tmp_path / f"model-{execution}" / "Format-Serving"),
-            model_run_dir=str(tmp_path / f"run-{execution}"),
+            serving_model_dir=str(folder / f"model-{execution}" / "Format-Serving"),
+            model_run_dir=str(folder / f"run-{execution}"),
             custom_config=custom,
         )
+
+    return make
+
+
+@pytest.fixture
+def make_fn_args(fn_args_in, tmp_path) -> Callable[..., FnArgs]:
+    """`fn_args_in` the test's own folder."""
+    return functools.partial(fn_args_in, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tf_configs() -> Callable[..., list[str]]:
+    """tf_configs(chief=False) gives TF_CONFIG of two nodes on free ports.
+
+    The first one is a task of type `chief`, or just the first worker.
+    """
+
+    def make(chief: bool = False) -> list[str]:
+        with socket.socket() as one, socket.socket() as other:
+            for each in (one, other):
+                each.bind(("127.0.0.1", 0))
+            first, second = (f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other))
+        if chief:
+            cluster = {"chief": [first], "worker": [second]}
+            tasks = [("chief", 0), ("worker", 0)]
+        else:
+            cluster = {"worker": [first, second]}
+            tasks = [("worker", 0), ("worker", 1)]
+        return [
+            json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+            for kind, index in tasks
+        ]
 
     return make

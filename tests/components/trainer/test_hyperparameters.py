@@ -62,7 +62,7 @@ def test_described_in_a_line():
 def test_a_training_takes_what_the_tuner_chose(make_fn_args, tmp_path, capsys):
     from components.trainer import run
 
-    kind = {"model": "mini_xception", "model_args": {}, "epochs": 1}
+    kind = {"model": "convnet_small_150", "model_args": {}, "image_size": 46, "epochs": 1}
     chosen = {"learning_rate": 3e-3, "batch_size": 6, "optimizer.name": "sgd"}
     tuned = make_fn_args("classification", 1, **kind)
     tuned.hyperparameters = {"space": [], "values": chosen}

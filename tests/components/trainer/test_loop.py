@@ -1,12 +1,18 @@
 """Phases, averaged weights, early stop, precision and resume of `loop.fit`."""
 
 import contextlib
+import dataclasses
+import functools
 import json
 
 import numpy as np
 import pytest
 
+from components import models
 from components.trainer.settings import TrainerConfig
+
+# Small, with dropout; the smallest pictures that it takes.
+MODEL = {"model": "convnet_small_150", "image_size": 46}
 
 
 class StopError(Exception):
@@ -16,36 +22,30 @@ class StopError(Exception):
 @pytest.fixture(scope="module")
 def data(loading, splits):
     return tuple(
-        loading.load_split(loading.index_split(p, split, "classification"), "classification", 32)
+        loading.load_split(loading.index_split(p, split, "classification"), "classification", 46)
         for p, split in zip(splits, ("train", "eval"), strict=True)
     )
 
 
-@pytest.fixture
-def train(data, tmp_path, monkeypatch):
-    """train(state="state", stop_after=0, **trainer) -> model, epochs, state."""
+@pytest.fixture(scope="module")
+def train_in(data):
+    """train_in(folder, state="state", stop_after=0, **trainer) -> model, epochs, state."""
     from components.trainer import building, callbacks, loop
     from components.trainer.state import TrainingState
 
-    def go(name: str = "state", stop_after: int = 0, **changes):
-        base = {
-            "model": "residual_convnet",
-            "image_size": 32,
-            "batch_size": 8,
-            "epochs": 3,
-            "seed": 5,
-            "sample_epochs": 0,
-        }
-        config = TrainerConfig.model_validate(base | changes)
-        state = TrainingState(tmp_path / name, config.monitor)
-        save = callbacks.Backup.on_epoch_end
+    save = callbacks.Backup.on_epoch_end
+
+    def go(folder, name: str = "state", stop_after: int = 0, **changes):
+        base = {"batch_size": 8, "epochs": 3, "seed": 5, "sample_epochs": 0}
+        config = TrainerConfig.model_validate(MODEL | base | changes)
+        state = TrainingState(folder / name, config.monitor)
 
         def save_and_stop(self, epoch, logs=None):
             save(self, epoch, logs)
             if epoch + 1 == stop_after:
                 raise StopError
 
-        with monkeypatch.context() as patch, building.dtype_policy(config.precision):
+        with pytest.MonkeyPatch.context() as patch, building.dtype_policy(config.precision):
             if stop_after:
                 patch.setattr(callbacks.Backup, "on_epoch_end", save_and_stop)
             model = building.build_model(config)
@@ -56,23 +56,41 @@ def train(data, tmp_path, monkeypatch):
     return go
 
 
+@pytest.fixture
+def train(train_in, tmp_path):
+    """`train_in` the test's own folder."""
+    return functools.partial(train_in, tmp_path)
+
+
 def values(epochs: list[dict]) -> list[list[float]]:
     return [[v for k, v in sorted(epoch.items()) if k != "seconds"] for epoch in epochs]
 
 
-VGG = {"model": "vgg16", "epochs": 2, "fine_tune": {"epochs": 2}}
+PHASES = {"epochs": 2, "fine_tune": {"epochs": 2}}
 
 
-@pytest.mark.slow
-def test_the_head_learns_first_and_then_the_top_blocks(train, data):
-    model, _, state = train(stop_after=2, **VGG)
+@pytest.fixture(scope="module")
+def backbone():
+    """Lets the small model be fine-tuned from its third convolution on, as the large ones are."""
+    name = MODEL["model"]
+    spec = dataclasses.replace(models.spec(name), fine_tune_from="conv3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models._SPECS, name, spec)
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed(backbone, train_in, tmp_path_factory):
+    """The epochs of a training in two phases that is not stopped."""
+    return train_in(tmp_path_factory.mktemp("undisturbed"), **PHASES)[1]
+
+
+@pytest.mark.usefixtures("backbone")
+def test_the_head_learns_first_and_then_the_top_blocks(train):
     from components.trainer import building
 
-    fresh = building.build_model(
-        TrainerConfig.model_validate(
-            {"model": "vgg16", "image_size": 32, "seed": 5, "fine_tune": {"epochs": 2}}
-        )
-    )
+    model, _, state = train(stop_after=2, **PHASES)
+    fresh = building.build_model(TrainerConfig.model_validate(MODEL | PHASES | {"seed": 5}))
 
     def moved(trained) -> set[str]:
         return {
@@ -82,20 +100,18 @@ def test_the_head_learns_first_and_then_the_top_blocks(train, data):
             if not np.array_equal(one, other)
         }
 
-    assert moved(model) == {"logits"}
-    model, epochs, _ = train(**VGG)
-    assert moved(model) == {"logits", "block5_conv1", "block5_conv2", "block5_conv3"}
+    assert moved(model) == {"dense", "logits"}
+    model, epochs, _ = train(**PHASES)
+    assert moved(model) == {"conv3", "trunk_output", "dense", "logits"}
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3, 4]
     assert state.folder.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_two_phases_go_on_where_they_were(train, stop_after):
-    _, whole, _ = train("whole", **VGG)
-    train("cut", stop_after=stop_after, **VGG)
-    _, epochs, _ = train("cut", **VGG)
-    np.testing.assert_allclose(values(epochs), values(whole), rtol=1e-3)
+def test_two_phases_go_on_where_they_were(train, undisturbed, stop_after):
+    train(stop_after=stop_after, **PHASES)
+    _, epochs, _ = train(**PHASES)
+    np.testing.assert_allclose(values(epochs), values(undisturbed), rtol=1e-3)
 
 
 EMA = {"optimizer": {"name": "adam", "ema": 0.8}, "learning_rate": 1e-3}
@@ -109,7 +125,7 @@ def test_averaged_weights_are_what_is_validated_and_kept(train, data):
     plain_epochs = train("plain", learning_rate=1e-3, optimizer={"name": "adam"})[1]
     assert epochs[0]["loss"] == pytest.approx(plain_epochs[0]["loss"], rel=1e-4)
     assert epochs[-1]["val_loss"] != pytest.approx(plain_epochs[-1]["val_loss"], rel=1e-4)
-    best = building.build_model(TrainerConfig(model="residual_convnet", image_size=32))
+    best = building.build_model(TrainerConfig.model_validate(MODEL))
     best.load_weights(state.best_checkpoint(epochs))
     best.compile(loss="binary_crossentropy")
     found = best.evaluate(data[1].images.astype(np.float32), data[1].targets, verbose=0)

@@ -1,9 +1,5 @@
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,29 +8,14 @@ import pytest
 
 from components import artifacts
 
+RUN_TRAINING = Path(__file__).with_name("run_training.py")
 TRAINER = {
-    "model": "convnet_baseline",
+    "model": "convnet_small_150",  # has dropout
     "model_args": {},
-    "image_size": 78,
+    "image_size": 46,
     "epochs": 8,
     "learning_rate": 1e-4,
 }
-
-TRAIN = """
-import json, sys, types
-from components.trainer import run
-run.run_fn(types.SimpleNamespace(**json.loads(sys.argv[1])))
-"""
-
-
-def start(fn_args, log: Path) -> subprocess.Popen:
-    with log.open("w") as file:
-        return subprocess.Popen(
-            [sys.executable, "-c", TRAIN, json.dumps(asdict(fn_args))],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
 
 
 def read_epochs(fn_args) -> list[dict]:
@@ -47,20 +28,14 @@ def without_seconds(epochs: list[dict]) -> list[list[float]]:
 
 
 @pytest.mark.slow
-def test_killed_training_goes_on_as_if_nothing_had_been(make_fn_args, tmp_path, capsys):
+def test_killed_training_goes_on_as_if_nothing_had_been(zygote, make_fn_args, tmp_path, capsys):
     from components.trainer import run
 
     state = tmp_path / "state"
-    log = tmp_path / "killed.log"
     killed = make_fn_args("classification", 1, state_dir=str(state), **TRAINER)
-    process = start(killed, log)
-    deadline = time.monotonic() + 240
-    while "epoch 2/" not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process = zygote.start(RUN_TRAINING, json.dumps(asdict(killed)))
+    process.wait_for(lambda: "epoch 2/" in process.output_so_far() or process.ended())
+    assert process.kill().status == -signal.SIGKILL
     assert not Path(killed.serving_model_dir).exists()
     assert len(list(state.iterdir())) == 1
 
@@ -93,14 +68,14 @@ def test_state_keeps_the_best_so_far_across_a_restart(loading, splits, tmp_path)
 
     train, evaluation = (
         loading.load_split(
-            loading.index_split(pattern, split, "classification"), "classification", 78
+            loading.index_split(pattern, split, "classification"), "classification", 46
         )
         for pattern, split in zip(splits, ("train", "eval"), strict=True)
     )
 
     def go(epochs: int):
         config = TrainerConfig(
-            model="convnet_baseline", image_size=78, batch_size=8, epochs=epochs, seed=1
+            model="convnet_small_150", image_size=46, batch_size=8, epochs=epochs, seed=1
         )
         keras.utils.set_random_seed(config.seed)
         model = models.build(config.model, config.image_size)

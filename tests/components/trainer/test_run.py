@@ -114,7 +114,7 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    kind = {"model": "convnet_baseline", "model_args": {}, "image_size": 78, "epochs": 1}
+    kind = {"model": "convnet_small_150", "model_args": {}, "image_size": 46, "epochs": 1}
     with monkeypatch.context() as patch:
         patch.setattr(run.endpoints, "export_model", fail)
         with pytest.raises(OSError, match="disk full"):

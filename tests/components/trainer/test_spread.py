@@ -1,10 +1,6 @@
 """The trainer itself on several devices and nodes: the same history, and one writer."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,67 +10,13 @@ import pytest
 from components import artifacts
 
 TRAINER = {"model": "residual_convnet", "model_args": {}, "epochs": 2, "batch_size": 8, "seed": 5}
-SECONDS = 400  # that a run may take on a busy machine
-
-RUN = """
-import json, sys, types
-from components.trainer import run
-run.run_fn(types.SimpleNamespace(**json.loads(sys.argv[1])))
-"""
-
-# As `run_fn` does on two GPUs, but on two devices that every machine has.
-MIRRORED = """
-import json, sys
-from pathlib import Path
-import tensorflow as tf
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-from components.trainer import building, loop, pictures
-from components.trainer.distribution import Distribution
-from components.trainer.settings import TrainerConfig
-from components.trainer.state import TrainingState
-
-train, evaluation, trainer, folder = json.loads(sys.argv[1])
-config = TrainerConfig.model_validate(trainer)
-distribution = Distribution(["CPU:0", "CPU:1"])
-with distribution.scope():
-    model = building.build_model(config)
-splits = [
-    pictures.load_split(pictures.index_split(p, split, "classification"), "classification", 32)
-    for p, split in ((train, "train"), (evaluation, "eval"))
-]
-state = TrainingState(Path(folder))
-for epochs in (1, 2):  # the second call goes on where the first one stopped
-    config = config.model_copy(update={"epochs": epochs})
-    records = loop.fit(
-        model, *splits, problem="classification", config=config, progress=state,
-        distribution=distribution,
-    )
-    with distribution.scope():
-        model = building.build_model(config)
-print(json.dumps(records))
-"""
+PROGRAMS = Path(__file__).parent
 
 
-def start(code: str, arguments: object, **environment: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
-    )
-
-
-def finish(process: subprocess.Popen) -> str:
-    try:
-        output, _ = process.communicate(timeout=SECONDS)
-    finally:
-        process.kill()
-    assert process.returncode == 0, output
-    return output
+def succeeded(process) -> str:
+    ended = process.end()
+    assert ended.status == 0, ended.output
+    return ended.output
 
 
 def values(epochs: list[dict]) -> list[list[float]]:
@@ -85,38 +27,34 @@ def history(fn_args) -> list[dict]:
     return json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())["epochs"]
 
 
-@pytest.fixture
-def alone(make_fn_args):
+@pytest.fixture(scope="module")
+def alone(fn_args_in, tmp_path_factory):
     """The history of one process on one device."""
     from components.trainer import run
 
-    fn_args = make_fn_args("classification", 0, **TRAINER)
+    fn_args = fn_args_in(tmp_path_factory.mktemp("alone"), "classification", **TRAINER)
     run.run_fn(fn_args)
     return values(history(fn_args))
 
 
 @pytest.mark.slow
-def test_two_nodes_train_as_one_and_the_chief_alone_writes(make_fn_args, alone, tmp_path):
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+def test_two_nodes_train_as_one_and_the_chief_alone_writes(
+    zygote, tf_configs, make_fn_args, alone, tmp_path
+):
     nodes = [
         make_fn_args("classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **TRAINER)
         for n in range(2)
     ]
     processes = [
-        start(
-            RUN,
-            asdict(fn_args),
-            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": n}}),
+        zygote.start(
+            PROGRAMS / "run_training.py",
+            json.dumps(asdict(fn_args)),
+            TF_CONFIG=tf_config,
         )
-        for n, fn_args in enumerate(nodes)
+        for fn_args, tf_config in zip(nodes, tf_configs(), strict=True)
     ]
     try:
-        outputs = [finish(process) for process in processes]
+        outputs = [succeeded(process) for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -130,9 +68,9 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(make_fn_args, alone, 
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one_also_after_an_interruption(splits, alone, tmp_path):
-    trainer = TRAINER | {"image_size": 32}
-    output = finish(start(MIRRORED, [*splits, trainer, str(tmp_path / "state")]))
+def test_two_devices_train_as_one_also_after_an_interruption(zygote, splits, alone, tmp_path):
+    arguments = [*splits, TRAINER | {"image_size": 32}, str(tmp_path / "state")]
+    output = succeeded(zygote.start(PROGRAMS / "mirrored_training.py", json.dumps(arguments)))
     assert "training goes on after epoch 1 of 2" in output
     np.testing.assert_allclose(
         values(json.loads(output.splitlines()[-1])), alone, rtol=1e-3, atol=1e-5

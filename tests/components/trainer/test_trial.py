@@ -7,7 +7,7 @@ PROBLEM = "classification"
 
 
 def make_config(**changes) -> TrainerConfig:
-    base = {"model": "mini_xception", "image_size": 32, "batch_size": 8, "epochs": 2, "seed": 5}
+    base = {"model": "convnet_small_150", "image_size": 46, "batch_size": 8, "epochs": 2, "seed": 5}
     return TrainerConfig.model_validate(base | {"sample_epochs": 0} | changes)
 
 

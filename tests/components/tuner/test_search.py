@@ -228,6 +228,15 @@ def test_other_errors_end_the_search(run_search, error):
     assert raised.value is error
 
 
+def test_several_nodes_are_refused(monkeypatch):
+    from components.tuner.run import tuner_fn
+
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    with pytest.raises(InputError, match=r"TF_CONFIG: expected no other node .* found 2 nodes"):
+        tuner_fn(SimpleNamespace(custom_config={}))
+
+
 @pytest.mark.parametrize(
     ("space", "line"),
     [

@@ -50,6 +50,23 @@ def test_sections_in_sections_are_the_same_as_dotted_keys():
     assert TunerConfig.model_validate(dotted.model_dump()) == dotted
 
 
+@pytest.mark.parametrize(
+    ("dimension", "key"),
+    [
+        ({"min": "x", "max": 1}, "min"),
+        ({"min": 0, "max": float("inf")}, "max"),
+        ({"min": True, "max": 2}, "min"),
+        ({"values": [1, None]}, "values.1"),
+    ],
+)
+def test_a_value_that_is_no_number_is_named_by_its_key(dimension, key):
+    with pytest.raises(ValidationError) as caught:
+        make({"optimizer.ema": dimension})
+    (error,) = caught.value.errors()
+    assert ".".join(map(str, error["loc"])) == f"space.optimizer.ema.{key}"
+    assert error["msg"] == "Input should be a finite number"
+
+
 def test_trials_have_the_rest_in_common():
     common = make(objective="val_accuracy").trial_config(TRAINER)
     expected = {"epochs": 2, "monitor": "val_accuracy", "sample_epochs": 0}

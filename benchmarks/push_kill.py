@@ -1,0 +1,135 @@
+"""Pushers that are killed at random moments never leave a version that loads wrongly.
+
+Each turn, two processes push a model each into one place and one of them is killed. Then every
+version that a server would see must have the content of one of the models, byte by byte.
+"""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+KILLS = 100
+FILES, FILE_BYTES = 40, 50_000
+SEED = 11
+
+PUSHER = """
+import json, sys
+from pathlib import Path
+from benchmarks.bucket import register
+from components.pusher.push import push_model
+register()
+print("ready", flush=True)
+for line in sys.stdin:
+    model, base = json.loads(line)
+    push = push_model(Path(model), base)
+    print(json.dumps([push.version, push.pushed]), flush=True)
+"""
+
+
+class Pusher:
+    """A process that pushes what it is told."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PUSHER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        assert self.process.stdout
+        assert self.process.stdout.readline() == "ready\n"
+
+    def tell(self, model: Path, base: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps([str(model), base]) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> tuple[int, bool]:
+        """The version, and whether it was pushed."""
+        assert self.process.stdout
+        version, pushed = json.loads(self.process.stdout.readline())
+        return version, pushed
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+
+
+def make_model(folder: Path, seed: int, files: int = FILES, size: int = FILE_BYTES) -> Path:
+    """A folder like a SavedModel; a pusher looks at names and bytes alone."""
+    rng = random.Random(seed)
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(rng.randbytes(size))
+    for index in range(files):
+        (folder / "variables" / f"part-{index:03d}").write_bytes(rng.randbytes(size))
+    return folder
+
+
+def kill_pushes(base: str, scratch: Path, kills: int, seed: int = SEED) -> dict[str, Any]:
+    """Counts what was seen; raises AssertionError on a version that is not whole."""
+    from serving.stores import open_store
+    from serving.versions import model_digest
+
+    rng = random.Random(seed)
+    store = open_store(base)
+    survivor = Pusher()
+    contents: set[str] = set()
+    known: set[int] = set()
+    seconds: list[float] = []
+    killed_early = 0
+    for turn in range(kills):
+        models = [make_model(scratch / f"{turn}-{who}", 2 * turn + who) for who in (0, 1)]
+        contents.update(model_digest(model) for model in models)
+        victim = Pusher()
+        start = time.perf_counter()
+        victim.tell(models[0], base)
+        survivor.tell(models[1], base)
+        moment = rng.uniform(0.0, 1.1 * max(seconds[-3:], default=0.2))
+        time.sleep(moment)
+        victim.kill()
+        version, pushed = survivor.answer()
+        seconds.append(time.perf_counter() - start)
+        listed = set(store.versions())
+        assert pushed and version in listed, "the other push was harmed"
+        assert known <= listed, "a version vanished"
+        for one in listed - known:
+            with store.on_disk(one) as folder:
+                assert model_digest(folder) in contents, f"version {one} is not whole"
+        killed_early += len(listed - known) == 1
+        known = listed
+        for model in models:
+            shutil.rmtree(model)
+    survivor.kill()
+    return {"kills": kills, "killed_before_the_end": killed_early, "versions": len(known)}
+
+
+def main() -> None:
+    sys.path.insert(0, str(ROOT))
+    from benchmarks.bucket import register
+
+    register()
+    start = time.perf_counter()
+    told: dict[str, Any] = {"benchmark": "push_kill"}
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        for name, base in (
+            ("folder", f"{scratch}/serving/cats"),
+            ("object_store", f"bucket://{scratch}/bucket/cats"),
+        ):
+            told[name] = kill_pushes(base, scratch / f"models-{name}", KILLS)
+    print(
+        json.dumps(told | {"broken_versions": 0, "seconds": round(time.perf_counter() - start, 1)})
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Compares converted models with the original: numbers, quality, size and speed."""
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components import features
+from components.converter.agreement import Agreement
+from components.converter.formats import Run
+from components.errors import FailedError
+from components.interpreter.readers import Picture
+from components.preprocessing import decode_images, decode_mask
+
+BATCH_SIZE = 16
+TIMED = 20  # pictures, one at a time
+WARM_UP = 3
+METRICS = {"classification": "accuracy", "segmentation": "mean_iou"}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model in one format.
+
+    Attributes:
+        format: its name.
+        path: its file.
+        run: pictures -> probabilities.
+        tolerance: largest mean difference allowed.
+    """
+
+    format: str
+    path: Path
+    run: Run
+    tolerance: float
+
+
+def compare(
+    original: Run,
+    converted: list[Converted],
+    pictures: Iterable[Picture],
+    *,
+    problem: str,
+    side: int,
+) -> dict[str, Any]:
+    """Runs all models on the same pictures.
+
+    Args:
+        original: the model that was converted.
+        converted: what was made of it.
+        pictures: at least one.
+        problem: `classification` or `segmentation`.
+        side: of the models' square input in pixels.
+
+    Returns:
+        The content of `artifacts.COMPARISON`, without the original's size. Speed is the median
+        time of one picture, decoded, in milliseconds; the models take turns.
+
+    Raises:
+        FailedError: there is no picture.
+    """
+    classes = len(
+        features.CLASS_NAMES if problem == "classification" else features.MASK_CLASS_NAMES
+    )
+    own = Agreement(classes)
+    sums = [Agreement(classes) for _ in converted]
+    examples, one = 0, np.empty([0])
+    for images, truth in _batches(pictures, problem, side):
+        reference = original(images)
+        own.add(reference, reference, truth)
+        for model, summed in zip(converted, sums, strict=True):
+            summed.add(model.run(images), reference, truth)
+        examples += len(images)
+        one = images[:1]
+    if not examples:
+        raise FailedError("converter: no picture in the test split to compare the formats with")
+    times = _times({"": original} | {model.format: model.run for model in converted}, one)
+    metric = METRICS[problem]
+    return {
+        "examples": examples,
+        "metric": metric,
+        "original": {"value": getattr(own, metric), "milliseconds": times[""]},
+        "conversions": [
+            {
+                "format": model.format,
+                "file": model.path.name,
+                "bytes": model.path.stat().st_size,
+                "max_difference": summed.largest,
+                "mean_difference": summed.mean_difference,
+                "agreement": summed.agreement,
+                "value": getattr(summed, metric),
+                "milliseconds": times[model.format],
+                "tolerance": model.tolerance,
+                "ok": summed.mean_difference <= model.tolerance,
+            }
+            for model, summed in zip(converted, sums, strict=True)
+        ],
+    }
+
+
+def check(comparison: dict[str, Any]) -> None:
+    """Refuses conversions that differ too much.
+
+    Raises:
+        FailedError: naming the first of them and its difference.
+    """
+    for found in comparison["conversions"]:
+        if not found["ok"]:
+            raise FailedError(
+                f"the model as {found['format']} is not the same: its probabilities differ by"
+                f" {found['mean_difference']:.2g} on average (at most"
+                f" {found['max_difference']:.2g}), converter.tolerance.{found['format']} allows"
+                f" {found['tolerance']:.2g}; {comparison['metric']} {found['value']:.4f} instead"
+                f" of {comparison['original']['value']:.4f}"
+            )
+
+
+def _batches(
+    pictures: Iterable[Picture], problem: str, side: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images float32 [batch, side, side, 3] and class ids [batch] or [batch, side, side]."""
+    import tensorflow as tf
+
+    remaining = iter(pictures)
+    while batch := list(islice(remaining, BATCH_SIZE)):
+        images = decode_images(tf.constant([picture.encoded for picture in batch]), side).numpy()
+        if problem == "classification":
+            truth = np.array([features.CLASS_NAMES.index(picture.label) for picture in batch])
+        else:
+            truth = np.stack([decode_mask(picture.mask, side).numpy() for picture in batch])
+        yield images, truth
+
+
+def _times(runs: Mapping[str, Run], image: np.ndarray) -> dict[str, float]:
+    """By name, the median milliseconds for one picture [1, side, side, 3]."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(WARM_UP + TIMED):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run(image)
+            if number >= WARM_UP:
+                taken[name].append((time.perf_counter() - start) * 1000)
+    return {name: round(statistics.median(values), 3) for name, values in taken.items()}

@@ -1,0 +1,85 @@
+"""Does the work of `Converter`: converts, compares, and refuses what differs too much."""
+
+import json
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import keras
+from absl import logging
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.types.artifact import Artifact
+
+from components import artifacts
+from components.converter.compare import Converted, check, compare
+from components.converter.formats import convert, load, original
+from components.converter.settings import ConverterConfig
+from components.interpreter.readers import read_pictures
+
+SPLIT = "test"
+FLOAT_BYTES = 4
+
+
+class Executor(BaseExecutor):
+    """Writes `artifacts.COMPARISON` and a file for each format."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Converts the model.
+
+        Args:
+            input_dict: one artifact each under `examples` and `model_run`.
+            output_dict: one `Conversions` under `conversions`.
+            exec_properties: `problem` and `settings`; see `Converter`.
+
+        Raises:
+            FailedError: a conversion differs too much; everything is written all the same.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        config = ConverterConfig.model_validate_json(exec_properties["settings"])
+        checkpoint = (
+            f"{artifact_utils.get_single_uri(input_dict['model_run'])}/{artifacts.BEST_CHECKPOINT}"
+        )
+        split = artifact_utils.get_split_uri(input_dict["examples"], SPLIT)
+        target = artifact_utils.get_single_uri(output_dict["conversions"])
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            fileio.copy(checkpoint, str(folder / artifacts.BEST_CHECKPOINT))
+            model = keras.models.load_model(folder / artifacts.BEST_CHECKPOINT, compile=False)
+            converted = [_convert(model, name, config, folder) for name in config.formats]
+            comparison = compare(
+                original(model),
+                converted,
+                islice(read_pictures(split), config.pictures),
+                problem=exec_properties["problem"],
+                side=model.input.shape[1],
+            )
+            comparison["original"]["bytes"] = model.count_params() * FLOAT_BYTES
+            fileio.makedirs(target)
+            for one in converted:
+                fileio.copy(str(one.path), f"{target}/{one.path.name}", overwrite=True)
+        with fileio.open(f"{target}/{artifacts.COMPARISON}", "w") as file:
+            file.write(json.dumps(comparison, indent=1) + "\n")
+        for found in comparison["conversions"]:
+            logging.info("%s", _line(comparison["metric"], found))
+        check(comparison)
+
+
+def _convert(model: keras.Model, name: str, config: ConverterConfig, folder: Path) -> Converted:
+    path = convert(model, name, folder)
+    return Converted(name, path, load(path), getattr(config.tolerance, name))
+
+
+def _line(metric: str, found: dict[str, Any]) -> str:
+    return (
+        f"{found['file']}: {found['bytes'] / 2**20:.1f} MiB, {found['milliseconds']:.1f} ms a"
+        f" picture, {metric} {found['value']:.4f}, probabilities differ by"
+        f" {found['mean_difference']:.1e} on average"
+    )

@@ -1,0 +1,104 @@
+"""Each format: how a model gets into it, and how it is run from it.
+
+All take and give what the Keras model does: float32 [batch, side, side, 3] in [0, 255] ->
+probabilities. Decoding pictures is left to whoever runs them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def file_name(format_name: str) -> str:
+    """The file of a format, such as `model_quantized.tflite`."""
+    return {
+        "tflite": "model.tflite",
+        "tflite_quantized": "model_quantized.tflite",
+        "onnx": "model.onnx",
+    }[format_name]
+
+
+def convert(model: keras.Model, format_name: str, folder: Path) -> Path:
+    """Writes a model in one format, with a batch of any size.
+
+    Args:
+        model: functional, float32.
+        format_name: see `components.converter.settings.Format`.
+        folder: an existing one.
+
+    Returns:
+        The file.
+    """
+    import tensorflow as tf
+
+    path = folder / file_name(format_name)
+    options: dict[str, Any] = {"format": "onnx" if format_name == "onnx" else "litert"}
+    if format_name == "tflite_quantized":
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+    # Keras's export to ONNX finds no signature in a model that was just loaded.
+    (taken,) = model.inputs
+    signature = [keras.InputSpec(dtype=taken.dtype, shape=taken.shape, name=taken.name)]
+    model.export(path, input_signature=signature, verbose=False, **options)
+    return path
+
+
+def load(path: Path) -> Run:
+    """Loads a converted model onto the CPU.
+
+    Args:
+        path: what `convert` wrote.
+
+    Returns:
+        A function from a batch of pictures to probabilities.
+    """
+    return _load_onnx(path) if path.suffix == ".onnx" else _load_tflite(path)
+
+
+def original(model: keras.Model) -> Run:
+    """The Keras model as a graph, the way the SavedModel computes it."""
+    import tensorflow as tf
+
+    spec = tf.TensorSpec([None, *model.input.shape[1:]], tf.float32)
+    graph = tf.function(lambda images: model(images, training=False), input_signature=[spec])
+    return lambda images: graph(tf.constant(images)).numpy()
+
+
+def _load_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(images: np.ndarray) -> np.ndarray:
+        (probabilities,) = session.run(None, {name: images})
+        return probabilities
+
+    return run
+
+
+def _load_tflite(path: Path) -> Run:
+    import os
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+    (taken,) = interpreter.get_input_details()
+    (given,) = interpreter.get_output_details()
+    batch_size = 0
+
+    def run(images: np.ndarray) -> np.ndarray:
+        nonlocal batch_size
+        if len(images) != batch_size:
+            interpreter.resize_tensor_input(taken["index"], images.shape)
+            interpreter.allocate_tensors()
+            batch_size = len(images)
+        interpreter.set_tensor(taken["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(given["index"])
+
+    return run

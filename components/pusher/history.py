@@ -1,0 +1,57 @@
+"""Which version came before which, roll-backs counted in.
+
+A roll-back without a model config file copies an older version under a new number (servers serve
+the highest); the copy tells of which version it is one.
+"""
+
+import json
+
+from components.features import ASSETS_EXTRA, ROLLBACK_FILE
+from serving.stores import VersionStore
+
+_NOTE = f"{ASSETS_EXTRA}/{ROLLBACK_FILE}"
+_OF = "of"
+
+
+def rollback_note(version: int) -> dict[str, bytes]:
+    """The file that marks a copy of a version, by its path in the copy."""
+    return {_NOTE: json.dumps({_OF: version}).encode()}
+
+
+def origin(store: VersionStore, version: int) -> int:
+    """The version that a version is a copy of, at the root; itself if it is no copy."""
+    note = store.read(version, _NOTE)
+    while note is not None:
+        version = int(json.loads(note)[_OF])
+        note = store.read(version, _NOTE)
+    return version
+
+
+def previous(store: VersionStore, version: int) -> int | None:
+    """The version to go back to from a version; None if nothing is older.
+
+    It is the one that was served before, with other content; versions that an earlier roll-back
+    set aside are not gone back to.
+    """
+    digest = store.digest(version)
+    versions = store.versions()
+    while True:
+        older = [one for one in versions if one < origin(store, version)]
+        if not older:
+            return None
+        version = older[-1]
+        if store.digest(version) != digest:
+            return version
+
+
+def set_aside(store: VersionStore, digest: str) -> int | None:
+    """A version of this content that the newest version, a copy by roll-back, set aside."""
+    versions = store.versions()
+    if not versions:
+        return None
+    newest = versions[-1]
+    first = origin(store, newest)
+    for version in versions:
+        if first < version < newest and store.digest(version) == digest:
+            return version
+    return None

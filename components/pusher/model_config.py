@@ -1,0 +1,188 @@
+"""The file that tells a server which versions to load and what their labels are.
+
+It is TensorFlow Serving's ModelServerConfig (`--model_config_file`). A change keeps what it does
+not concern as it was written, other models and comments included, and replaces the file in one
+step; pushers on one machine take turns.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
+
+from components.errors import InputError
+from components.pusher.text_proto import Field, UnknownForm, message_fields, without
+
+_LIST = "model_config_list"
+_CONFIG = "config"
+_CHANGED = ("model_version_policy", "version_labels")
+_INDENT = "  "
+
+
+class ModelConfigFile:
+    """One model's entry in such a file.
+
+    Args:
+        path: the file; it need not exist.
+        name: the model's name.
+    """
+
+    def __init__(self, path: Path, name: str):
+        self.path = path.expanduser().resolve()
+        self.name = name
+
+    def entry(self) -> ModelConfig | None:
+        """The model's entry, or None if it has none.
+
+        Raises:
+            InputError: the file cannot be read or is not such a text.
+        """
+        return _entry(self._parse(self._read()), self.name)
+
+    def existing(self) -> ModelConfig:
+        """The model's entry.
+
+        Raises:
+            InputError: see `entry`; or there is none.
+        """
+        config = self._parse(self._read())
+        entry = _entry(config, self.name)
+        if entry is None:
+            raise self._no_entry(config)
+        return entry
+
+    def change(self, change: Callable[[ModelConfig], None], base_path: str = "") -> ModelConfig:
+        """Changes versions and labels of the model, under a lock.
+
+        Args:
+            change: changes the entry it is given.
+            base_path: of the entry that is made where there is none.
+
+        Returns:
+            The changed entry.
+
+        Raises:
+            InputError: see `entry`; or there is no entry and no `base_path`; or the folder of the
+                file cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                text = self._read()
+                config = self._parse(text)
+                entry = _entry(config, self.name)
+                if entry is None:
+                    if not base_path:
+                        raise self._no_entry(config)
+                    entry = config.model_config_list.config.add(
+                        name=self.name, base_path=base_path, model_platform="tensorflow"
+                    )
+                change(entry)
+                self._write(_rewritten(text, config, entry))
+        except OSError as error:
+            raise InputError(
+                f"model config file {self.path}", expected="a file to write", found=str(error)
+            ) from error
+        return entry
+
+    def _no_entry(self, config: ModelServerConfig) -> InputError:
+        names = ", ".join(sorted(one.name for one in config.model_config_list.config))
+        return InputError(
+            f"model config file {self.path}: no model '{self.name}'",
+            expected=f"one of {names}" if names else "",
+            found="" if names else "no model at all",
+        )
+
+    def _read(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"model config file {self.path}", expected="a text file", found=str(error)
+            ) from error
+
+    def _parse(self, text: str) -> ModelServerConfig:
+        try:
+            return text_format.Parse(text, ModelServerConfig())
+        except text_format.ParseError as error:
+            raise InputError(
+                f"model config file {self.path}",
+                expected="TensorFlow Serving's ModelServerConfig in text form",
+                found=str(error),
+            ) from error
+
+    def _write(self, text: str) -> None:
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            if self.path.exists():
+                draft.chmod(self.path.stat().st_mode & 0o777)
+            draft.replace(self.path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _entry(config: ModelServerConfig, name: str) -> ModelConfig | None:
+    for one in config.model_config_list.config:
+        if one.name == name:
+            return one
+    return None
+
+
+def _rewritten(text: str, config: ModelServerConfig, entry: ModelConfig) -> str:
+    """The text with the entry changed; comments get lost only if its form is an unusual one."""
+    try:
+        changed = _spliced(text, entry)
+        if text_format.Parse(changed, ModelServerConfig()) == config:
+            return changed
+    except (UnknownForm, text_format.ParseError):
+        pass  # written anew below, which is right, too
+    return text_format.MessageToString(config)
+
+
+def _spliced(text: str, entry: ModelConfig) -> str:
+    lists = [field for field in message_fields(text) if field.name == _LIST]
+    for models in lists:
+        for model in message_fields(text, models.body):
+            if model.name == _CONFIG and _named(text, model) == entry.name:
+                return _with_body(text, model, entry)
+    if not lists:
+        gap = "\n" if text and not text.endswith("\n") else ""
+        return f"{text}{gap}{_LIST} {{\n{_block(entry)}}}\n"
+    end = lists[-1].body[1]
+    gap = "" if text[:end].endswith("\n") else "\n"
+    return f"{text[:end]}{gap}{_block(entry)}{text[end:]}"
+
+
+def _named(text: str, model: Field) -> str:
+    return text_format.Parse(text[slice(*model.body)], ModelConfig()).name
+
+
+def _with_body(text: str, model: Field, entry: ModelConfig) -> str:
+    """Only the fields that changed are written anew, at the end of the model's block."""
+    fields = [one for one in message_fields(text, model.body) if one.name in _CHANGED]
+    body = without(text, fields, model.body)
+    part = ModelConfig(version_labels=entry.version_labels)
+    if entry.HasField("model_version_policy"):
+        part.model_version_policy.CopyFrom(entry.model_version_policy)
+    lines = _indented(text_format.MessageToString(part), 2)
+    start, end = model.body
+    return f"{text[:start]}{body.rstrip()}\n{lines}{_INDENT}{text[end:]}"
+
+
+def _block(entry: ModelConfig) -> str:
+    lines = _indented(text_format.MessageToString(entry), 2)
+    return f"{_INDENT}{_CONFIG} {{\n{lines}{_INDENT}}}\n"
+
+
+def _indented(text: str, levels: int) -> str:
+    return "".join(f"{_INDENT * levels}{line}\n" for line in text.splitlines())

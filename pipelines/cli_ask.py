@@ -1,0 +1,154 @@
+"""The commands that ask a running server: their flags, and nothing heavy until one is called."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from components.errors import InputError
+
+if TYPE_CHECKING:
+    from serving.commands import Options
+
+DEFAULT_TARGET = "localhost:8500"
+DEFAULT_TIMEOUT_SECONDS = 30.0
+
+Images = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="IMAGE", help="Files; folders, for the pictures in and below; - for stdin."
+    ),
+]
+FilesFrom = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="More paths, one a line; -: from stdin.")
+]
+Target = Annotated[str, typer.Option(help="HOST:PORT of the server.")]
+ModelName = Annotated[str, typer.Option(help="Served model.")]
+Version = Annotated[
+    int | None, typer.Option("--model-version", help="Its version; default: the server's choice.")
+]
+Label = Annotated[str | None, typer.Option(help="Label of a version, such as stable.")]
+Timeout = Annotated[
+    float, typer.Option(help="Seconds for a request of up to 8 pictures, repeats included.")
+]
+Format = Annotated[
+    str | None, typer.Option("--format", help="table (default), json, jsonl or csv.")
+]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+ClassIndex = Annotated[int, typer.Option(help="Class to explain; -1: the predicted one.")]
+Output = Annotated[Path, typer.Option(help="Folder for the pictures that are written.")]
+Header = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="Sent along: x-request-id=42")
+]
+Tls = Annotated[bool, typer.Option("--tls", help="Encrypt; the four below imply it.")]
+TlsCa = Annotated[Path | None, typer.Option(help="PEM file of the authorities to trust.")]
+TlsCert = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
+TlsKey = Annotated[Path | None, typer.Option(help="PEM file of its key.")]
+TlsServerName = Annotated[
+    str | None, typer.Option(help="Name in the server's certificate, if not the target's.")
+]
+
+
+def _options(
+    *,
+    files_from: FilesFrom = None,
+    target: Target = DEFAULT_TARGET,
+    version: Version = None,
+    label: Label = None,
+    timeout: Timeout = DEFAULT_TIMEOUT_SECONDS,
+    style: Format = None,
+    json: Json = False,
+    header: Header = None,
+    tls: Tls = False,
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_server_name: TlsServerName = None,
+) -> "Options":
+    """What the flags that all three commands share stand for."""
+    # gRPC's own notes, as of a handshake that fails, would stand beside the one line of an error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from serving import client
+    from serving.commands import Options
+
+    if json and style not in (None, "json"):
+        raise InputError("--json", expected="no other --format", found=style or "")
+    files = (tls_ca, tls_cert, tls_key, tls_server_name)
+    return Options(
+        files_from=files_from,
+        target=target,
+        version=version,
+        label=label,
+        timeout_seconds=timeout,
+        style="json" if json else style or "table",
+        headers=dict(_header(text) for text in header or []),
+        tls=client.Tls(*files) if tls or any(files) else None,
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise InputError("--header", expected="KEY=VALUE", found=f"'{text}'")
+    return key, value
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the flags of `_options`, which reach it as one argument."""
+    shared = inspect.signature(_options).parameters
+    own = dict(inspect.signature(command).parameters)
+    del own["options"]
+
+    def run(**flags: Any) -> None:
+        options = _options(**{name: flags.pop(name) for name in shared})
+        command(**flags, options=options)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    # What Typer reads the flags from.
+    run.__signature__ = inspect.Signature([*own.values(), *shared.values()])  # type: ignore[attr-defined]
+    return run
+
+
+@_with_options
+def predict(
+    images: Images = None, model_name: ModelName = "cats_vs_dogs", *, options: "Options"
+) -> None:
+    """Ask a running server which animal is in the pictures."""
+    from serving.commands import run_predict
+
+    run_predict(images or [], options, model_name)
+
+
+@_with_options
+def explain(
+    images: Images = None,
+    model_name: ModelName = "cats_vs_dogs",
+    class_index: ClassIndex = -1,
+    output: Output = Path(),
+    *,
+    options: "Options",
+) -> None:
+    """Ask a running server why, and save the Grad-CAM overlays."""
+    from serving.commands import run_explain
+
+    run_explain(images or [], options, model_name, output=output, class_index=class_index)
+
+
+@_with_options
+def segment(
+    images: Images = None,
+    model_name: ModelName = "pets_segmentation",
+    output: Output = Path(),
+    *,
+    options: "Options",
+) -> None:
+    """Ask a running server which pixels are the pet, and save the masks."""
+    from serving.commands import run_segment
+
+    run_segment(images or [], options, model_name, output=output)
+
+
+COMMANDS = (predict, explain, segment)

@@ -1,0 +1,23 @@
+"""The gRPC client: pictures in, labels, heat maps and masks out. Needs no TensorFlow."""
+
+from serving.client.connection import (
+    CLASSIFIER_NAME,
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT_SECONDS,
+    CallOptions,
+    Tls,
+)
+from serving.client.pet_client import PetClient
+from serving.client.pictures import BATCH_SIZE, Image, check_picture
+
+__all__ = [
+    "BATCH_SIZE",
+    "CLASSIFIER_NAME",
+    "DEFAULT_TARGET",
+    "DEFAULT_TIMEOUT_SECONDS",
+    "CallOptions",
+    "Image",
+    "PetClient",
+    "Tls",
+    "check_picture",
+]

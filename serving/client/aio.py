@@ -1,0 +1,196 @@
+"""The client as asynchronous code calls it."""
+
+import asyncio
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
+from typing import Any, TypeVar, Unpack
+
+import grpc
+import numpy as np
+
+from serving.client import exchanges
+from serving.client.connection import CallOptions, Connection, Deadline
+from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Request, Task, explaining
+from serving.client.pictures import Batcher, Image, Picture, check_many, prepare
+from serving.results import (
+    Answer,
+    Explanation,
+    Metadata,
+    Prediction,
+    Segmentation,
+    ServingError,
+    VersionStatus,
+)
+
+T = TypeVar("T")
+Images = Iterable[Image] | AsyncIterable[Image]
+
+
+class AsyncPetClient:
+    """The methods of `PetClient` for `await`; see there for each.
+
+    A connection belongs to the event loop in which it was first used; another loop gets its own.
+    Where pictures are taken, they may also come from an asynchronous iterable; files are read and
+    arrays encoded in a thread beside the loop.
+    """
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._channel: grpc.aio.Channel | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def close(self) -> None:
+        """Closes the connection of this loop."""
+        if self._channel is not None and self._loop is asyncio.get_running_loop():
+            await self._channel.close()
+        self._channel = None
+
+    async def predict(self, images: Images, **options: Unpack[CallOptions]) -> list[Prediction]:
+        """See `PetClient.predict`."""
+        return await self._all(CLASSIFY, images, options)
+
+    async def explain(
+        self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
+    ) -> list[Explanation]:
+        """See `PetClient.explain`."""
+        return await self._all(explaining(class_index), images, options)
+
+    async def segment(self, images: Images, **options: Unpack[CallOptions]) -> list[Segmentation]:
+        """See `PetClient.segment`."""
+        return await self._all(SEGMENT, images, options)
+
+    def predict_stream(
+        self, images: Images, **options: Unpack[CallOptions]
+    ) -> AsyncGenerator[Answer[Prediction], None]:
+        """See `PetClient.predict_stream`."""
+        return self._stream(CLASSIFY, images, options)
+
+    def explain_stream(
+        self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
+    ) -> AsyncGenerator[Answer[Explanation], None]:
+        """See `PetClient.explain_stream`."""
+        return self._stream(explaining(class_index), images, options)
+
+    def segment_stream(
+        self, images: Images, **options: Unpack[CallOptions]
+    ) -> AsyncGenerator[Answer[Segmentation], None]:
+        """See `PetClient.segment_stream`."""
+        return self._stream(SEGMENT, images, options)
+
+    async def call(
+        self,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str] = (),
+        **options: Unpack[CallOptions],
+    ) -> dict[str, np.ndarray]:
+        """See `PetClient.call`."""
+        exchange = exchanges.call(signature, inputs, outputs, self._connection.spec())
+        return await self._hold(exchange, options)
+
+    async def metadata(self, **options: Unpack[CallOptions]) -> Metadata:
+        """See `PetClient.metadata`."""
+        return await self._hold(exchanges.metadata(self._connection.spec()), options)
+
+    async def status(self, **options: Unpack[CallOptions]) -> list[VersionStatus]:
+        """See `PetClient.status`."""
+        return await self._hold(exchanges.status(self._connection.spec()), options)
+
+    async def _hold(
+        self, exchange: Exchange[T], options: CallOptions, deadline: Deadline | None = None
+    ) -> T:
+        """Sends what an exchange asks for until it is done."""
+        deadline = deadline or self._connection.deadline(options)
+        headers = self._connection.metadata(options)
+        try:
+            request = next(exchange)
+            while True:
+                try:
+                    response = await self._send(request, deadline, headers)
+                except ServingError as error:
+                    request = exchange.throw(error)
+                else:
+                    request = exchange.send(response)
+        except StopIteration as done:
+            return done.value
+
+    async def _send(
+        self, request: Request, deadline: Deadline, headers: Sequence[tuple[str, str]]
+    ) -> Any:
+        loop = asyncio.get_running_loop()
+        if self._channel is None or self._loop is not loop:
+            self._channel, self._loop = self._connection.open(grpc.aio), loop
+        method = request.method.on(self._channel)
+        try:
+            return await method(request.message, timeout=deadline.left(), metadata=headers)
+        except grpc.RpcError as error:
+            raise self._connection.error(error, deadline) from error
+
+    async def _all(self, task: Task[T], images: Images, options: CallOptions) -> list[T]:
+        deadline = self._connection.deadline(options)
+        async with aclosing(self._stream(task, images, options, deadline)) as answers:
+            return [answer.result async for answer in answers]
+
+    def _stream(
+        self,
+        task: Task[T],
+        images: Images,
+        options: CallOptions,
+        deadline: Deadline | None = None,
+    ) -> AsyncGenerator[Answer[T], None]:
+        check_many(images)
+        self._connection.deadline(options)  # a mistake is told before the first answer is taken
+        return self._in_order(task, images, options, deadline)
+
+    async def _in_order(
+        self, task: Task[T], images: Images, options: CallOptions, deadline: Deadline | None
+    ) -> AsyncGenerator[Answer[T], None]:
+        """Asks about several batches at a time."""
+        waiting: deque[asyncio.Task[list[Answer[T]]]] = deque()
+        try:
+            async for batch in self._batches(images):
+                exchange = exchanges.ask(task, batch, self._connection.spec())
+                waiting.append(asyncio.create_task(self._hold(exchange, options, deadline)))
+                if len(waiting) == self._connection.in_flight:
+                    for answer in await waiting.popleft():
+                        yield answer
+            while waiting:
+                for answer in await waiting.popleft():
+                    yield answer
+        finally:
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _batches(self, images: Images) -> AsyncIterator[list[Picture]]:
+        limit = self._connection.max_message_bytes
+        batcher = Batcher(self._connection.batch_size, limit)
+        position = 0
+        async for image in _each(images):
+            picture = (
+                prepare(position, image, limit)
+                if isinstance(image, bytes)
+                else await asyncio.to_thread(prepare, position, image, limit)
+            )
+            if batch := batcher.add(picture):
+                yield batch
+            position += 1
+        if batch := batcher.rest():
+            yield batch
+
+
+async def _each(images: Images) -> AsyncIterator[Image]:
+    if isinstance(images, AsyncIterable):
+        async for image in images:
+            yield image
+    else:
+        for image in images:
+            yield image

@@ -1,0 +1,117 @@
+"""How exchanges are held over an ordinary connection, many at a time if need be."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import cached_property
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+import grpc
+
+from serving.client import exchanges
+from serving.client.connection import CallOptions, Connection, Deadline
+from serving.client.exchanges import Exchange, Request, Task
+from serving.client.pictures import Batcher, Image, Picture, check_many, prepare
+from serving.results import Answer, ServingError
+
+T = TypeVar("T")
+
+
+class BlockingCalls:
+    """The calls of `PetClient`; it opens the connection for the first of them."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if "_channel" in self.__dict__:
+            self._channel.close()
+
+    @cached_property
+    def _channel(self) -> grpc.Channel:
+        return self._connection.open(grpc)
+
+    def hold(
+        self, exchange: Exchange[T], options: CallOptions, deadline: Deadline | None = None
+    ) -> T:
+        """Sends what an exchange asks for until it is done."""
+        deadline = deadline or self._connection.deadline(options)
+        headers = self._connection.metadata(options)
+        try:
+            request = next(exchange)
+            while True:
+                try:
+                    response = self._send(request, deadline, headers)
+                except ServingError as error:
+                    request = exchange.throw(error)
+                else:
+                    request = exchange.send(response)
+        except StopIteration as done:
+            return done.value
+
+    def _send(
+        self, request: Request, deadline: Deadline, headers: Sequence[tuple[str, str]]
+    ) -> Any:
+        method = request.method.on(self._channel)
+        try:
+            return method(request.message, timeout=deadline.left(), metadata=headers)
+        except grpc.RpcError as error:
+            raise self._connection.error(error, deadline) from error
+
+    def all(self, task: Task[T], images: Iterable[Image], options: CallOptions) -> list[T]:
+        """The results of all pictures; raises for the first that has none."""
+        deadline = self._connection.deadline(options)
+        with closing(self.stream(task, images, options, deadline)) as answers:
+            return [answer.result for answer in answers]
+
+    def stream(
+        self,
+        task: Task[T],
+        images: Iterable[Image],
+        options: CallOptions,
+        deadline: Deadline | None = None,
+    ) -> Generator[Answer[T], None, None]:
+        """Answers about pictures while they come, with one deadline or one for each batch."""
+        check_many(images)
+        self._connection.deadline(options)  # a mistake is told before the first answer is taken
+
+        def ask(batch: list[Picture]) -> list[Answer[T]]:
+            return self.hold(exchanges.ask(task, batch, self._connection.spec()), options, deadline)
+
+        return self._in_order(ask, self._batches(images))
+
+    def _in_order(
+        self, ask: Callable[[list[Picture]], list[T]], batches: Iterator[list[Picture]]
+    ) -> Generator[T, None, None]:
+        """Asks about several batches at a time."""
+        in_flight = self._connection.in_flight
+        # One batch, or one at a time, needs no thread.
+        first = list(islice(batches, 2)) if in_flight > 1 else []
+        batches = chain(first, batches)
+        if len(first) < 2:
+            for batch in batches:
+                yield from ask(batch)
+            return
+        pool = ThreadPoolExecutor(in_flight, thread_name_prefix="pawlens-client")
+        waiting: deque[Future[list[T]]] = deque()
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(ask, batch))
+                if len(waiting) == in_flight:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False)
+
+    def _batches(self, images: Iterable[Image]) -> Iterator[list[Picture]]:
+        limit = self._connection.max_message_bytes
+        batcher = Batcher(self._connection.batch_size, limit)
+        for position, image in enumerate(images):
+            if batch := batcher.add(prepare(position, image, limit)):
+                yield batch
+        if batch := batcher.rest():
+            yield batch

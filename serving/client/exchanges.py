@@ -1,0 +1,244 @@
+"""What is said for each question, free of how it is sent.
+
+An exchange is a generator: it yields requests, gets their responses or a ServingError, and
+returns the answer. The synchronous and the asynchronous client both drive the same ones.
+"""
+
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+import numpy as np
+from google.protobuf.message import Message
+
+from components import features as f
+from serving.client.connection import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, Method
+from serving.client.pictures import Picture
+from serving.results import (
+    Answer,
+    Explanation,
+    Metadata,
+    PictureError,
+    Prediction,
+    Segmentation,
+    ServingError,
+    VersionStatus,
+    signature_of,
+)
+from serving.wire import methods
+from serving.wire import serving_pb2 as pb
+from serving.wire.tensors import TensorError, fill_proto, to_array
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A message and where it goes."""
+
+    method: Method
+    message: Message
+
+
+Exchange = Generator[Request, Any, T]
+
+# How the embedded server tells which row of a request it cannot read.
+_POSITION = re.compile(r"inputs? [\w, ]+, position (\d+): ")
+# How gRPC, on either side, and the embedded server tell that a message is too large.
+_OF_THE_SIZE = ("message larger than max", "bytes, at most")
+# Words of refusals that no other picture would change.
+_OF_THE_REQUEST = ("signature", "Expects ", f.INPUT_CLASS_INDEX, "ModelSpec", "alias")
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """A question about pictures.
+
+    Attributes:
+        signature: who answers it.
+        outputs: what is asked for.
+        read: makes the result of one picture from its outputs, in that order.
+        class_index: sent along if not None.
+    """
+
+    signature: str
+    outputs: tuple[str, ...]
+    read: Callable[..., T]
+    class_index: int | None = None
+
+    def inputs(self, pictures: Sequence[Picture]) -> dict[str, np.ndarray]:
+        """What is sent for a batch."""
+        encoded = np.empty(len(pictures), object)
+        encoded[:] = [picture.encoded for picture in pictures]
+        inputs = {f.INPUT_IMAGE_BYTES: encoded}
+        if self.class_index is not None:
+            inputs[f.INPUT_CLASS_INDEX] = np.full(len(pictures), self.class_index, np.int32)
+        return inputs
+
+
+def _read_prediction(label: bytes, probability: float, probabilities: np.ndarray) -> Prediction:
+    return Prediction(label.decode("utf-8"), float(probability), _floats(probabilities))
+
+
+def _read_segmentation(mask: np.ndarray, png: bytes, fractions: np.ndarray) -> Segmentation:
+    return Segmentation(mask, png, _floats(fractions))
+
+
+def _read_explanation(
+    label: bytes, probability: float, heatmap: np.ndarray, overlay: bytes
+) -> Explanation:
+    return Explanation(label.decode("utf-8"), float(probability), heatmap, overlay)
+
+
+def _floats(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+CLASSIFY = Task(
+    f.SIGNATURE_SERVING,
+    (f.OUTPUT_LABEL, f.OUTPUT_PROBABILITY, f.OUTPUT_PROBABILITIES),
+    _read_prediction,
+)
+SEGMENT = Task(
+    f.SIGNATURE_SERVING,
+    (f.OUTPUT_MASK, f.OUTPUT_MASK_PNG, f.OUTPUT_CLASS_FRACTIONS),
+    _read_segmentation,
+)
+
+
+def explaining(class_index: int) -> Task[Explanation]:
+    """The question why a picture is of a class; -1: the model's own choice."""
+    outputs = (f.OUTPUT_LABEL, f.OUTPUT_PROBABILITY, f.OUTPUT_HEATMAP, f.OUTPUT_OVERLAY_PNG)
+    return Task(f.SIGNATURE_GRAD_CAM, outputs, _read_explanation, class_index)
+
+
+def ask(
+    task: Task[T], pictures: Sequence[Picture], spec: pb.ModelSpec
+) -> Exchange[list[Answer[T]]]:
+    """Asks about a batch; a picture that is refused does not keep the others from an answer.
+
+    A server that names the position of the bad picture is asked again without it. Of one that
+    does not, as TensorFlow Serving, the rest of the batch is asked one by one. A batch whose
+    request or response is larger than a message may be is asked by halves.
+
+    Returns:
+        One answer a picture, in order.
+
+    Raises:
+        ServingError: the server refuses whatever the pictures are.
+    """
+    answers = {
+        one.position: Answer[T](one.position, one.image, error=one.error) for one in pictures
+    }
+    left = [one for one in pictures if one.error is None]
+    step = len(left)
+    while left:
+        asked = left[:step]
+        try:
+            outputs = yield from call(task.signature, task.inputs(asked), task.outputs, spec)
+        except ServingError as error:
+            if _too_large(error) and len(asked) > 1:
+                step = len(asked) // 2
+                continue
+            found = _bad_picture(error, asked)
+            if found is None:
+                step = 1
+                continue
+            bad, refusal = found
+            answers[bad.position] = Answer(bad.position, bad.image, error=refusal)
+            left.remove(bad)
+            continue
+        for one, row in zip(asked, _rows(outputs, task.outputs, len(asked)), strict=True):
+            answers[one.position] = Answer(one.position, one.image, task.read(*row))
+        left = left[step:]
+    return list(answers.values())
+
+
+def _too_large(error: ServingError) -> bool:
+    """Whether it is the size of a message, of either side's limit."""
+    exhausted = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return exhausted and any(words in error.details for words in _OF_THE_SIZE)
+
+
+def _bad_picture(
+    error: ServingError, asked: Sequence[Picture]
+) -> tuple[Picture, PictureError] | None:
+    """The picture that the server refuses, and what it tells; None: one of several.
+
+    Raises:
+        ServingError: it is not about a picture.
+    """
+    named = _POSITION.match(error.details)
+    told = error.details[named.end() :] if named else error.details
+    if error.code is not grpc.StatusCode.INVALID_ARGUMENT or any(
+        words in told for words in _OF_THE_REQUEST
+    ):
+        raise error
+    if named and int(named[1]) < len(asked):
+        bad = asked[int(named[1])]
+    elif len(asked) == 1:
+        bad = asked[0]
+    else:
+        return None
+    return bad, PictureError(bad.name, bad.position, f"the server refuses it: {told}")
+
+
+def _rows(outputs: Mapping[str, np.ndarray], names: Sequence[str], count: int) -> list[tuple]:
+    """The outputs of each picture."""
+    for name in names:
+        shape = outputs[name].shape if name in outputs else None
+        if shape is None or shape[:1] != (count,):
+            found = "none" if shape is None else f"shape {list(shape)}"
+            raise ServingError(
+                grpc.StatusCode.INTERNAL, f"output {name}: expected {count} rows, found {found}"
+            )
+    return list(zip(*(outputs[name] for name in names), strict=True))
+
+
+def call(
+    signature: str,
+    inputs: Mapping[str, np.ndarray],
+    outputs: Sequence[str],
+    spec: pb.ModelSpec,
+) -> Exchange[dict[str, np.ndarray]]:
+    """Runs a signature; see `PetClient.call`."""
+    message = pb.PredictRequest(model_spec=spec, output_filter=outputs)
+    message.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        fill_proto(message.inputs[name], np.asarray(value))
+    response = yield Request(PREDICT, message)
+    try:
+        return {name: to_array(proto) for name, proto in response.outputs.items()}
+    except TensorError as error:
+        raise ServingError(grpc.StatusCode.INTERNAL, f"an unreadable answer: {error}") from error
+
+
+def metadata(spec: pb.ModelSpec) -> Exchange[Metadata]:
+    """Asks which version serves, and its signatures."""
+    message = pb.GetModelMetadataRequest(model_spec=spec, metadata_field=[methods.METADATA_FIELD])
+    response = yield Request(GET_MODEL_METADATA, message)
+    packed = response.metadata[methods.METADATA_FIELD]
+    signatures = pb.SignatureDefMap.FromString(packed.value).signature_def
+    return Metadata(
+        version=response.model_spec.version.value,
+        signatures={
+            name: signature_of(signature)
+            for name, signature in sorted(signatures.items())
+            if not name.startswith("__")  # TensorFlow's own, like __saved_model_init_op
+        },
+    )
+
+
+def status(spec: pb.ModelSpec) -> Exchange[list[VersionStatus]]:
+    """Asks for the state of each version that the server knows, ascending."""
+    response = yield Request(GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec))
+    return [
+        VersionStatus(
+            one.version,
+            pb.ModelVersionStatus.State.Name(one.state),
+            one.status.error_message,
+        )
+        for one in sorted(response.model_version_status, key=lambda one: one.version)
+    ]

@@ -1,0 +1,181 @@
+"""Pictures on their way out: any kind of input to encoded bytes, and so many to a request."""
+
+import io
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+
+from components.errors import InputError
+from serving.results import PictureError
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+Image = Union[str, "os.PathLike[str]", bytes, np.ndarray, "PIL.Image.Image"]
+
+# A request holds at most this many pictures, and at most half of what a message may hold.
+BATCH_SIZE = 8
+# What a request says besides its pictures.
+_ROOM_BYTES = 4096
+_KINDS = "a path, bytes, a Pillow picture or a uint8 array [h, w, 3] or [h, w]"
+# Little work for a picture that travels once; the pixels are the same.
+_PNG_COMPRESSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One input, ready to send.
+
+    Attributes:
+        position: of all inputs, from 0.
+        image: as it was given.
+        encoded: JPEG, PNG, GIF or BMP bytes.
+        error: why it cannot be sent.
+    """
+
+    position: int
+    image: Image
+    encoded: bytes = b""
+    error: PictureError | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return _name(self.image, self.position)
+
+
+class Batcher:
+    """Puts pictures into batches of a bounded number and size."""
+
+    def __init__(self, batch_size: int, max_message_bytes: int):
+        self._count = batch_size
+        self._bytes = max_message_bytes // 2
+        self._batch: list[Picture] = []
+        self._filled = 0
+
+    def add(self, picture: Picture) -> list[Picture]:
+        """Takes a picture; the batch that it made full, or an empty one."""
+        done: list[Picture] = []
+        if self._batch and self._filled + len(picture.encoded) > self._bytes:
+            done = self.rest()
+        self._batch.append(picture)
+        self._filled += len(picture.encoded)
+        if not done and len(self._batch) == self._count:
+            done = self.rest()
+        return done
+
+    def rest(self) -> list[Picture]:
+        """What is not in a batch yet."""
+        batch, self._batch, self._filled = self._batch, [], 0
+        return batch
+
+
+def prepare(position: int, image: Image, max_message_bytes: int) -> Picture:
+    """Reads and encodes a picture; what is wrong with it becomes its `error`."""
+    try:
+        encoded = encode(image, position)
+        if len(encoded) > max_message_bytes - _ROOM_BYTES:
+            limit, size = max_message_bytes / 2**20, len(encoded) / 2**20
+            raise _unfit(image, position, f"a message of at most {limit:g} MiB", f"{size:.2f} MiB")
+    except PictureError as error:
+        return Picture(position, image, error=error)
+    return Picture(position, image, encoded)
+
+
+def encode(image: Image, position: int = 0) -> bytes:
+    """Encoded bytes of a picture; what is encoded already stays as it is.
+
+    Args:
+        image: path of a file; encoded bytes; Pillow picture; or uint8 array [h, w, 3] (RGB) or
+            [h, w] (grey). The last two become PNG.
+        position: of the picture among all inputs, for errors.
+
+    Raises:
+        PictureError: no such file, or no picture at all.
+    """
+    if isinstance(image, bytes | bytearray | memoryview):
+        return bytes(image)
+    if isinstance(image, str | os.PathLike):
+        return _read(Path(image), position)
+    if isinstance(image, np.ndarray):
+        _check_array(image, position)
+        from PIL import Image as pillow
+
+        return _png(pillow.fromarray(np.ascontiguousarray(image)))
+    if _is_pillow(image):
+        return _from_pillow(image, position)
+    raise _unfit(image, position, _KINDS, f"{type(image).__name__}")
+
+
+def check_many(images: Any) -> None:
+    """Refuses a single picture where an iterable of pictures belongs.
+
+    Raises:
+        InputError: an array would be taken apart by rows, a path by letters.
+    """
+    array = isinstance(images, np.ndarray) and images.ndim < 4
+    if array or _is_pillow(images) or isinstance(images, str | os.PathLike | bytes | bytearray):
+        raise InputError(
+            "images",
+            expected="a list or another iterable of pictures",
+            found=f"one {type(images).__name__}",
+            todo="put it into a list",
+        )
+
+
+def check_picture(path: Path, position: int = 0) -> None:
+    """Raises a PictureError unless the path is a file."""
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing there"
+        raise _unfit(path, position, "an image file", found)
+
+
+def _read(path: Path, position: int) -> bytes:
+    check_picture(path, position)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise _unfit(path, position, "an image file", found) from error
+
+
+def _check_array(image: np.ndarray, position: int) -> None:
+    fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not fits or image.size == 0:
+        found = f"{image.dtype} {list(image.shape)}"
+        raise _unfit(image, position, "a uint8 array [h, w, 3] or [h, w]", found)
+
+
+def _is_pillow(image: Any) -> bool:
+    # Whoever has a Pillow picture has imported Pillow: this never does.
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(image, pillow.Image)
+
+
+def _from_pillow(picture: "PIL.Image.Image", position: int) -> bytes:
+    if picture.mode.startswith(("I", "F")):  # would be cut off at 255
+        raise _unfit(picture, position, "8 bits a channel", f"a Pillow picture {picture.mode}")
+    try:
+        return _png(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+    except OSError as error:  # Pillow reads a file only once its pixels are needed
+        raise _unfit(picture, position, "a readable picture", str(error)) from error
+
+
+def _png(picture: "PIL.Image.Image") -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=_PNG_COMPRESSION)
+    return buffer.getvalue()
+
+
+def _name(image: Any, position: int) -> str:
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image)
+    return f"at position {position}"
+
+
+def _unfit(image: Any, position: int, expected: str, found: str) -> PictureError:
+    return PictureError(_name(image, position), position, f"expected {expected}, found {found}")

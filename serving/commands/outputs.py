@@ -1,0 +1,198 @@
+"""How a command tells its results: rows as a table, JSON or CSV, and pictures as files."""
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePath
+from typing import Any, Protocol
+
+from components.errors import FailedError, InputError
+from serving.commands.inputs import Source
+
+Row = dict[str, Any]
+ERROR = "error"  # the column of what could not be answered
+# A table is laid out as a whole: beyond this many rows another one begins.
+TABLE_ROWS = 500
+
+
+class Writer(Protocol):
+    """Takes rows one by one and writes them to standard output."""
+
+    def write(self, row: Row) -> None:
+        """Takes a row: `image` and either the results or `error`."""
+
+    def close(self) -> None:
+        """Writes what is left."""
+
+
+class _Table:
+    """For people; what could not be answered is left to the end of the command."""
+
+    def __init__(self, columns: Sequence[str]):
+        self._rows: list[Row] = []
+
+    def write(self, row: Row) -> None:
+        if ERROR not in row:
+            self._rows.append(row)
+        if len(self._rows) == TABLE_ROWS:
+            self.close()
+
+    def close(self) -> None:
+        if not self._rows:
+            return
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table()
+        for name in self._rows[0]:
+            table.add_column(name.replace("_", " "), overflow="fold")  # paths stay whole
+        for row in self._rows:
+            table.add_row(*(escape(_cell(value)) for value in row.values()))
+        Console().print(table)
+        self._rows = []
+
+
+class _JsonList:
+    """One list, written as it grows; nothing at all if there is no row."""
+
+    def __init__(self, columns: Sequence[str]):
+        self._begun = False
+
+    def write(self, row: Row) -> None:
+        text = json.dumps(row, indent=2).replace("\n", "\n  ")
+        sys.stdout.write(f"{',' if self._begun else '['}\n  {text}")
+        self._begun = True
+
+    def close(self) -> None:
+        if self._begun:
+            sys.stdout.write("\n]\n")
+
+
+class _JsonLines:
+    """One object a line, each at once."""
+
+    def __init__(self, columns: Sequence[str]):
+        pass
+
+    def write(self, row: Row) -> None:
+        print(json.dumps(row), flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Csv:
+    """A header, then one line a row, each at once; `probabilities.cat` is a value in a value."""
+
+    def __init__(self, columns: Sequence[str]):
+        self._writer = csv.DictWriter(sys.stdout, [*columns, ERROR], lineterminator="\n")
+        self._begun = False
+
+    def write(self, row: Row) -> None:
+        if not self._begun:
+            self._writer.writeheader()
+            self._begun = True
+        flat: Row = {}
+        for name, value in row.items():
+            if isinstance(value, dict):
+                flat |= {f"{name}.{key}": one for key, one in value.items()}
+            else:
+                flat[name] = _printable(value) if isinstance(value, str) else value
+        self._writer.writerow(flat)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        pass
+
+
+_FORMATS: dict[str, Callable[[Sequence[str]], Writer]] = {
+    "table": _Table,
+    "json": _JsonList,
+    "jsonl": _JsonLines,
+    "csv": _Csv,
+}
+FORMATS = tuple(_FORMATS)
+
+
+def open_writer(style: str, columns: Sequence[str]) -> Writer:
+    """A writer in one of `FORMATS`; `columns` are those of a CSV file but the last, `error`."""
+    return _FORMATS[style](columns)
+
+
+def output_files(sources: Sequence[Source], output: Path, kind: str) -> list[str]:
+    """Where the pictures of the results go: `<output>/<place without suffix>_<kind>.png`.
+
+    Where two would be the same but for the suffix, both keep theirs: `a.jpg_mask.png`.
+
+    Raises:
+        InputError: two results would still share a file, one would replace a picture that is
+            asked about, or the folder cannot be made.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = f"the file {output}" if output.exists() else error.strerror or "an error"
+        raise InputError("--output", expected="a folder", found=found) from error
+    stems = Counter(_stem(one.place) for one in sources)
+    taken: dict[str, str] = {}
+    for one in sources:
+        stem = _stem(one.place)
+        file = str(output / f"{stem if stems[stem] == 1 else one.place}_{kind}.png")
+        if file in taken:
+            raise InputError(
+                f"{taken[file]} and {one.name} would both write {file}",
+                todo="run them apart, each with its own --output",
+            )
+        taken[file] = one.name
+    _check_no_picture_is_lost(sources, taken, output)
+    return list(taken)
+
+
+def _stem(place: str) -> str:
+    return str(PurePath(place).with_suffix(""))
+
+
+def _check_no_picture_is_lost(
+    sources: Sequence[Source], files: Iterable[str], output: Path
+) -> None:
+    there = {file: _identity(Path(file)) for file in files if Path(file).exists()}
+    if not there:
+        return
+    asked = {_identity(Path(one.name)) for one in sources if Path(one.name).exists()}
+    for file, identity in there.items():
+        if identity in asked:
+            raise InputError(
+                f"--output {output}: {file} is one of the pictures", todo="choose another folder"
+            )
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()  # follows links
+    return found.st_dev, found.st_ino
+
+
+def save(file: str, content: bytes) -> None:
+    """Writes a picture, with the folders above it.
+
+    Raises:
+        FailedError: it cannot be written.
+    """
+    try:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_bytes(content)
+    except OSError as error:
+        raise FailedError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {share:.3f}" for name, share in value.items())
+    return f"{value:.3f}" if isinstance(value, float) else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """File names may hold bytes that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,197 @@
+"""The functions behind `pawlens predict`, `explain` and `segment`."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+
+from components.errors import InputError
+from components.features import CLASS_NAMES, INPUT_CLASS_INDEX, MASK_CLASS_NAMES
+from serving.client import CLASSIFIER_NAME, Image, PetClient
+from serving.commands.inputs import Source, list_sources
+from serving.commands.options import Options
+from serving.commands.outputs import ERROR, Row, open_writer, output_files, save
+from serving.commands.progress import progress
+from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
+
+SEGMENTER_NAME = "pets_segmentation"
+# So many unanswered pictures are named at the end.
+_NAMED = 5
+
+T = TypeVar("T")
+
+
+def run_predict(
+    images: Sequence[Path],
+    options: Options,
+    model_name: str = CLASSIFIER_NAME,
+) -> None:
+    """Prints what each picture shows.
+
+    Args:
+        images: files, folders, `-`; see `list_sources`.
+        options: see there.
+        model_name: the model to ask.
+
+    Raises:
+        InputError: pictures are missing or refused (the others are answered all the same), or no
+            server answers.
+        ServingError: the server refused for another reason.
+    """
+    sources = list_sources(images, options.files_from)
+    columns = ["image", "label", "probability", *_columns("probabilities", CLASS_NAMES)]
+
+    def row(_: int, result: Prediction) -> Row:
+        return {
+            "label": result.label,
+            "probability": result.probability,
+            "probabilities": _named(CLASS_NAMES, result.probabilities),
+        }
+
+    with options.client(model_name) as client:
+        _run(sources, options.style, columns, client, client.predict_stream, row=row)
+
+
+def run_explain(
+    images: Sequence[Path],
+    options: Options,
+    model_name: str = CLASSIFIER_NAME,
+    *,
+    output: Path = Path(),
+    class_index: int = -1,
+) -> None:
+    """Saves each picture's heat map over it as `<name>_overlay.png` and prints where.
+
+    Args:
+        images: files, folders, `-`; see `list_sources`.
+        options: see there.
+        model_name: the model to ask.
+        output: folder for the overlays; made if need be.
+        class_index: the class to explain; -1: the model's own choice.
+
+    Raises:
+        InputError: as `run_predict`; two results would have one name.
+        ServingError: the server refused for another reason.
+    """
+    sources = list_sources(images, options.files_from, output)
+    files = output_files(sources, output, "overlay")
+    columns = ["image", "label", "probability", "overlay"]
+
+    def row(position: int, result: Explanation) -> Row:
+        save(files[position], result.overlay_png)
+        return {
+            "label": result.label,
+            "probability": result.probability,
+            "overlay": files[position],
+        }
+
+    with options.client(model_name) as client:
+
+        def ask(pictures: Iterator[Image]) -> Iterator[Answer[Explanation]]:
+            return client.explain_stream(pictures, class_index)
+
+        _run(sources, options.style, columns, client, ask, row=row)
+
+
+def run_segment(
+    images: Sequence[Path],
+    options: Options,
+    model_name: str = SEGMENTER_NAME,
+    *,
+    output: Path = Path(),
+) -> None:
+    """Saves each picture's mask of class ids as `<name>_mask.png` and prints where.
+
+    Args:
+        images: files, folders, `-`; see `list_sources`.
+        options: see there.
+        model_name: the model to ask.
+        output: folder for the masks; made if need be.
+
+    Raises:
+        InputError: as `run_predict`; two results would have one name.
+        ServingError: the server refused for another reason.
+    """
+    sources = list_sources(images, options.files_from, output)
+    files = output_files(sources, output, "mask")
+    columns = ["image", *_columns("class_fractions", MASK_CLASS_NAMES), "mask"]
+
+    def row(position: int, result: Segmentation) -> Row:
+        save(files[position], result.mask_png)
+        return {
+            "class_fractions": _named(MASK_CLASS_NAMES, result.class_fractions),
+            "mask": files[position],
+        }
+
+    with options.client(model_name) as client:
+        _run(sources, options.style, columns, client, client.segment_stream, row=row)
+
+
+def _run(
+    sources: Sequence[Source],
+    style: str,
+    columns: Sequence[str],
+    client: PetClient,
+    ask: Callable[[Iterator[Image]], Iterator[Answer[T]]],
+    *,
+    row: Callable[[int, T], Row],
+) -> None:
+    """Asks about all pictures and writes a row for each as soon as it is its turn."""
+    failed: list[str] = []
+    failures = 0
+    with (
+        contextlib.closing(open_writer(style, columns)) as writer,
+        progress(len(sources), style) as advance,
+        _telling_what_is_unfit(client),
+    ):
+        for answer in ask(one.image for one in sources):
+            name = sources[answer.position].name
+            if answer.error is not None:
+                failures += 1
+                if failures <= _NAMED:
+                    failed.append(f"{name}: {answer.error.reason}")
+                writer.write({"image": name, ERROR: answer.error.reason})
+            else:
+                writer.write({"image": name, **row(answer.position, answer.result)})
+            advance()
+    if not failures:
+        return
+    if len(sources) == 1:
+        raise InputError(f"picture {failed[0]}")
+    more = f"; and {failures - _NAMED} more" if failures > _NAMED else ""
+    raise InputError(
+        f"{failures} of {len(sources)} pictures not answered: {'; '.join(failed)}{more}"
+    )
+
+
+@contextlib.contextmanager
+def _telling_what_is_unfit(client: PetClient) -> Iterator[None]:
+    """Tells a model or class that cannot answer as wrong input."""
+    try:
+        yield
+    except ServingError as error:
+        if INPUT_CLASS_INDEX in error.details:
+            raise InputError("the class to explain", found=error.details) from error
+        unfit = error.code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION)
+        if unfit or "signature" in error.details:
+            raise InputError(
+                f"model '{client.model_name}' at {client.target}",
+                expected="one that answers this command",
+                found=error.details,
+                todo="pass --model-name, or another version or label",
+            ) from error
+        raise
+
+
+def _columns(name: str, parts: Sequence[str]) -> list[str]:
+    return [f"{name}.{part}" for part in parts]
+
+
+def _named(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    if len(names) != len(values):
+        raise InputError(
+            "the model", expected=f"the classes {', '.join(names)}", found=f"{len(values)} values"
+        )
+    return dict(zip(names, values, strict=True))

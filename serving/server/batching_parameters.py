@@ -1,0 +1,86 @@
+"""How requests are batched: the fields of TensorFlow Serving's `--batching_parameters_file`."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from components.errors import InputError
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class BatchingParameters:
+    """Sizes, times and threads; defaults are those of TensorFlow Serving.
+
+    Attributes:
+        max_batch_size: rows of a batch at most; a larger request is refused.
+        batch_timeout_micros: how long the first request of a batch may wait for others while a
+            thread is free. 0: a batch forms only of what comes in while all threads are busy.
+        max_enqueued_batches: batches of one kind that may wait; further requests are refused.
+        num_batch_threads: batches that run at a time.
+        allowed_batch_sizes: batches are filled up to the next of these sizes by repeating a row;
+            ascending, ends with `max_batch_size`. Empty: any size.
+        pad_variable_length_inputs: whether inputs of different sizes beyond the 0th dimension
+            go together, filled up with their own first element.
+        thread_pool_name: what metrics call the threads.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    num_batch_threads: int = field(default_factory=_cores)
+    allowed_batch_sizes: tuple[int, ...] = ()
+    pad_variable_length_inputs: bool = False
+    thread_pool_name: str = "batch_threads"
+
+    def __post_init__(self) -> None:
+        self._check_at_least("max_batch_size", 1)
+        self._check_at_least("batch_timeout_micros", 0)
+        self._check_at_least("max_enqueued_batches", 1)
+        self._check_at_least("num_batch_threads", 1)
+        sizes = self.allowed_batch_sizes
+        rising = all(a < b for a, b in zip((0, *sizes), sizes, strict=False))
+        if sizes and not (rising and sizes[-1] == self.max_batch_size):
+            raise InputError(
+                "batching parameter allowed_batch_sizes",
+                expected=f"ascending from 1, the last one max_batch_size ({self.max_batch_size})",
+                found=", ".join(map(str, sizes)),
+            )
+
+    def _check_at_least(self, name: str, least: int) -> None:
+        if getattr(self, name) < least:
+            found = str(getattr(self, name))
+            raise InputError(f"batching parameter {name}", expected=f"{least} or more", found=found)
+
+    @classmethod
+    def from_proto(cls, message: Any) -> "BatchingParameters":
+        """Reads the fields that are set.
+
+        Args:
+            message: `serving.wire.config_pb2.BatchingParameters`.
+
+        Raises:
+            InputError: a value out of range.
+        """
+        wrapped = (
+            "max_batch_size",
+            "batch_timeout_micros",
+            "max_enqueued_batches",
+            "num_batch_threads",
+            "thread_pool_name",
+        )
+        return cls(
+            allowed_batch_sizes=tuple(message.allowed_batch_sizes),
+            pad_variable_length_inputs=message.pad_variable_length_inputs,
+            **{name: getattr(message, name).value for name in wrapped if message.HasField(name)},
+        )
+
+    def padded(self, size: int) -> int:
+        """The size that a batch of so many rows is filled up to."""
+        return next((allowed for allowed in self.allowed_batch_sizes if allowed >= size), size)

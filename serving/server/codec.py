@@ -1,0 +1,106 @@
+"""TensorProto to array and back in the server: all of TensorFlow's types, within limits."""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+
+import grpc
+import numpy as np
+
+from serving.server.faults import Fault, invalid
+from serving.wire import methods, tensor_pb2
+from serving.wire.tensors import TensorError, fill_proto, to_array
+
+# What a request's tensors may take in memory. A proto of a few bytes may stand for any number of
+# equal values: one that could not be sent in full is refused, or a few requests fill the memory.
+MAX_INPUT_BYTES = methods.MAX_MESSAGE_BYTES
+
+
+def check_size(inputs: Mapping[str, tensor_pb2.TensorProto]) -> None:
+    """Refuses tensors that would take too much memory, before they do.
+
+    Raises:
+        Fault: RESOURCE_EXHAUSTED.
+    """
+    total = 0
+    for proto in inputs.values():
+        # A negative size is another mistake, which `decode` tells.
+        count = math.prod(max(dim.size, 0) for dim in proto.tensor_shape.dim)
+        total += count * _item_bytes(proto.dtype)
+    if total > MAX_INPUT_BYTES:
+        raise Fault(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"by their shapes the inputs take {total} bytes, at most {MAX_INPUT_BYTES} are taken",
+        )
+
+
+def decode(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
+    """An input's value, from either encoding.
+
+    Args:
+        name: the input's name, for the message.
+        proto: its value; passed `check_size`.
+
+    Raises:
+        Fault: INVALID_ARGUMENT; it stands for no array.
+    """
+    try:
+        return _rare(proto) if _is_rare(proto.dtype) else to_array(proto)
+    except (TensorError, TypeError, ValueError) as error:
+        raise invalid(f"tensor parsing error: {name}: {error}") from error
+
+
+def encode(
+    proto: tensor_pb2.TensorProto, array: np.ndarray, dtype: int, *, as_content: bool
+) -> None:
+    """Writes an output into an empty proto.
+
+    Args:
+        proto: to be filled in.
+        array: the output; `object` of `bytes` for strings.
+        dtype: the output's type by the signature.
+        as_content: see `serving.wire.tensors.fill_proto`.
+    """
+    if not _is_rare(dtype):
+        fill_proto(proto, array, as_content=as_content)
+        return
+    import tensorflow as tf
+
+    proto.MergeFrom(tf.make_tensor_proto(array))
+    # A session answers quantized numbers as plain integers.
+    proto.dtype = dtype  # type: ignore[assignment]
+    if dtype == tf.bfloat16.as_datatype_enum and not as_content:
+        proto.tensor_content = b""
+        proto.half_val[:] = np.ravel(array).view(np.uint16).tolist()
+
+
+@lru_cache(64)
+def _is_rare(code: int) -> bool:
+    """Whether it is a type that NumPy lacks: bfloat16, the quantized, the very small ones."""
+    import tensorflow as tf
+
+    try:
+        dtype = tf.as_dtype(code)
+        return dtype.is_quantized or dtype.as_numpy_dtype.__module__ == "ml_dtypes"
+    except (KeyError, TypeError):  # a handle, or no type at all
+        return False
+
+
+@lru_cache(64)
+def _item_bytes(code: int) -> int:
+    import tensorflow as tf
+
+    if code == tensor_pb2.DT_STRING:
+        return np.dtype(object).itemsize
+    try:
+        return tf.as_dtype(code).size
+    except TypeError:
+        return 1  # no such type: refused later
+
+
+def _rare(proto: tensor_pb2.TensorProto) -> np.ndarray:
+    import tensorflow as tf
+
+    if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
+        raise TensorError("its shape is not known")
+    return tf.make_ndarray(proto)

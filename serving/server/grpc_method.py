@@ -1,0 +1,102 @@
+"""The way of one request through a method: bytes in, bytes or a status out."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from serving.server.faults import Fault, invalid
+from serving.server.observer import REQUEST_ID, Call, Observer
+
+logger = logging.getLogger(__name__)
+
+Request = TypeVar("Request", bound=Message)
+
+
+class GrpcMethod(Generic[Request]):
+    """A unary gRPC method.
+
+    Args:
+        name: as gRPC names it, like `Predict`.
+        request_type: what its bytes stand for.
+        answer: a request to its response.
+        observer: sees every request.
+        max_bytes: of a response; negative: no limit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        request_type: type[Request],
+        answer: Callable[[Request, Call], Message],
+        observer: Observer,
+        max_bytes: int,
+    ):
+        self._name = name
+        self._request_type = request_type
+        self._answer = answer
+        self._observer = observer
+        self._max_bytes = max_bytes
+
+    def handle(self, wire: bytes, context: grpc.ServicerContext) -> bytes | None:
+        """Answers, or aborts with a status; nothing else leaves it."""
+        try:
+            with self._observer.call("grpc", self._name, _request_id(context)) as call:
+                context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+                _expect_somebody(call, context)
+                return self._response(wire, call)
+        except Fault as fault:
+            context.abort(fault.code, fault.details)  # raises
+            return None
+
+    def _response(self, wire: bytes, call: Call) -> bytes:
+        try:
+            request = self._request_type.FromString(wire)
+            response = self._answer(request, call).SerializeToString()
+        except Fault:
+            raise
+        except DecodeError as error:
+            kind = self._request_type.DESCRIPTOR.name
+            raise invalid(f"the request is no {kind}: {error}") from error
+        except MemoryError as error:
+            raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory") from error
+        except Exception as error:
+            # Whatever it is, the process answers the next request.
+            logger.exception("%s failed", self._name)
+            what = f"internal error: {type(error).__name__}"
+            raise Fault(grpc.StatusCode.INTERNAL, what) from error
+        if 0 <= self._max_bytes < len(response):
+            raise Fault(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"the answer takes {len(response)} bytes, at most {self._max_bytes} are sent",
+            )
+        return response
+
+
+def _expect_somebody(call: Call, context: grpc.ServicerContext) -> None:
+    """Refuses to start for nobody; notes in the call until when somebody waits.
+
+    Raises:
+        Fault: the deadline has passed, or the request was cancelled.
+    """
+    remaining = context.time_remaining()
+    if remaining is not None:
+        if remaining <= 0:
+            raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        call.deadline = time.monotonic() + remaining
+
+    def nobody_waits() -> None:
+        call.deadline = time.monotonic()
+
+    if not context.add_callback(nobody_waits):
+        raise Fault(grpc.StatusCode.CANCELLED, "Cancelled")
+
+
+def _request_id(context: grpc.ServicerContext) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID:
+            return value if isinstance(value, str) else None
+    return None

@@ -1,0 +1,178 @@
+"""Health checking and reflection: what every gRPC server tells about itself.
+
+Both answer from threads of their own: a probe does not wait behind predictions, and a forgotten
+stream does not keep a thread from them.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
+
+from serving.server.core import Core
+
+# Between two looks at the models, for those who watch; who asks gets the state of now.
+_LOOK_SECONDS = 0.5
+
+_UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
+
+# Reflection tells what protobuf knows by these imports.
+_SERVICES = tuple(
+    service.full_name
+    for module in (prediction_service_pb2, model_service_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+
+
+class Streams:
+    """Open streams; they are cancelled at the end, or a stop would wait for them in vain."""
+
+    def __init__(self) -> None:
+        self._open: set[grpc.ServicerContext] = set()
+        self._lock = threading.Lock()
+
+    def add(self, context: grpc.ServicerContext) -> None:
+        """Keeps a stream until it ends."""
+        with self._lock:
+            self._open.add(context)
+        if not context.add_callback(lambda: self._discard(context)):
+            self._discard(context)
+
+    def cancel(self) -> None:
+        """Ends all that are open."""
+        with self._lock:
+            contexts = list(self._open)
+        for context in contexts:
+            context.cancel()
+
+    def _discard(self, context: grpc.ServicerContext) -> None:
+        with self._lock:
+            self._open.discard(context)
+
+
+class Health(health.HealthServicer):
+    """Tells who can be asked: the services, and each model by its name.
+
+    The server and its services are SERVING while at least one model has a live version, a model
+    while it has one; all are NOT_SERVING once a stop has begun.
+    """
+
+    def __init__(self, core: Core, streams: Streams):
+        super().__init__(experimental_non_blocking=True)
+        self._core = core
+        self._streams = streams
+        self._told: dict[str, int] = {}
+        self._refreshing = threading.Lock()
+        self._stop = threading.Event()
+        self._refresh()
+        threading.Thread(target=self._look, name="health", daemon=True).start()
+
+    def Check(  # noqa: D102 - the protocol's
+        self, request: HealthCheckRequest, context: grpc.ServicerContext
+    ) -> HealthCheckResponse:
+        self._refresh()
+        if self._told.get(request.service, _UNKNOWN) == _UNKNOWN:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"unknown service {request.service}")
+        return super().Check(request, context)
+
+    def Watch(  # noqa: D102 - the protocol's
+        self,
+        request: HealthCheckRequest,
+        context: grpc.ServicerContext,
+        send_response_callback: Callable | None = None,
+    ) -> Any:
+        self._streams.add(context)
+        return super().Watch(request, context, send_response_callback)
+
+    def close(self) -> None:
+        """Tells NOT_SERVING from now on."""
+        self._stop.set()
+        self._refresh()
+
+    def _look(self) -> None:
+        while not self._stop.wait(_LOOK_SECONDS):
+            self._refresh()
+
+    def _refresh(self) -> None:
+        with self._refreshing:
+            now = self._statuses()
+            for name, status in now.items():
+                if self._told.get(name) != status:
+                    self.set(name, status)
+            self._told = now
+
+    def _statuses(self) -> dict[str, int]:
+        serving = HealthCheckResponse.SERVING
+        stopped = HealthCheckResponse.NOT_SERVING
+        # A model that was there once: its watchers are told that it is gone.
+        statuses = dict.fromkeys(self._told, _UNKNOWN)
+        open_for_all = not self._stop.is_set()
+        for name in self._core.models():
+            live = open_for_all and self._core.versions(name)
+            statuses[name] = serving if live else stopped
+        some = serving if serving in statuses.values() else stopped
+        return statuses | dict.fromkeys(("", *_SERVICES), some)
+
+
+class Reflection(reflection.ReflectionServicer):
+    """Tells the services and their messages."""
+
+    def __init__(self, streams: Streams):
+        super().__init__((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        self._streams = streams
+
+    def ServerReflectionInfo(  # noqa: D102 - the protocol's
+        self, request_iterator: Iterator, context: grpc.ServicerContext
+    ) -> Iterator:
+        self._streams.add(context)
+        return super().ServerReflectionInfo(request_iterator, context)
+
+
+def handlers(told: Health, reflected: Reflection) -> tuple[grpc.GenericRpcHandler, ...]:
+    """Both services, for `grpc.Server.add_generic_rpc_handlers`."""
+    pool = ThreadPoolExecutor(2, thread_name_prefix="health")
+    # A stream that is left open holds one of these.
+    streaming = ThreadPoolExecutor(4, thread_name_prefix="reflection")
+
+    def serialize(message: Any) -> bytes:
+        return message.SerializeToString()
+
+    watch = in_pool(told.Watch, pool)
+    watch.experimental_non_blocking = True  # type: ignore[attr-defined]
+    checks = {
+        "Check": grpc.unary_unary_rpc_method_handler(
+            in_pool(told.Check, pool), HealthCheckRequest.FromString, serialize
+        ),
+        "Watch": grpc.unary_stream_rpc_method_handler(
+            watch, HealthCheckRequest.FromString, serialize
+        ),
+    }
+    info = {
+        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
+            in_pool(reflected.ServerReflectionInfo, streaming),
+            ServerReflectionRequest.FromString,
+            serialize,
+        )
+    }
+    return (
+        grpc.method_handlers_generic_handler(health.SERVICE_NAME, checks),
+        grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, info),
+    )
+
+
+def in_pool(behaviour: Callable, pool: ThreadPoolExecutor) -> Callable:
+    """The same behaviour, run by `pool` instead of the server's own threads."""
+
+    def behave(*arguments: Any, **named: Any) -> Any:
+        return behaviour(*arguments, **named)
+
+    # grpcio reads it; the health service's documented argument of that name is the same.
+    behave.experimental_thread_pool = pool  # type: ignore[attr-defined]
+    return behave

@@ -1,0 +1,199 @@
+"""Classify and Regress: Examples in, labelled scores or values out.
+
+Rules, shapes and wording are those of TensorFlow Serving's classifier.cc, regressor.cc and
+multi_inference.cc.
+"""
+
+from collections.abc import Callable, Mapping
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework.types_pb2 import DataType
+from tensorflow_serving.apis.classification_pb2 import ClassificationResult
+from tensorflow_serving.apis.input_pb2 import Input
+from tensorflow_serving.apis.regression_pb2 import RegressionResult
+
+from serving.server.faults import Fault, invalid
+from serving.server.signatures import Signature
+
+CLASSIFY = tf.saved_model.CLASSIFY_METHOD_NAME
+REGRESS = tf.saved_model.REGRESS_METHOD_NAME
+
+INPUTS = tf.saved_model.CLASSIFY_INPUTS  # and REGRESS_INPUTS
+CLASSES = tf.saved_model.CLASSIFY_OUTPUT_CLASSES
+SCORES = tf.saved_model.CLASSIFY_OUTPUT_SCORES
+OUTPUTS = tf.saved_model.REGRESS_OUTPUTS
+
+Outputs = Mapping[str, np.ndarray]
+
+
+def serialized_examples(source: Input) -> np.ndarray:
+    """The Examples of a request, each with the features of their common context.
+
+    Returns:
+        Serialized Examples, `object` [examples]. A feature that context and Example both have is
+        the Example's.
+
+    Raises:
+        Fault: INVALID_ARGUMENT; there are none.
+    """
+    kind = source.WhichOneof("kind")
+    examples = getattr(source, kind).examples if kind else ()
+    if not examples:
+        raise invalid("Input is empty.")
+    context = b""
+    if kind == "example_list_with_context":
+        context = source.example_list_with_context.context.SerializeToString()
+    values = np.empty(len(examples), object)
+    # Serialized messages one after the other are the merged message.
+    values[:] = [context + example.SerializeToString() for example in examples]
+    return values
+
+
+def check_classify(signature: Signature) -> list[str]:
+    """The outputs of a classification signature: classes, scores or both.
+
+    Raises:
+        Fault: it is none.
+    """
+    _check_method(signature, CLASSIFY, "classification")
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(signature.outputs) not in (1, 2):
+        found = len(signature.outputs)
+        raise invalid(f"Expected one or two output Tensors, found {found}")
+    _check_has(signature, "classification", "inputs", signature.inputs, INPUTS)
+    names = [name for name in (CLASSES, SCORES) if name in signature.outputs]
+    if not names:
+        raise Fault(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "Expected classification signature outputs to contain at least one of"
+            f' "{CLASSES}" or "{SCORES}". Signature was: {signature.name}',
+        )
+    return names
+
+
+def check_regress(signature: Signature) -> list[str]:
+    """The output of a regression signature.
+
+    Raises:
+        Fault: it is none.
+    """
+    _check_method(signature, REGRESS, "regression")
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(signature.outputs) != 1:
+        raise invalid("Expected one output Tensor.")
+    _check_has(signature, "regression", "inputs", signature.inputs, INPUTS)
+    _check_has(signature, "regression", "outputs", signature.outputs, OUTPUTS)
+    return [OUTPUTS]
+
+
+CHECKS: Mapping[str, Callable[[Signature], list[str]]] = {
+    CLASSIFY: check_classify,
+    REGRESS: check_regress,
+}
+
+
+def classification_result(outputs: Outputs, examples: int) -> ClassificationResult:
+    """Labels and scores of each Example.
+
+    Args:
+        outputs: `classes`, strings, and `scores`, float32; either or both, [examples, classes].
+        examples: how many the request had.
+
+    Raises:
+        Fault: INVALID_ARGUMENT; the model answered in another form.
+    """
+    for name, dtype in ((CLASSES, "DT_STRING"), (SCORES, "DT_FLOAT")):
+        if name not in outputs:
+            continue
+        found = outputs[name]
+        if found.ndim != 2:
+            raise invalid(
+                f"Expected Tensor shape: [batch_size num_classes] but got {_shape(found)}"
+            )
+        if _type(found) != dtype:
+            raise invalid(f"Expected {name} Tensor of {dtype}. Got: {_type(found)}")
+        if len(found) != examples:
+            raise invalid(f"Expected {name} output batch size of {examples}. Got: {len(found)}")
+    widths = [values.shape[1] for values in outputs.values()]
+    if len(set(widths)) > 1:
+        classes, scores = outputs[CLASSES].shape[1], outputs[SCORES].shape[1]
+        raise invalid(
+            f"Tensors class and score should match in dim_size(1). Got {classes} vs. {scores}"
+        )
+    labels = outputs[CLASSES].tolist() if CLASSES in outputs else None
+    scores = outputs[SCORES].tolist() if SCORES in outputs else None
+    result = ClassificationResult()
+    for row in range(examples):
+        classes = result.classifications.add().classes
+        for column in range(widths[0]):
+            one = classes.add()
+            if labels:
+                one.label = _text(labels[row][column])
+            if scores:
+                one.score = scores[row][column]
+    return result
+
+
+def regression_result(outputs: Outputs, examples: int) -> RegressionResult:
+    """The value of each Example.
+
+    Args:
+        outputs: `outputs`, float32 [examples] or [examples, 1].
+        examples: how many the request had.
+
+    Raises:
+        Fault: INVALID_ARGUMENT; the model answered in another form.
+    """
+    found = outputs[OUTPUTS]
+    if found.ndim != 1 and (found.ndim != 2 or found.shape[1] != 1):
+        raise invalid(
+            "Expected output Tensor shape to be either [batch_size] or"
+            f" [batch_size, 1] but got {_shape(found)}"
+        )
+    if len(found) != examples:
+        raise invalid(
+            f"Input batch size did not match output batch size: {examples} vs. {len(found)}"
+        )
+    if _type(found) != "DT_FLOAT":
+        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {_type(found)}")
+    result = RegressionResult()
+    for value in found.ravel().tolist():
+        result.regressions.add().value = value
+    return result
+
+
+def _check_method(signature: Signature, method: str, kind: str) -> None:
+    if signature.method_name != method:
+        raise invalid(
+            f"Expected {kind} signature method_name to be {method}. Was: {signature.method_name}"
+        )
+
+
+def _check_has(
+    signature: Signature, kind: str, what: str, slots: Mapping[str, object], name: str
+) -> None:
+    if name not in slots:
+        raise Fault(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            f"No {kind} {what} found in SignatureDef: {signature.name}",
+        )
+
+
+def _shape(array: np.ndarray) -> str:
+    return f"[{','.join(map(str, array.shape))}]"
+
+
+def _type(array: np.ndarray) -> str:
+    return DataType.Name(tf.as_dtype(array.dtype).as_datatype_enum)
+
+
+def _text(label: bytes) -> str:
+    try:
+        return label.decode()
+    except UnicodeDecodeError as error:
+        # A protobuf string cannot hold it.
+        raise invalid(f"a class label is no UTF-8: {label!r}") from error

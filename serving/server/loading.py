@@ -1,0 +1,52 @@
+"""From a version's folder to a servable that may take requests."""
+
+import time
+from pathlib import Path
+
+from serving.server.faults import Fault
+from serving.server.loaded import Load
+from serving.server.metrics import Metrics
+from serving.server.options import ServerOptions
+from serving.server.servable import Servable
+from serving.server.warmup import warm_up
+
+
+def make_load(options: ServerOptions, metrics: Metrics) -> Load:
+    """The way that this server's versions are loaded.
+
+    Args:
+        options: batching and warm-up.
+        metrics: told how long it took.
+    """
+
+    def load(name: str, folder: Path, version: int) -> Servable:
+        started, loaded = time.monotonic(), False
+        try:
+            servable = Servable(
+                folder, version, name=name, batching=options.batching, queued=metrics.queued
+            )
+            loaded = True
+        finally:
+            metrics.loaded(str(folder), time.monotonic() - started, ok=loaded)
+        if options.enable_model_warmup:
+            try:
+                _warm_up(servable, folder, options.num_request_iterations_for_warmup, metrics)
+            except BaseException:
+                servable.close()
+                raise
+        return servable
+
+    return load
+
+
+def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics) -> None:
+    started, status = time.monotonic(), "OK"
+    count = 0
+    try:
+        count = warm_up(servable, folder, iterations)
+    except Fault as fault:
+        status = fault.code.name
+        raise
+    finally:
+        if count or status != "OK":
+            metrics.warmed_up(str(folder), time.monotonic() - started, status)

@@ -1,0 +1,197 @@
+"""TensorFlow Serving's metrics: the same names, labels, types and buckets, for the same dashboards.
+
+Names and meaning follow tensorflow_serving/servables/tensorflow/util.cc and
+tensorflow_serving/util/prometheus_exporter.cc: a metric `/tensorflow/serving/NAME` is told as
+`:tensorflow:serving:NAME`, times are microseconds, and counters carry no `_total`.
+"""
+
+import threading
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
+
+if TYPE_CHECKING:
+    from serving.server.observer import Call
+
+DEFAULT_PATH = "/monitoring/prometheus/metrics"
+CONTENT_TYPE = "text/plain"
+
+_ENTRYPOINTS = {"grpc": "GRPC", "rest": "REST"}
+_INFERENCE = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
+_INFERENCE["multiinference"] = "MultiInference"
+_EXAMPLES = ("Classify", "Regress", "MultiInference")
+_RUNTIME = "TF1"  # TensorFlow Serving's word for a Session
+
+# Names come from callers: a server that is asked for ever new ones must not grow.
+_MAX_MODEL_NAMES = 1000
+
+
+def _exponential(scale: float, growth: float, count: int) -> list[float]:
+    """Bucket limits as TensorFlow's monitoring makes and prints them (6 digits)."""
+    return [float(f"{scale * growth**power:.6g}") for power in range(count)]
+
+
+_LATENCY_BUCKETS = _exponential(10, 1.8, 33)  # 10 us to about 25 minutes
+_EXAMPLE_BUCKETS = _exponential(1, 2, 15)
+_QUEUE_BUCKETS = _exponential(100, 1.2, 52)
+
+
+class Metrics:
+    """What one server has done so far."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry(auto_describe=False)
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(f":tensorflow:{name}", what, labels, registry=registry)
+
+        def histogram(name: str, what: str, labels: list[str], buckets: list[float]) -> Histogram:
+            full = f":tensorflow:{name}"
+            return Histogram(full, what, labels, registry=registry, buckets=buckets)
+
+        self._requests = counter(
+            "serving:request_count", "The total number of requests.", "model_name", "status"
+        )
+        self._latency = histogram(
+            "serving:request_latency",
+            "Distribution of wall time (in microseconds) for a request that was answered.",
+            ["model_name", "API", "entrypoint"],
+            _LATENCY_BUCKETS,
+        )
+        self._runtime = histogram(
+            "serving:runtime_latency",
+            "Distribution of wall time (in microseconds) inside TensorFlow.",
+            ["model_name", "API", "runtime"],
+            _LATENCY_BUCKETS,
+        )
+        self._examples = histogram(
+            "serving:request_example_counts",
+            "The number of tensorflow.Examples per request.",
+            ["model"],
+            _EXAMPLE_BUCKETS,
+        )
+        # The name ends in _total by itself.
+        self._examples_total = counter(
+            "serving:request_example_count_total", "The number of tensorflow.Examples.", "model"
+        )
+        self._warm_up = histogram(
+            "serving:model_warmup_latency",
+            "Distribution of wall time (in microseconds) for warming up a model.",
+            ["model_path", "status"],
+            _LATENCY_BUCKETS,
+        )
+        self._queuing = histogram(
+            "serving:batching_session:queuing_latency",
+            "Distribution of wall time (in microseconds) a request waits for its batch.",
+            ["thread_pool_name"],
+            _QUEUE_BUCKETS,
+        )
+        self._loads = counter(
+            "cc:saved_model:load_attempt_count",
+            "Tries to load a SavedModel.",
+            "model_path",
+            "status",
+        )
+        self._load_time = counter(
+            "cc:saved_model:load_latency", "Microseconds spent on loading.", "model_path"
+        )
+        self._runs = counter("core:graph_runs", "The number of graph executions.")
+        self._run_time = counter(
+            "core:graph_run_time_usecs", "Microseconds spent on executing graphs."
+        )
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+
+    def count(self, call: "Call") -> None:
+        """Counts a request that is done, if it was one for inference.
+
+        As in TensorFlow Serving, every one counts with its status, and only those that were
+        answered have a latency. Looks at the status or the metadata count nowhere, so a probe
+        does not look like traffic.
+        """
+        api = _INFERENCE.get(call.method.lower())
+        if api is None:
+            return
+        model, ok = self._bounded(call.model), call.status.name == "OK"
+        self._requests.labels(model, call.status.name).inc()
+        if not ok:
+            return
+        # Over REST, TensorFlow Serving has the method as it stands in the path.
+        self._latency.labels(model, call.method, _ENTRYPOINTS[call.api]).observe(call.seconds * 1e6)
+        if call.run_seconds is not None:
+            self._runtime.labels(model, api, _RUNTIME).observe(call.run_seconds * 1e6)
+            self._runs.inc()
+            self._run_time.inc(int(call.run_seconds * 1e6))
+        if api in _EXAMPLES and call.batch_size is not None:
+            self._examples.labels(model).observe(call.batch_size)
+            self._examples_total.labels(model).inc(call.batch_size)
+
+    def loaded(self, model_path: str, seconds: float, *, ok: bool) -> None:
+        """Counts one try to load a version.
+
+        Args:
+            model_path: the version's folder.
+            seconds: how long it took.
+            ok: whether it loaded.
+        """
+        self._loads.labels(model_path, "success" if ok else "fail").inc()
+        self._load_time.labels(model_path).inc(int(seconds * 1e6))
+
+    def warmed_up(self, model_path: str, seconds: float, status: str = "OK") -> None:
+        """Notes one warm-up.
+
+        Args:
+            model_path: the version's folder.
+            seconds: how long it took.
+            status: the name of its status code.
+        """
+        self._warm_up.labels(model_path, status).observe(seconds * 1e6)
+
+    def queued(self, thread_pool_name: str, seconds: float) -> None:
+        """Notes how long a request waited for its batch."""
+        self._queuing.labels(thread_pool_name).observe(seconds * 1e6)
+
+    def page(self) -> str:
+        """All metrics in Prometheus' text format, version 0.0.4."""
+        lines: list[str] = []
+        for metric in sorted(self._registry.collect(), key=lambda one: one.name):
+            lines += _lines(metric)
+        return "\n".join(lines) + "\n"
+
+    def _bounded(self, model: str) -> str:
+        with self._lock:
+            if model not in self._names:
+                if len(self._names) >= _MAX_MODEL_NAMES:
+                    return ""
+                self._names.add(model)
+        return model
+
+
+def _lines(metric: Metric) -> list[str]:
+    """One metric as TensorFlow Serving prints it.
+
+    prometheus_client's own text gives counters another name and adds when each was made.
+    """
+    samples = [_line(metric, one) for one in metric.samples if not one.name.endswith("_created")]
+    name = metric.name
+    if name.endswith("request_example_count"):
+        name += "_total"
+    return [f"# HELP {name} {metric.documentation}", f"# TYPE {name} {metric.type}", *samples]
+
+
+def _line(metric: Metric, sample: Sample) -> str:
+    name = sample.name
+    if metric.type == "counter" and not metric.name.endswith("request_example_count"):
+        name = name.removesuffix("_total")
+    labels = ",".join(f'{key}="{_escaped(key, value)}"' for key, value in sample.labels.items())
+    value = int(sample.value) if sample.value == int(sample.value) else sample.value
+    return f"{name}{{{labels}}} {value if isinstance(value, int) else floatToGoString(value)}"
+
+
+def _escaped(key: str, value: str) -> str:
+    if key == "le" and value != "+Inf":
+        return f"{float(value):.6g}"
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

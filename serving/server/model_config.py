@@ -1,0 +1,97 @@
+"""Which models to serve: TensorFlow Serving's ModelServerConfig, read and checked."""
+
+from pathlib import Path
+
+from tensorflow_serving.config.model_server_config_pb2 import (
+    ModelConfig,
+    ModelServerConfig,
+    ModelType,
+)
+
+from components.errors import InputError
+from serving.server.config_files import read_text_proto
+from serving.server.faults import Fault, invalid
+
+PLATFORM = "tensorflow"
+
+
+def single_model(name: str, base_path: str) -> ModelServerConfig:
+    """The configuration of one model that --model_name and --model_base_path describe."""
+    config = ModelServerConfig()
+    config.model_config_list.config.add(name=name, base_path=base_path, model_platform=PLATFORM)
+    return config
+
+
+def read_config(path: Path) -> ModelServerConfig:
+    """Reads the text form of a ModelServerConfig.
+
+    Args:
+        path: value of --model_config_file.
+
+    Returns:
+        The configuration, checked. An empty file is one of no models, as in TensorFlow Serving:
+        they may come later.
+
+    Raises:
+        InputError: the file cannot be read, is no such text, or is wrong in itself.
+    """
+    flag = "--model_config_file"
+    what = f"{flag} {path}"
+    config = read_text_proto(flag, path, ModelServerConfig())
+    try:
+        check_config(config)
+    except Fault as fault:
+        raise InputError(f"{what}: {fault.details}") from fault
+    return config
+
+
+def check_config(config: ModelServerConfig) -> None:
+    """Checks what can be told from the configuration and the folders it names.
+
+    Raises:
+        Fault: INVALID_ARGUMENT, in TensorFlow Serving's words where it has some.
+    """
+    if config.WhichOneof("config") == "custom_model_config":
+        raise invalid("custom_model_config is not supported; only model_config_list is")
+    seen: set[str] = set()
+    for model in config.model_config_list.config:
+        if not model.name:
+            raise invalid("a model in the config list has no name")
+        if model.name in seen:
+            raise invalid(f"Illegal to list model {model.name} multiple times in config list")
+        seen.add(model.name)
+        _check_model(model)
+
+
+def _check_model(model: ModelConfig) -> None:
+    if model.model_type != ModelType.MODEL_TYPE_UNSPECIFIED and model.model_platform:
+        raise invalid(
+            "Illegal setting both ModelServerConfig::model_type (deprecated)"
+            " and ModelServerConfig::model_platform."
+        )
+    if model.model_type == ModelType.OTHER:
+        raise invalid(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
+    if model.model_type == ModelType.MODEL_TYPE_UNSPECIFIED and not model.model_platform:
+        raise invalid(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated)"
+            " nor ModelServerConfig::model_platform."
+        )
+    if model.model_platform not in ("", PLATFORM):
+        raise invalid(
+            f"model {model.name}: model_platform: expected {PLATFORM}, found {model.model_platform}"
+        )
+    if not model.base_path:
+        raise invalid(f"model {model.name}: base_path is missing")
+    if "://" in model.base_path:
+        raise invalid(
+            f"model {model.name}: base_path: expected a folder of this machine,"
+            f" found {model.base_path}; object stores are for TensorFlow Serving itself"
+        )
+    base = Path(model.base_path)
+    if not base.is_absolute():
+        raise invalid(
+            f"Expected model {model.name} to have an absolute path or URI;"
+            f" got base_path()={model.base_path}"
+        )
+    if not base.is_dir():
+        raise invalid(f"Could not find base path {base} for servable {model.name}")

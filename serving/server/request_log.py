@@ -1,0 +1,166 @@
+"""Sampled requests with their answers, for looking later at how the data drifts."""
+
+import json
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import Message
+from tensorflow_serving.config.logging_config_pb2 import LoggingConfig
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from components.errors import InputError
+from serving.server.access_log import time_text
+from serving.server.line_writer import LineWriter
+from serving.server.request_record import request_record
+from serving.server.rotating_file import RotatingFile
+
+if TYPE_CHECKING:
+    from serving.server.observer import Call
+
+_CAPACITY = 256
+# Requests that wait to be written, with their pictures: what is beyond is left out.
+_MAX_WAITING_BYTES = 64 * 2**20
+_FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4
+
+_COLLECTORS = ("", "file")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the requests of one model are logged.
+
+    Attributes:
+        prefix: path of the file without `.jsonl`.
+        rate: chance that a request is kept, 0 to 1.
+
+    Raises:
+        InputError: no prefix, or a rate that is no chance.
+    """
+
+    prefix: str
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate <= 1:
+            raise InputError("sampling rate", expected="0 to 1", found=str(self.rate))
+        if self.rate and not self.prefix:
+            raise InputError("request log", expected="a file name prefix", found="none")
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A request as it stood when it was answered."""
+
+    head: dict[str, object]
+    request: Message
+    response: Message
+    prefix: str
+    size: int
+
+
+class RequestLog:
+    """Writes a fraction of the requests that were answered, in the background.
+
+    Each is a JSON line: `time` (UTC, ISO 8601), `request_id`, `api`, `method`, `model`, `version`,
+    `signature`, `batch_size`, `ms`, and `inputs` and `outputs` as `request_record` tells them.
+
+    Args:
+        default: for models without a LoggingConfig of their own; None: those are not logged.
+        with_bytes: whether pictures themselves are kept beside their hashes.
+        file_bytes: size at which a file is rotated; four older ones are kept.
+    """
+
+    def __init__(
+        self,
+        default: Sampling | None = None,
+        *,
+        with_bytes: bool = False,
+        file_bytes: int = _FILE_BYTES,
+    ):
+        self._default = default
+        self._with_bytes = with_bytes
+        self._file_bytes = file_bytes
+        self._by_model: Mapping[str, Sampling] = {}
+        self._files: dict[str, RotatingFile] = {}
+        self._waiting_bytes = 0
+        self._lock = threading.Lock()
+        self._random = random.Random()
+        self._writer: LineWriter[_Sample] = LineWriter(
+            "request log", self._line, self._write, _CAPACITY
+        )
+
+    def configure(self, config: ModelServerConfig) -> None:
+        """Takes each model's `logging_config`: sampling rate and file name prefix.
+
+        Raises:
+            InputError: a rate outside 0 to 1, no prefix, or another collector than a file.
+        """
+        self._by_model = {
+            model.name: _sampling(model.name, model.logging_config)
+            for model in config.model_config_list.config
+            if model.HasField("logging_config")
+        }
+
+    def offer(self, call: "Call", request: Message, response: Message) -> None:
+        """Keeps a request if chance says so; never waits and never fails."""
+        sampling = self._by_model.get(call.model, self._default)
+        if sampling is None or self._random.random() >= sampling.rate:
+            return
+        size = request.ByteSize() + response.ByteSize()
+        with self._lock:
+            if self._waiting_bytes + size > _MAX_WAITING_BYTES:
+                self._writer.dropped += 1
+                return
+            self._waiting_bytes += size
+        head: dict[str, object] = {
+            "time": time_text(call.arrived),
+            "request_id": call.request_id,
+            "api": call.api,
+            "method": call.method,
+            "model": call.model,
+            "version": call.version,
+            "signature": call.signature,
+            "batch_size": call.batch_size,
+            "ms": round(call.seconds * 1e3, 3),
+        }
+        if not self._writer.put(_Sample(head, request, response, sampling.prefix, size)):
+            self._release(size)
+
+    def close(self) -> None:
+        """Writes what waits."""
+        self._writer.close()
+
+    def _line(self, sample: _Sample) -> tuple[str, str]:
+        try:
+            record = request_record(sample.request, sample.response, with_bytes=self._with_bytes)
+        finally:
+            self._release(sample.size)
+        return sample.prefix, json.dumps(sample.head | record)
+
+    def _release(self, size: int) -> None:
+        with self._lock:
+            self._waiting_bytes -= size
+
+    def _write(self, prefix: str, lines: list[str]) -> None:
+        if prefix not in self._files:
+            self._files[prefix] = RotatingFile(
+                prefix, max_bytes=self._file_bytes, keep=_OLDER_FILES
+            )
+        self._files[prefix].append(lines)
+
+
+def _sampling(model: str, config: LoggingConfig) -> Sampling:
+    collector = config.log_collector_config
+    if collector.type not in _COLLECTORS:
+        raise InputError(
+            f"logging_config of model {model}",
+            expected='log_collector_config { type: "file" }',
+            found=f'type "{collector.type}"',
+        )
+    try:
+        return Sampling(collector.filename_prefix, config.sampling_config.sampling_rate)
+    except InputError as error:
+        raise InputError(f"logging_config of model {model}: {error}") from error

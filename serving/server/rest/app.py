@@ -1,0 +1,183 @@
+"""The REST API as an ASGI application: HTTP on one side, the service on the other."""
+
+import asyncio
+import logging
+import time
+
+import anyio
+import grpc
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from serving.server.faults import Fault
+from serving.server.metrics import CONTENT_TYPE
+from serving.server.observer import REQUEST_ID, Call, Observer
+from serving.server.rest import answers
+from serving.server.rest.bodies import HttpFault, compressed, decompressed, read_body
+from serving.server.rest.endpoints import Endpoints
+from serving.server.rest.paths import Target, is_api, malformed, parse_path
+
+logger = logging.getLogger(__name__)
+
+# Requests beyond it are refused instead of piling up in memory, as over gRPC.
+MAX_CONCURRENT_REQUESTS = 128
+
+_CORS_HEADERS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "POST, GET",
+    "access-control-allow-headers": "Content-Type",
+}
+
+# As in tensorflow_serving/model_servers/http_server.cc.
+_HTTP_STATUS = {
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DATA_LOSS: 500,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+}
+
+
+class RestApp:
+    """Answers HTTP requests; the model runs in threads, so that a slow one holds up no other.
+
+    Called by the ASGI server, once a request.
+
+    Args:
+        endpoints: what the paths stand for.
+        observer: sees every request.
+        timeout_seconds: after it the caller is told DEADLINE_EXCEEDED; 0: no limit.
+        metrics_path: where Prometheus finds the metrics; None: nowhere.
+        threads: inferences answered at a time.
+        cors: whether pages from elsewhere may call the API.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        observer: Observer,
+        *,
+        timeout_seconds: float,
+        metrics_path: str | None,
+        threads: int,
+        cors: bool = False,
+    ):
+        self._endpoints = endpoints
+        self._observer = observer
+        self._timeout = timeout_seconds or None
+        self._metrics_path = metrics_path
+        self._cors = cors
+        self._running = 0
+        self._inferences = anyio.CapacityLimiter(threads)
+        # A status is told even while all threads predict.
+        self._looks = anyio.CapacityLimiter(2)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        # As it came: a name may hold an encoded slash.
+        path = scope["raw_path"].decode("utf-8", "replace")
+        if path == self._metrics_path:
+            response = Response(self._observer.metrics.page(), media_type=CONTENT_TYPE)
+        else:
+            response = await self._observed(request, path)
+            if self._cors:
+                response.headers.update(_CORS_HEADERS)
+        await response(scope, receive, send)
+
+    async def _observed(self, request: Request, path: str) -> Response:
+        call: Call | None = None
+        try:
+            method = _method(request.method, path)
+            with self._observer.call("rest", method, request.headers.get(REQUEST_ID)) as call:
+                response = await self._answer(request, path, call)
+        except HttpFault as fault:
+            response = _refusal(fault.details, fault.http_status)
+        except Fault as fault:
+            response = _refusal(fault.details, _HTTP_STATUS.get(fault.code, 500))
+        except ClientDisconnect:
+            response = Response(status_code=499)  # nobody reads it
+        except asyncio.CancelledError:
+            response = _refusal("the server is stopping", 503)
+        except Exception as error:
+            # Whatever it is, the process answers the next request.
+            logger.exception("%s %s", request.method, path)
+            response = _refusal(f"internal error: {type(error).__name__}", 500)
+        if call:
+            response.headers[REQUEST_ID] = call.request_id
+        return response
+
+    async def _answer(self, request: Request, path: str, call: Call) -> Response:
+        if not is_api(path):
+            raise HttpFault(grpc.StatusCode.NOT_FOUND, malformed(request.method, path), 404)
+        if self._cors and request.method == "OPTIONS":
+            return _response(b"")
+        target = parse_path(request.method, path)
+        call.model = target.spec.name
+        if request.method == "GET":
+            return await self._run(target, request, b"", call, self._looks)
+        if self._running >= MAX_CONCURRENT_REQUESTS:
+            raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many concurrent requests")
+        self._running += 1
+        try:
+            body = await read_body(request)
+            return await self._run(target, request, body, call, self._inferences)
+        finally:
+            self._running -= 1
+
+    async def _run(
+        self,
+        target: Target,
+        request: Request,
+        body: bytes,
+        call: Call,
+        limiter: anyio.CapacityLimiter,
+    ) -> Response:
+        """Answers in a thread, within the time limit."""
+
+        def work() -> Response:
+            try:
+                text = self._endpoints.answer(target, decompressed(body, request.headers), call)
+                plain = text.encode()
+                packed = compressed(plain, request.headers)
+            except MemoryError as error:
+                raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory") from error
+            return _response(plain if packed is None else packed, packed=packed is not None)
+
+        if self._timeout:
+            call.deadline = time.monotonic() + self._timeout
+        with anyio.move_on_after(self._timeout):
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+        raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer within {self._timeout:g} s")
+
+
+def _method(http_method: str, path: str) -> str:
+    """The API's method for the log and the metrics; empty if there is none."""
+    try:
+        return parse_path(http_method, path).method
+    except Fault:
+        return ""
+
+
+def _response(body: bytes, http_status: int = 200, *, packed: bool = False) -> Response:
+    headers = {"content-type": "application/json", "vary": "Accept-Encoding"}
+    if packed:
+        headers["content-encoding"] = "gzip"
+    return Response(body, http_status, headers)
+
+
+def _refusal(message: str, http_status: int) -> Response:
+    return _response(answers.error(message).encode(), http_status)

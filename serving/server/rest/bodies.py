@@ -1,0 +1,99 @@
+"""Bodies of requests and answers: size limits and gzip."""
+
+import gzip
+import zlib
+from collections.abc import Mapping
+
+import grpc
+from starlette.requests import Request
+
+from serving.server.faults import Fault, invalid
+from serving.wire import methods
+
+# The same as over gRPC, of the JSON text; also after decompression.
+MAX_BODY_BYTES = methods.MAX_MESSAGE_BYTES
+# Smaller answers take longer to compress than to send.
+_MIN_GZIP_BYTES = 4096
+_FASTEST = 1
+
+
+class HttpFault(Fault):
+    """A fault of the transport, which has an HTTP status of its own."""
+
+    def __init__(self, code: grpc.StatusCode, details: str, http_status: int):
+        super().__init__(code, details)
+        self.http_status = http_status
+
+
+async def read_body(request: Request) -> bytes:
+    """The body as it was sent.
+
+    Raises:
+        HttpFault: it is too large; 413.
+        ClientDisconnect: it ended too early.
+    """
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced[:30]) > MAX_BODY_BYTES:
+        raise _too_large()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """The body without its Content-Encoding.
+
+    Raises:
+        Fault: it is no gzip (400), too large (413), or encoded otherwise (415).
+    """
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise HttpFault(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"Content-Encoding: expected gzip or identity, found {encoding[:50]}",
+            415,
+        )
+    reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        plain = reader.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error as error:
+        raise invalid(f"no gzip body: {error}") from error
+    if len(plain) > MAX_BODY_BYTES:
+        raise _too_large()
+    if not reader.eof:
+        raise invalid("the gzip body is cut off")
+    return plain
+
+
+def compressed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
+    """The answer as gzip; None if the caller does not take that, or it is not worth it.
+
+    Args:
+        body: the answer.
+        headers: the request's.
+    """
+    if len(body) < _MIN_GZIP_BYTES or not _takes_gzip(headers.get("accept-encoding", "")):
+        return None
+    return gzip.compress(body, _FASTEST)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for part in accepted.lower().split(","):
+        name, _, quality = part.partition(";")
+        if name.strip() == "gzip":
+            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _too_large() -> HttpFault:
+    return HttpFault(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        f"the body is larger than {MAX_BODY_BYTES} bytes",
+        413,
+    )

@@ -1,0 +1,90 @@
+"""What lies under a model's base path, and which of it a version policy wants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
+    FileSystemStoragePathSourceConfig,
+)
+
+from serving.versions import SAVED_MODEL_FILE, list_versions, version_number
+
+Policy: TypeAlias = FileSystemStoragePathSourceConfig.ServableVersionPolicy
+# (path, nanosecond time, size) of each file.
+Look = frozenset[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One look at a base path.
+
+    Attributes:
+        whole: versions with a `saved_model.pb`, ascending.
+        partial: versions without one: being copied, or empty; ascending.
+        strangers: names of folders that are no version's, sorted.
+    """
+
+    whole: tuple[int, ...]
+    partial: tuple[int, ...]
+    strangers: tuple[str, ...]
+
+
+def scan(base: Path) -> Scan:
+    """Looks at a base path.
+
+    Raises:
+        OSError: it is not there or cannot be read.
+    """
+    numbers = {path.name: version_number(path.name) for path in base.iterdir() if path.is_dir()}
+    whole = tuple(list_versions(base))
+    versions = {number for number in numbers.values() if number is not None}
+    return Scan(
+        whole,
+        tuple(sorted(versions - set(whole))),
+        tuple(sorted(name for name, number in numbers.items() if number is None)),
+    )
+
+
+def passed_over_versions(found: Scan, policy: Policy) -> dict[int, str]:
+    """Versions that cannot be served as things are, each with the reason."""
+    empty = f"passed over: there is no {SAVED_MODEL_FILE} in its folder"
+    absent = "passed over: the version policy names it, but it has no folder"
+    named = [version for version in policy.specific.versions if version not in found.whole]
+    return dict.fromkeys(named, absent) | dict.fromkeys(found.partial, empty)
+
+
+def candidates(policy: Policy, whole: Sequence[int]) -> tuple[list[int], int]:
+    """The versions that a policy lets be served.
+
+    Args:
+        policy: `latest` (the default, with 1), `all` or `specific`.
+        whole: the versions that there are.
+
+    Returns:
+        The candidates from the newest to the oldest, and how many of them are wanted: the first
+        so many that load.
+    """
+    newest_first = sorted(whole, reverse=True)
+    match policy.WhichOneof("policy_choice"):
+        case "all":
+            return newest_first, len(newest_first)
+        case "specific":
+            wanted = set(policy.specific.versions)
+            chosen = [version for version in newest_first if version in wanted]
+            return chosen, len(chosen)
+        case _:
+            return newest_first, max(policy.latest.num_versions, 1)
+
+
+def look_of(folder: Path) -> Look:
+    """Names, times and sizes of the files below a folder: changes while it is copied."""
+    found = set()
+    for path in folder.rglob("*"):
+        try:
+            info = path.stat()
+        except OSError:  # gone since it was listed
+            continue
+        found.add((str(path), info.st_mtime_ns, info.st_size))
+    return frozenset(found)

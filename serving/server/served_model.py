@@ -1,0 +1,241 @@
+"""One model: its versions in memory, their states, and the failures not to repeat."""
+
+import logging
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
+from tensorflow_serving.apis.status_pb2 import StatusProto
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig
+
+from serving.server.faults import Fault
+from serving.server.loaded import Load, Loaded
+from serving.server.scan import Look, Scan, candidates, look_of, passed_over_versions, scan
+
+logger = logging.getLogger(__name__)
+
+# tensorflow.error.Code, which are gRPC's.
+_OK, _UNKNOWN, _NOT_FOUND, _LAST_CODE = 0, 2, 5, 16
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often a version that does not load is tried again.
+
+    Attributes:
+        times: tries after the first.
+        seconds: between two tries.
+    """
+
+    times: int
+    seconds: float
+
+
+DEFAULT_RETRY = Retry(5, 60.0)
+
+
+@dataclass
+class _Failure:
+    stamp: Look
+    tries: int
+    again: float  # time.monotonic
+    changed: Look | None = None  # what it looked like at the last look, if otherwise
+
+
+@dataclass
+class Stage:
+    """What one look at the disk wants to change; nothing is visible to requests yet.
+
+    Attributes:
+        config: the configuration it was made for.
+        fresh: newly loaded versions.
+        wanted: versions that are to be live: those of `fresh` and loaded ones that stay.
+        vacant: there is nothing on the disk to serve, so what is loaded goes.
+        moved: the base path is another, so nothing that is loaded stays.
+    """
+
+    config: ModelConfig
+    fresh: dict[int, Loaded] = field(default_factory=dict)
+    wanted: set[int] = field(default_factory=set)
+    vacant: bool = False
+    moved: bool = False
+
+
+class ServedModel:
+    """State of one model.
+
+    One thread at a time changes it, and holds `lock` when it commits; requests read under `lock`.
+
+    Args:
+        config: name, base path, version policy.
+        load: makes a servable.
+        retry: for versions that do not load.
+        lock: guards `versions` and `statuses`; re-entrant.
+
+    Attributes:
+        config: name, base path, version policy.
+        versions: what is live, by number.
+        statuses: the state of each version seen.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        load: Load,
+        retry: Retry,
+        lock: AbstractContextManager[Any],
+    ):
+        self.config = config
+        self.versions: dict[int, Loaded] = {}
+        self.statuses: dict[int, ModelVersionStatus] = {}
+        self._lock = lock
+        self._load = load
+        self._retry = retry
+        self._failed: dict[int, _Failure] = {}
+        self._strangers: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What clients ask for."""
+        return self.config.name
+
+    def stage(self, config: ModelConfig) -> Stage:
+        """Loads what the policy wants and is not loaded.
+
+        Raises:
+            OSError: the base path cannot be read.
+        """
+        base = Path(config.base_path)
+        found = scan(base)
+        self._tell(found, config)
+        chosen, count = candidates(config.model_version_policy, found.whole)
+        # Another base path is another model: its version 3 is not the one that is loaded.
+        moved = base != Path(self.config.base_path)
+        stage = Stage(config, vacant=not chosen, moved=moved)
+        live = {} if moved else self.versions
+        try:
+            for version in chosen:
+                if len(stage.wanted) == count:
+                    break
+                if version not in live:
+                    fresh = self._try(base / str(version), version)
+                    if fresh is None:
+                        continue
+                    stage.fresh[version] = fresh
+                stage.wanted.add(version)
+        except BaseException:
+            self.drop(stage)
+            raise
+        return stage
+
+    def available(self, stage: Stage) -> set[int]:
+        """The versions that would be live after a commit of `stage`."""
+        if stage.wanted or stage.vacant or stage.moved:
+            return set(stage.wanted)
+        return set(self.versions)
+
+    def commit(self, stage: Stage) -> list[Loaded]:
+        """Makes a stage visible.
+
+        Returns:
+            The versions that are no longer live, retired; the caller unloads the idle ones.
+        """
+        keep = self.available(stage)
+        retired = []
+        for version, loaded in list(self.versions.items()):
+            if version not in keep or version in stage.fresh:
+                loaded.retired = True
+                retired.append(self.versions.pop(version))
+                self.set_status(version, ModelVersionStatus.UNLOADING)
+        for version, loaded in stage.fresh.items():
+            self.versions[version] = loaded
+            self.set_status(version, ModelVersionStatus.AVAILABLE)
+        self.config = stage.config
+        return retired
+
+    def drop(self, stage: Stage) -> None:
+        """Closes what was loaded for a stage that is not to be."""
+        for version, loaded in stage.fresh.items():
+            loaded.servable.close()
+            self.set_status(version, ModelVersionStatus.END)
+
+    def why(self) -> str:
+        """What keeps the model from being served, the newest version first."""
+        reasons = [
+            f"version {version}: {self.statuses[version].status.error_message}"
+            for version in sorted(self.statuses, reverse=True)
+            if self.statuses[version].status.error_message
+        ]
+        return "; ".join(reasons) or f"no version that its policy wants in {self.config.base_path}"
+
+    def set_status(
+        self,
+        version: int,
+        state: "ModelVersionStatus.State.ValueType",
+        code: int = _OK,
+        message: str = "",
+    ) -> None:
+        """Replaces the state of a version."""
+        status = StatusProto(error_code=code, error_message=message)  # type: ignore[arg-type]
+        told = ModelVersionStatus(version=version, state=state, status=status)
+        with self._lock:
+            self.statuses[version] = told
+
+    def _try(self, folder: Path, version: int) -> Loaded | None:
+        stamp = look_of(folder)
+        failure = self._failed.get(version)
+        if failure and not self._due(failure, stamp):
+            return None
+        if not failure or failure.stamp != stamp:
+            failure = _Failure(stamp, 0, 0.0)
+        self.set_status(version, ModelVersionStatus.LOADING)
+        try:
+            servable = self._load(self.name, folder, version)
+        except Exception as error:  # noqa: BLE001 - whatever a broken model makes TensorFlow raise
+            failure.tries += 1
+            failure.again = time.monotonic() + self._retry.seconds
+            self._failed[version] = failure
+            message = " ".join(str(error).split()) or type(error).__name__
+            self.set_status(version, ModelVersionStatus.END, _code(error), message)
+            logger.error("%s version %d does not load: %s", self.name, version, message)
+            return None
+        self._failed.pop(version, None)
+        return Loaded(servable)
+
+    def _due(self, failure: _Failure, stamp: Look) -> bool:
+        """Whether a version that did not load is to be tried again."""
+        if stamp == failure.stamp:
+            return failure.tries <= self._retry.times and time.monotonic() >= failure.again
+        # It is being copied: each try would be in vain until nothing more changes.
+        settled = stamp == failure.changed
+        failure.changed = stamp
+        return settled
+
+    def _tell(self, found: Scan, config: ModelConfig) -> None:
+        """Gives what is passed over a status; no number, no status: that is logged."""
+        passed_over = passed_over_versions(found, config.model_version_policy)
+        here = {*found.whole, *passed_over, *self.versions}
+        with self._lock:
+            for version in [one for one in self.statuses if one not in here]:
+                if self.statuses[version].status.error_code:  # what went wrong is gone
+                    del self.statuses[version]
+                    self._failed.pop(version, None)
+        for version, reason in passed_over.items():
+            if version not in self.versions:
+                self.set_status(version, ModelVersionStatus.END, _NOT_FOUND, reason)
+        if found.strangers != self._strangers:
+            self._strangers = found.strangers
+            if found.strangers:
+                names = ", ".join(found.strangers)
+                logger.warning("%s: passed over, no version numbers: %s", config.base_path, names)
+
+
+def _code(error: Exception) -> int:
+    """TensorFlow's errors and a warm-up's fault carry their code; anything else is unknown."""
+    if isinstance(error, Fault):
+        return error.code.value[0]
+    number = getattr(error, "error_code", None)
+    return number if isinstance(number, int) and 0 < number <= _LAST_CODE else _UNKNOWN

@@ -1,0 +1,155 @@
+"""A SavedModel in a TensorFlow session: named tensors in, named tensors out."""
+
+import gc
+import threading
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+
+from serving.server.faults import Fault, from_number, invalid
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
+
+
+class ModelSession:
+    """A SavedModel, of TensorFlow 1 or 2, in a graph-mode session of its own.
+
+    Only what is fetched is computed. A signature's outputs all leave one function call, and a
+    call that is itself fetched is run whole; behind an identity it is inlined and pruned.
+
+    Args:
+        folder: holds `saved_model.pb`. Whatever TensorFlow finds wrong with it is raised.
+
+    Attributes:
+        signatures: the model's own signatures.
+    """
+
+    signatures: "SignatureDefMap"
+
+    def __init__(self, folder: Path):
+        import tensorflow as tf
+        from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
+
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._ready: set[Hashable] = set()
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            # A model exported on a GPU names it; where there is none it runs on the CPU.
+            config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+            self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+            try:
+                meta_graph = tf.compat.v1.saved_model.loader.load(
+                    self._session, [tf.saved_model.SERVING], str(folder)
+                )
+                self.signatures = SignatureDefMap(signature_def=meta_graph.signature_def)
+                self._feeds: dict[str, tf.Tensor] = {}
+                self._fetches: dict[str, tf.Tensor] = {}
+                self._name_tensors()
+            except BaseException:
+                self._session.close()
+                raise
+        # A finalized graph may be run from many threads, and a request cannot make it grow.
+        self._graph.finalize()
+
+    def _name_tensors(self) -> None:
+        import tensorflow as tf
+
+        for signature in self.signatures.signature_def.values():
+            for info in signature.inputs.values():
+                if (tensor := self._tensor(info.name)) is not None:
+                    self._feeds[info.name] = tensor
+            for info in signature.outputs.values():
+                tensor = self._tensor(info.name)
+                if tensor is not None and info.name not in self._fetches:
+                    self._fetches[info.name] = tf.identity(tensor)
+
+    def _tensor(self, name: str) -> "tf.Tensor | None":
+        import tensorflow as tf
+
+        if not name:  # it is sparse, or made of several tensors
+            return None
+        element = self._graph.as_graph_element(name)
+        # An operation has no value, as in the signature __saved_model_init_op.
+        return element if isinstance(element, tf.Tensor) else None
+
+    def feeds(self, tensor: str) -> bool:
+        """Whether values can be fed for this name."""
+        return tensor in self._feeds
+
+    def fetches(self, tensor: str) -> bool:
+        """Whether values can be fetched for this name."""
+        return tensor in self._fetches
+
+    def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> dict[str, Any]:
+        """Computes tensors; many threads may at a time.
+
+        Args:
+            feeds: values by tensor name.
+            fetches: tensor names.
+
+        Returns:
+            What TensorFlow gives: arrays, or a plain `bytes` for a scalar string.
+
+        Raises:
+            Fault: the values do not fit the tensors, memory ran out.
+            ModelFault: the model fails on them.
+        """
+        import tensorflow as tf
+
+        try:
+            values = self._run(
+                [self._fetches[name] for name in fetches],
+                {self._feeds[name]: value for name, value in feeds.items()},
+                tuple(fetches),
+            )
+        except tf.errors.OpError as error:
+            raise from_number(error.error_code, _first_lines(error.message)) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow's message quotes the request's own bytes, and they are no text.
+            message = bytes(error.object).decode(errors="replace")
+            raise from_number(tf.errors.INVALID_ARGUMENT, _first_lines(message)) from error
+        except (TypeError, ValueError) as error:
+            # The session's own check of what it is fed.
+            raise invalid(_first_lines(str(error))) from error
+        except MemoryError as error:
+            raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory") from error
+        return dict(zip(fetches, values, strict=True))
+
+    def _run(self, tensors: list[Any], feeds: dict[Any, np.ndarray], plan: Hashable) -> list[Any]:
+        if plan not in self._ready:
+            # A first run makes a plan, half a second of work. Requests that come at once after a
+            # change of versions would each make it, and all wait many times as long.
+            with self._making.setdefault(plan, threading.Lock()):
+                if plan not in self._ready:
+                    try:
+                        return self._session.run(tensors, feeds)
+                    finally:
+                        self._ready.add(plan)
+        return self._session.run(tensors, feeds)
+
+    def close(self) -> None:
+        """Frees the session and its memory; nothing may be running."""
+        self._session.close()
+        # A graph is full of cycles. Left to itself, Python looks for such old ones so seldom that
+        # a server that changes versions would grow.
+        self._feeds.clear()
+        self._fetches.clear()
+        del self._graph, self._session
+        gc.collect()
+
+
+def _first_lines(message: str) -> str:
+    """The message without the nodes and the stack trace that a Python session appends."""
+    kept = []
+    for line in message.splitlines():
+        if line.startswith(("Original stack trace", "Original traceback", "Errors may have")):
+            break
+        text = line.strip()
+        if text and not text.startswith(("Graph execution error", "Detected at node", "[[")):
+            kept.append(text)
+    return " ".join(kept)

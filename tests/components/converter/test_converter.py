@@ -1,0 +1,118 @@
+"""The step on real formats: each file loads elsewhere and answers as the comparison says."""
+
+import numpy as np
+import pytest
+
+from components.errors import FailedError, InputError
+
+FORMATS = ["tflite", "tflite_quantized", "onnx"]
+
+
+def quality(problem, probabilities, pictures):
+    """Accuracy, or the mean IoU of the summed pixels, by hand."""
+    truth = np.array([one["truth"] for one in pictures])
+    if problem == "classification":
+        return np.mean((probabilities[:, 0] > 0.5) == truth)
+    predicted = probabilities.argmax(axis=-1)
+    ious = [
+        np.sum((predicted == c) & (truth == c)) / np.sum((predicted == c) | (truth == c))
+        for c in range(3)
+    ]
+    return np.mean(ious)
+
+
+def answers(path, images):
+    """What a file gives for each picture, loaded with the format's own library."""
+    if path.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (taken,) = session.get_inputs()
+        return session.run(None, {taken.name: images})[0]
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    rows = []
+    for image in images:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+        interpreter.invoke()
+        rows.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize("problem", ["classification", "segmentation"])
+def test_every_format_is_written_and_measured(make_step, problem):
+    step = make_step(problem)
+    comparison = step.run(formats=FORMATS)
+    reference = step.model.predict(step.images, verbose=0)
+    assert comparison["examples"] == 20
+    assert (
+        comparison["metric"] == {"classification": "accuracy", "segmentation": "mean_iou"}[problem]
+    )
+    original = comparison["original"]
+    assert original["value"] == pytest.approx(quality(problem, reference, step.pictures))
+    assert original["bytes"] == 4 * step.model.count_params()
+    assert [found["format"] for found in comparison["conversions"]] == FORMATS
+    for found in comparison["conversions"]:
+        path = step.output / found["file"]
+        assert found["bytes"] == path.stat().st_size
+        probabilities = answers(path, step.images)
+        difference = np.abs(probabilities - reference)
+        assert found["max_difference"] == pytest.approx(difference.max(), rel=0.05, abs=1e-6)
+        assert found["mean_difference"] == pytest.approx(difference.mean(), rel=0.05, abs=1e-6)
+        assert found["value"] == pytest.approx(
+            quality(problem, probabilities, step.pictures), abs=0.002
+        )
+        assert 0.9 < found["agreement"] <= 1
+        assert found["ok"] and 0 < found["milliseconds"] < 1000
+    quantized = comparison["conversions"][1]
+    assert quantized["mean_difference"] > 10 * comparison["conversions"][0]["mean_difference"]
+
+
+def test_only_the_formats_and_pictures_asked_for(make_step):
+    step = make_step("classification")
+    comparison = step.run(formats=["onnx"], pictures=7)
+    assert comparison["examples"] == 7
+    assert sorted(path.name for path in step.output.iterdir()) == ["comparison.json", "model.onnx"]
+
+
+def test_what_differs_too_much_fails_with_a_line(make_step):
+    step = make_step("classification")
+    line = (
+        r"the model as tflite_quantized is not the same: its probabilities differ by .*"
+        r"converter\.tolerance\.tflite_quantized allows 1e-07; accuracy 0\.\d+ instead of 0\.\d+$"
+    )
+    with pytest.raises(FailedError, match=line):
+        step.run(formats=["tflite_quantized"], tolerance={"tflite_quantized": 1e-7})
+    assert [found["ok"] for found in step.comparison()["conversions"]] == [False]
+    assert (step.output / "model_quantized.tflite").exists()  # to look into
+
+
+def test_without_a_picture_nothing_is_said_of_the_formats(make_step):
+    with pytest.raises(FailedError, match="no picture in the test split"):
+        make_step("classification", 0).run(formats=["onnx"])
+
+
+@pytest.mark.parametrize(
+    ("sets", "line"),
+    [
+        (["converter.formats=[tflit]"], r"converter\.formats\.0: expected 'tflite'.*found 'tflit'"),
+        (["converter.formats=[]"], r"converter\.formats"),
+        (["converter.formats=[onnx, onnx]"], r"converter\.formats: expected each format once"),
+        (["converter.format=[onnx]"], r"converter\.format"),
+        (["converter.formats=[onnx]", "converter.tolerance.onnx=2"], r"converter\.tolerance\.onnx"),
+    ],
+)
+def test_a_bad_section_is_told_at_the_door(sets, line):
+    from pipelines.config import load_config
+
+    with pytest.raises(InputError, match=line):
+        load_config("cats_vs_dogs", sets)
+
+
+def test_points_are_not_converted():
+    from pipelines.config import load_config
+
+    with pytest.raises(InputError, match="converter: expected nothing: it is for pictures"):
+        load_config("linear_blobs", ["converter.formats=[onnx]"])

@@ -1,0 +1,45 @@
+"""A training on two devices in two calls: `mirrored_training.py ARGUMENTS`, as JSON. A test helper.
+
+As `run_fn` does on two GPUs, but on two devices that every machine has.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+from components.trainer import building, loop, pictures
+from components.trainer.distribution import Distribution
+from components.trainer.settings import TrainerConfig
+from components.trainer.state import TrainingState
+
+
+def main(train: list[str], evaluation: list[str], trainer: dict, folder: str) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    distribution = Distribution(["CPU:0", "CPU:1"])
+    config = TrainerConfig.model_validate(trainer)
+    splits = [
+        pictures.load_split(
+            pictures.index_split(patterns, split, "classification"), "classification", config.side
+        )
+        for patterns, split in ((train, "train"), (evaluation, "eval"))
+    ]
+    for epochs in (1, 2):  # the second call goes on where the first one stopped
+        config = config.model_copy(update={"epochs": epochs})
+        with distribution.scope():
+            model = building.build_model(config)
+        records = loop.fit(
+            model,
+            *splits,
+            problem="classification",
+            config=config,
+            progress=TrainingState(Path(folder)),
+            distribution=distribution,
+        )
+    print(json.dumps(records))
+
+
+if __name__ == "__main__":
+    main(*json.loads(sys.argv[1]))

@@ -1,0 +1,149 @@
+"""A small server of the same protocol that does as it is told, in this process, over sockets."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image, UnidentifiedImageError
+
+from serving.wire import methods
+from serving.wire import serving_pb2 as pb
+from serving.wire.tensors import fill_proto, to_array
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+
+
+class Peer:
+    """Answers `predict` with each picture's mean brightness / 255 as the probability of "dog".
+
+    Attributes:
+        fail: the next calls' refusals, the first first.
+        delay: seconds that a call takes; a function of the number of calls so far.
+        names_position: whether a refusal names the bad picture, as TensorFlow Serving's do not.
+        heatmap_side: how large heat maps are.
+        requests: what was asked, in the order of arrival.
+        headers: what came with it.
+        most_at_once: the highest number of calls that ran at a time.
+    """
+
+    def __init__(self, credentials: grpc.ServerCredentials | None = None, port: int = 0):
+        self.fail: list[tuple[grpc.StatusCode, str]] = []
+        self.delay: Callable[[int], float] = lambda count: 0.0
+        self.names_position = True
+        self.heatmap_side = 4
+        self.requests: list[pb.PredictRequest] = []
+        self.headers: list[dict[str, str]] = []
+        self.most_at_once = 0
+        self._running = 0
+        self._lock = threading.Lock()
+        self.server = grpc.server(
+            ThreadPoolExecutor(16),
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ],
+        )
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._predict,
+            request_deserializer=pb.PredictRequest.FromString,
+            response_serializer=lambda response: response.SerializeToString(),
+        )
+        self.server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(
+                    methods.PREDICTION_SERVICE, {methods.PREDICT: handler}
+                ),
+            )
+        )
+        address = f"127.0.0.1:{port}"
+        self.port = (
+            self.server.add_secure_port(address, credentials)
+            if credentials
+            else self.server.add_insecure_port(address)
+        )
+        self.target = f"127.0.0.1:{self.port}"
+        self.server.start()
+
+    def _predict(
+        self, request: pb.PredictRequest, context: grpc.ServicerContext
+    ) -> pb.PredictResponse:
+        with self._lock:
+            self.requests.append(request)
+            self.headers.append(dict(context.invocation_metadata()))
+            self._running += 1
+            self.most_at_once = max(self.most_at_once, self._running)
+            failure = self.fail.pop(0) if self.fail else None
+            count = len(self.requests)
+        try:
+            time.sleep(self.delay(count))
+            if failure:
+                context.abort(*failure)
+            return self._answer(request, context)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _answer(
+        self, request: pb.PredictRequest, context: grpc.ServicerContext
+    ) -> pb.PredictResponse:
+        dogs = []
+        for position, encoded in enumerate(to_array(request.inputs["image_bytes"])):
+            try:
+                dogs.append(np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")).mean() / 255)
+            except UnidentifiedImageError:
+                where = f"input image_bytes, position {position}: " if self.names_position else ""
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{where}Unknown image file format")
+        dog = np.array(dogs, np.float32)
+        values = {
+            "label": np.where(dog > 0.5, b"dog", b"cat").astype(object),
+            "probability": np.maximum(dog, 1 - dog),
+            "probabilities": np.stack([1 - dog, dog], axis=1),
+            "heatmap": np.tile(dog[:, None, None], (1, self.heatmap_side, self.heatmap_side)),
+            "overlay_png_bytes": to_array(request.inputs["image_bytes"]),
+            "mask": np.zeros((len(dog), 4, 4), np.uint8),
+            "mask_png_bytes": to_array(request.inputs["image_bytes"]),
+            "class_fractions": np.tile(np.array([1, 0, 0], np.float32), (len(dog), 1)),
+        }
+        response = pb.PredictResponse()
+        for name in request.output_filter:
+            fill_proto(response.outputs[name], values[name])
+        return response
+
+    def sent(self) -> list[int]:
+        """Pictures in each request."""
+        return [request.inputs["image_bytes"].tensor_shape.dim[0].size for request in self.requests]
+
+
+@pytest.fixture
+def start_peer() -> Iterator[Callable[..., Peer]]:
+    started: list[Peer] = []
+
+    def start(*arguments: object, **more: object) -> Peer:
+        started.append(Peer(*arguments, **more))
+        return started[-1]
+
+    yield start
+    for peer in started:
+        peer.server.stop(0).wait()
+
+
+@pytest.fixture
+def peer(start_peer: Callable[..., Peer]) -> Peer:
+    return start_peer()
+
+
+@pytest.fixture(scope="session")
+def gray() -> Callable[[int], bytes]:
+    """A grey PNG of one value; its probability of "dog" is value / 255."""
+
+    def make(value: int) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("L", (5, 4), value).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    return make

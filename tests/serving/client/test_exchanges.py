@@ -1,0 +1,64 @@
+"""What an exchange makes of answers that no good server gives."""
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.client.exchanges import CLASSIFY, ask
+from serving.client.pictures import Picture
+from serving.results import ServingError
+from serving.wire import serving_pb2 as pb
+from serving.wire.tensors import fill_proto
+
+PICTURES = [Picture(4, "a.jpg", b"a"), Picture(5, "b.jpg", b"b")]
+GOOD = {
+    "label": np.array([b"cat", b"dog"], object),
+    "probability": np.array([0.75, 1.0], np.float32),
+    "probabilities": np.array([[0.75, 0.25], [0.0, 1.0]], np.float32),
+}
+
+
+def _answer(**outputs: np.ndarray | None):
+    response = pb.PredictResponse()
+    for name, value in (GOOD | outputs).items():
+        if value is not None:
+            fill_proto(response.outputs[name], value)
+    exchange = ask(CLASSIFY, PICTURES, pb.ModelSpec(name="pets"))
+    request = next(exchange)
+    assert list(request.message.inputs["image_bytes"].string_val) == [b"a", b"b"]
+    assert list(request.message.output_filter) == list(GOOD)
+    with pytest.raises(StopIteration) as done:
+        exchange.send(response)
+    return done.value.value
+
+
+def test_rows_become_results() -> None:
+    first, second = _answer()
+    assert (first.position, first.image, first.result.label) == (4, "a.jpg", "cat")
+    assert (second.position, second.result.probabilities) == (5, (0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        ({"probability": None}, "output probability: expected 2 rows, found none"),
+        (
+            {"label": np.array([b"cat"], object)},
+            r"output label: expected 2 rows, found shape \[1\]",
+        ),
+        ({"probability": np.array(1.0)}, r"expected 2 rows, found shape \[\]"),
+    ],
+)
+def test_answers_of_another_shape(outputs: dict, words: str) -> None:
+    with pytest.raises(ServingError, match=words) as caught:
+        _answer(**outputs)
+    assert caught.value.code is grpc.StatusCode.INTERNAL
+
+
+def test_an_unreadable_tensor() -> None:
+    response = pb.PredictResponse()
+    response.outputs["label"].dtype = 20  # a resource
+    exchange = ask(CLASSIFY, PICTURES, pb.ModelSpec())
+    next(exchange)
+    with pytest.raises(ServingError, match=r"an unreadable answer: .*resource"):
+        exchange.send(response)

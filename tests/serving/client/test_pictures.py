@@ -1,0 +1,147 @@
+"""Every kind of picture that the client takes, and what it says about the others."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.errors import InputError
+from serving.client import PetClient
+from serving.client.pictures import Batcher, Picture, encode
+from serving.results import PictureError
+
+ROOT = Path(__file__).parents[3]
+
+
+def _pixels(encoded: bytes) -> np.ndarray:
+    assert encoded.startswith(b"\x89PNG")
+    return np.asarray(Image.open(io.BytesIO(encoded)))
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (5, 7)])
+def test_arrays_keep_their_pixels(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    np.testing.assert_array_equal(_pixels(encode(values)), values)
+    # Not contiguous: a view that is mirrored.
+    np.testing.assert_array_equal(_pixels(encode(values[:, ::-1])), values[:, ::-1])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "CMYK"])
+def test_pillow_pictures_of_any_mode(mode: str) -> None:
+    picture = Image.new("RGB", (6, 4), (200, 100, 50)).convert(mode)
+    expected = picture if mode == "L" else picture.convert("RGB")
+    np.testing.assert_array_equal(_pixels(encode(picture)), np.asarray(expected))
+
+
+def test_encoded_bytes_and_files_are_sent_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"any bytes")
+    for image in (file, str(file), b"any bytes", bytearray(b"any bytes"), memoryview(b"any bytes")):
+        assert encode(image) == b"any bytes"
+
+
+def test_all_kinds_are_answered(peer, gray, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(gray(51))
+    color = np.full((3, 2, 3), 51, np.uint8)
+    images = [file, str(file), gray(51), color, color[..., 0], Image.fromarray(color)]
+    with PetClient(peer.target) as client:
+        found = [one.probability for one in client.predict(image for image in images)]
+        batch = client.predict(np.stack([color, color]))
+    assert found == pytest.approx([0.8] * 6)
+    assert len(batch) == 2
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((4, 4), np.float32), r"uint8 array \[h, w, 3\] or \[h, w\], found float32"),
+        (np.zeros((4, 4, 4), np.uint8), r"found uint8 \[4, 4, 4\]"),
+        (np.zeros(4, np.uint8), r"found uint8 \[4\]"),
+        (np.zeros((0, 4), np.uint8), r"found uint8 \[0, 4\]"),
+        (7, "a path, bytes, .*found int"),
+        (None, "found NoneType"),
+        ("absent.jpg", r"picture absent\.jpg: expected an image file, found nothing there"),
+        (Path("/"), "found a folder"),
+        (Image.new("I;16", (6, 4), 50), "8 bits a channel, found a Pillow picture I;16"),
+    ],
+)
+def test_what_is_no_picture_is_told(image: object, words: str) -> None:
+    with (
+        PetClient("127.0.0.1:1") as client,
+        pytest.raises(PictureError, match=words) as caught,
+    ):
+        client.predict([b"" for _ in range(0)] + [image])
+    assert caught.value.position == 0
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pillow_picture_cut_short(tmp_path: Path) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (60, 60, 3), np.uint8)
+    file = tmp_path / "short.png"
+    file.write_bytes(encode(noise)[:4000])
+    with pytest.raises(PictureError, match="at position 3: expected a readable picture"):
+        encode(Image.open(file), 3)
+
+
+def test_streams_go_on_after_an_unreadable_file(peer, gray) -> None:
+    with PetClient(peer.target) as client:
+        answers = list(client.predict_stream([gray(0), "absent.jpg", gray(255)]))
+    assert [answer.error is None for answer in answers] == [True, False, True]
+    assert answers[2].result.label == "dog"
+    assert peer.sent() == [2]
+
+
+def test_a_list_of_unsendable_pictures_sends_nothing(peer) -> None:
+    with PetClient(peer.target) as client:
+        assert [one.error is None for one in client.predict_stream(["a", "b"])] == [False, False]
+        assert client.predict([]) == []
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize(
+    "image", ["a.jpg", Path("a.jpg"), b"x", np.zeros((4, 4, 3), np.uint8), Image.new("L", (2, 2))]
+)
+def test_a_single_picture_is_no_list(image: object) -> None:
+    with PetClient("127.0.0.1:1") as client:
+        with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
+            client.predict(image)
+        with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
+            client.aio.predict_stream(image)
+
+
+def test_pictures_beyond_a_message_are_refused_before_they_are_sent(peer, gray) -> None:
+    with PetClient(peer.target, max_message_bytes=2**20) as client:
+        large = b"x" * 2**20
+        answers = list(client.predict_stream([gray(1), large, gray(2)]))
+    assert [answer.error is None for answer in answers] == [True, False, True]
+    assert "at most 1 MiB, found 1.00 MiB" in str(answers[1].error)
+
+
+def test_batches_are_bounded_by_number_and_size() -> None:
+    batcher = Batcher(3, 200)  # so at most 100 bytes of pictures in a request
+    sizes = [10, 10, 10, 60, 60, 100, 150, 1, 1]
+    batches = [batcher.add(Picture(n, b"", b"x" * size)) for n, size in enumerate(sizes)]
+    batches.append(batcher.rest())
+    found = [[len(one.encoded) for one in batch] for batch in batches if batch]
+    assert found == [[10, 10, 10], [60], [60], [100], [150], [1, 1]]
+    assert batcher.rest() == []
+
+
+def test_neither_tensorflow_nor_pillow_is_imported() -> None:
+    code = (
+        "import sys, serving.client, serving.commands, serving.versions\n"
+        "heavy = {'tensorflow', 'tfx', 'keras', 'matplotlib', 'pandas', 'rich', 'PIL'}\n"
+        "with serving.client.PetClient('127.0.0.1:1', attempts=1) as client:\n"
+        "    try: client.predict([b'x'])\n"
+        "    except ValueError: pass\n"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

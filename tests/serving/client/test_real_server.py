@@ -1,0 +1,103 @@
+"""The client against the embedded server, synchronous and asynchronous."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving.client import BATCH_SIZE, PetClient
+from serving.results import PictureError, ServingError
+
+
+def _async(client: PetClient, method: str, *arguments, **more):
+    async def ask():
+        async with client:
+            return await getattr(client.aio, method)(*arguments, **more)
+
+    return asyncio.run(ask())
+
+
+def test_paths_and_bytes_in_order(client: PetClient, gray_png, tmp_path: Path) -> None:
+    file = tmp_path / "pet.png"
+    file.write_bytes(gray_png(125))
+    results = client.predict([gray_png(0), str(file), np.full((9, 5), 225, np.uint8)])
+    assert [one.probabilities[1] for one in results] == pytest.approx([0.0, 125 / 255, 225 / 255])
+    assert client.predict([]) == []
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_more_pictures_than_a_batch(client: PetClient, gray_png, asynchronous: bool) -> None:
+    pictures = [gray_png(value) for value in range(3 * BATCH_SIZE + 1)]
+    results = (
+        _async(client, "predict", pictures) if asynchronous else client.predict(iter(pictures))
+    )
+    found = [one.probabilities[1] * 255 for one in results]
+    assert found == pytest.approx(list(range(len(pictures))), abs=1e-4)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_explanations(client: PetClient, gray_png, asynchronous: bool) -> None:
+    pictures = [gray_png(51), gray_png(204)]
+    if asynchronous:
+        own, _ = _async(client, "explain", pictures)
+        dog, _ = _async(client, "explain", pictures, class_index=1)
+    else:
+        own, _ = client.explain(pictures)
+        dog, _ = client.explain(pictures, class_index=1)
+    assert (own.label, dog.label) == ("cat", "dog")
+    assert dog.probability == pytest.approx(0.2)
+    np.testing.assert_allclose(own.heatmap, np.full((4, 4), 0.2), atol=1e-6)
+    assert np.array(Image.open(io.BytesIO(own.overlay_png))).tolist() == [[51] * 4] * 4
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_segmentations(client: PetClient, gray_png, asynchronous: bool) -> None:
+    pictures = [gray_png(0), gray_png(255)]
+    dark, bright = _async(client, "segment", pictures) if asynchronous else client.segment(pictures)
+    assert dark.mask.dtype == np.uint8
+    np.testing.assert_array_equal(bright.mask, np.full((4, 4), 2))
+    assert dark.class_fractions == (1.0, 0.0, 0.0)
+    assert np.array(Image.open(io.BytesIO(bright.mask_png))).max() == 2
+
+
+def test_what_the_server_tells_about_itself(client: PetClient, server) -> None:
+    other = PetClient(server.target, client.model_name)
+    assert _async(other, "metadata") == client.metadata()
+    assert _async(other, "status") == client.status()
+    n, x = np.array(2, np.int64), np.ones((1, 2), np.float32)
+    answer = _async(other, "call", "numbers", {"x": x, "n": n}, ["scaled"])
+    assert {name: value.tolist() for name, value in answer.items()} == {"scaled": [[2.0, 2.0]]}
+
+
+def test_the_bad_picture_of_many_is_named(client: PetClient, gray_png, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    images = [gray_png(9)] * (BATCH_SIZE + 3) + [bad, gray_png(9)]
+    answers = list(client.predict_stream(images))
+    assert [answer.position for answer in answers if answer.error] == [BATCH_SIZE + 3]
+    assert all(answer.result.label == "cat" for answer in answers if not answer.error)
+    for ask in (client.predict, client.explain):
+        with pytest.raises(PictureError, match=r"bad\.jpg: the server refuses it: ") as caught:
+            ask(images)
+        assert caught.value.position == BATCH_SIZE + 3
+        assert "position" not in str(caught.value)
+
+
+def test_a_wrong_class_is_no_bad_picture(client: PetClient, gray_png) -> None:
+    for pictures in ([gray_png(1)], [gray_png(1), gray_png(2)]):
+        with pytest.raises(ServingError, match="class_index"):
+            client.explain(pictures, class_index=7)
+
+
+def test_a_version_that_is_not_served(server, client: PetClient, gray_png) -> None:
+    with (
+        PetClient(server.target, client.model_name, version=99) as other,
+        pytest.raises(ServingError, match=r"NOT_FOUND.*99"),
+    ):
+        other.predict([gray_png(1)])
+    with PetClient(server.target, client.model_name, version=3) as same:
+        assert same.predict([gray_png(1)])[0].label == "cat"
+        assert same.metadata().version == 3

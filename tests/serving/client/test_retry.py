@@ -1,0 +1,169 @@
+"""What is sent again, what is not, and when it ends."""
+
+import asyncio
+import os
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+
+from components.errors import InputError
+from serving.client import PetClient
+from serving.results import ServingError
+
+UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is full")
+FULL = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
+
+
+def test_an_unavailable_server_is_asked_again(peer, gray) -> None:
+    peer.fail = [UNAVAILABLE, FULL, UNAVAILABLE]
+    start = time.monotonic()
+    with PetClient(peer.target) as client:
+        (answer,) = client.predict([gray(255)])
+    assert answer.label == "dog"
+    assert len(peer.requests) == 4
+    # 0.1, 0.2 and 0.4 s, each a fifth more or less.
+    assert 0.55 < time.monotonic() - start < 3
+
+
+def test_asynchronous_calls_are_repeated_too(peer, gray) -> None:
+    peer.fail = [UNAVAILABLE, UNAVAILABLE]
+
+    async def ask():
+        async with PetClient(peer.target) as client:
+            return await client.aio.predict([gray(255)])
+
+    (answer,) = asyncio.run(ask())
+    assert answer.label == "dog"
+    assert len(peer.requests) == 3
+
+
+def test_large_requests_are_repeated(peer) -> None:
+    peer.fail = [UNAVAILABLE]
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
+    with PetClient(peer.target) as client:
+        client.predict([noise])
+    assert len(peer.requests) == 2
+    assert peer.requests[1].ByteSize() > 2 * 2**20
+
+
+@pytest.mark.parametrize(
+    "code", ["INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "INTERNAL", "UNKNOWN"]
+)
+def test_other_refusals_are_final(peer, code: str) -> None:
+    peer.fail = [(grpc.StatusCode[code], "no")] * 2
+    inputs = {"image_bytes": np.array([b"x"], object)}
+    with PetClient(peer.target) as client, pytest.raises(ServingError) as caught:
+        client.call("serving_default", inputs)
+    assert caught.value.code.name == code
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_attempts_are_counted(peer, gray, attempts: int) -> None:
+    peer.fail = [UNAVAILABLE] * 9
+    with PetClient(peer.target, attempts=attempts) as client, pytest.raises(ServingError) as caught:
+        client.predict([gray(0)])
+    assert caught.value.code is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details == UNAVAILABLE[1]
+    assert len(peer.requests) == attempts
+
+
+def test_one_deadline_for_a_call_and_its_repeats(peer, gray) -> None:
+    peer.fail = [UNAVAILABLE] * 9
+    start = time.monotonic()
+    with (
+        PetClient(peer.target, timeout_seconds=0.5) as client,
+        pytest.raises(ServingError, match=r"within 0\.5 s") as caught,
+    ):
+        client.predict([gray(0)])
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert 0.4 < time.monotonic() - start < 0.9
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_one_deadline_for_all_requests_of_a_list(peer, gray, asynchronous: bool) -> None:
+    peer.delay = lambda count: 0.2
+    pictures = [gray(0)] * 6
+
+    def ask(client: PetClient, timeout_seconds: float) -> list:
+        if not asynchronous:
+            return client.predict(pictures, timeout_seconds=timeout_seconds)
+
+        async def run():
+            return await client.aio.predict(pictures, timeout_seconds=timeout_seconds)
+
+        return asyncio.run(run())
+
+    with PetClient(peer.target, batch_size=1, in_flight=1) as client:
+        with pytest.raises(ServingError) as caught:
+            ask(client, 0.7)
+        assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert 3 <= len(peer.requests) <= 4
+        assert len(ask(client, 20)) == 6
+
+
+def test_a_stream_has_a_deadline_for_each_batch(peer, gray) -> None:
+    peer.delay = lambda count: 0.2
+    with PetClient(peer.target, batch_size=1, in_flight=1, timeout_seconds=0.7) as client:
+        assert len(list(client.predict_stream([gray(0)] * 6))) == 6
+
+
+def test_a_server_that_is_back_in_time_is_found(start_peer, gray) -> None:
+    peer = start_peer()
+    with PetClient(peer.target) as client:
+        client.predict([gray(0)])
+        peer.server.stop(0).wait()
+        returned = threading.Timer(0.3, lambda: start_peer(port=peer.port))
+        start = time.monotonic()
+        returned.start()
+        try:
+            assert client.predict([gray(255)])[0].label == "dog"
+        finally:
+            returned.join()
+        # After 0.1, 0.3 and 0.7 s; by itself gRPC would look for it again after a whole second.
+        assert time.monotonic() - start < 1.15
+
+
+def test_nobody_there(gray) -> None:
+    target = "127.0.0.1:1"
+
+    async def ask(client: PetClient) -> None:
+        await client.aio.predict([gray(0)])
+
+    with PetClient(target, timeout_seconds=20) as client:
+        with pytest.raises(InputError, match=rf"no server answers at {target}.*pawlens serve"):
+            client.predict([gray(0)])
+        with pytest.raises(InputError, match=rf"no server answers at {target}.*pawlens serve"):
+            asyncio.run(ask(client))
+
+
+def test_headers_reach_the_server(peer, gray) -> None:
+    with PetClient(peer.target, headers={"X-Request-Id": "7", "x-team": "pets"}) as client:
+        client.predict([gray(0)])
+        client.predict([gray(0)], headers={"x-request-id": os.urandom(4).hex()})
+    first, second = peer.headers
+    assert (first["x-request-id"], first["x-team"]) == ("7", "pets")
+    assert second["x-request-id"] != "7"
+    assert second["x-team"] == "pets"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"attempts": 0}, "attempts: expected 1 to 5"),
+        ({"attempts": 6}, "attempts: expected 1 to 5"),
+        ({"timeout_seconds": 0}, "timeout"),
+        ({"timeout_seconds": float("nan")}, "timeout"),
+        ({"version": 1, "label": "stable"}, "a version or a label"),
+        ({"headers": {"x y": "1"}}, "headers"),
+        ({"headers": {"x": "a\nb"}}, "headers"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"in_flight": 0}, "in_flight"),
+    ],
+)
+def test_wrong_settings(more: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        PetClient(**more)

@@ -1,0 +1,170 @@
+"""The commands as a person or a script calls them, each in a process of its own."""
+
+import json
+import os
+import pty
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines import cli_ask
+from pipelines.cli import main
+from serving import client
+
+PAWLENS = [sys.executable, "-m", "pipelines.cli"]
+
+
+def pawlens(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*PAWLENS, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, gray_png) -> Path:
+    """20 pictures."""
+    pictures = tmp_path / "pets"
+    pictures.mkdir()
+    for number in range(20):
+        (pictures / f"{number:02}.png").write_bytes(gray_png(10 * number))
+    return pictures
+
+
+def test_flags_have_the_clients_defaults() -> None:
+    assert cli_ask.DEFAULT_TARGET == client.DEFAULT_TARGET
+    assert cli_ask.DEFAULT_TIMEOUT_SECONDS == client.DEFAULT_TIMEOUT_SECONDS
+
+
+def test_standard_input(server, gray_png, tmp_path) -> None:
+    done = pawlens("predict", "-", "--target", server.target, "--json", stdin=gray_png(204))
+    assert (done.returncode, done.stderr) == (0, "")
+    (row,) = json.loads(done.stdout)
+    assert (row["image"], row["label"]) == ("-", "dog")
+    arguments = ("explain", "-", "--target", server.target, "--output", tmp_path)
+    assert pawlens(*arguments, stdin=gray_png(204)).returncode == 0
+    assert (tmp_path / "stdin_overlay.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_list_on_standard_input(server, folder: Path) -> None:
+    listing = "".join(f"{path}\n" for path in sorted(folder.iterdir(), reverse=True))
+    arguments = ("predict", "--files-from", "-", "--target", server.target, "--format", "jsonl")
+    done = pawlens(*arguments, stdin=listing.encode())
+    assert (done.returncode, done.stderr) == (0, "")
+    names = [json.loads(line)["image"] for line in done.stdout.splitlines()]
+    assert names == [str(folder / f"{number:02}.png") for number in range(19, -1, -1)]
+
+
+def test_one_bad_picture_among_many(server, folder: Path) -> None:
+    (folder / "05.png").write_text("no picture")
+    done = pawlens("predict", folder, "--target", server.target, "--format", "csv")
+    assert done.returncode == 2
+    assert done.stderr.startswith("pawlens: 1 of 20 pictures not answered: ")
+    assert "05.png" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert len(done.stdout.splitlines()) == 21
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict"], "no picture given"),
+        (["predict", ".", "--json", "--format", "csv"], "--json: expected no other --format"),
+        (["predict", ".", "--format", "xml"], "--format: expected one of table, json, jsonl, csv"),
+        (["predict", "a.png", "--target", "127.0.0.1:1"], "no server answers at 127.0.0.1:1"),
+        (["predict", "a.png", "--timeout", "0"], "timeout: expected more than 0 s"),
+        (["predict", "a.png", "--header", "x"], "--header: expected KEY=VALUE"),
+        (["predict", "a.png", "--tls-ca", "absent.pem"], "TLS CA absent.pem"),
+        (["predict", "a.png", "--model-version", "1", "--label", "x"], "a version or a label"),
+    ],
+)
+def test_mistakes_are_one_line(  # noqa: PLR0917
+    tmp_path: Path, gray_png, monkeypatch, capsys, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
+    monkeypatch.setattr(sys, "argv", ["pawlens", *arguments])
+    Path("a.png").write_bytes(gray_png(1))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert words in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+
+
+def test_tls_where_there_is_none_is_one_line(server, folder: Path) -> None:
+    done = pawlens("predict", folder, "--target", server.target, "--tls")
+    assert done.returncode == 2
+    assert "does it speak TLS" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def _on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, str]:
+    """Status and what a terminal shows; `stdout` goes elsewhere if given."""
+    screen, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [*PAWLENS, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=terminal if stdout is None else stdout,
+        stderr=terminal,
+        env=environment,
+    )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            part = os.read(screen, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(screen)
+    return process.wait(60), shown.decode()
+
+
+def test_a_bar_is_shown_to_a_person_and_kept_out_of_the_rows(
+    server, folder: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "rows").open("wb") as file:
+        arguments = ("predict", folder, "--target", server.target, "--format", "jsonl")
+        status, shown = _on_a_terminal(*arguments, stdout=file.fileno())
+    assert status == 0
+    assert "20/20" in shown
+    rows = (tmp_path / "rows").read_text().splitlines()
+    assert [json.loads(line)["image"] for line in rows] == sorted(map(str, folder.iterdir()))
+
+
+def test_no_bar_among_rows_on_the_same_terminal(server, folder: Path) -> None:
+    status, shown = _on_a_terminal(
+        "predict", folder, "--target", server.target, "--format", "jsonl"
+    )
+    assert status == 0
+    assert len([json.loads(line) for line in shown.splitlines()]) == 20
+
+
+def test_no_bar_for_a_few_pictures_nor_without_a_terminal(server, folder: Path) -> None:
+    status, shown = _on_a_terminal("predict", folder / "00.png", "--target", server.target)
+    assert status == 0
+    assert "1/1" not in shown
+    assert pawlens("predict", folder, "--target", server.target).stderr == ""
+
+
+def test_a_single_prediction_takes_little(server, folder: Path) -> None:
+    """Processor time, for the wall clock also counts what else the machine does."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert pawlens("predict", folder / "01.png", "--target", server.target).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 1.5

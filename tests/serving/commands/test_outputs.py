@@ -1,0 +1,129 @@
+"""How rows and pictures are written."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.errors import FailedError, InputError
+from serving.commands.inputs import Source
+from serving.commands.outputs import open_writer, output_files, save
+
+COLUMNS = ["image", "label", "share.cat", "share.dog"]
+ROWS = [
+    {"image": 'a "1", b.jpg', "label": "cat", "share": {"cat": 0.75, "dog": 0.25}},
+    {"image": "p\udcff.jpg", "error": "no\npicture"},
+    {"image": "ü.jpg", "label": "dog", "share": {"cat": 0.0, "dog": 1.0}},
+]
+
+
+def _written(style: str, rows: list[dict], capsys) -> str:
+    writer = open_writer(style, COLUMNS)
+    for row in rows:
+        writer.write(row)
+    writer.close()
+    return capsys.readouterr().out
+
+
+def test_json_is_one_list(capsys) -> None:
+    text = _written("json", ROWS, capsys)
+    assert json.loads(text) == ROWS
+    assert text == json.dumps(ROWS, indent=2) + "\n"
+    assert _written("json", [], capsys) == ""
+
+
+def test_json_lines(capsys) -> None:
+    lines = _written("jsonl", ROWS, capsys).splitlines()
+    assert [json.loads(line) for line in lines] == ROWS
+
+
+def test_csv(capsys) -> None:
+    found = list(csv.DictReader(io.StringIO(_written("csv", ROWS, capsys))))
+    assert list(found[0]) == [*COLUMNS, "error"]
+    assert [one["image"] for one in found] == ['a "1", b.jpg', "p\\udcff.jpg", "ü.jpg"]
+    assert [one["share.dog"] for one in found] == ["0.25", "", "1.0"]
+    assert [one["error"] for one in found] == ["", "no\npicture", ""]
+
+
+def test_the_header_is_known_though_the_first_row_is_an_error(capsys) -> None:
+    text = _written("csv", ROWS[1:2], capsys)
+    assert text.splitlines()[0] == ",".join([*COLUMNS, "error"])
+
+
+def test_tables_leave_errors_out(capsys) -> None:
+    text = _written("table", ROWS, capsys)
+    assert "cat 0.750, dog 0.250" in text
+    assert "picture" not in text
+    assert _written("table", ROWS[1:2], capsys) == ""
+
+
+def test_long_tables_are_written_in_parts(capsys) -> None:
+    writer = open_writer("table", COLUMNS)
+    rows = [{"image": f"{number}.jpg", "label": "cat"} for number in range(501)]
+    for row in rows[:-1]:
+        writer.write(row)
+    first = capsys.readouterr().out
+    assert "499.jpg" in first
+    writer.write(rows[-1])
+    writer.close()
+    second = capsys.readouterr().out
+    assert "500.jpg" in second
+    assert "499.jpg" not in second
+
+
+@pytest.mark.parametrize("style", ["jsonl", "csv"])
+def test_rows_are_written_at_once(style: str, monkeypatch) -> None:
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding="utf-8"))
+    open_writer(style, COLUMNS).write(ROWS[0])
+    assert b"0.75" in pipe.getvalue()
+
+
+def _sources(*places: str) -> list[Source]:
+    return [Source(f"in/{place}", place, f"in/{place}") for place in places]
+
+
+def test_folders_are_kept_so_that_names_do_not_clash(tmp_path: Path) -> None:
+    files = output_files(_sources("pets/a/1.jpg", "pets/b/1.jpg", "2.x.jpg"), tmp_path, "mask")
+    assert [Path(file).relative_to(tmp_path).as_posix() for file in files] == [
+        "pets/a/1_mask.png",
+        "pets/b/1_mask.png",
+        "2.x_mask.png",
+    ]
+    save(files[0], b"mask")
+    assert (tmp_path / "pets" / "a" / "1_mask.png").read_bytes() == b"mask"
+
+
+def test_twins_keep_their_suffix(tmp_path: Path) -> None:
+    files = output_files(_sources("1.jpg", "1.png", "2.jpg"), tmp_path, "mask")
+    assert [Path(file).name for file in files] == ["1.jpg_mask.png", "1.png_mask.png", "2_mask.png"]
+
+
+def test_results_that_would_share_a_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"in/1\.jpg and in/1\.jpg would both write .*1\.jpg_mask"):
+        output_files(_sources("1.jpg", "1.jpg"), tmp_path, "mask")
+
+
+def test_a_picture_is_never_overwritten(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = tmp_path / "in" / "1_mask.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"x")
+    Path("link").symlink_to("in")
+    sources = _sources("1.jpg", "1_mask.png")
+    for folder in ("in", "link"):
+        with pytest.raises(InputError, match=r"1_mask\.png is one of the pictures"):
+            output_files(sources, Path(folder), "mask")
+    assert output_files(sources[:1], Path("in"), "mask") == ["in/1_mask.png"]
+
+
+def test_no_folder_to_write_to(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match="--output: expected a folder, found the file"):
+        output_files(_sources("1.jpg"), file, "mask")
+    with pytest.raises(FailedError, match=r"mask\.png cannot be written"):
+        save(f"{file}/mask.png", b"")

@@ -1,0 +1,308 @@
+"""Tiny models of TensorFlow 1 and 2 behind a gRPC server of this process, over real sockets."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+PICTURES, EXAMPLES, OLD, TYPES = "pictures", "examples", "old", "types"
+ECHOED = ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8"]
+ECHOED += ["uint16", "uint32", "uint64", "bool", "complex64", "complex128", "string", "qint8"]
+
+
+def build_examples(folder: Path) -> None:
+    """TensorFlow 2: Examples with a feature `x` to classes and scores, and to a value."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.slope = tf.Variable(2.0)
+
+    def parse(inputs):
+        return tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([], tf.float32)})["x"]
+
+    inputs = tf.TensorSpec([None], tf.string, name="inputs")
+
+    @tf.function(input_signature=[inputs])
+    def classify(inputs):
+        x = parse(inputs)
+        labels = tf.tile([["low", "high"]], [tf.shape(x)[0], 1])
+        return {"classes": labels, "scores": tf.stack([1.0 - x, x], axis=1)}
+
+    @tf.function(input_signature=[inputs])
+    def regress(inputs):
+        return {"outputs": module.slope * parse(inputs)[:, tf.newaxis]}
+
+    signatures = {"serving_default": classify, "regress": regress, "plain": classify}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
+    updater.replace_method_name("serving_default", tf.saved_model.CLASSIFY_METHOD_NAME)
+    updater.replace_method_name("regress", tf.saved_model.REGRESS_METHOD_NAME)
+    updater.save()
+
+
+def build_old(folder: Path) -> None:
+    """TensorFlow 1: the same input for all; a variable, a table, an asset; also misfits."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    names = folder.parent / "names.txt"
+    names.write_text("low\nhigh\n")
+    with tf.Graph().as_default(), v1.Session() as session:
+        inputs = v1.placeholder(tf.string, [None], "examples")
+        features = {"x": tf.io.FixedLenFeature([], tf.float32), "bias": _optional()}
+        parsed = tf.io.parse_example(inputs, features)
+        x = parsed["x"] + parsed["bias"]
+        slope = v1.get_variable("slope", initializer=3.0)
+        asset = tf.constant(str(names), name="asset")
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, asset)
+        rows = tf.lookup.TextFileInitializer(asset, tf.int64, -1, tf.string, -2)
+        table = tf.lookup.StaticHashTable(rows, "none")
+        ids = tf.tile(tf.constant([[0, 1]], tf.int64), [tf.shape(x)[0], 1])
+        scores = tf.stack([1.0 - x, x], axis=1)
+        classes = table.lookup(ids)
+        sparse = v1.sparse_placeholder(tf.float32, [None, 3], "sparse")
+
+        def signature(
+            method: str, outputs: dict, source: Any = inputs, name: str = "inputs"
+        ) -> Any:
+            info = v1.saved_model.build_tensor_info
+            return v1.saved_model.build_signature_def(
+                {name: info(source)}, {key: info(value) for key, value in outputs.items()}, method
+            )
+
+        classify = tf.saved_model.CLASSIFY_METHOD_NAME
+        regress = tf.saved_model.REGRESS_METHOD_NAME
+        predict = tf.saved_model.PREDICT_METHOD_NAME
+        signatures = {
+            "classify": signature(classify, {"classes": classes, "scores": scores}),
+            "labels": signature(classify, {"classes": classes}),
+            "scores": signature(classify, {"scores": scores}),
+            "regress": signature(regress, {"outputs": slope * x}),
+            "serving_default": signature(predict, {"x": x, "classes": classes}),
+            "numbered": signature(classify, {"classes": ids}),
+            "flat": signature(classify, {"scores": x}),
+            "double": signature(classify, {"scores": tf.cast(scores, tf.float64)}),
+            "short": signature(classify, {"scores": scores[:1]}),
+            "uneven": signature(classify, {"classes": classes, "scores": scores[:, :1]}),
+            "renamed": signature(classify, {"scores": scores}, name="x"),
+            "nameless": signature(classify, {"y": scores}),
+            "many": signature(classify, {"classes": classes, "scores": scores, "more": x}),
+            "wide": signature(regress, {"outputs": scores}),
+            "whole": signature(regress, {"outputs": tf.cast(x, tf.int32)}),
+            "few": signature(regress, {"outputs": x[:1]}),
+            "sparse": signature(predict, {"sum": tf.sparse.reduce_sum(sparse)}, sparse),
+            "sparse_out": signature(predict, {"x": x, "s": tf.sparse.from_dense(scores)}),
+            "number": signature(predict, {"y": tf.strings.to_number(inputs)}),
+        }
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.builder.SavedModelBuilder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            [tf.saved_model.SERVING],
+            signature_def_map=signatures,
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            main_op=v1.tables_initializer(),
+        )
+        builder.save()
+    names.unlink()  # the model has its own copy
+
+
+def _optional() -> Any:
+    import tensorflow as tf
+
+    return tf.io.FixedLenFeature([], tf.float32, default_value=0.0)
+
+
+def build_types(folder: Path) -> None:
+    """TensorFlow 1: for each type a signature that answers what it gets; one of two types."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        signatures = {}
+        for name in ECHOED:
+            dtype = tf.as_dtype(name)
+            value = v1.placeholder(dtype, None, name)
+            signatures[name] = v1.saved_model.predict_signature_def(
+                {"value": value}, {"value": tf.identity(value)}
+            )
+        number, text = v1.placeholder(tf.float32, [None, 2]), v1.placeholder(tf.string, [None])
+        signatures["serving_default"] = v1.saved_model.predict_signature_def(
+            {"number": number, "text": text},
+            {"doubled": 2.0 * number, "text": tf.strings.join([text, "!"])},
+        )
+        builder = v1.saved_model.builder.SavedModelBuilder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session, [tf.saved_model.SERVING], signature_def_map=signatures
+        )
+        builder.save()
+
+
+@dataclass
+class Running:
+    """A server of this process."""
+
+    core: Any
+    observer: Any
+    server: Any
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+    def channel(self) -> grpc.Channel:
+        from serving.wire import methods
+
+        return grpc.insecure_channel(self.target, options=methods.MESSAGE_SIZE_OPTIONS)
+
+    def close(self) -> None:
+        # The models stay loaded: they are tiny, and to unload each takes a second.
+        self.server.stop(10)
+
+
+def _start(bases: dict[str, Path], **options: Any) -> Running:
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+    from serving.server.core import Core
+    from serving.server.grpc_server import start_grpc_server
+    from serving.server.observer import Observer
+    from serving.server.options import ServerOptions
+    from serving.server.servable import Servable
+    from serving.server.service import Service
+
+    config = ModelServerConfig()
+    for name, base in bases.items():
+        config.model_config_list.config.add(
+            name=name, base_path=str(base), model_platform="tensorflow"
+        )
+    batching = options.get("batching")
+
+    def load(name: str, path: Path, number: int) -> Servable:
+        return Servable(path, number, name=name, batching=batching)
+
+    core, observer = Core(load), Observer()
+    core.reload(config)
+    as_content = options.pop("as_content", False)
+    service = Service(core, observer, as_content=as_content)
+    options = {"port": 0} | options
+    server = start_grpc_server(service, observer, ServerOptions(config=config, **options))
+    return Running(core, observer, server)
+
+
+@pytest.fixture(scope="session")
+def bases(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Base paths of the four models; each has a version 2."""
+    folder = tmp_path_factory.mktemp("zoo")
+    for name in (PICTURES, EXAMPLES, OLD, TYPES):
+        (folder / name).mkdir()
+    (folder / PICTURES / "2").symlink_to(saved_model)
+    build_examples(folder / EXAMPLES / "2")
+    build_old(folder / OLD / "2")
+    build_types(folder / TYPES / "2")
+    return {name: folder / name for name in (PICTURES, EXAMPLES, OLD, TYPES)}
+
+
+@pytest.fixture(scope="session")
+def start_here() -> Iterator[Callable[..., Running]]:
+    """Starts servers of this process: base paths by model name, and ServerOptions."""
+    running: list[Running] = []
+
+    def start(bases: dict[str, Path], **options: Any) -> Running:
+        running.append(_start(bases, **options))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def zoo(bases: dict[str, Path], start_here: Callable[..., Running]) -> Running:
+    """A server of all four models."""
+    return start_here(bases)
+
+
+@pytest.fixture(scope="session")
+def zoo_channel(zoo: Running) -> Iterator[grpc.Channel]:
+    with zoo.channel() as channel:
+        yield channel
+
+
+@pytest.fixture(scope="session")
+def stub(zoo_channel: grpc.Channel) -> Any:
+    """TensorFlow Serving's own stub for predictions."""
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    return prediction_service_pb2_grpc.PredictionServiceStub(zoo_channel)
+
+
+@pytest.fixture(scope="session")
+def model_stub(zoo_channel: grpc.Channel) -> Any:
+    """TensorFlow Serving's own stub for models."""
+    from tensorflow_serving.apis import model_service_pb2_grpc
+
+    return model_service_pb2_grpc.ModelServiceStub(zoo_channel)
+
+
+@pytest.fixture(scope="session")
+def predicting() -> Callable[..., Any]:
+    """A PredictRequest: model, signature, inputs by name as anything a tensor is made of."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    def request(model: str, signature: str = "serving_default", **inputs: Any) -> Any:
+        made = predict_pb2.PredictRequest()
+        made.model_spec.name = model
+        made.model_spec.signature_name = signature
+        for key, value in inputs.items():
+            made.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+        return made
+
+    return request
+
+
+@pytest.fixture(scope="session")
+def refusal() -> Callable[..., tuple[str, str]]:
+    """Code and message of a call that is refused."""
+
+    def refused(call: Callable[..., object], *arguments: object) -> tuple[str, str]:
+        with pytest.raises(grpc.RpcError) as caught:
+            call(*arguments, timeout=60)
+        return caught.value.code().name, caught.value.details()
+
+    return refused
+
+
+@pytest.fixture(scope="session")
+def fill_examples() -> Callable[..., None]:
+    """Fills a request's input with Examples of a feature `x`."""
+
+    def fill(target: Any, *values: float, **context: float) -> None:
+        kind = target.example_list_with_context if context else target.example_list
+        for value in values:
+            kind.examples.add().features.feature["x"].float_list.value.append(value)
+        for name, value in context.items():
+            kind.context.features.feature[name].float_list.value.append(value)
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def echoed() -> list[str]:
+    """Names of the types that the model `types` has a signature for."""
+    return ECHOED
+
+
+@pytest.fixture(scope="session")
+def grays(gray_png: Callable[[int], bytes]) -> Callable[..., np.ndarray]:
+    """A batch of grey pictures: a value, or bytes as they are."""
+
+    def batch(*values: int | bytes) -> np.ndarray:
+        rows = [value if isinstance(value, bytes) else gray_png(value) for value in values]
+        return np.array(rows, object)
+
+    return batch

@@ -1,0 +1,163 @@
+"""Versions that do not load, are not whole, or are not there; the servables do nothing."""
+
+from pathlib import Path
+
+import grpc
+import pytest
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
+
+from serving.server.core import Core
+from serving.server.model_config import single_model
+from serving.server.served_model import Retry
+
+
+def test_a_version_that_does_not_load_leaves_the_others(kit, make_core, loader, base: Path) -> None:
+    kit.version(base, 1, 2)
+    core = make_core(kit.config(m=(base, "latest 2", {})))
+    kit.version(base, 3, content=b"broken")
+    core.refresh()
+    core.refresh()
+    assert core.versions("m") == [1, 2]
+    assert loader.tries.count(("m", 3)) == 1
+    status = core.statuses(kit.spec(version=3))[0]
+    assert ModelVersionStatus.State.Name(status.state) == "END"
+    assert (status.status.error_code, status.status.error_message) == (2, "broken model")
+    # Mended, it takes over, once nothing changes any more.
+    kit.version(base, 3, content=b"mended")
+    core.refresh()
+    (base / "3" / "variables").touch()
+    core.refresh()
+    assert loader.tries.count(("m", 3)) == 1
+    core.refresh()
+    assert core.versions("m") == [2, 3]
+    assert core.statuses(kit.spec(version=3))[0].status.error_message == ""
+
+
+def test_a_specific_version_that_does_not_load_leaves_the_old_one(
+    kit, make_core, base: Path
+) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "specific 1", {})))
+    kit.version(base, 2, content=b"broken")
+    core.reload(kit.config(m=(base, "specific 2", {})))
+    assert core.versions("m") == [1]
+    kit.version(base, 2, content=b"mended")
+    core.refresh()
+    core.refresh()
+    assert core.versions("m") == [2]
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_retries(kit, make_core, loader, base: Path, times: int) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})), retry=Retry(times, 0.0))
+    kit.version(base, 2, content=b"broken")
+    for _ in range(6):
+        core.refresh()
+    assert loader.tries.count(("m", 2)) == 1 + times
+    # Other files are another version: all tries again.
+    kit.version(base, 2, content=b"broken")
+    (base / "2" / "more").touch()
+    for _ in range(6):
+        core.refresh()
+    assert loader.tries.count(("m", 2)) == 2 * (1 + times)
+
+
+def test_a_failure_is_forgotten_when_the_version_loads(kit, make_core, loader, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "specific 1", {})), retry=Retry(1, 0.0))
+
+    def fail() -> None:
+        raise OSError("the disk is away for a moment")
+
+    kit.version(base, 2)
+    loader.before = fail
+    core.reload(kit.config(m=(base, "all", {})))
+    loader.before = lambda: None
+    core.refresh()
+    assert core.versions("m") == [1, 2]
+    core.reload(kit.config(m=(base, "specific 1", {})))
+    loader.before = fail
+    core.reload(kit.config(m=(base, "all", {})))
+    loader.before = lambda: None
+    core.refresh()
+    assert core.versions("m") == [1, 2]
+
+
+def test_a_retry_waits(kit, make_core, loader, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})), retry=Retry(5, 3600.0))
+    kit.version(base, 2, content=b"broken")
+    core.refresh()
+    core.refresh()
+    assert loader.tries.count(("m", 2)) == 1
+
+
+def test_what_is_no_whole_version_is_passed_over(
+    kit, make_core, base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})))
+    (base / "2").mkdir()
+    (base / "3").mkdir()
+    (base / "3" / "variables").mkdir()
+    kit.version(base / "tmp", 9)
+    (base / "007").mkdir()
+    (base / "8").write_text("a file")
+    (base / "99999999999999999999").mkdir()  # more than an int64
+    core.refresh()
+    core.refresh()
+    assert core.versions("m") == [1]
+    assert kit.states(core) == {1: "AVAILABLE", 2: "END", 3: "END"}
+    status = core.statuses(kit.spec(version=2))[0].status
+    assert (status.error_code, "saved_model.pb" in status.error_message) == (5, True)
+    told = [record.getMessage() for record in caplog.records if "007" in record.getMessage()]
+    assert len(told) == 1
+    assert "tmp" in told[0]
+    # When the rest of it arrives, it is served; what is taken away is forgotten.
+    kit.version(base, 3)
+    (base / "2").rmdir()
+    core.refresh()
+    assert core.versions("m") == [3]
+    assert kit.states(core) == {1: "END", 3: "AVAILABLE"}
+
+
+def test_a_version_that_the_policy_names_and_nobody_pushed(kit, make_core, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "specific 1 4", {})))
+    assert kit.states(core) == {4: "END", 1: "AVAILABLE"}
+    assert "no folder" in core.statuses(kit.spec(version=4))[0].status.error_message
+    code, details = kit.refusal(lambda: core.reload(kit.config(m=(base, "specific 4", {}))))
+    assert code is grpc.StatusCode.UNKNOWN
+    assert "version 4: passed over" in details
+    assert core.versions("m") == [1]
+    kit.version(base, 4)
+    core.refresh()
+    assert core.versions("m") == [1, 4]
+
+
+def test_an_error_between_two_loads_leaks_nothing(kit, make_core, loader, base: Path) -> None:
+    kit.version(base, 1, 2)
+    core = make_core(kit.config(m=(base, "specific 1", {})))
+
+    def interrupt() -> None:
+        if loader.tries[-1] == ("m", 3):
+            raise KeyboardInterrupt
+
+    kit.version(base, 3, 4)
+    loader.before = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        core.reload(kit.config(m=(base, "all", {})))
+    assert loader.open() == [("m", 1)]
+    assert core.versions("m") == [1]
+
+
+def test_nothing_that_loads_at_the_start(kit, loader, base: Path) -> None:
+    kit.version(base, 1, 2, content=b"broken")
+    core = Core(loader)
+    code, details = kit.refusal(lambda: core.reload(single_model("m", str(base))))
+    assert code is grpc.StatusCode.UNKNOWN
+    assert details == (
+        "model m did not become available: version 2: broken model; version 1: broken model"
+    )
+    core.close()

@@ -1,0 +1,167 @@
+"""Which versions are live while folders change; the servables do nothing."""
+
+import threading
+from pathlib import Path
+
+import grpc
+import pytest
+
+from serving.server.faults import Fault
+from serving.server.model_config import single_model
+
+NOT_FOUND = grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("policy", "live"),
+    [
+        ("latest 0", [7]),
+        ("latest 1", [7]),
+        ("latest 2", [5, 7]),
+        ("latest 9", [2, 5, 7]),
+        ("all", [2, 5, 7]),
+        ("specific 5 2", [2, 5]),
+        ("specific 5 8", [5]),
+    ],
+)
+def test_policies(kit, make_core, base: Path, policy: str, live: list[int]) -> None:
+    kit.version(base, 2, 5, 7)
+    core = make_core(kit.config(m=(base, policy, {})))
+    assert core.versions("m") == live
+    assert kit.lent(core) == live[-1]
+    for version in (2, 5, 7):
+        if version in live:
+            assert kit.lent(core, version=version) == version
+        else:
+            assert kit.refusal(lambda: kit.lent(core, version=version)) == (  # noqa: B023 - called here
+                NOT_FOUND,
+                f"Servable not found for request: Specific(m, {version})",
+            )
+
+
+def test_no_policy_is_the_newest(kit, make_core, base: Path) -> None:
+    kit.version(base, 1, 10, 9)
+    assert make_core(single_model("m", str(base))).versions("m") == [10]
+
+
+def test_a_new_version_is_loaded_before_the_old_one_goes(
+    kit, make_core, loader, base: Path
+) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})))
+    kit.version(base, 2)
+    seen = []
+
+    def while_loading() -> None:
+        states = kit.states(core)
+        seen.append((states, kit.lent(core), loader.open()))
+
+    loader.before = while_loading
+    core.refresh()
+    assert seen == [({2: "LOADING", 1: "AVAILABLE"}, 1, [("m", 1)])]
+    assert loader.open() == [("m", 2)]
+    assert kit.states(core) == {2: "AVAILABLE", 1: "END"}
+
+
+def test_statuses_come_newest_first(kit, make_core, base: Path) -> None:
+    kit.version(base, 1, 2, 3)
+    core = make_core(kit.config(m=(base, "all", {})))
+    assert [one.version for one in core.statuses(kit.spec())] == [3, 2, 1]
+    assert [one.version for one in core.statuses(kit.spec(version=2))] == [2]
+    assert kit.refusal(lambda: core.statuses(kit.spec(version=9))) == (
+        NOT_FOUND,
+        "Could not find version 9 of model m",
+    )
+    assert kit.refusal(lambda: core.statuses(kit.spec("other"))) == (
+        NOT_FOUND,
+        "Could not find any versions of model other",
+    )
+
+
+def test_a_version_in_use_is_not_unloaded(kit, make_core, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})))
+    with core.lease(kit.spec()) as first:
+        kit.version(base, 2)
+        core.refresh()
+        assert kit.states(core) == {1: "UNLOADING", 2: "AVAILABLE"}
+        assert not first.closed
+        assert kit.refusal(lambda: kit.lent(core, version=1))[0] is NOT_FOUND
+        with core.lease(kit.spec()) as second:
+            assert second.version == 2
+        assert core.busy() == 1
+    assert first.closed
+    assert not second.closed
+    assert kit.states(core) == {1: "END", 2: "AVAILABLE"}
+    core.close()
+    assert second.closed
+    assert kit.refusal(lambda: kit.lent(core)) == (
+        NOT_FOUND,
+        "Servable not found for request: Latest(m)",
+    )
+
+
+def test_taking_the_served_version_away_is_a_rollback(kit, make_core, base: Path) -> None:
+    kit.version(base, 1, 2)
+    core = make_core(kit.config(m=(base, "latest 1", {})))
+    kit.remove(base, 2)
+    core.refresh()
+    assert core.versions("m") == [1]
+
+
+def test_taking_all_versions_away_unloads(kit, make_core, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})))
+    kit.remove(base, 1)
+    core.refresh()
+    assert core.versions("m") == []
+    assert kit.refusal(lambda: kit.lent(core))[0] is NOT_FOUND
+
+
+def test_a_base_path_that_is_away_changes_nothing(kit, make_core, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})))
+    base.rename(base.with_name("away"))
+    core.refresh()
+    assert kit.lent(core) == 1
+
+
+def test_a_request_without_a_name(kit, make_core, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "all", {})))
+    assert kit.refusal(lambda: kit.lent(core, name="")) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "ModelSpec has no name specified.",
+    )
+
+
+def test_switching_under_load_loses_no_request(kit, make_core, loader, base: Path) -> None:
+    kit.version(base, 1)
+    core = make_core(kit.config(m=(base, "latest 1", {})))
+    end = threading.Event()
+    wrong: list[str] = []
+    counts = [0] * 8
+
+    def ask(index: int) -> None:
+        while not end.is_set():
+            try:
+                with core.lease(kit.spec()) as servable:
+                    if servable.closed:
+                        wrong.append("closed while in use")
+                    counts[index] += 1
+            except Fault as fault:
+                wrong.append(fault.details)
+
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(len(counts))]
+    for thread in threads:
+        thread.start()
+    for version in range(2, 30):
+        kit.version(base, version)
+        kit.remove(base, version - 1)
+        core.refresh()
+    end.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert min(counts) > 0
+    assert loader.open() == [("m", 29)]

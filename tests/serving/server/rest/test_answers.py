@@ -1,0 +1,121 @@
+"""Outputs as JSON text."""
+
+import base64
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.server.faults import Fault
+from serving.server.rest import answers
+from serving.wire.tensors import to_proto
+
+
+def _strings(*values: bytes) -> np.ndarray:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.2, "0.2"),
+        (1 / 3, "0.333333343"),
+        (2.0, "2.0"),
+        (-0.0, "-0.0"),
+        (1e6, "1e+06"),
+        (16777215, "16777215.0"),
+        (3e-5, "3e-05"),
+        (0.1 + 0.7, "0.8"),
+        (np.nan, "NaN"),
+        (np.inf, "Infinity"),
+        (-np.inf, "-Infinity"),
+    ],
+)
+def test_floats_are_printed_as_by_tensorflow_serving(value: float, text: str) -> None:
+    answer = answers.columns({"y": to_proto(np.array(value, np.float32))})
+    assert answer == f'{{\n    "outputs": {text}\n}}'
+
+
+def test_doubles_and_halves() -> None:
+    answer = answers.columns({"y": to_proto(np.array([0.1, 1 / 3, 1e300, 5e-324]))})
+    assert answer.split("[")[1].split("]")[0] == (
+        "0.1, 0.33333333333333331, 1e+300, 4.9406564584124654e-324"
+    )
+    half = answers.columns({"y": to_proto(np.array([0.1, 2], np.float16))})
+    assert half == '{\n    "outputs": [0.0999755859, 2.0]\n}'
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=20))
+def test_every_float_is_read_back(values: list[float]) -> None:
+    array = np.array(values, np.float32)
+    read = json.loads(answers.columns({"y": to_proto(array)}))["outputs"]
+    for one, expected in zip(read, array, strict=True):
+        assert struct.pack("<f", one) == struct.pack("<f", expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=20))
+def test_every_double_is_read_back(values: list[float]) -> None:
+    assert json.loads(answers.columns({"y": to_proto(np.array(values))}))["outputs"] == values
+
+
+def test_rows_of_one_and_of_several_outputs() -> None:
+    scores = to_proto(np.array([[1, 2], [3, 4]], np.int64))
+    assert json.loads(answers.rows({"s": scores})) == {"predictions": [[1, 2], [3, 4]]}
+    both = {"s": scores, "label": to_proto(_strings(b'c"at', "é".encode()))}
+    assert json.loads(answers.rows(both)) == {
+        "predictions": [{"label": 'c"at', "s": [1, 2]}, {"label": "é", "s": [3, 4]}]
+    }
+    # The text itself is UTF-8, not escapes.
+    assert "é" in answers.rows(both)
+
+
+def test_columns() -> None:
+    flags = to_proto(np.array([[True], [False]]))
+    assert json.loads(answers.columns({"f": flags})) == {"outputs": [[True], [False]]}
+    both = {"f": flags, "n": to_proto(np.array(-3, np.int8))}
+    assert json.loads(answers.columns(both)) == {"outputs": {"f": [[True], [False]], "n": -3}}
+    assert json.loads(answers.columns({"e": to_proto(np.zeros((2, 0, 3)))})) == {
+        "outputs": [[], []]
+    }
+
+
+def test_bytes_are_base64() -> None:
+    data = bytes(range(256))
+    told = [{"b64": base64.b64encode(data).decode()}]
+    assert json.loads(answers.columns({"png_bytes": to_proto(_strings(data))}))["outputs"] == told
+    # By its name this is text; what is no text is told as bytes all the same.
+    assert json.loads(answers.columns({"png": to_proto(_strings(data))}))["outputs"] == told
+    text = {"png_bytes": to_proto(_strings(b"abc"))}
+    assert json.loads(answers.rows(text))["predictions"] == [{"b64": "YWJj"}]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        ({"a": np.array(1.0)}, "Tensor name: a has no shape information"),
+        ({"a": np.zeros((0, 2))}, "Tensor name: a has invalid batch size: 0"),
+        (
+            {"a": np.zeros(2), "b": np.zeros(3)},
+            "Tensor name: b has inconsistent batch size: 3 expecting: 2",
+        ),
+        ({"a": np.zeros(1, np.complex64)}, "Failed to write JSON value for tensor type: complex64"),
+    ],
+)
+def test_outputs_that_make_no_rows(outputs: dict[str, np.ndarray], words: str) -> None:
+    with pytest.raises(Fault) as caught:
+        answers.rows({name: to_proto(array) for name, array in outputs.items()})
+    assert words in caught.value.details
+    assert caught.value.code.name == "INVALID_ARGUMENT"
+
+
+def test_both_encodings_are_written_alike() -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3) / 7
+    one, other = (to_proto(array, as_content=flag) for flag in (True, False))
+    assert answers.rows({"a": one}) == answers.rows({"a": other})

@@ -1,0 +1,195 @@
+"""HTTP itself: sizes, compression, limits, concurrency, the end."""
+
+import gzip
+import json
+import socket
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from components.errors import InputError
+from serving.server.observer import Observer
+from serving.server.rest import app, bodies
+from serving.server.rest.server import start_rest_server
+
+PREDICT = "/v1/models/values:predict"
+BODY = {"signature_name": "int32", "instances": [1, 2]}
+SLOW = {"signature_name": "uneven", "inputs": [1]}
+SLOW_ANSWER = {"outputs": {"total": 1, "values": [1], "twice": [1, 1]}}
+
+
+def test_gzip_bodies(http: httpx.Client) -> None:
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+    packed = gzip.compress(json.dumps(BODY).encode())
+    assert http.post(PREDICT, content=packed, headers=headers).json() == {"predictions": [1, 2]}
+    for broken, words in ((b"{}", "no gzip body"), (packed[:-9], "cut off")):
+        answer = http.post(PREDICT, content=broken, headers=headers)
+        assert answer.status_code == 400
+        assert words in answer.json()["error"]
+    answer = http.post(PREDICT, content=b"{}", headers={"content-encoding": "br"})
+    assert answer.status_code == 415
+    assert "found br" in answer.json()["error"]
+
+
+def test_gzip_answers(http: httpx.Client) -> None:
+    body = {"signature_name": "int32", "instances": list(range(5000))}
+    plain = http.post(PREDICT, json=body, headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    for accepted in ("gzip", "br;q=1, GZIP;q=0.5"):
+        packed = http.post(PREDICT, json=body, headers={"accept-encoding": accepted})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        assert packed.content == plain.content
+    for refusing in ("gzip;q=0", "br"):
+        answer = http.post(PREDICT, json=body, headers={"accept-encoding": refusing})
+        assert "content-encoding" not in answer.headers
+    # Too small to be worth it.
+    assert "content-encoding" not in http.post(PREDICT, json=BODY).headers
+
+
+def test_huge_bodies(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 100_000)
+
+    def pieces():
+        for _ in range(200):
+            yield b" " * 1000
+
+    packer = zlib.compressobj(wbits=31)
+    bomb = packer.compress(b" " * 10**7) + packer.flush()
+    requests = [
+        {"content": b" " * 100_001},
+        {"content": pieces()},
+        {"content": bomb, "headers": {"content-encoding": "gzip"}},
+    ]
+    for request in requests:
+        answer = http.post(PREDICT, **request)
+        assert answer.status_code == 413
+        assert answer.json() == {"error": "the body is larger than 100000 bytes"}
+        assert http.post(PREDICT, json=BODY).status_code == 200
+    full = json.dumps(BODY).encode()
+    answer = http.post(PREDICT, content=full + b" " * (100_000 - len(full)))
+    assert answer.status_code == 200
+
+
+def test_request_ids(http: httpx.Client) -> None:
+    sent = http.post(PREDICT, json=BODY, headers={"x-request-id": "abc-1"})
+    assert sent.headers["x-request-id"] == "abc-1"
+    made = [http.get("/v1/nothing").headers["x-request-id"] for _ in range(2)]
+    assert len(set(made)) == 2
+    assert all(len(one) == 32 for one in made)
+    too_long = http.get("/", headers={"x-request-id": "x" * 200}).headers["x-request-id"]
+    assert len(too_long) == 32
+
+
+def test_a_slow_prediction_does_not_hold_up_others(http: httpx.Client, gate) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(http.post, PREDICT, json=SLOW)
+        gate.wait_for_one()
+        assert http.post(PREDICT, json=BODY).status_code == 200
+        assert http.get("/v1/models/values").status_code == 200
+        assert not running.done()
+        gate.open()
+        assert running.result().json() == SLOW_ANSWER
+
+
+def test_a_timeout(start, gate) -> None:
+    observer = Observer()
+    http, _ = start(observer, timeout_seconds=0.2, metrics_path="/metrics", threads=1)
+    # The second waits for the only thread, and for no longer than the first.
+    for _ in range(2):
+        answer = http.post(PREDICT, json=SLOW)
+        assert answer.status_code == 504
+        assert answer.json() == {"error": "no answer within 0.2 s"}
+    gate.open()
+    while (answer := http.post(PREDICT, json=BODY)).status_code == 504:
+        pass  # until the thread is free
+    assert answer.json() == {"predictions": [1, 2]}
+    count = 'request_count{model_name="values",status="DEADLINE_EXCEEDED"}'
+    assert count in http.get("/metrics").text
+
+
+def test_too_many_requests(start, gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "MAX_CONCURRENT_REQUESTS", 1)
+    http, _ = start()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(http.post, PREDICT, json=SLOW)
+        gate.wait_for_one()
+        answer = http.post(PREDICT, json=BODY)
+        assert answer.status_code == 429
+        assert answer.json() == {"error": "too many concurrent requests"}
+        gate.open()
+        assert running.result().status_code == 200
+    assert http.post(PREDICT, json=BODY).status_code == 200
+
+
+def test_pages_from_elsewhere(start, http: httpx.Client) -> None:
+    open_to_all, _ = start(cors=True)
+    for answer in (open_to_all.options(PREDICT), open_to_all.post(PREDICT, json=BODY)):
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["access-control-allow-methods"] == "POST, GET"
+        assert answer.headers["access-control-allow-headers"] == "Content-Type"
+    assert "access-control-allow-origin" not in http.post(PREDICT, json=BODY).headers
+
+
+def test_a_stop_lets_running_requests_finish(start, gate) -> None:
+    http, server = start()
+    http.get("/v1/models/values")  # an idle connection is no reason to wait
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(httpx.post, f"{http.base_url}{PREDICT}", json=SLOW, timeout=60)
+        gate.wait_for_one()
+        stopping = pool.submit(server.stop, 30)
+        while _is_open(http.base_url):
+            time.sleep(0.01)
+        time.sleep(0.5)  # were it cut off, it would be by now
+        assert not running.done()
+        assert not stopping.done()
+        gate.open()
+        assert running.result().json() == SLOW_ANSWER
+        stopping.result(10)
+
+
+def test_a_stop_does_not_wait_for_ever(start, gate) -> None:
+    http, server = start()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(http.post, PREDICT, json=SLOW)
+        gate.wait_for_one()
+        started = time.monotonic()
+        server.stop(0.3)
+        assert time.monotonic() - started < 10
+        gate.open()
+        assert running.result().status_code == 503
+        assert running.result().json() == {"error": "the server is stopping"}
+
+
+def _is_open(url: httpx.URL) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((url.host, url.port)) == 0
+
+
+def test_a_port_in_use(core) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"--rest_api_port={port}: expected a free port"):
+            start_rest_server(core, None, Observer(), host="127.0.0.1", port=port)
+
+
+def test_what_is_no_http(http: httpx.Client) -> None:
+    address = (http.base_url.host, http.base_url.port)
+    for data in (b"\x16\x03\x01\x02\0nonsense\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\n"):
+        with socket.create_connection(address) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(10)
+            assert connection.recv(1000)[:12] in (b"", b"HTTP/1.1 400")
+    # A caller that goes away in the middle of its body.
+    with socket.create_connection(address) as connection:
+        connection.sendall(
+            f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode()
+        )
+    assert http.post(PREDICT, json=BODY).status_code == 200

@@ -1,0 +1,203 @@
+"""`:predict` over real sockets."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+MODEL = "values"
+
+
+def _b64(data: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(data).decode()}
+
+
+@pytest.mark.parametrize(
+    ("signature", "values"),
+    [
+        ("float32", [[1.5, -2], [0, 3e-5]]),
+        ("float64", [0.1, 1e300]),
+        ("float16", [0.5, 65504.0]),
+        ("int8", [-128, 127]),
+        ("int16", [-32768]),
+        ("int32", [-(2**31), 2**31 - 1]),
+        ("int64", [-(2**63), 2**63 - 1]),
+        ("uint8", [0, 255]),
+        ("uint16", [65535]),
+        ("uint32", [2**32 - 1]),
+        ("uint64", [2**64 - 1]),
+        ("bool", [True, False]),
+        ("string", ["", "é", 'a"b\\']),
+    ],
+)
+def test_every_type_in_both_formats(post, signature: str, values: list) -> None:
+    for key, result in (("instances", "predictions"), ("inputs", "outputs")):
+        answer = post({"signature_name": signature, key: values})
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {result: values}
+    named = post({"signature_name": signature, "instances": [{"x": value} for value in values]})
+    assert named.json() == {"predictions": values}
+    named = post({"signature_name": signature, "inputs": {"x": values}})
+    assert named.json() == {"outputs": values}
+
+
+def test_a_scalar_has_columns_only(post, refused) -> None:
+    assert post({"signature_name": "int32", "inputs": 7}).json() == {"outputs": 7}
+    assert post({"signature_name": "int32", "inputs": {"x": 7}}).json() == {"outputs": 7}
+    assert "Conversion of JSON Value" in refused(
+        {"signature_name": "complex64", "inputs": 7}, code=501
+    )
+
+
+def test_bytes(post) -> None:
+    data = b"\x89PNG\r\n\0\xff"
+    expected = {"length": len(data), "same_bytes": _b64(data), "text": _b64(data)}
+    assert post({"instances": [_b64(data), {"image_bytes": _b64(data)}]}).status_code == 400
+    for rows in ([_b64(data)] * 2, [{"image_bytes": _b64(data)}] * 2):
+        assert post({"instances": rows}).json() == {"predictions": [expected] * 2}
+    columns = {"length": [3], "same_bytes": [_b64(b"abc")], "text": ["abc"]}
+    for inputs in ([_b64(b"abc")], ["abc"], {"image_bytes": [_b64(b"abc")]}):
+        assert post({"inputs": inputs}).json() == {"outputs": columns}
+
+
+def test_an_empty_batch(post, refused) -> None:
+    assert refused({"instances": []}) == (
+        "JSON Value: {\"instances\": []} No values in 'instances' array"
+    )
+    empty = {"length": [], "same_bytes": [], "text": []}
+    assert post({"inputs": []}).json() == {"outputs": empty}
+
+
+def test_numbers_that_are_none(post) -> None:
+    answer = post(b'{"signature_name": "float32", "instances": [NaN, Infinity, -Infinity]}')
+    assert answer.text == '{\n    "predictions": [NaN, Infinity, -Infinity]\n}'
+    log = post({"signature_name": "special", "inputs": [0, -1]})
+    assert '"log": [-Infinity, NaN]' in log.text
+    assert '"ratio": [Infinity, -1.0]' in log.text
+
+
+def test_inputs_with_a_default(post, refused) -> None:
+    rows = [{"a": 1.5}, {"a": 2}]
+    body = {"signature_name": "optional", "instances": rows}
+    assert post(body).json() == {"predictions": [15, 20]}
+    assert post({"signature_name": "optional", "inputs": {"a": [3]}}).json() == {"outputs": [30]}
+    body["instances"] = [row | {"b": 2} for row in rows]
+    assert post(body).json() == {"predictions": [3, 4]}
+    # Some rows with and some without would be no batch.
+    body["instances"] = [rows[0] | {"b": 2}, rows[1]]
+    assert refused(body) == (
+        "JSON Value: {\"a\": 2} keys must be equal to: a,b (element 1 of 'instances' list)"
+    )
+
+
+def test_rows_need_a_common_batch(post, refused) -> None:
+    body = {"signature_name": "uneven", "instances": [1, 2]}
+    assert "has no shape information" in refused(body)
+    columns = post({"signature_name": "uneven", "inputs": [1, 2]})
+    assert columns.json() == {"outputs": {"total": 3, "values": [1, 2], "twice": [1, 2, 1, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "Missing 'inputs' or 'instances' key"),
+        ({"instances": [1], "inputs": [1]}, "expecting only one of 'inputs' or 'instances' keys"),
+        ({"instances": 1}, "Excepting 'instances' to be an list/array"),
+        ({"signature_name": 7}, "'signature_name' key must be a string value."),
+        (
+            {"signature_name": "x", "instances": [1]},
+            'Serving signature name: "x" not found in signature def',
+        ),
+        (
+            {"signature_name": "float32", "instances": [1, "x"]},
+            "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT:"
+            ' JSON Value: "x" Type: String is not of expected type: float',
+        ),
+        (
+            {"signature_name": "float32", "instances": [[1, 2], [3]]},
+            "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT:"
+            " Expecting tensor size: 2 but got: 1",
+        ),
+        (
+            {"signature_name": "float32", "instances": [[[1, 2]], [[1], [2]]]},
+            "Expecting shape [1, 2] but got: [2, 1]",
+        ),
+        (
+            {"signature_name": "float32", "instances": [{"x": 1}, {"x": [[1], 2]}]},
+            "Failed to process element: 1 key: x of 'instances' list. Error: INVALID_ARGUMENT:"
+            " JSON Value: 2 found at incorrect level: 2 in the JSON DOM. Expected at level: 2",
+        ),
+        (
+            {"signature_name": "float32", "instances": [{"x": 1}, 2]},
+            "Expecting object but got list at item 1 of input list",
+        ),
+        (
+            {"signature_name": "float32", "instances": [1, {"x": 2}]},
+            "Expecting value/list but got object at item 1 of input list",
+        ),
+        (
+            {"signature_name": "float32", "instances": [{"x": 1, "y": 2}]},
+            "key: y of 'instances' list. Error: INVALID_ARGUMENT:"
+            " JSON object: does not have named input: y",
+        ),
+        (
+            {"signature_name": "optional", "instances": [{"b": 1}]},
+            'JSON Value: {"b": 1} keys must be equal to: a,b',
+        ),
+        (
+            {"signature_name": "optional", "instances": [1]},
+            "instances is a plain list, but expecting list of objects",
+        ),
+        (
+            {"signature_name": "optional", "inputs": [1]},
+            "inputs is a plain value/list, but expecting an object",
+        ),
+        (
+            {"signature_name": "optional", "inputs": {"b": [1]}},
+            "Missing named input: a in 'inputs' object.",
+        ),
+        (
+            {"signature_name": "optional", "inputs": {"a": [1], "c": [1]}},
+            "JSON object: does not have named input: c",
+        ),
+        (
+            {"signature_name": "float32", "inputs": {"x": [1, [2]]}},
+            "Encountered list at unexpected level: 1 expected < 1 at [1]",
+        ),
+        ({"instances": [_b64(b"a"), {"b64": "*"}]}, "Unable to base64 decode"),
+        # Found by the model, not by the parser.
+        ({"inputs": [["a"]]}, "input image_bytes must have shape [-1], found [1, 1]"),
+    ],
+)
+def test_bodies_that_are_refused(refused, body: dict, words: str) -> None:
+    assert words in refused(body)
+
+
+def test_the_body_is_read_before_the_model_is_sought(http) -> None:
+    answer = http.post("/v1/models/absent:predict", content=b"{")
+    assert answer.status_code == 400
+    answer = http.post("/v1/models/absent:predict", json={"instances": [1]})
+    assert answer.status_code == 404
+    assert answer.text == '{\n    "error": "Servable not found for request: Latest(absent)"\n}'
+
+
+def test_versions_and_labels(post, http) -> None:
+    body = {"signature_name": "int32", "instances": [1]}
+    for which in ("/versions/7", "/labels/stable"):
+        assert post(body, which=which).json() == {"predictions": [1]}
+    missing = post(body, which="/versions/8")
+    assert (missing.status_code, missing.json()["error"]) == (
+        404,
+        f"Servable not found for request: Specific({MODEL}, 8)",
+    )
+    unknown = post(body, which="/labels/x")
+    assert unknown.status_code == 400
+    assert "Unrecognized servable version label: x" in unknown.json()["error"]
+
+
+def test_a_large_batch(post) -> None:
+    values = np.random.default_rng(1).random((64, 32, 32)).astype(np.float32)
+    answer = post({"signature_name": "float32", "instances": values.tolist()})
+    read = np.array(json.loads(answer.content)["predictions"], np.float32)
+    np.testing.assert_array_equal(read, values)

@@ -1,0 +1,142 @@
+"""REST, metrics and logs of the server as a process, asked over both APIs."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+MODEL_NAME = "cats_vs_dogs"
+MODEL = f"/v1/models/{MODEL_NAME}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rest")
+
+
+@pytest.fixture(scope="module")
+def process(saved_model: Path, start_server, folder: Path) -> Iterator:
+    """A server of `saved_model` as version 3, with all that is seen of requests switched on."""
+    base = folder / "base"
+    base.mkdir()
+    (base / "3").symlink_to(saved_model)
+    (folder / "monitoring.txt").write_text("prometheus_config { enable: true }\n")
+    running = start_server(
+        base,
+        folder,
+        "--rest_api_port=-1",
+        f"--monitoring_config_file={folder / 'monitoring.txt'}",
+        f"--access_log={folder / 'access.jsonl'}",
+        f"--request_log={folder / 'requests'}",
+        "--rest_api_enable_cors_support",
+    )
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def http(process) -> Iterator[httpx.Client]:
+    url = re.search(r"REST on (http://127\.0\.0\.1:\d+)\n", process.stdout.read_text())
+    assert url, process.stdout.read_text()
+    with httpx.Client(base_url=url[1], timeout=60) as client:
+        yield client
+
+
+def _written(path: Path, request_id: str) -> dict:
+    """The line of a request; lines are written behind the answer."""
+    for _ in range(500):
+        if path.exists():
+            for line in path.read_text().splitlines():
+                if json.loads(line)["request_id"] == request_id:
+                    return json.loads(line)
+        time.sleep(0.01)
+    raise AssertionError(f"nothing of {request_id} in {path}")
+
+
+def test_pictures_in_both_formats(http: httpx.Client, gray_png) -> None:
+    pictures = [{"b64": base64.b64encode(gray_png(value)).decode()} for value in (51, 204)]
+    rows = http.post(f"{MODEL}:predict", json={"instances": pictures}).json()["predictions"]
+    assert [row["label"] for row in rows] == ["cat", "dog"]
+    assert rows[1]["probabilities"] == pytest.approx([0.2, 0.8])
+    assert base64.b64decode(rows[0]["mask_png_bytes"]["b64"]).startswith(b"\x89PNG")
+    body = {
+        "signature_name": "grad_cam",
+        "inputs": {"image_bytes": pictures, "class_index": [1, 0]},
+    }
+    outputs = http.post(f"{MODEL}/versions/3:predict", json=body).json()["outputs"]
+    assert outputs["label"] == ["dog", "cat"]
+    # The class index may be left out: the signature has a default.
+    body = {"signature_name": "grad_cam", "instances": [{"image_bytes": one} for one in pictures]}
+    rows = http.post(f"{MODEL}:predict", json=body).json()["predictions"]
+    assert [row["label"] for row in rows] == ["cat", "dog"]
+    body["instances"][1] = {"image_bytes": {"b64": "AAAA"}}
+    refused = http.post(f"{MODEL}:predict", json=body)
+    assert refused.status_code == 400
+    assert "position 1" in refused.json()["error"]
+    assert refused.headers["access-control-allow-origin"] == "*"
+
+
+def test_one_model_over_both_apis(process, http: httpx.Client, folder: Path, gray_png) -> None:
+    import grpc
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    picture = gray_png(204)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL_NAME
+    request.inputs["image_bytes"].dtype = 7
+    request.inputs["image_bytes"].tensor_shape.dim.add(size=1)
+    request.inputs["image_bytes"].string_val.append(picture)
+    with grpc.insecure_channel(process.target) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        answer, call = stub.Predict.with_call(
+            request, timeout=60, metadata=[("x-request-id", "by-grpc")]
+        )
+    assert ("x-request-id", "by-grpc") in call.trailing_metadata()
+    body = {"inputs": [{"b64": base64.b64encode(picture).decode()}]}
+    told = http.post(f"{MODEL}:predict", json=body, headers={"x-request-id": "by-rest"})
+    outputs = told.json()["outputs"]
+    exact = list(answer.outputs["probability"].float_val)
+    assert [np.float32(value) for value in outputs["probability"]] == exact
+
+    access, requests = folder / "access.jsonl", folder / "requests.jsonl"
+    kept = [_written(requests, name) for name in ("by-grpc", "by-rest")]
+    assert kept[0]["inputs"] == kept[1]["inputs"]
+    assert kept[0]["outputs"]["label"] == kept[1]["outputs"]["label"]
+    assert kept[0]["outputs"]["label"]["values"] == ["dog"]
+    lines = [_written(access, name) for name in ("by-grpc", "by-rest")]
+    assert [line["api"] for line in lines] == ["grpc", "rest"]
+    for line in lines:
+        assert (line["model"], line["version"], line["batch_size"]) == (MODEL_NAME, 3, 1)
+        assert (line["signature"], line["status"]) == ("serving_default", "OK")
+
+
+def test_metrics(http: httpx.Client) -> None:
+    def counts() -> dict[tuple[str, str], float]:
+        page = http.get("/monitoring/prometheus/metrics")
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/plain")
+        return {
+            (sample.labels["model_name"], sample.labels["status"]): sample.value
+            for family in text_string_to_metric_families(page.text)
+            for sample in family.samples
+            if "request_count" in sample.name
+        }
+
+    before = counts()
+    assert http.post(f"{MODEL}:predict", json={"inputs": 1}).status_code == 400
+    assert http.post("/v1/models/x:predict", json={"inputs": 1}).status_code == 404
+    assert http.get(MODEL).status_code == 200
+    after = counts()
+    refused = (MODEL_NAME, "INVALID_ARGUMENT")
+    assert after.pop(refused) == before.pop(refused, 0) + 1
+    assert after.pop(("x", "NOT_FOUND")) == 1
+    assert after == before
+    page = http.get("/monitoring/prometheus/metrics").text
+    assert re.search(r":tensorflow:cc:saved_model:load_latency\{model_path=\".*/3\"\} \d+", page)

@@ -1,0 +1,116 @@
+"""The access log: what stands in it, and that it holds nobody up."""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc
+import pytest
+
+from components.errors import InputError
+from serving.server.access_log import AccessLog, open_access_log
+from serving.server.faults import Fault
+from serving.server.line_writer import LineWriter
+from serving.server.observer import Observer
+
+
+def _lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_line_for_each_request(tmp_path: Path) -> None:
+    path = tmp_path / "access.jsonl"
+    path.write_text("{}\n")  # appended to, not overwritten
+    observer = Observer(access_log=AccessLog(str(path)))
+    before = datetime.now(UTC)
+    with observer.call("grpc", "Predict", "id-1") as call:
+        call.model, call.version, call.signature, call.batch_size = "pets", 3, "grad_cam", 2
+        time.sleep(0.02)
+    with pytest.raises(Fault), observer.call("rest", "predict"):
+        raise Fault(grpc.StatusCode.NOT_FOUND, 'no "such"\nmodel')
+    with pytest.raises(ZeroDivisionError), observer.call("rest", "status"):
+        _ = 1 / 0
+    observer.close()
+    _, answered, refused, broken = _lines(path)
+    assert abs((datetime.fromisoformat(answered.pop("time")) - before).total_seconds()) < 5
+    assert 20 <= answered.pop("ms") < 5000
+    assert answered == {
+        "request_id": "id-1",
+        "api": "grpc",
+        "method": "Predict",
+        "model": "pets",
+        "version": 3,
+        "signature": "grad_cam",
+        "batch_size": 2,
+        "status": "OK",
+    }
+    assert (refused["status"], refused["error"]) == ("NOT_FOUND", 'no "such"\nmodel')
+    assert refused["model"] is refused["version"] is refused["signature"] is None
+    assert len(refused["request_id"]) == 32
+    assert (broken["status"], broken["error"]) == ("INTERNAL", "ZeroDivisionError")
+
+
+@pytest.mark.parametrize("sent", ["", None, "x" * 129, "a\nb", "ä", "\x7f"])
+def test_a_request_id_that_is_none_is_replaced(sent: str | None) -> None:
+    with Observer().call("grpc", "Predict", sent) as call:
+        assert call.request_id != sent
+        assert len(call.request_id) == 32
+
+
+def test_long_names_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "access.jsonl"
+    observer = Observer(access_log=AccessLog(str(path)))
+    with observer.call("grpc", "Predict") as call:
+        call.model = call.signature = "x" * 10**6
+    observer.close()
+    assert path.stat().st_size < 2000
+
+
+def test_off_and_a_file_that_cannot_be(tmp_path: Path) -> None:
+    assert open_access_log("off") is None
+    with pytest.raises(InputError, match=r"--access_log: expected .* found .*absent"):
+        open_access_log(str(tmp_path / "absent" / "log"))
+
+
+def test_a_full_pipe_holds_nobody_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Standard error is often a pipe, and who made it may not read it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    observer = Observer(access_log=AccessLog(str(pipe)))
+    started = time.perf_counter()
+    for _ in range(15_000):
+        with observer.call("grpc", "Predict"):
+            pass
+    assert time.perf_counter() - started < 30
+    assert "access log is behind" in caplog.text
+    assert caplog.text.count("told once") == 1
+    os.close(reader)  # the writer gets EPIPE and ends
+    observer.close()
+
+
+def test_a_disk_that_takes_nothing_fails_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    observer = Observer(access_log=AccessLog("/dev/full"))
+    for _ in range(3):
+        with observer.call("grpc", "Predict"):
+            pass
+    observer.close()
+    assert "access log cannot be written" in caplog.text
+
+
+def test_a_line_that_cannot_be_made_loses_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    written: list[tuple[str, list[str]]] = []
+    writer: LineWriter[int] = LineWriter(
+        "test", lambda item: (str(item % 2), f"{10 // item}"), lambda *it: written.append(it), 10
+    )
+    for item in (1, 0, 2, 5):
+        assert writer.put(item)
+    writer.close()
+    lines = {
+        file: [line for name, some in written if name == file for line in some] for file in "01"
+    }
+    assert lines == {"1": ["10", "2"], "0": ["5"]}
+    assert "lost a line: ZeroDivisionError" in caplog.text
+    assert not writer.put(1)

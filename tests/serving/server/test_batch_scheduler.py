@@ -1,0 +1,217 @@
+"""Which tasks run together, when, and which are refused."""
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from serving.server.batch_scheduler import BatchScheduler
+from serving.server.batching_parameters import BatchingParameters
+from serving.server.faults import Fault
+
+SECONDS = 30
+
+
+@dataclass
+class Task:
+    name: str
+    size: int = 1
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Recorder:
+    """A scheduler, and the names of the tasks of each batch that it ran."""
+
+    def __init__(self, **parameters: int):
+        self.batches: list[list[str]] = []
+        self.gates: dict[str, threading.Event] = {}
+        self.scheduler: BatchScheduler[Task] = BatchScheduler(
+            BatchingParameters(**parameters), self._process
+        )
+
+    def _process(self, tasks: list[Task]) -> None:
+        self.batches.append([task.name for task in tasks])
+        for task in tasks:
+            if task.name in self.gates:
+                assert self.gates[task.name].wait(SECONDS)
+            task.done.set()
+
+    def submit(self, name: str, size: int = 1, kind: Hashable = "kind") -> Task:
+        task = Task(name, size)
+        self.scheduler.submit(kind, task)
+        return task
+
+    @contextmanager
+    def busy(self, name: str = "first", kind: Hashable = "kind") -> Iterator[None]:
+        """One thread is held up by a task of that name as long as the block lasts."""
+        self.gates[name] = threading.Event()
+        self.submit(name, kind=kind)
+        _until(lambda: [name] in self.batches)
+        try:
+            yield
+        finally:
+            self.gates[name].set()
+
+
+@contextmanager
+def recording(**parameters: int) -> Iterator[Recorder]:
+    recorder = Recorder(**parameters)
+    try:
+        yield recorder
+    finally:
+        recorder.scheduler.close()
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def _refusal(call: Callable[[], object]) -> tuple[str, str]:
+    with pytest.raises(Fault) as caught:
+        call()
+    return caught.value.code.name, caught.value.details
+
+
+def test_batches_are_filled_in_order() -> None:
+    with recording(num_batch_threads=1, max_batch_size=4) as recorder:
+        with recorder.busy():
+            for name, size in zip("abcde", (2, 2, 3, 2, 2), strict=True):
+                recorder.submit(name, size)
+        recorder.scheduler.close()
+        assert recorder.batches == [["first"], ["a", "b"], ["c"], ["d", "e"]]
+
+
+def test_kinds_take_turns() -> None:
+    with recording(num_batch_threads=1, max_batch_size=1) as recorder:
+        with recorder.busy(kind=1):
+            for kind, names in ((1, "abc"), (2, "de"), (3, "f")):
+                for name in names:
+                    recorder.submit(name, kind=kind)
+        recorder.scheduler.close()
+        assert recorder.batches == [["first"], ["a"], ["d"], ["f"], ["b"], ["e"], ["c"]]
+
+
+def test_an_open_batch_waits_up_to_the_timeout() -> None:
+    limits = {"max_batch_size": 3, "num_batch_threads": 2}
+    with recording(batch_timeout_micros=100_000, **limits) as recorder:
+        start = time.monotonic()
+        first = recorder.submit("a")
+        time.sleep(0.02)
+        second = recorder.submit("b")
+        assert first.done.wait(SECONDS)
+        assert time.monotonic() - start >= 0.1
+        assert second.done.wait(SECONDS)
+        assert recorder.batches == [["a", "b"]]
+
+
+def test_a_full_batch_does_not_wait() -> None:
+    limits = {"max_batch_size": 3, "num_batch_threads": 2}
+    with recording(batch_timeout_micros=10**10, **limits) as recorder:
+        recorder.submit("a", 1)
+        assert recorder.submit("b", 2).done.wait(SECONDS)
+        closed_by_next = recorder.submit("c", 2)
+        waiting = recorder.submit("d", 2)
+        assert closed_by_next.done.wait(SECONDS)
+        assert not waiting.done.wait(0.05)
+        recorder.scheduler.close()
+        assert waiting.done.is_set()
+        assert recorder.batches == [["a", "b"], ["c"], ["d"]]
+
+
+def test_without_a_timeout_nothing_waits_for_company() -> None:
+    with recording(num_batch_threads=1) as recorder:
+        for name in "abc":
+            assert recorder.submit(name).done.wait(SECONDS)
+        assert recorder.batches == [["a"], ["b"], ["c"]]
+
+
+def test_a_timeout_runs_out_while_another_thread_is_busy() -> None:
+    with (
+        recording(num_batch_threads=2, batch_timeout_micros=30_000) as recorder,
+        recorder.busy(kind=1),
+    ):
+        assert recorder.submit("a", kind=2).done.wait(SECONDS)
+
+
+def test_two_timeouts_run_out_though_the_first_batch_takes_long() -> None:
+    with recording(num_batch_threads=2, batch_timeout_micros=50_000) as recorder:
+        # One thread watches the time of both; once it works, the other has to take over.
+        recorder.gates["slow"] = threading.Event()
+        recorder.submit("slow", kind=1)
+        time.sleep(0.01)
+        later = recorder.submit("later", kind=2)
+        assert later.done.wait(SECONDS)
+        recorder.gates["slow"].set()
+
+
+def test_a_full_queue_refuses() -> None:
+    limits = {"num_batch_threads": 1, "max_batch_size": 2, "max_enqueued_batches": 2}
+    with recording(**limits) as recorder:
+        with recorder.busy():
+            for name in "abc":
+                recorder.submit(name)
+            assert _refusal(lambda: recorder.submit("large", 2)) == (
+                "UNAVAILABLE",
+                "The batch scheduling queue to which this task was submitted is full;"
+                " currently 2 batches enqueued and max_enqueued_batches is 2",
+            )
+            last = recorder.submit("d")  # there is room for one more row
+            assert _refusal(lambda: recorder.submit("e"))[0] == "UNAVAILABLE"
+            recorder.submit("other", kind="other")  # a queue of its own
+        assert last.done.wait(SECONDS)
+        recorder.submit("f")
+        recorder.scheduler.close()
+        ran = [name for batch in recorder.batches for name in batch]
+        assert sorted(ran) == ["a", "b", "c", "d", "f", "first", "other"]
+
+
+def test_a_task_larger_than_a_batch_is_refused() -> None:
+    with recording(max_batch_size=2) as recorder:
+        assert _refusal(lambda: recorder.submit("a", 3)) == (
+            "INVALID_ARGUMENT",
+            "Task size 3 is larger than maximum input batch size 2",
+        )
+        assert recorder.submit("b", 2).done.wait(SECONDS)
+
+
+def test_no_kind_is_kept_once_its_tasks_ran() -> None:
+    with recording(num_batch_threads=2) as recorder:
+        tasks = [recorder.submit("a", kind=number) for number in range(100)]
+        assert all(task.done.wait(SECONDS) for task in tasks)
+        assert not recorder.scheduler._queues
+
+
+def test_closing_runs_what_is_queued_and_ends_the_threads() -> None:
+    before = set(threading.enumerate())
+    with recording(num_batch_threads=3, batch_timeout_micros=10**10) as recorder:
+        assert len(set(threading.enumerate()) - before) == 3
+        waiting = [recorder.submit("a", kind=1), recorder.submit("b", kind=2)]
+        recorder.scheduler.close()
+        assert all(task.done.is_set() for task in waiting)
+        assert set(threading.enumerate()) <= before
+        assert _refusal(lambda: recorder.submit("c"))[0] == "UNAVAILABLE"
+
+
+def test_many_threads_lose_and_double_nothing() -> None:
+    def submit(number: int) -> None:
+        for step in range(100):
+            name = f"{number}-{step}"
+            names.append(name)
+            assert recorder.submit(name, 1 + step % 3, kind=step % 2).done.wait(SECONDS)
+
+    names: list[str] = []
+    with recording(max_batch_size=8, num_batch_threads=3) as recorder:
+        threads = [threading.Thread(target=submit, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    ran = [name for batch in recorder.batches for name in batch]
+    assert sorted(ran) == sorted(names)
+    assert len(names) == 1600

@@ -1,0 +1,218 @@
+"""Classify, Regress and MultiInference, with models of TensorFlow 1 and 2."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
+from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest
+from tensorflow_serving.apis.regression_pb2 import RegressionRequest
+
+CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+
+
+@pytest.fixture
+def asking(fill_examples: Callable) -> Callable[..., Any]:
+    """A request of any kind with Examples of `x`, and a context."""
+
+    def request(
+        kind: type, model: str, signature: str, *values: float, **context: float
+    ) -> ClassificationRequest | RegressionRequest:
+        made = kind()
+        made.model_spec.name, made.model_spec.signature_name = model, signature
+        fill_examples(made.input, *values, **context)
+        return made
+
+    return request
+
+
+def _classes(response: Any) -> list[list[tuple[str, float]]]:
+    rows = response.result.classifications
+    return [[(one.label, pytest.approx(one.score)) for one in row.classes] for row in rows]
+
+
+@pytest.mark.parametrize(("model", "signature"), [("examples", ""), ("old", "classify")])
+def test_classify(stub: Any, asking: Callable, model: str, signature: str) -> None:
+    request = asking(ClassificationRequest, model, signature, 0.25, 0.5, 1.0)
+    response = stub.Classify(request, timeout=60)
+    assert _classes(response) == [
+        [("low", 0.75), ("high", 0.25)],
+        [("low", 0.5), ("high", 0.5)],
+        [("low", 0.0), ("high", 1.0)],
+    ]
+    spec = response.model_spec
+    assert (spec.name, spec.version.value) == (model, 2)
+    assert spec.signature_name == (signature or "serving_default")
+
+
+def test_classes_or_scores_alone(stub, asking) -> None:
+    request = asking(ClassificationRequest, "old", "labels", 0.25)
+    assert _classes(stub.Classify(request, timeout=60)) == [[("low", 0.0), ("high", 0.0)]]
+    request = asking(ClassificationRequest, "old", "scores", 0.25)
+    assert _classes(stub.Classify(request, timeout=60)) == [[("", 0.75), ("", 0.25)]]
+
+
+@pytest.mark.parametrize(("model", "slope"), [("examples", 2.0), ("old", 3.0)])
+def test_regress(stub, asking, model: str, slope: float) -> None:
+    request = asking(RegressionRequest, model, "regress", 0.25, -4.0)
+    response = stub.Regress(request, timeout=60)
+    values = [one.value for one in response.result.regressions]
+    assert values == pytest.approx([0.25 * slope, -4.0 * slope])
+    assert response.model_spec.signature_name == "regress"
+
+
+def test_a_context_belongs_to_every_example(stub, asking) -> None:
+    request = asking(RegressionRequest, "old", "regress", 1.0, 2.0, bias=10.0)
+    values = [one.value for one in stub.Regress(request, timeout=60).result.regressions]
+    assert values == pytest.approx([33.0, 36.0])
+    # What both have is the Example's.
+    request = asking(RegressionRequest, "old", "regress", 1.0, x=7.0)
+    assert stub.Regress(request, timeout=60).result.regressions[0].value == pytest.approx(3.0)
+
+
+def _multi(*tasks: tuple[str, str, str]) -> MultiInferenceRequest:
+    request = MultiInferenceRequest()
+    for model, signature, method in tasks:
+        task = request.tasks.add(method_name=method)
+        task.model_spec.name, task.model_spec.signature_name = model, signature
+    return request
+
+
+def test_multi_inference(stub, fill_examples) -> None:
+    request = _multi(("old", "regress", REGRESS), ("old", "classify", CLASSIFY))
+    fill_examples(request.input, 0.25, 0.5)
+    response = stub.MultiInference(request, timeout=60)
+    first, second = response.results
+    assert [one.value for one in first.regression_result.regressions] == pytest.approx([0.75, 1.5])
+    assert [
+        [(one.label, one.score) for one in row.classes]
+        for row in second.classification_result.classifications
+    ] == [[("low", 0.75), ("high", 0.25)], [("low", 0.5), ("high", 0.5)]]
+    assert [result.model_spec.signature_name for result in response.results] == [
+        "regress",
+        "classify",
+    ]
+    assert {result.model_spec.version.value for result in response.results} == {2}
+
+
+OLD_REFUSALS = [
+    ("nope", "No signature was found with the name: nope"),
+    (
+        "serving_default",
+        f"Expected classification signature method_name to be {CLASSIFY}."
+        " Was: tensorflow/serving/predict",
+    ),
+    ("numbered", "Expected classes Tensor of DT_STRING. Got: DT_INT64"),
+    ("flat", "Expected Tensor shape: [batch_size num_classes] but got [2]"),
+    ("double", "Expected scores Tensor of DT_FLOAT. Got: DT_DOUBLE"),
+    ("short", "Expected scores output batch size of 2. Got: 1"),
+    ("uneven", "Tensors class and score should match in dim_size(1). Got 2 vs. 1"),
+    ("many", "Expected one or two output Tensors, found 3"),
+]
+
+
+@pytest.mark.parametrize(("signature", "message"), OLD_REFUSALS)
+def test_misfits_of_classify(stub, asking, refusal, signature: str, message: str) -> None:
+    request = asking(ClassificationRequest, "old", signature, 0.25, 0.5)
+    assert refusal(stub.Classify, request) == ("INVALID_ARGUMENT", message)
+
+
+def test_signatures_of_other_names(stub, asking, refusal) -> None:
+    for signature, words in (("renamed", "No classification inputs"), ("nameless", '"scores"')):
+        request = asking(ClassificationRequest, "old", signature, 0.25)
+        code, message = refusal(stub.Classify, request)
+        assert code == "FAILED_PRECONDITION"
+        assert words in message
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ("nope", "No signature was found with the name: nope"),
+        (
+            "classify",
+            f"Expected regression signature method_name to be {REGRESS}. Was: {CLASSIFY}",
+        ),
+        (
+            "wide",
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1]"
+            " but got [2,2]",
+        ),
+        ("whole", "Expected output Tensor of DT_FLOAT.  Got: DT_INT32"),
+        ("few", "Input batch size did not match output batch size: 2 vs. 1"),
+    ],
+)
+def test_misfits_of_regress(stub, asking, refusal, signature: str, message: str) -> None:
+    request = asking(RegressionRequest, "old", signature, 0.25, 0.5)
+    assert refusal(stub.Regress, request) == ("INVALID_ARGUMENT", message)
+
+
+def test_no_examples(stub, refusal) -> None:
+    for kind, call in ((ClassificationRequest, stub.Classify), (RegressionRequest, stub.Regress)):
+        assert refusal(call, kind()) == ("INVALID_ARGUMENT", "Missing ModelSpec")
+        request = kind()
+        request.model_spec.name = "old"
+        request.model_spec.signature_name = call._method.decode().rsplit("/", 1)[1].lower()
+        assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")
+        request.input.example_list_with_context.context.SetInParent()
+        assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")
+        request.model_spec.name = "other"
+        assert refusal(call, request) == (
+            "NOT_FOUND",
+            "Servable not found for request: Latest(other)",
+        )
+
+
+def test_a_wrong_example_is_named(stub, asking, refusal) -> None:
+    request = asking(ClassificationRequest, "examples", "", 0.25, 0.5, 1.0)
+    del request.input.example_list.examples[1].features.feature["x"]
+    code, message = refusal(stub.Classify, request)
+    assert code == "INVALID_ARGUMENT"
+    assert message.startswith("input inputs, position 1: ")
+    assert "x" in message
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "message"),
+    [
+        ([], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        (
+            [("old", "regress", REGRESS), ("", "classify", CLASSIFY)],
+            "INVALID_ARGUMENT",
+            "Found ModelSpec with an empty model name.",
+        ),
+        (
+            [("old", "regress", REGRESS), ("examples", "", CLASSIFY)],
+            "INVALID_ARGUMENT",
+            "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
+        ),
+        (
+            [("old", "regress", REGRESS), ("old", "regress", REGRESS)],
+            "INVALID_ARGUMENT",
+            "Duplicate evaluation of signature: regress",
+        ),
+        (
+            [("old", "nope", REGRESS)],
+            "INVALID_ARGUMENT",
+            "Requested signature not found in model graph: nope",
+        ),
+        (
+            [("old", "serving_default", "tensorflow/serving/predict")],
+            "UNIMPLEMENTED",
+            "Unsupported signature method_name: tensorflow/serving/predict",
+        ),
+        (
+            [("old", "classify", REGRESS)],
+            "INVALID_ARGUMENT",
+            f"Expected regression signature method_name to be {REGRESS}. Was: {CLASSIFY}",
+        ),
+        (
+            [("examples", "regress", REGRESS), ("examples", "", CLASSIFY)],
+            "INVALID_ARGUMENT",
+            "Input tensor must be the same for all Signatures.",
+        ),
+        ([("old", "regress", REGRESS)], "INVALID_ARGUMENT", "Input is empty."),
+    ],
+)
+def test_misfits_of_multi_inference(stub, refusal, tasks: list, code: str, message: str) -> None:
+    assert refusal(stub.MultiInference, _multi(*tasks)) == (code, message)

@@ -1,0 +1,235 @@
+"""The command line of the server: TensorFlow Serving's flags, checked before anything heavy."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.errors import InputError
+from serving.server.flags import _parser, parse_flags
+from serving.server.options import ServerOptions
+
+KEY = "-----BEGIN PRIVATE KEY-----\\nabc\\n-----END PRIVATE KEY-----"
+CERT = "-----BEGIN CERTIFICATE-----\\nabc\\n-----END CERTIFICATE-----"
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "saved_model.pb").write_bytes(b"graph")
+    return folder
+
+
+@pytest.fixture
+def parse(base: Path):
+    def call(*flags: str) -> ServerOptions:
+        return parse_flags([f"--model_base_path={base}", *flags])
+
+    return call
+
+
+@pytest.fixture
+def file(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "file"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_defaults_are_tensorflow_servings(parse, base: Path) -> None:
+    options = parse()
+    (model,) = options.config.model_config_list.config
+    assert (model.name, model.base_path) == ("default", str(base))
+    assert model.model_platform == "tensorflow"
+    assert options.port == 8500
+    assert options.rest_api_port is None
+    assert options.rest_api_timeout_seconds == 30
+    assert options.file_system_poll_wait_seconds == 1
+    assert options.model_config_file_poll_wait_seconds == 0
+    assert options.max_num_load_retries == 5
+    assert options.load_retry_interval_seconds == 60
+    assert options.enable_model_warmup
+    assert not options.allow_version_labels_for_unavailable_models
+    assert options.batching is None
+    assert options.ssl is None
+    assert not options.monitoring.prometheus_config.enable
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--enable_model_warmup"], True),
+        (["--enable_model_warmup=true"], True),
+        (["--enable_model_warmup", "true"], True),
+        (["--enable_model_warmup=false"], False),
+        (["--enable_model_warmup=0"], False),
+        (["--enable_model_warmup=false", "--enable_model_warmup"], True),
+    ],
+)
+def test_spellings_of_a_boolean(parse, words: list[str], expected: bool) -> None:
+    assert parse(*words).enable_model_warmup is expected
+
+
+def test_a_boolean_takes_no_flag_for_its_value(parse) -> None:
+    options = parse("--enable_batching", "--port=9000")
+    assert options.batching is not None
+    assert options.port == 9000
+
+
+def test_rest_ports(parse) -> None:
+    assert parse("--rest_api_port=8501").rest_api_port == 8501
+    assert parse("--rest_api_port=0").rest_api_port is None
+    assert parse("--rest_api_port", "-1").rest_api_port == 0
+
+
+def test_times_are_seconds(parse) -> None:
+    options = parse("--rest_api_timeout_in_ms=1500", "--load_retry_interval_micros=250000")
+    assert options.rest_api_timeout_seconds == 1.5
+    assert options.load_retry_interval_seconds == 0.25
+    assert parse("--load_retry_interval_micros=-1").load_retry_interval_seconds == 0
+
+
+def test_channel_arguments(parse) -> None:
+    text = "grpc.max_connection_age_ms=2000,grpc.ssl_target_name_override=a=b"
+    assert parse(f"--grpc_channel_arguments={text}").grpc_channel_arguments == (
+        ("grpc.max_connection_age_ms", 2000),
+        ("grpc.ssl_target_name_override", "a=b"),
+    )
+    assert parse("--grpc_channel_arguments=").grpc_channel_arguments == ()
+
+
+def test_batching_parameters(parse, file) -> None:
+    path = file("max_batch_size { value: 64 } batch_timeout_micros { value: 500 }")
+    batching = parse("--enable_batching", f"--batching_parameters_file={path}").batching
+    assert (batching.max_batch_size, batching.batch_timeout_micros) == (64, 500)
+
+
+def test_monitoring_config(parse, file) -> None:
+    path = file('prometheus_config { enable: true, path: "/metrics" }')
+    config = parse(f"--monitoring_config_file={path}").monitoring.prometheus_config
+    assert (config.enable, config.path) == (True, "/metrics")
+
+
+def test_ssl_config(parse, file) -> None:
+    path = file(f'server_key: "{KEY}" server_cert: "{CERT}"')
+    ssl = parse(f"--ssl_config_file={path}").ssl
+    assert ssl.server_key.startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert not ssl.client_verify
+
+
+def test_a_config_file_takes_the_place_of_name_and_path(base: Path, file) -> None:
+    path = file(
+        "model_config_list { config {"
+        f' name: "m" base_path: "{base}" model_platform: "tensorflow" }} }}'
+    )
+    options = parse_flags([f"--model_config_file={path}", "--model_name=ignored"])
+    assert [model.name for model in options.config.model_config_list.config] == ["m"]
+    assert options.model_config_file == path
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--nope=1"], "unknown flag --nope"),
+        (["--enable_batchin"], "--enable_batchin; did you mean '--enable_batching'?"),
+        (["--model_nam=x"], "unknown flag --model_nam"),
+        (["serve"], "unexpected argument serve"),
+        (["--port=x"], "--port"),
+        (["--port=70000"], "--port: expected 0 to 65535, found 70000"),
+        (["--rest_api_port=-2"], "--rest_api_port"),
+        (["--port=8501", "--rest_api_port=8501"], "another port than --port"),
+        (["--rest_api_timeout_in_ms=0"], "--rest_api_timeout_in_ms"),
+        (["--file_system_poll_wait_seconds=-1"], "--file_system_poll_wait_seconds"),
+        (["--file_system_poll_wait_seconds=nan"], "--file_system_poll_wait_seconds"),
+        (["--model_config_file_poll_wait_seconds=inf"], "--model_config_file_poll_wait_seconds"),
+        (["--max_num_load_retries=-1"], "--max_num_load_retries"),
+        (["--request_log_sampling_rate=1.5"], "--request_log_sampling_rate"),
+        (["--enable_model_warmup=yes"], "expected true or false, found 'yes'"),
+        (["--model_name="], "--model_name"),
+        (["--grpc_channel_arguments=grpc.a"], "'grpc.a'"),
+        (["--grpc_channel_arguments=a=1,,"], "KEY=VALUE"),
+        (["--batching_parameters_file=b"], "--enable_batching=true beside it"),
+        (["--ssl_config_file=absent"], "--ssl_config_file absent: expected a readable file"),
+        (["--model_base_path="], "--model_base_path or --model_config_file"),
+        (["--model_base_path=absent"], "'absent', which does not exist"),
+    ],
+)
+def test_mistakes(parse, flags: list[str], words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(*flags)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "words"),
+    [
+        ("ssl_config_file", "server_kee: 'x'", 'no field named "server_kee"'),
+        ("ssl_config_file", f'server_key: "{KEY}"', "server_cert"),
+        ("ssl_config_file", f'server_key: "key.pem" server_cert: "{CERT}"', "server_key"),
+        (
+            "ssl_config_file",
+            f'server_key: "{KEY}" server_cert: "{CERT}" client_verify: true',
+            "custom_ca",
+        ),
+        ("monitoring_config_file", "prometheus_config { enable: maybe }", "MonitoringConfig"),
+        ("monitoring_config_file", 'prometheus_config { path: "metrics" }', "begins with /"),
+        ("batching_parameters_file", "max_batch_size: 3", "BatchingParameters"),
+        ("batching_parameters_file", "max_batch_size { value: 0 }", "max_batch_size"),
+        ("model_config_file", "model_config_list { config { } }", "no name"),
+    ],
+)
+def test_mistakes_in_files(parse, file, flag: str, text: str, words: str) -> None:
+    path = file(text)
+    with pytest.raises(InputError) as caught:
+        parse("--enable_batching", f"--{flag}={path}")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "PRIVATE" not in str(caught.value)
+
+
+def test_a_binary_file(parse, tmp_path: Path) -> None:
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="binary"):
+        parse(f"--monitoring_config_file={path}")
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_end_well(parse, flag: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(flag)
+    assert caught.value.code == 0
+    assert "pawlens" in capsys.readouterr().out
+
+
+def test_flags_are_read_before_tensorflow_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "import serving.server.main\n"
+        "assert serving.server.main.main(['--nope']) == 2\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "serve: unknown flag --nope; --help lists the flags\n"
+
+
+def test_the_guide_lists_every_flag_with_its_default() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `--(\w+)` \|([^|]*)\|", guide, re.MULTILINE))
+    flags = {
+        action.dest: action.default
+        for action in _parser()._actions
+        if action.dest not in ("help", "version")
+    }
+    assert sorted(rows) == sorted(flags)
+    for name, default in flags.items():
+        told = rows[name].strip(" `")
+        if told != "by the cores":
+            assert told == str(default).lower().removesuffix(".0") or told == str(default), name

@@ -1,0 +1,180 @@
+"""How much the server takes at a time, and for how long anybody waits."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+BAD = b"no picture"
+
+
+def test_tensors_that_stand_for_too_much(stub, predicting, refusal) -> None:
+    request = predicting("pictures", "numbers", n=np.int64(1), x=np.ones((1, 2), np.float32))
+    shape = request.inputs["x"].tensor_shape
+    for size in (2**23 + 1, 2**40, 2**62):
+        shape.dim[0].size = size
+        code, details = refusal(stub.Predict, request)
+        assert code == "RESOURCE_EXHAUSTED"
+        assert f"take {size * 8 + 8} bytes" in details
+    for size in (-1, -(2**62)):
+        shape.dim[0].size = size
+        code, details = refusal(stub.Predict, request)
+        assert code == "INVALID_ARGUMENT"
+        assert details.startswith("tensor parsing error: x: ")
+    shape.unknown_rank = True
+    assert refusal(stub.Predict, request)[0] == "INVALID_ARGUMENT"
+
+
+def test_batches_that_are_too_large(stub, predicting, refusal, fill_examples) -> None:
+    from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
+
+    request = predicting("pictures", "partly", image_bytes=[b""])
+    request.inputs["image_bytes"].tensor_shape.dim[0].size = 1000
+    request.output_filter.append("count")
+    assert stub.Predict(request, timeout=60).outputs["count"].float_val[0] == 1000
+    request.inputs["image_bytes"].tensor_shape.dim[0].size = 1001
+    expected = ("RESOURCE_EXHAUSTED", "a batch of 1001 strings, at most 1000 are taken")
+    assert refusal(stub.Predict, request) == expected
+    examples = ClassificationRequest()
+    examples.model_spec.name = "examples"
+    fill_examples(examples.input, *[0.0] * 1001)
+    assert refusal(stub.Classify, examples) == expected
+
+
+def test_one_large_batch_runs_at_a_time(saved_model, grays, monkeypatch) -> None:
+    from serving.server.servable import Servable
+    from serving.wire.tensors import to_proto
+
+    model = Servable(saved_model, 1)
+    run, running, most = model._session.run, [], []
+
+    def spy(feeds, fetches):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.pop()
+        return run(feeds, fetches)
+
+    monkeypatch.setattr(model._session, "run", spy)
+
+    def ask(rows: int) -> None:
+        model.predict("partly", {"image_bytes": to_proto(grays(*[b""] * rows))}, ["count"])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(ask, [100] * 4))
+        assert max(most) == 1
+        list(threads.map(ask, [2] * 4))
+        assert max(most) > 1
+    model.close()
+
+
+def test_messages_that_are_too_large(start_here, bases, predicting, refusal) -> None:
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    limits = (("grpc.max_receive_message_length", 3000), ("grpc.max_send_message_length", 2000))
+    server = start_here({"types": bases["types"]}, grpc_channel_arguments=limits)
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+        def sent(count: int) -> Any:
+            return predicting("types", "uint8", value=np.zeros(count, "u1"))
+
+        assert stub.Predict(sent(1900), timeout=60).outputs
+        code, details = refusal(stub.Predict, sent(2000))
+        assert code == "RESOURCE_EXHAUSTED"
+        assert details.startswith("the answer takes 20")
+        code, details = refusal(stub.Predict, sent(3000))
+        assert code == "RESOURCE_EXHAUSTED"
+        assert "larger than max" in details
+
+
+def test_camera_pictures_are_not_too_large(stub, predicting) -> None:
+    request = predicting("types", "string", value=[b"x" * 10**7])  # gRPC's own limit is 4 MiB
+    assert stub.Predict(request, timeout=60).outputs
+
+
+@pytest.fixture
+def lonely(start_here, bases):
+    """A server that answers one request at a time, and its stub."""
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    server = start_here({"pictures": bases["pictures"]}, grpc_max_threads=1)
+    with server.channel() as channel:
+        yield server, prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+def test_nothing_is_run_for_nobody(lonely, predicting, monkeypatch) -> None:
+    """Of three requests one is running, one is past its deadline and one is cancelled."""
+    from serving.server.servable import Servable
+
+    _, stub = lonely
+    running, go_on = threading.Event(), threading.Event()
+    ran: list[str] = []
+    predict = Servable.predict
+
+    def slow(self, signature: str, *arguments: Any, **named: Any) -> Any:
+        ran.append(signature)
+        running.set()
+        assert go_on.wait(60)
+        return predict(self, signature, *arguments, **named)
+
+    monkeypatch.setattr(Servable, "predict", slow)
+    first = stub.Predict.future(predicting("pictures", "slow", steps=np.int32(1)), timeout=60)
+    assert running.wait(60)
+    request = predicting("pictures", "numbers", x=np.ones((1, 2), "f4"), n=np.int64(1))
+    late = stub.Predict.future(request, timeout=0.3)
+    cancelled = stub.Predict.future(request, timeout=60)
+    time.sleep(0.1)
+    cancelled.cancel()
+    assert late.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    go_on.set()
+    assert first.result().outputs
+    last = predicting("pictures", "partly", image_bytes=[BAD])
+    last.output_filter.append("count")
+    assert stub.Predict(last, timeout=60).outputs
+    assert ran == ["slow", "partly"]
+
+
+def test_too_many_at_a_time(lonely, predicting, monkeypatch) -> None:
+    from serving.server.grpc_server import MAX_CONCURRENT_REQUESTS
+    from serving.server.servable import Servable
+
+    go_on = threading.Event()
+    predict = Servable.predict
+
+    def slow(self, *arguments: Any, **named: Any) -> Any:
+        assert go_on.wait(60)
+        return predict(self, *arguments, **named)
+
+    monkeypatch.setattr(Servable, "predict", slow)
+    _, stub = lonely
+    request = predicting("pictures", "slow", steps=np.int32(1))
+    calls = [stub.Predict.future(request, timeout=60) for _ in range(MAX_CONCURRENT_REQUESTS + 20)]
+    end = time.monotonic() + 30
+    while sum(call.done() for call in calls) < 20 and time.monotonic() < end:
+        time.sleep(0.01)
+    go_on.set()
+    codes = [call.code() for call in calls]  # waits
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 20
+    assert codes.count(grpc.StatusCode.OK) == MAX_CONCURRENT_REQUESTS
+
+
+def test_a_stop_finishes_what_is_running(start_here, bases, predicting) -> None:
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    server = start_here({"pictures": bases["pictures"]})
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predicting("pictures", "slow", steps=np.int32(30_000))
+        slow = stub.Predict.future(request, timeout=60)
+        time.sleep(0.2)
+        server.server.stop(60)
+        assert slow.done() or slow.result(1)
+        assert slow.result().outputs
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Predict(request, timeout=60)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

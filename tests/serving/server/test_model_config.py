@@ -1,0 +1,223 @@
+"""Model server configurations: what is accepted, and what one line says of the rest."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from components.errors import InputError
+from serving.server.faults import Fault, invalid
+from serving.server.model_config import read_config
+from serving.server.polling import ConfigFile, Poller
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes models, each the text inside its `config { }`; BASE stands for a folder."""
+
+    def to_file(*models: str) -> Path:
+        text = "\n".join(f"config {{ {model} }}" for model in models)
+        path = tmp_path / "models.config"
+        path.write_text(f"model_config_list {{ {text} }}".replace("BASE", str(tmp_path)))
+        return path
+
+    return to_file
+
+
+GOOD = 'name: "m" base_path: "BASE" model_platform: "tensorflow"'
+
+
+def test_all_that_a_model_may_say(write) -> None:
+    path = write(
+        GOOD
+        + """ # as in TensorFlow Serving's guide
+        model_version_policy { specific { versions: 42 versions: 43 } }
+        version_labels { key: "stable" value: 42 }
+        version_labels { key: "canary" value: 43 }
+        logging_config { sampling_config { sampling_rate: 0.1 } }""",
+        'name: "old" base_path: "BASE" model_type: TENSORFLOW',
+    )
+    first, second = read_config(path).model_config_list.config
+    assert list(first.model_version_policy.specific.versions) == [42, 43]
+    assert dict(first.version_labels) == {"stable": 42, "canary": 43}
+    assert second.name == "old"
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ((GOOD, GOOD), "Illegal to list model m multiple times in config list"),
+        (('base_path: "BASE" model_platform: "tensorflow"',), "no name"),
+        (('name: "m" model_platform: "tensorflow"',), "model m: base_path is missing"),
+        (
+            ('name: "m" base_path: "models/m" model_platform: "tensorflow"',),
+            "Expected model m to have an absolute path or URI; got base_path()=models/m",
+        ),
+        (
+            ('name: "m" base_path: "BASE/absent" model_platform: "tensorflow"',),
+            "absent for servable m",
+        ),
+        (
+            ('name: "m" base_path: "gs://bucket/m" model_platform: "tensorflow"',),
+            "gs://bucket/m",
+        ),
+        (('name: "m" base_path: "BASE"',), "neither ModelServerConfig::model_type"),
+        (
+            ('name: "m" base_path: "BASE" model_platform: "pytorch"',),
+            "model m: model_platform: expected tensorflow, found pytorch",
+        ),
+        ((GOOD + " model_type: TENSORFLOW",), "Illegal setting both"),
+        (('name: "m" base_path: "BASE" model_type: OTHER',), "not supported"),
+        ((GOOD + " colour: 3",), 'no field named "colour"'),
+        ((GOOD + " model_version_policy { newest { } }",), 'no field named "newest"'),
+        ((GOOD + ' name: "n"',), "name"),
+        ((GOOD + " model_version_policy { specific { versions: two } }",), "two"),
+    ],
+)
+def test_mistakes(write, models: tuple[str, ...], words: str) -> None:
+    path = write(*models)
+    with pytest.raises(InputError) as caught:
+        read_config(path)
+    message = str(caught.value)
+    assert words in message
+    assert message.startswith(f"--model_config_file {path}: ")
+    assert "\n" not in message
+
+
+def test_a_custom_config(tmp_path: Path) -> None:
+    path = tmp_path / "models.config"
+    path.write_text('custom_model_config { type_url: "x" }')
+    with pytest.raises(InputError, match="custom_model_config is not supported"):
+        read_config(path)
+
+
+@pytest.mark.parametrize("text", ["", "# later", "model_config_list {}"])
+def test_no_models_yet(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "models.config"
+    path.write_text(text)
+    assert len(read_config(path).model_config_list.config) == 0
+
+
+class _Takes:
+    """Takes configurations, or refuses them with a fault."""
+
+    def __init__(self) -> None:
+        self.taken: list[list[str]] = []
+        self.tries = 0
+        self.fault: Fault | None = None
+
+    def __call__(self, config: ModelServerConfig) -> None:
+        self.tries += 1
+        if self.fault:
+            raise self.fault
+        self.taken.append([model.name for model in config.model_config_list.config])
+
+
+def _watched(path: Path) -> tuple[ConfigFile, _Takes]:
+    takes = _Takes()
+    return ConfigFile(path, read_config(path), takes), takes
+
+
+def test_a_changed_file_is_taken_over_once(write) -> None:
+    file, takes = _watched(write(GOOD))
+    file.look()
+    assert takes.taken == []
+    write(GOOD + "  # other words, the same meaning")
+    file.look()
+    assert takes.taken == []
+    write(GOOD, GOOD.replace('"m"', '"n"'))
+    file.look()
+    file.look()
+    assert takes.taken == [["m", "n"]]
+
+
+def test_a_file_with_a_mistake_is_told_once(write, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(GOOD)
+    file, takes = _watched(path)
+    path.write_text("model_config_list { config { ")
+    file.look()
+    file.look()
+    assert takes.tries == 0
+    assert len(caplog.records) == 1
+    path.unlink()
+    file.look()
+    assert len(caplog.records) == 2
+    write(GOOD.replace('"m"', '"n"'))
+    file.look()
+    assert takes.taken == [["n"]]
+
+
+def test_a_file_that_is_empty_for_a_moment_changes_nothing(write) -> None:
+    path = write(GOOD)
+    file, takes = _watched(path)
+    path.write_text("")
+    file.look()
+    write(GOOD)
+    file.look()
+    assert takes.tries == 0
+    path.write_text("model_config_list {}")
+    file.look()
+    assert takes.taken == [[]]
+
+
+def test_a_label_waits_for_its_version(write, caplog: pytest.LogCaptureFixture) -> None:
+    file, takes = _watched(write(GOOD))
+    write(GOOD + ' version_labels { key: "canary" value: 9 }')
+    takes.fault = Fault(grpc.StatusCode.FAILED_PRECONDITION, "not currently available")
+    file.look()
+    file.look()
+    assert takes.tries == 2
+    assert len(caplog.records) == 1
+    takes.fault = None
+    file.look()
+    file.look()
+    assert takes.tries == 3
+    assert takes.taken == [["m"]]
+
+
+def test_a_model_that_does_not_load_is_not_tried_at_each_look(write) -> None:
+    file, takes = _watched(write(GOOD))
+    write(GOOD.replace('"m"', '"n"'))
+    takes.fault = Fault(grpc.StatusCode.UNKNOWN, "did not become available")
+    file.look()
+    file.look()
+    assert takes.tries == 1
+    # Another text is another try.
+    write(GOOD.replace('"m"', '"o"'))
+    takes.fault = invalid("no")
+    file.look()
+    file.look()
+    assert takes.tries == 3
+
+
+def test_going_back_to_what_is_served_is_no_change(write) -> None:
+    file, takes = _watched(write(GOOD))
+    write(GOOD.replace('"m"', '"n"'))
+    takes.fault = invalid("no")
+    file.look()
+    write(GOOD)
+    file.look()
+    assert takes.tries == 1
+
+
+def test_a_poller_outlives_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    looks = []
+    thrice = threading.Event()
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            thrice.set()
+        raise RuntimeError("odd")
+
+    poller = Poller("p", 0.001, look)
+    assert thrice.wait(10)
+    poller.stop()
+    count = len(looks)
+    time.sleep(0.05)
+    assert len(looks) == count
+    assert "odd" in caplog.text

@@ -1,0 +1,204 @@
+"""Predict over real sockets, asked by TensorFlow Serving's own stubs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def _arrays(response: Any) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
+    return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+
+
+def test_pictures(stub: Any, predicting: Callable, grays: Callable) -> None:
+    response = stub.Predict(predicting("pictures", image_bytes=grays(51, 204)), timeout=60)
+    answer = _arrays(response)
+    assert answer["label"].tolist() == [b"cat", b"dog"]
+    np.testing.assert_allclose(answer["probabilities"], [[0.8, 0.2], [0.2, 0.8]], atol=1e-6)
+    spec = response.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == (
+        "pictures",
+        2,
+        "serving_default",
+    )
+
+
+def test_the_default_signature_needs_no_name(stub, predicting, grays) -> None:
+    request = predicting("pictures", signature="", image_bytes=grays(51))
+    assert stub.Predict(request, timeout=60).model_spec.signature_name == "serving_default"
+
+
+def test_defaults_of_the_signature_are_filled_in(stub, predicting, grays) -> None:
+    def label(**more: object) -> list[bytes]:
+        request = predicting("pictures", "grad_cam", image_bytes=grays(51), **more)
+        return _arrays(stub.Predict(request, timeout=60))["label"].tolist()
+
+    assert label() == [b"cat"]
+    assert label(class_index=np.int32(1)) == [b"dog"]
+
+
+def test_answers_are_the_saved_models_own(stub, predicting, saved_model) -> None:
+    import tensorflow as tf
+
+    x = np.array([[1.5, -2.0], [3.25, 0.0]], np.float32)
+    n = np.array(3, np.int64)
+    direct = tf.saved_model.load(str(saved_model)).signatures["numbers"](
+        x=tf.constant(x), n=tf.constant(n)
+    )
+    request = predicting("pictures", "numbers", x=x, n=n)
+    served = _arrays(stub.Predict(request, timeout=60))
+    assert set(served) == set(direct)
+    for name, value in direct.items():
+        assert served[name].dtype == value.numpy().dtype
+        np.testing.assert_array_equal(served[name], value.numpy())
+
+
+def test_only_the_filtered_outputs_are_computed(stub, predicting, grays, refusal) -> None:
+    # Its other output fails on anything but a PNG.
+    request = predicting("pictures", "partly", image_bytes=grays(b"no picture"))
+    request.output_filter.append("count")
+    assert _arrays(stub.Predict(request, timeout=60)) == {"count": 1.0}
+    del request.output_filter[:]
+    assert refusal(stub.Predict, request)[0] == "INVALID_ARGUMENT"
+
+
+def test_numbers_come_in_the_field_of_their_type(stub, predicting, grays) -> None:
+    request = predicting("pictures", image_bytes=grays(204))
+    request.output_filter.append("probabilities")
+    response = stub.Predict(request, timeout=60)
+    assert list(response.outputs) == ["probabilities"]
+    assert list(response.outputs["probabilities"].float_val) == pytest.approx([0.2, 0.8])
+    assert not response.outputs["probabilities"].tensor_content
+
+
+def test_numbers_come_as_content_when_asked(start_here, bases, predicting, grays) -> None:
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    server = start_here({"pictures": bases["pictures"]}, as_content=True)
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        response = stub.Predict(predicting("pictures", image_bytes=grays(204)), timeout=60)
+    output = response.outputs["probabilities"]
+    assert np.frombuffer(output.tensor_content, np.float32).tolist() == pytest.approx([0.2, 0.8])
+    assert not output.float_val
+
+
+@pytest.mark.parametrize("as_content", [True, False])
+def test_both_encodings_are_understood(stub, predicting, as_content: bool) -> None:
+    request = predicting("pictures", "numbers", x=np.ones((2, 2), np.float32), n=np.int64(2))
+    if as_content:
+        assert request.inputs["x"].tensor_content
+    else:
+        request.inputs["x"].ClearField("tensor_content")
+        request.inputs["x"].float_val[:] = [1.0]  # stands for all four
+    answer = _arrays(stub.Predict(request, timeout=60))
+    assert answer["scaled"].tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
+VALUES = {
+    "bool": [True, False, True],
+    "string": [b"\xff\x00", b"", b"text\x00"],
+    "float32": [1.5, -0.0, np.nan],
+    "complex64": [1 + 2j, 0j, -1j],
+    "complex128": [1 + 2j, 0j, -1j],
+}
+
+
+def test_every_type_comes_back(stub, echoed: list[str]) -> None:
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    for name in set(echoed) - {"qint8"}:
+        dtype = tf.as_dtype(name)
+        values = np.array(VALUES.get(name, [1, 2, 100]))
+        array = values.astype(object if name == "string" else dtype.as_numpy_dtype)
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = "types", name
+        for shape in ([3], [3, 1], [0, 2]):
+            count = int(np.prod(shape))
+            sent = array[:count].reshape(shape)
+            proto = tf.make_tensor_proto(values[:count].tolist(), dtype, shape)
+            request.inputs["value"].CopyFrom(proto)
+            output = stub.Predict(request, timeout=60).outputs["value"]
+            assert output.dtype == dtype.as_datatype_enum, name
+            np.testing.assert_array_equal(tf.make_ndarray(output), sent, err_msg=name)
+
+
+def test_quantized_numbers_stay_quantized(stub, predicting) -> None:
+    import tensorflow as tf
+
+    request = predicting("types", "qint8", value=np.array([1, -7], np.int8))
+    request.inputs["value"].dtype = tf.qint8.as_datatype_enum
+    output = stub.Predict(request, timeout=60).outputs["value"]
+    assert output.dtype == tf.qint8.as_datatype_enum
+    output.dtype = tf.int8.as_datatype_enum
+    assert tf.make_ndarray(output).tolist() == [1, -7]
+
+
+def test_bfloat16_comes_in_its_field(stub) -> None:
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "types", "bfloat16"
+    request.inputs["value"].CopyFrom(tf.make_tensor_proto([1.5, -2.0], tf.bfloat16))
+    output = stub.Predict(request, timeout=60).outputs["value"]
+    assert list(output.half_val) == [0x3FC0, 0xC000]  # the upper halves of float32
+    assert not output.tensor_content
+
+
+def test_models_of_tensorflow_1(stub, fill_examples) -> None:
+    import tensorflow as tf
+    from tensorflow_serving.apis import input_pb2, predict_pb2
+
+    source = input_pb2.Input()
+    fill_examples(source, 0.25, 1.0)
+    examples = [example.SerializeToString() for example in source.example_list.examples]
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "old"
+    request.inputs["inputs"].CopyFrom(tf.make_tensor_proto(examples))
+    answer = _arrays(stub.Predict(request, timeout=60))
+    assert answer["x"].tolist() == [0.25, 1.0]
+    # From a table that the model initialises from a file of its own.
+    assert answer["classes"].tolist() == [[b"low", b"high"]] * 2
+
+
+def test_the_version_may_be_asked_for(stub, predicting, grays, refusal) -> None:
+    request = predicting("pictures", image_bytes=grays(1))
+    request.model_spec.version.value = 2
+    assert stub.Predict(request, timeout=60).model_spec.version.value == 2
+    request.model_spec.version.value = 7
+    assert refusal(stub.Predict, request) == (
+        "NOT_FOUND",
+        "Servable not found for request: Specific(pictures, 7)",
+    )
+
+
+def test_ever_new_sets_of_outputs_do_not_fill_the_memory(saved_model, monkeypatch, grays) -> None:
+    """TensorFlow keeps a plan for each; beyond a limit the whole signature's serves."""
+    from serving.server import servable
+    from serving.server.servable import Servable
+    from serving.wire.tensors import to_proto
+
+    monkeypatch.setattr(servable, "_MAX_PLANS", 2)
+    model = Servable(saved_model, 1)
+    fetched: set[tuple[str, ...]] = set()
+    run = model._session.run
+
+    def spy(feeds, fetches):
+        fetched.add(tuple(fetches))
+        return run(feeds, fetches)
+
+    monkeypatch.setattr(model._session, "run", spy)
+    inputs = {"image_bytes": to_proto(grays(51))}
+    every = model.predict("serving_default", inputs, [])
+    for wanted in (["label"], ["mask"], ["probability", "mask"], ["mask", "probability"]):
+        answer = model.predict("serving_default", inputs, wanted)
+        assert set(answer) == set(wanted)
+        for name, value in answer.items():
+            np.testing.assert_array_equal(value, every[name])
+    assert len(fetched) == 2
+    model.close()

@@ -1,0 +1,215 @@
+"""The whole server in this process: what it says, what it refuses, what it leaves behind."""
+
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+
+from components.errors import InputError
+from serving.server.flags import parse_flags
+
+
+class _Run(threading.Thread):
+    """`run` in a thread, until told to stop."""
+
+    def __init__(self, *flags: str):
+        from serving.server.running import run
+
+        super().__init__(daemon=True)
+        self.started, self.stop = threading.Event(), threading.Event()
+        self.status: int | None = None
+        self.error: Exception | None = None
+        options = parse_flags(["--port=0", "--file_system_poll_wait_seconds=0", *flags])
+
+        def work() -> None:
+            try:
+                self.status = run(options, self.started, self.stop)
+            except InputError as error:
+                self.error = error
+
+        self._work = work
+        self.start()
+
+    def run(self) -> None:
+        self._work()
+
+    def answers(self) -> bool:
+        while self.is_alive() and not self.started.wait(0.05):
+            pass
+        return self.started.is_set()
+
+    def end(self) -> int | None:
+        self.stop.set()
+        self.join(60)
+        assert not self.is_alive()
+        return self.status
+
+
+@pytest.fixture
+def base(saved_model: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "3").symlink_to(saved_model)
+    return folder
+
+
+@pytest.fixture
+def config(base: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A config file of models a and b; what is added belongs to b."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "models.config"
+        model = f'base_path: "{base}" model_platform: "tensorflow"'
+        path.write_text(
+            f'model_config_list {{ config {{ name: "a" {model} }}'
+            f' config {{ name: "b" {model} {text} }} }}'
+        )
+        return path
+
+    return write
+
+
+def test_a_line_for_each_model_and_one_for_rest(config, capfd: pytest.CaptureFixture) -> None:
+    running = _Run(f"--model_config_file={config('')}", "--rest_api_port=-1", "--access_log=off")
+    assert running.answers()
+    time.sleep(0.1)
+    assert running.end() == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [re.sub(r"\d{4,}", "PORT", line) for line in lines] == [
+        "Serving a version 3 on 127.0.0.1:PORT",
+        "Serving b version 3 on 127.0.0.1:PORT",
+        "REST on http://127.0.0.1:PORT",
+    ]
+
+
+def test_without_rest(base: Path, capfd: pytest.CaptureFixture) -> None:
+    running = _Run(f"--model_base_path={base}")
+    assert running.answers()
+    time.sleep(0.1)
+    assert running.end() == 0
+    assert "REST" not in capfd.readouterr().out
+
+
+def test_metrics_follow_their_file(
+    base: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    import urllib.request
+
+    monitoring = tmp_path / "monitoring.config"
+    monitoring.write_text('prometheus_config { enable: true path: "/metrics" }')
+    running = _Run(
+        f"--model_base_path={base}", "--rest_api_port=-1", f"--monitoring_config_file={monitoring}"
+    )
+    try:
+        assert running.answers()
+        time.sleep(0.1)
+        address = capfd.readouterr().out.splitlines()[1].removeprefix("REST on ")
+        with urllib.request.urlopen(f"{address}/metrics", timeout=30) as response:
+            page = response.read().decode()
+    finally:
+        running.end()
+    assert f'model_path="{base}/3",status="success"}} 1' in page
+
+
+def test_no_model_yet(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    path = tmp_path / "models.config"
+    path.touch()
+    running = _Run(f"--model_config_file={path}")
+    assert running.answers()
+    time.sleep(0.1)
+    assert running.end() == 0
+    assert capfd.readouterr().out.startswith("Serving no model yet on 127.0.0.1:")
+
+
+def test_nothing_that_loads(base: Path, capfd: pytest.CaptureFixture) -> None:
+    (base / "4").mkdir()
+    (base / "4" / "saved_model.pb").write_bytes(b"broken")
+    (base / "3").unlink()
+    running = _Run(f"--model_base_path={base}", "--model_name=m")
+    running.join(60)
+    assert (running.status, running.started.is_set()) == (1, False)
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert "model m did not become available: version 4: " in told.err
+
+
+def test_labels_at_the_start_say_what_allows_them(config) -> None:
+    path = config('version_labels { key: "stable" value: 3 }')
+    running = _Run(f"--model_config_file={path}")
+    running.join(60)
+    assert "--allow_version_labels_for_unavailable_models=true" in str(running.error)
+    assert "\n" not in str(running.error)
+    allowed = _Run(f"--model_config_file={path}", "--allow_version_labels_for_unavailable_models")
+    assert allowed.answers()
+    assert allowed.end() == 0
+
+
+def test_a_wrong_logging_config(config, base: Path) -> None:
+    path = config("logging_config { sampling_config { sampling_rate: 2 } }")
+    running = _Run(f"--model_config_file={path}")
+    running.join(60)
+    assert "sampling rate" in str(running.error)
+    assert str(path) in str(running.error)
+
+
+@pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
+def test_a_port_in_use(base: Path, flag: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        running = _Run(f"--model_base_path={base}", f"{flag}={taken.getsockname()[1]}")
+        running.join(60)
+    assert str(running.error).startswith(f"{flag}=")
+    assert running.status is None
+
+
+def test_a_unix_socket(base: Path, tmp_path: Path) -> None:
+    path = os.path.relpath(tmp_path / "s")
+    running = _Run(f"--model_base_path={base}", f"--grpc_socket_path={path}", "--model_name=m")
+    try:
+        assert running.answers()
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+            request = get_model_status_pb2.GetModelStatusRequest()
+            request.model_spec.name = "m"
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            assert stub.GetModelStatus(request, timeout=30).model_version_status[0].version == 3
+    finally:
+        assert running.end() == 0
+
+
+def test_batching_parameters_reach_the_model(base: Path, tmp_path: Path) -> None:
+    """A batch that is too large is refused, so the parameters are those of the file."""
+    import numpy as np
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    parameters = tmp_path / "batching.config"
+    parameters.write_text("max_batch_size { value: 2 }")
+    running = _Run(
+        f"--model_base_path={base}",
+        "--enable_batching",
+        f"--batching_parameters_file={parameters}",
+        f"--grpc_socket_path={tmp_path}/s",
+    )
+    try:
+        assert running.answers()
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "default"
+        pictures = np.array([b"GIF89a"] * 3, object)
+        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(pictures))
+        with grpc.insecure_channel(f"unix:{tmp_path}/s") as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.Predict(request, timeout=30)
+    finally:
+        running.end()
+    assert "batch" in caught.value.details()
+    assert "2" in caught.value.details()
