@@ -13,6 +13,9 @@ from serving.server.observer import REQUEST_ID, Call, Observer
 
 logger = logging.getLogger(__name__)
 
+# Tells gRPC's own retries to leave it: the same request would be as large a second time.
+_DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
+
 Request = TypeVar("Request", bound=Message)
 
 
@@ -49,6 +52,8 @@ class GrpcMethod(Generic[Request]):
                 _expect_somebody(call, context)
                 return self._response(wire, call)
         except Fault as fault:
+            if fault.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                context.set_trailing_metadata(((REQUEST_ID, call.request_id), _DO_NOT_RETRY))
             context.abort(fault.code, fault.details)  # raises
             return None
 

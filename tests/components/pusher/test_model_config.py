@@ -137,6 +137,12 @@ def test_what_was_served_stays_loaded_beside_a_first_canary():
     assert _told(entry) == ([9], {"stable": 9, "canary": 9})
 
 
+def test_what_the_latest_policy_served_stays_loaded_whatever_is_stable():
+    entry = _entry(stable=5)
+    labels.admit(entry, 8, served=7)
+    assert _told(entry) == ([5, 7, 8], {"stable": 5})
+
+
 def test_a_first_version_is_stable_whatever_its_label():
     entry = _entry()
     labels.admit(entry, 7, served=None)

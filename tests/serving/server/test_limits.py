@@ -87,6 +87,11 @@ def test_messages_that_are_too_large(start_here, bases, predicting, refusal) -> 
         code, details = refusal(stub.Predict, sent(2000))
         assert code == "RESOURCE_EXHAUSTED"
         assert details.startswith("the answer takes 20")
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Predict(sent(2000), timeout=60)
+        metadata = dict(refused.value.trailing_metadata())
+        assert metadata["grpc-retry-pushback-ms"] == "-1"  # a client's retries end here
+        assert metadata["x-request-id"]
         code, details = refusal(stub.Predict, sent(3000))
         assert code == "RESOURCE_EXHAUSTED"
         assert "larger than max" in details
