@@ -80,7 +80,11 @@ def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
         step.add_upstream_node(validation[-1])
     trainer = training[-1]
     model = trainer.outputs["model"]
-    baseline = Baseline(model=model, model_base_path=model_base_path).with_id("baseline")
+    baseline = Baseline(
+        model=model,
+        model_base_path=model_base_path,
+        model_config_file=config.pusher.model_config_file,
+    ).with_id("baseline")
     evaluator = _evaluate(config, examples, model, baseline.outputs["baseline"])
     interpreter = Interpreter(
         examples=examples,

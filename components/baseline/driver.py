@@ -31,7 +31,7 @@ class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
         base = str(properties["model_base_path"])
         model = artifact_utils.get_single_instance(execution_info.input_dict["model"])
         candidate = model_digest(Path(path_utils.serving_model_path(model.uri)))
-        version = baseline_version(base, candidate)
+        version = baseline_version(base, candidate, properties.get("model_config_file", ""))
         properties[DIGEST_PROPERTY] = "" if version is None else open_store(base).digest(version)
         output = driver_output_pb2.DriverOutput()
         for key, value in properties.items():

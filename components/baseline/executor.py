@@ -30,7 +30,9 @@ class Executor(base_executor.BaseExecutor):
         candidate = artifact_utils.get_single_uri(input_dict["model"])
         baseline = artifact_utils.get_single_instance(output_dict["baseline"])
         version = baseline_version(
-            base, model_digest(Path(path_utils.serving_model_path(candidate)))
+            base,
+            model_digest(Path(path_utils.serving_model_path(candidate))),
+            exec_properties.get("model_config_file", ""),
         )
         if version is None:
             with fileio.open(f"{baseline.uri}/{NO_BASELINE}", "w") as file:

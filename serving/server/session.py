@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 
 
+# A plan is made by then; what runs on is the model.
+_PLAN_SECONDS = 10.0
+
+
 class ModelSession:
     """A SavedModel, of TensorFlow 1 or 2, in a graph-mode session of its own.
 
@@ -124,12 +128,14 @@ class ModelSession:
         if plan not in self._ready:
             # A first run makes a plan, half a second of work. Requests that come at once after a
             # change of versions would each make it, and all wait many times as long.
-            with self._making.setdefault(plan, threading.Lock()):
-                if plan not in self._ready:
-                    try:
+            lock = self._making.setdefault(plan, threading.Lock())
+            if lock.acquire(timeout=_PLAN_SECONDS):
+                try:
+                    if plan not in self._ready:
                         return self._session.run(tensors, feeds)
-                    finally:
-                        self._ready.add(plan)
+                finally:
+                    self._ready.add(plan)
+                    lock.release()
         return self._session.run(tensors, feeds)
 
     def close(self) -> None:

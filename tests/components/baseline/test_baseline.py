@@ -59,6 +59,32 @@ def test_newest_of_the_others(base, digest):
     assert baseline_version(base, digest) == 13
 
 
+def test_what_is_stable_comes_first(base, digest, tmp_path):
+    for version, content in ((9, b"old"), (10, b"stable"), (11, b"canary")):
+        _serve(base, version, content)
+    path = tmp_path / "models.config"
+    path.write_text(
+        'model_config_list { config { name: "cats" base_path: "/cats"'
+        ' version_labels { key: "stable" value: 10 } version_labels { key: "canary" value: 11 } }'
+        ' config { name: "dogs" version_labels { key: "stable" value: 9 } } }'
+    )
+    assert baseline_version(base, digest) == 11
+    assert baseline_version(base, digest, str(path)) == 10
+    assert baseline_version(base, model_digest(base / "10"), str(path)) == 11
+    assert baseline_version(base.parent / "dogs", digest, str(path)) is None
+    assert baseline_version(base, digest, str(tmp_path / "none.config")) == 11
+
+
+def test_an_object_store_is_read_too(digest, tmp_path):
+    import fsspec
+
+    fs = fsspec.filesystem("memory")
+    for version, content in ((9, b"old"), (10, b"new")):
+        folder = _saved_model(tmp_path / str(version), content)
+        fs.put(str(folder), f"/baseline/cats/{version}", recursive=True)
+    assert baseline_version("memory://baseline/cats", digest) == 9
+
+
 def test_only_itself_is_served(base, digest):
     _serve(base, 1, b"new")
     _serve(base, 2, b"new")

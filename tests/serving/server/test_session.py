@@ -75,6 +75,26 @@ def test_a_first_run_that_fails_holds_up_nobody(session: ModelSession, strings, 
     assert answer[names[0]].tolist() == [b"dog"]
 
 
+def test_a_long_first_run_does_not_hold_up_the_next_for_ever(
+    session: ModelSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.server.session._PLAN_SECONDS", 0.05)
+    inputs, outputs = _tensors(session, "slow")
+
+    def run(steps: int) -> None:
+        session.run({inputs["steps"]: np.array(steps, np.int32)}, [outputs["gain"]])
+
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(run, 1_000_000)
+        while not session._making:
+            time.sleep(0.001)
+        run(1)
+        assert not long.done()
+        long.cancel()
+        session._session.close()  # ends what runs
+        assert long.exception() is not None
+
+
 def test_a_closed_session_leaves_no_graph_behind(session: ModelSession) -> None:
     inputs, outputs = _tensors(session, "numbers")
     feeds = {inputs["x"]: np.ones((1, 2), np.float32), inputs["n"]: np.array(1, np.int64)}
