@@ -49,7 +49,7 @@ _POSITION = re.compile(r"inputs? [\w, ]+, position (\d+): ")
 # How gRPC, on either side, and the embedded server tell that a message is too large.
 _OF_THE_SIZE = ("message larger than max", "bytes, at most")
 # Words of refusals that no other picture would change.
-_OF_THE_REQUEST = ("signature", "Expects ", f.INPUT_CLASS_INDEX, "ModelSpec", "alias")
+_OF_THE_REQUEST = ("signature", "Expects ", f.INPUT_CLASS_INDEX, "ModelSpec", "alias", "label:")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Scan:
     Attributes:
         whole: versions with a `saved_model.pb`, ascending.
         partial: versions without one: being copied, or empty; ascending.
-        strangers: names of folders that are no version's, sorted.
+        strangers: names of folders that are no version's nor hidden, sorted.
     """
 
     whole: tuple[int, ...]
@@ -43,8 +43,12 @@ def scan(base: Path) -> Scan:
     return Scan(
         whole,
         tuple(sorted(versions - set(whole))),
-        tuple(sorted(name for name, number in numbers.items() if number is None)),
+        tuple(sorted(name for name in numbers if _is_strange(name, numbers[name]))),
     )
+
+
+def _is_strange(name: str, number: int | None) -> bool:
+    return number is None and not name.startswith(".")
 
 
 def passed_over_versions(found: Scan, policy: Policy) -> dict[int, str]:

@@ -101,3 +101,11 @@ def test_a_version_that_is_not_served(server, client: PetClient, gray_png) -> No
     with PetClient(server.target, client.model_name, version=3) as same:
         assert same.predict([gray_png(1)])[0].label == "cat"
         assert same.metadata().version == 3
+
+
+def test_an_unknown_label_is_no_pictures_fault(server, client: PetClient, gray_png) -> None:
+    with (
+        PetClient(server.target, client.model_name, label="nobody") as other,
+        pytest.raises(ServingError, match="Unrecognized servable version label: nobody"),
+    ):
+        other.predict([gray_png(1)])
