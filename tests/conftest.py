@@ -20,6 +20,17 @@ ZYGOTE = Path(__file__).with_name("zygote.py")
 SECONDS = 400.0  # that a program may take on a busy machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers share the tests, a file stays whole, and so does tests/e2e.
+
+    Their fixtures are dear: a trained model, a server, a whole run.
+    """
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent)
+        group = "e2e" if place.parts[0] == "e2e" else place.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @dataclass
 class Ended:
     """A program that has ended."""

@@ -187,3 +187,16 @@ def test_mixed_precision_learns_and_leaves_float32_weights(train):
     assert epochs[-1]["loss"] < epochs[0]["loss"]
     content = json.loads((state.folder / "state.json").read_text())
     assert len(content["epochs"]) == 3
+
+
+def test_the_step_is_traced_once(train, monkeypatch):
+    """TensorFlow traces a function again that made variables."""
+    import keras
+
+    traced = []
+    step = keras.Model.train_step
+    monkeypatch.setattr(
+        keras.Model, "train_step", lambda self, data: traced.append(1) or step(self, data)
+    )
+    train(epochs=2)
+    assert len(traced) == 1
