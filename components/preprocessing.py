@@ -29,8 +29,16 @@ def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are no picture, one cut short, or one of more than
             `MAX_PIXELS` pixels, which is not decoded.
     """
-    bounded = _bounded(image_bytes)
-    image = tf.io.decode_image(bounded, channels=3, expand_animations=False)
+    return decode_bounded(_bounded(image_bytes))
+
+
+def decode_bounded(image_bytes: tf.Tensor) -> tf.Tensor:
+    """The same for bytes that `decode_pixels` has taken before.
+
+    A graph with the check cannot be pruned: a function that holds it is run to be on the safe
+    side, also where nobody asks for its result.
+    """
+    image = tf.io.decode_image(image_bytes, channels=3, expand_animations=False)
     image.set_shape([None, None, 3])
     return image
 

@@ -14,21 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).parents[1]
 ZYGOTE = Path(__file__).with_name("zygote.py")
 SECONDS = 400.0  # that a program may take on a busy machine
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """Where several workers share the tests, a file stays whole, and so does tests/e2e.
 
     Their fixtures are dear: a trained model, a server, a whole run.
     """
-    for item in items:
-        place = item.path.relative_to(Path(__file__).parent)
-        group = "e2e" if place.parts[0] == "e2e" else place.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+    return Rooms(config, log)
+
+
+class Rooms(LoadFileScheduling):
+    """Hands out files, and tests/e2e as if it were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "tests/e2e" if file.startswith("tests/e2e/") else file
 
 
 @dataclass

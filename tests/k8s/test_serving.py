@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.client import CLASSIFIER_NAME, DEFAULT_TARGET
-from serving.commands import SEGMENTER_NAME
+from serving.commands.run import SEGMENTER_NAME
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,10 @@ def answering():
             except OSError:
                 return
             with connection:
-                path = connection.recv(4096).decode().split()[1]
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += connection.recv(4096)
+                path = request.decode().split()[1]
                 asked.append(path)
                 status = statuses.get(path.split("/")[3], 404)
                 connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())

@@ -116,7 +116,7 @@ def write_model() -> Callable[..., Any]:
             )
         if training_keys is not None:
             extra = saved / f.ASSETS_EXTRA
-            extra.mkdir()
+            extra.mkdir(exist_ok=True)
             (extra / f.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
         artifact = standard_artifacts.Model()
         artifact.uri = str(folder)
