@@ -36,12 +36,6 @@ def list_versions(base: Path) -> list[int]:
     )
 
 
-def newest_version(base: Path) -> int | None:
-    """The highest version under a model's base path, or None if there is none."""
-    versions = list_versions(base)
-    return versions[-1] if versions else None
-
-
 def model_digest(folder: Path) -> str:
     """Content digest of a SavedModel.
 
@@ -76,10 +70,3 @@ def read_digest(version_folder: Path) -> str:
     if path.is_file():
         return path.read_text(encoding="ascii").strip()
     return model_digest(version_folder)
-
-
-def write_digest(folder: Path, digest: str) -> None:
-    """Puts a digest into a SavedModel's `assets.extra/`."""
-    path = folder / ASSETS_EXTRA / DIGEST_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{digest}\n", encoding="ascii")

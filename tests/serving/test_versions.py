@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.features import ASSETS_EXTRA, DIGEST_FILE
-from serving.versions import (
-    list_versions,
-    model_digest,
-    newest_version,
-    read_digest,
-    write_digest,
-)
+from serving.versions import list_versions, model_digest, read_digest
 
 
 def _version(base: Path, name: str) -> Path:
@@ -28,12 +22,10 @@ def test_only_whole_versions_count(tmp_path: Path) -> None:
     (tmp_path / "99").mkdir()  # no saved_model.pb yet
     (tmp_path / "98").write_text("a file")
     assert list_versions(tmp_path) == [2, 9, 10]
-    assert newest_version(tmp_path) == 10
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     assert list_versions(tmp_path / "absent") == []
-    assert newest_version(tmp_path) is None
 
 
 @pytest.mark.parametrize("change", ["content", "name", "added"])
@@ -68,9 +60,9 @@ def test_bytes_cannot_move_between_files(tmp_path: Path) -> None:
     assert model_digest(one) != model_digest(two)
 
 
-def test_written_digest_is_read_back(tmp_path: Path) -> None:
+def test_a_digest_that_travels_along_is_taken(tmp_path: Path) -> None:
     folder = _version(tmp_path, "1")
     assert read_digest(folder) == model_digest(folder)
-    write_digest(folder, "feed")
+    (folder / ASSETS_EXTRA).mkdir()
+    (folder / ASSETS_EXTRA / DIGEST_FILE).write_text("feed\n")
     assert read_digest(folder) == "feed"
-    assert (folder / ASSETS_EXTRA / DIGEST_FILE).is_file()

@@ -7,8 +7,8 @@ import pytest
 
 from components.artifacts import NO_BASELINE
 from components.baseline.select import baseline_version
-from components.features import ASSETS_EXTRA
-from serving.versions import model_digest, write_digest
+from components.features import ASSETS_EXTRA, DIGEST_FILE
+from serving.versions import model_digest
 
 
 def _saved_model(folder: Path, content: bytes) -> Path:
@@ -20,7 +20,8 @@ def _saved_model(folder: Path, content: bytes) -> Path:
 
 def _serve(base: Path, version: int, content: bytes) -> Path:
     folder = _saved_model(base / str(version), content)
-    write_digest(folder, model_digest(folder))
+    (folder / ASSETS_EXTRA).mkdir()
+    (folder / ASSETS_EXTRA / DIGEST_FILE).write_text(f"{model_digest(folder)}\n")
     return folder
 
 
