@@ -1,4 +1,9 @@
-"""Artifact types of our own, and the files by which steps hand on what they know."""
+"""Artifact types of our own, and the files by which steps hand on what they know.
+
+The names of types are as TFX's Kubeflow compiler takes them: a namespace in small letters, a dot,
+a title. Kubeflow Pipelines' UI draws the types in `system` by what their properties hold; they
+may declare no PROPERTIES, so everything is a custom property.
+"""
 
 from tfx.types.artifact import Artifact
 
@@ -6,25 +11,57 @@ from tfx.types.artifact import Artifact
 class Quarantine(Artifact):
     """What example_gen counted and what it refused: INGEST_SUMMARY and QUARANTINED."""
 
-    TYPE_NAME = "PawlensQuarantine"
+    TYPE_NAME = "pawlens.Quarantine"
 
 
 class Validation(Artifact):
     """That the data fits its schema: VALIDATION."""
 
-    TYPE_NAME = "PawlensValidation"
+    TYPE_NAME = "pawlens.Validation"
 
 
 class Report(Artifact):
     """The interpreter's self-contained page and model card: REPORT_PAGE, MODEL_CARD(_DATA)."""
 
-    TYPE_NAME = "PawlensReport"
+    TYPE_NAME = "pawlens.Report"
 
 
 class Conversions(Artifact):
     """A model in other formats: one file each (components/converter) and COMPARISON."""
 
-    TYPE_NAME = "PawlensConversions"
+    TYPE_NAME = "pawlens.Conversions"
+
+
+class HTML(Artifact):
+    """A page that the UI shows: one self-contained file, nothing beside it."""
+
+    TYPE_NAME = "system.HTML"
+
+
+class Metrics(Artifact):
+    """Figures that the UI lists: a finite number under each name; no file."""
+
+    TYPE_NAME = "system.Metrics"
+
+
+class ClassificationMetrics(Artifact):
+    """Curves and tables that the UI draws from properties; no file."""
+
+    TYPE_NAME = "system.ClassificationMetrics"
+
+
+ARTIFACT_TYPES: dict[str, type[Artifact]] = {
+    artifact_type.TYPE_NAME: artifact_type
+    for artifact_type in (
+        Quarantine,
+        Validation,
+        Report,
+        Conversions,
+        HTML,
+        Metrics,
+        ClassificationMetrics,
+    )
+}
 
 
 # Quarantine: {"found": n, "accepted": n, "quarantined": {reason: n}, "splits": {name: n}}
@@ -53,7 +90,11 @@ TRAINING_KEYS = "training_keys.txt"
 #   "figures": [{"metric", "class": null | name, "slice": "overall" | "key=value", "examples",
 #                "value", "lower", "upper", "baseline": null | number}],
 #   "checks": [{"metric", "class", "slice", "kind": "min" | "max_drop", "bound", "value", "ok",
-#               "message"}]}
+#               "message"}],
+#   "confusion": {"classes": [name], "rows": [[count]]}: a row a true class, a column a predicted
+#                one; pictures, points or, at the model's size, pixels of the whole test split,
+#   "roc": null | [{"threshold", "false_positive_rate", "recall"}], thresholds falling: the curve
+#          of the second of two classes}
 FIGURES = "figures.json"
 
 # PushedModel: {"status": "pushed" | "already served" | "set aside" (it was rolled back from) |

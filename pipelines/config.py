@@ -19,6 +19,7 @@ from components.pusher.settings import PusherConfig
 from components.settings import PositiveInt, Section, expected_by
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
+from pipelines.kubeflow.settings import KubeflowConfig
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
@@ -30,6 +31,8 @@ LAYOUTS = {
     "segmentation": ("pets", "masks"),
     "points": ("blobs", "coordinates"),
 }
+# Steps that run on Beam.
+BEAM_STEPS = ("example_gen", "statistics_gen", "evaluator")
 # What a training of points reads; it has no batches, no pictures and one optimizer.
 POINT_SETTINGS = {"model", "model_args", "epochs", "learning_rate", "training_step", "seed"}
 
@@ -87,9 +90,17 @@ class BeamConfig(Section):
 
     Attributes:
         args: Beam pipeline options, for instance `--runner=FlinkRunner`.
+        steps: by step, those that replace `args` there.
     """
 
     args: list[str] = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
+    steps: dict[str, list[str]] = {}
+
+    @model_validator(mode="after")
+    def _steps_use_beam(self) -> "BeamConfig":
+        for name in self.steps:
+            check_one_of("beam.steps", name, BEAM_STEPS)
+        return self
 
 
 class PipelineConfig(Section):
@@ -107,6 +118,7 @@ class PipelineConfig(Section):
     infra_validator: InfraValidatorConfig = InfraValidatorConfig()
     pusher: PusherConfig
     beam: BeamConfig = BeamConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "PipelineConfig":

@@ -8,10 +8,9 @@ from pathlib import Path
 # From the modules that define them: `tfx.v1.components` turns a failed import into None, and the
 # reason is lost; here it is raised.
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base import base_component
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
@@ -19,7 +18,8 @@ from tfx.types import BaseChannel
 from components.baseline.component import Baseline
 from components.beam_args import complete
 from components.data_validation.component import DataValidation
-from components.data_validation.schema import schema_path, stats_options
+from components.data_validation.schema import stats_options
+from components.data_validation.schema_gen import SchemaGen
 from components.evaluator.component import Evaluator
 from components.evaluator.eval_config import make_eval_config
 from components.example_gen.component import PictureExampleGen
@@ -27,7 +27,8 @@ from components.infra_validator.component import InfraValidator
 from components.interpreter.component import Interpreter
 from components.pusher.component import Pusher
 from components.trainer import weights
-from pipelines.config import PipelineConfig
+from components.trainer.component import Trainer
+from pipelines.config import BEAM_STEPS, PipelineConfig
 from pipelines.source_digest import source_digest
 from serving.stores import join
 
@@ -39,7 +40,6 @@ TUNER_FN = "components.tuner.run.tuner_fn"
 EXTRA_SOURCES = {
     "trainer": ("components.trainer.run",),
     "tuner": ("components.tuner.run",),
-    "schema_gen": ("components.data_validation.schema",),
     "evaluator": ("components.evaluator.segmentation_metrics",),
     "infra_validator": ("serving.server.__main__",),
 }
@@ -50,7 +50,7 @@ NEVER_CACHED = ("pusher",)
 
 @dataclass(frozen=True)
 class Places:
-    """Folders of one run.
+    """Folders of one run, and what is only known when it starts.
 
     Attributes:
         data: with the pictures or points.
@@ -58,14 +58,19 @@ class Places:
         serving_root: folder or URL above the models' own.
         state: what a killed training leaves to go on from; empty: nothing is kept.
         rehash: fingerprint the data by content.
+        epochs: in place of `trainer.epochs`; None: that holds.
+        elsewhere: the run is on other machines, so files that the configuration names are not
+            looked into.
         metadata: TFX's metadata connection; None on a cluster, which has its own.
     """
 
-    data: Path
+    data: Path | RuntimeParameter
     pipeline_root: str
     serving_root: Path | str
     state: str = ""
     rehash: bool = False
+    epochs: RuntimeParameter | None = None
+    elsewhere: bool = False
     metadata: object = field(default=None, repr=False)
 
 
@@ -133,13 +138,16 @@ def assemble(
     config: PipelineConfig, places: Places, components: list[base_component.BaseComponent]
 ) -> Pipeline:
     """A pipeline of some steps."""
+    for component in components:
+        if component.id in BEAM_STEPS:
+            args = config.beam.steps.get(component.id, config.beam.args)
+            component.with_beam_pipeline_args(complete(args))
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=places.pipeline_root,
         components=components,
         enable_cache=True,
         metadata_connection_config=places.metadata,
-        beam_pipeline_args=complete(config.beam.args),
     )
 
 
@@ -147,7 +155,7 @@ def ingest(config: PipelineConfig, places: Places) -> PictureExampleGen:
     """The first step: pictures or points to Examples."""
     settings = config.example_gen
     return PictureExampleGen(
-        input_base=str(places.data),
+        input_base=str(places.data) if isinstance(places.data, Path) else places.data,
         layout=config.data.layout,
         split=settings.split,
         buckets=(settings.train_buckets, settings.eval_buckets, settings.test_buckets),
@@ -162,9 +170,7 @@ def _validate(config: PipelineConfig, examples: BaseChannel) -> list[base_compon
     statistics_gen = StatisticsGen(
         examples=examples, stats_options=stats_options(config.data.layout)
     ).with_id("statistics_gen")
-    schema_gen = ImportSchemaGen(schema_file=str(schema_path(config.data.layout))).with_id(
-        "schema_gen"
-    )
+    schema_gen = SchemaGen(config.data.layout).with_id("schema_gen")
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     ).with_id("example_validator")
@@ -178,15 +184,11 @@ def _train(
     config: PipelineConfig, places: Places, examples: BaseChannel
 ) -> list[base_component.BaseComponent]:
     """The trainer, after a tuner if there is one."""
-    splits = {
-        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
-        "eval_args": trainer_pb2.EvalArgs(splits=["eval"]),
-    }
     shared = {
         "problem": config.problem,
         "state_dir": places.state,
         # Their paths alone would let the cache take an exchanged file for the old one.
-        "starts_from": weights.digests(config.trainer),
+        "starts_from": {} if places.elsewhere else weights.digests(config.trainer),
     }
     tuner = None
     if config.tuner:
@@ -200,14 +202,15 @@ def _train(
                 "trainer": config.tuner.trial_config(config.trainer).model_dump(),
                 "tuner": config.tuner.model_dump(),
             },
-            **splits,
+            train_args=trainer_pb2.TrainArgs(splits=["train"]),
+            eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
         ).with_id("tuner")
     trainer = Trainer(
         run_fn=RUN_FN,
         examples=examples,
         hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
         custom_config=shared | {"trainer": config.trainer.model_dump()},
-        **splits,
+        epochs=places.epochs,
     ).with_id("trainer")
     return [tuner, trainer] if tuner else [trainer]
 

@@ -2,6 +2,7 @@
 
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto import example_gen_pb2
 from tfx.types import standard_artifacts
 from tfx.types import standard_component_specs as specs
@@ -40,7 +41,7 @@ class PictureExampleGen(FileBasedExampleGen):
     (Quarantine: what was found, accepted and refused, and why).
 
     Args:
-        input_base: the data folder.
+        input_base: the data folder, or the run's parameter that tells it.
         layout: a layout of `components.datasets`.
         split: `hash` or `book_small` (pictures with a file number only).
         buckets: hash buckets of train, eval and test; their ratio is that of the splits.
@@ -56,7 +57,7 @@ class PictureExampleGen(FileBasedExampleGen):
     def __init__(
         self,
         *,
-        input_base: str,
+        input_base: str | RuntimeParameter,
         layout: str,
         split: str,
         buckets: tuple[int, int, int],

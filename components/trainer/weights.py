@@ -16,20 +16,23 @@ from components.trainer.settings import TrainerConfig
 SUFFIXES = (".weights.h5", ".keras")
 
 
+def files(config: TrainerConfig) -> dict[str, str]:
+    """Paths of the files that a training starts from, by key."""
+    named = {
+        "trainer.weights": config.weights,
+        "trainer.model_args.weights": str(config.model_args.get("weights", "")),
+    }
+    return {key: path for key, path in named.items() if path not in ("", "imagenet")}
+
+
 def digests(config: TrainerConfig) -> dict[str, str]:
     """SHA-256 of the files that a training starts from, by key: what is in them counts, not where.
 
     Raises:
         InputError: a file is not there.
     """
-    named = {
-        "trainer.weights": config.weights,
-        "trainer.model_args.weights": str(config.model_args.get("weights", "")),
-    }
     found = {}
-    for key, path in named.items():
-        if path in ("", "imagenet"):
-            continue
+    for key, path in files(config).items():
         file = _existing(path, key)
         with file.open("rb") as content:
             found[key] = hashlib.file_digest(content, "sha256").hexdigest()

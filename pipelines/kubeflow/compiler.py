@@ -1,0 +1,187 @@
+"""Compiles the pipeline for open-source Kubeflow Pipelines v2: TFX's runner, then `ir`."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.kubeflow.v2 import pipeline_builder
+from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
+    KubeflowV2DagRunner,
+    KubeflowV2DagRunnerConfig,
+)
+
+from components.errors import InputError
+from components.trainer import weights
+from pipelines.config import PipelineConfig
+from pipelines.kubeflow import ir
+from pipelines.kubeflow.platform import kubernetes_platform, secrets_of
+from pipelines.kubeflow.platform_checks import check_mounted, check_platform
+from pipelines.kubeflow.settings import KubeflowConfig
+from pipelines.pipeline import Places, build_pipeline
+
+COMMAND = ["python", "-m", "pipelines.kubeflow.entrypoint"]
+DATA, EPOCHS, IMAGE, GPU_IMAGE = "data", "epochs", "image", "gpu_image"
+
+# What they read can change under the same path; without TFX's drivers the cache cannot tell.
+UNCACHED = frozenset({"example_gen", "baseline", "pusher"})
+TRAINING = frozenset({"tuner", "trainer"})
+SERVING = ("baseline", "pusher")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A pipeline as Kubeflow Pipelines takes it.
+
+    Attributes:
+        name: of the pipeline.
+        spec: the PipelineSpec (schema 2.1.0), as JSON.
+        platform: the PlatformSpec: what only Kubernetes knows of, as JSON.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    platform: dict[str, Any]
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """The run's parameters: name -> `parameterType` and `defaultValue`."""
+        found: dict[str, dict[str, Any]] = self.spec["root"]["inputDefinitions"]["parameters"]
+        return found
+
+    def to_yaml(self) -> str:
+        """Both documents in one file; the same configuration gives the same text."""
+        documents = [self.spec, self.platform]
+        return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=100)
+
+
+def compile_pipeline(config: PipelineConfig) -> Compiled:
+    """Compiles the pipeline of `config`, the same that runs on one machine.
+
+    Raises:
+        InputError: something is missing that a cluster needs, or makes no sense there.
+    """
+    kubeflow = config.kubeflow
+    _check_images(kubeflow)
+    name = ir.kubeflow_name(config.name)
+    pipeline = build_pipeline(config, _places(config))
+    # TFX refuses underscores here.
+    pipeline.pipeline_info.pipeline_name = name
+    steps = [component.id for component in pipeline.components]
+    check_platform(kubeflow, steps)
+    _check_places(config)
+    images = {step: GPU_IMAGE if kubeflow.step(step).accelerator else IMAGE for step in steps}
+    runner = KubeflowV2DagRunner(
+        KubeflowV2DagRunnerConfig(
+            display_name=config.name,
+            # A map without this key makes TFX take its own image.
+            default_image={pipeline_builder.DEFAULT_IMAGE_PATH_KEY: ir.parameter(IMAGE)}
+            | {step: ir.parameter(image) for step, image in images.items()},
+            default_commands=COMMAND,
+            use_pipeline_spec_2_1=True,
+        )
+    )
+    spec = runner.run(pipeline, write_out=False)["pipelineSpec"]
+    uncached = UNCACHED | (TRAINING if weights.files(config.trainer) else frozenset())
+    spec = ir.for_open_source(
+        spec,
+        steps={step: kubeflow.step(step) for step in steps},
+        images=images,
+        uncached=uncached,
+        defaults=_defaults(config, images),
+    )
+    spec["pipelineInfo"]["displayName"] = config.name
+    spec["pipelineInfo"]["description"] = (
+        f"{config.trainer.model} for {config.problem}, served as {config.pusher.model_name}"
+    )
+    if kubeflow.pipeline_root:
+        spec["defaultPipelineRoot"] = kubeflow.pipeline_root
+    return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
+
+
+def _places(config: PipelineConfig) -> Places:
+    """Paths in the containers; what is asked for when a run starts, as parameters."""
+    kubeflow = config.kubeflow
+    return Places(
+        data=RuntimeParameter(DATA, ptype=str, default=kubeflow.data),
+        pipeline_root=kubeflow.pipeline_root,
+        serving_root=_serving_root(config),
+        state=kubeflow.state,
+        epochs=RuntimeParameter(EPOCHS, ptype=int, default=config.trainer.epochs),
+        elsewhere=True,
+    )
+
+
+def _serving_root(config: PipelineConfig) -> str:
+    root = config.pusher.serving_root or config.kubeflow.serving_root
+    if "://" not in root and not Path(root).is_absolute():
+        raise InputError(
+            "pusher.serving_root",
+            expected="a URL, or the absolute path of a mounted volume in the containers",
+            found=f"'{root}'",
+        )
+    return root
+
+
+def _check_places(config: PipelineConfig) -> None:
+    """Refuses folders that no volume holds, and a store that the pods have no key to."""
+    kubeflow = config.kubeflow
+    check_mounted(kubeflow, "example_gen", "kubeflow.data", config.data.path or kubeflow.data)
+    root = _serving_root(config)
+    for step in SERVING:
+        if "://" not in root:
+            check_mounted(kubeflow, step, "the serving root", root)
+        elif not secrets_of(kubeflow, step) and not kubeflow.service_account:
+            raise InputError(
+                f"kubeflow.secrets: step {step} uses {root}",
+                expected="a secret with the store's credentials, or kubeflow.service_account",
+                found="neither",
+            )
+
+
+def _defaults(config: PipelineConfig, images: dict[str, str]) -> dict[str, str | int]:
+    kubeflow = config.kubeflow
+    values: dict[str, str | int] = {
+        DATA: config.data.path or kubeflow.data,
+        EPOCHS: config.trainer.epochs,
+        IMAGE: kubeflow.image,
+        GPU_IMAGE: kubeflow.gpu_image,
+    }
+    return {name: values[name] for name in (DATA, EPOCHS, *sorted(set(images.values())))}
+
+
+def _check_images(kubeflow: KubeflowConfig) -> None:
+    """Refuses none, and tags that move: the backend's cache goes by the name."""
+    if not kubeflow.image:
+        raise InputError(
+            "kubeflow.image is not set",
+            expected="the pipeline's container image",
+            todo="build k8s/images/pipeline.Dockerfile, push it,"
+            " and pass --set kubeflow.image=REGISTRY/NAME:TAG",
+        )
+    for key in (IMAGE, GPU_IMAGE):
+        image: str = getattr(kubeflow, key)
+        if image and not re.fullmatch(r"[^\s@]+(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})", image):
+            raise InputError(
+                f"kubeflow.{key}",
+                expected="an image with a tag of its own (not 'latest') or a digest",
+                found=f"'{image}'",
+            )
+
+
+class _Dumper(yaml.SafeDumper):
+    """For readers: no references, texts of several lines as such."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Nothing becomes an anchor."""
+        return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """JSON and schemas in their own lines."""
+        style = "|" if "\n" in data else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)

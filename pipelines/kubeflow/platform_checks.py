@@ -1,0 +1,171 @@
+"""Refuses what Kubernetes would refuse, or silently drop, long after a pipeline was submitted."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from components.errors import InputError
+from pipelines.kubeflow.platform import (
+    SHARED_MEMORY,
+    SHARED_MEMORY_PATH,
+    amount,
+    secrets_of,
+    volumes_of,
+)
+from pipelines.kubeflow.settings import KubeflowConfig
+
+# A pod's volumes are named after claims and secrets; these are the backend's, Argo's and ours.
+_TAKEN_NAMES = {
+    "kfp-launcher",
+    "kfp-workspace",
+    "gcs-scratch",
+    "s3-scratch",
+    "minio-scratch",
+    "dot-local-scratch",
+    "dot-cache-scratch",
+    "dot-config-scratch",
+    "var-run-argo",
+    "tmp-dir-argo",
+    SHARED_MEMORY,
+}
+# A mount on one of these, or above it, hides what the container runs from.
+_NEEDED_FOLDERS = ("/app", "/kfp-launcher", "/usr", "/etc", "/proc", "/sys", "/dev", "/tmp")
+_TRAINING = ("tuner", "trainer")
+
+
+def check_platform(config: KubeflowConfig, steps: Iterable[str]) -> None:
+    """Refuses a section `kubeflow` that cannot work for these steps.
+
+    Args:
+        config: the section.
+        steps: of the pipeline.
+
+    Raises:
+        InputError: the first mistake, in one line that names step and key.
+    """
+    for name in steps:
+        _check_resources(config, name)
+        _check_tolerations(config, name)
+        _check_mounts(config, name)
+        _check_variables(config, name)
+        if name in _TRAINING and config.state:
+            check_mounted(config, name, "kubeflow.state", config.state)
+
+
+def check_mounted(config: KubeflowConfig, step: str, key: str, path: str) -> None:
+    """Refuses a folder that is lost with the step's pod.
+
+    Args:
+        config: the section `kubeflow`.
+        step: that reads or writes there.
+        key: of the configuration, for the message.
+        path: absolute, in the container.
+
+    Raises:
+        InputError: none of the step's volumes holds it.
+    """
+    seen = [volume.path for volume in volumes_of(config, step)]
+    if not any(_holds(folder, path) for folder in seen):
+        raise InputError(
+            f"{key}: step {step}",
+            expected=f"a folder on one of its volumes ({', '.join(seen) or 'it has none'})",
+            found=f"'{path}', which is lost with its pod",
+            todo="see kubeflow.volumes",
+        )
+
+
+def _check_resources(config: KubeflowConfig, name: str) -> None:
+    step = config.step(name)
+    key = f"kubeflow.steps.{name}"
+    if step.accelerator and not config.gpu_image:
+        raise InputError(
+            f"{key}.accelerator needs kubeflow.gpu_image",
+            expected="the container image with CUDA libraries",
+            found="none",
+            todo="build k8s/images and pass --set kubeflow.gpu_image=REGISTRY/NAME:TAG",
+        )
+    pairs = [(f"{kind}_request", f"{kind}_limit") for kind in ("cpu", "memory")]
+    # What lies in shared memory counts as the container's.
+    for lower, upper in [*pairs, ("shared_memory", "memory_limit")]:
+        asked, limit = getattr(step, lower), getattr(step, upper)
+        if asked is not None and limit is not None and amount(asked) > amount(limit):
+            raise InputError(
+                f"{key}.{lower}",
+                expected=f"at most {upper} = {limit} (a step's or the default)",
+                found=asked,
+            )
+
+
+def _check_tolerations(config: KubeflowConfig, name: str) -> None:
+    key = f"kubeflow.steps.{name}.tolerations"
+    for toleration in config.step(name).tolerations:
+        if toleration.operator == "Equal" and not toleration.key:
+            raise InputError(key, expected="a key for operator Equal", found="none")
+        if toleration.operator == "Exists" and toleration.value:
+            raise InputError(
+                key, expected="no value for operator Exists", found=f"'{toleration.value}'"
+            )
+
+
+def _check_mounts(config: KubeflowConfig, name: str) -> None:
+    """Kubernetes merges volumes of one name and mounts of one path: one of them would be gone."""
+    volume_names: dict[str, str] = {}
+    paths = {SHARED_MEMORY_PATH: "shared_memory"} if config.step(name).shared_memory else {}
+    for volume_name, path, what in _mounts(config, name):
+        where = f"step {name}: {what}"
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", volume_name):
+            raise InputError(
+                where,
+                expected="a name of at most 63 letters, digits and hyphens: volumes are named so",
+                found=f"'{volume_name}'",
+            )
+        if volume_name in _TAKEN_NAMES:
+            raise InputError(
+                where, expected="a name that Kubeflow Pipelines' own volumes do not have"
+            )
+        # A claim may be seen twice; a claim and a secret of one name would become one volume.
+        if volume_names.setdefault(volume_name, what) != what:
+            raise InputError(
+                where,
+                expected=f"a name other than that of {volume_names[volume_name]}: a pod's volumes"
+                " are named after them",
+            )
+        for folder in _NEEDED_FOLDERS:
+            if _holds(path, folder):
+                raise InputError(where, expected=f"a path that does not hide {folder}", found=path)
+        for other, owner in paths.items():
+            # A volume may lie in another; a secret's files are read-only and hold nothing else.
+            inside = _holds(path, other) or _holds(other, path)
+            if path == other or (inside and "secret" in what + owner):
+                raise InputError(
+                    where, expected=f"a path apart from that of {owner}", found=f"'{path}'"
+                )
+        paths[path] = what
+
+
+def _mounts(config: KubeflowConfig, name: str) -> Iterator[tuple[str, str, str]]:
+    """What a step's pod mounts: volume name, path, and what it is called in a message."""
+    for volume in volumes_of(config, name):
+        yield volume.claim, volume.path, f"kubeflow.volumes, claim {volume.claim}"
+    for secret in secrets_of(config, name):
+        if secret.path:
+            yield secret.name, secret.path, f"kubeflow.secrets, secret {secret.name}"
+
+
+def _check_variables(config: KubeflowConfig, name: str) -> None:
+    owners: dict[str, str] = {}
+    for secret in secrets_of(config, name):
+        for variable in secret.env:
+            where = f"step {name}: kubeflow.secrets, secret {secret.name}: env {variable}"
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+                raise InputError(where, expected="the name of an environment variable")
+            if variable in owners:
+                raise InputError(
+                    where, expected="one secret", found=f"also in secret {owners[variable]}"
+                )
+            owners[variable] = secret.name
+
+
+def _holds(folder: str, path: str) -> bool:
+    """Whether a path is a folder or lies below it."""
+    return PurePosixPath(path).is_relative_to(folder)

@@ -1,0 +1,198 @@
+"""What the open-source backend needs of the IR, checked on real pipelines."""
+
+import copy
+import json
+import re
+
+import pytest
+import yaml
+
+from components.artifacts import ARTIFACT_TYPES
+from components.errors import InputError
+from pipelines.config import load_config
+from pipelines.kubeflow import ir
+from pipelines.kubeflow.compiler import compile_pipeline
+
+IMAGES = [
+    "kubeflow.image=registry.example.com/pawlens/pipeline:1.2.3",
+    "kubeflow.gpu_image=registry.example.com/pawlens/pipeline-gpu:1.2.3",
+]
+ARGO_NAME = re.compile(r"[a-z0-9][-a-z0-9]*")
+
+
+@pytest.fixture(scope="module", params=["cats_vs_dogs", "pets_segmentation", "linear_blobs"])
+def compiled(request):
+    return compile_pipeline(load_config(request.param, IMAGES))
+
+
+@pytest.fixture(scope="module")
+def cats():
+    return compile_pipeline(
+        load_config(
+            "cats_vs_dogs", [*IMAGES, "converter={formats: [onnx]}", "data.path=/data/cats"]
+        )
+    )
+
+
+def _tasks(compiled):
+    return compiled.spec["root"]["dag"]["tasks"]
+
+
+def _container(compiled, task):
+    component = compiled.spec["components"][f"comp-{task}"]
+    return compiled.spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+
+
+def test_every_name_is_one_that_argo_takes(compiled):
+    spec = compiled.spec
+    names = [*_tasks(compiled), *spec["components"], *spec["deploymentSpec"]["executors"]]
+    assert len(names) >= 3 * 11
+    for name in (compiled.name, *names):
+        assert ARGO_NAME.fullmatch(name), name
+
+
+def test_every_reference_finds_what_it_names(compiled):
+    components = compiled.spec["components"]
+    for name, task in _tasks(compiled).items():
+        assert task["taskInfo"]["name"] == name
+        component = components[task["componentRef"]["name"]]
+        assert component["executorLabel"] in compiled.spec["deploymentSpec"]["executors"]
+        inputs = component["inputDefinitions"]
+        assert set(task["inputs"].get("artifacts", {})) == set(inputs.get("artifacts", {}))
+        assert set(task["inputs"]["parameters"]) == set(inputs["parameters"])
+        for given in task["inputs"].get("artifacts", {}).values():
+            source = given["taskOutputArtifact"]
+            producer = _tasks(compiled)[source["producerTask"]]
+            outputs = components[producer["componentRef"]["name"]]["outputDefinitions"]
+            assert source["outputArtifactKey"] in outputs["artifacts"]
+            assert source["producerTask"] in task["dependentTasks"]
+        assert set(task.get("dependentTasks", [])) <= set(_tasks(compiled))
+
+
+def test_tasks_take_values_in_forms_that_the_backend_resolves(compiled):
+    for task in _tasks(compiled).values():
+        for parameter in task["inputs"]["parameters"].values():
+            [form] = parameter
+            assert form in ("runtimeValue", "componentInputParameter")
+            if form == "componentInputParameter":
+                assert parameter[form] in compiled.parameters
+            else:
+                assert set(parameter[form]) == {"constant"}
+
+
+def test_only_containers_are_left_and_no_hook_that_is_never_read(compiled):
+    for executor in compiled.spec["deploymentSpec"]["executors"].values():
+        assert set(executor) == {"container"}
+        assert set(executor["container"]) == {"args", "command", "image", "resources"}
+        assert executor["container"]["args"][2:4] == ["--json_serialized_invocation_args", "{{$}}"]
+
+
+def test_the_entrypoint_is_told_every_input_but_the_image(compiled):
+    for name, task in _tasks(compiled).items():
+        args = _container(compiled, name)["args"]
+        told = json.loads(args[args.index("--json_serialized_inputs_spec_args") + 1])
+        images = {"image", "gpu_image"} & set(task["inputs"]["parameters"])
+        assert len(images) == 1
+        assert set(told.get("parameters", {})) == set(task["inputs"]["parameters"]) - images
+        assert set(told.get("artifacts", {})) == set(task["inputs"].get("artifacts", {}))
+        [image] = images
+        assert _container(compiled, name)["image"] == f"{{{{$.inputs.parameters['{image}']}}}}"
+
+
+def test_parameters_of_a_run_have_defaults(cats):
+    assert cats.parameters == {
+        "data": {"parameterType": "STRING", "defaultValue": "/data/cats"},
+        "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 50.0},
+        "image": {
+            "parameterType": "STRING",
+            "defaultValue": "registry.example.com/pawlens/pipeline:1.2.3",
+        },
+        "gpu_image": {
+            "parameterType": "STRING",
+            "defaultValue": "registry.example.com/pawlens/pipeline-gpu:1.2.3",
+        },
+    }
+    tasks = _tasks(cats)
+    assert tasks["example-gen"]["inputs"]["parameters"]["input_base"] == {
+        "componentInputParameter": "data"
+    }
+    assert tasks["trainer"]["inputs"]["parameters"]["epochs"] == {
+        "componentInputParameter": "epochs"
+    }
+
+
+def test_gpus_and_their_image_go_to_the_trainer_alone(cats):
+    for name, task in _tasks(cats).items():
+        resources = _container(cats, name)["resources"]
+        assert ("accelerator" in resources) == (name == "trainer"), name
+        assert ("gpu_image" in task["inputs"]["parameters"]) == (name == "trainer"), name
+    accelerator = _container(cats, "trainer")["resources"]["accelerator"]
+    assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("nvidia.com/gpu", "1")
+
+
+def test_what_may_change_under_its_path_is_never_cached(cats):
+    cached = {name for name, task in _tasks(cats).items() if task["cachingOptions"]}
+    assert set(_tasks(cats)) - cached == {"example-gen", "baseline", "pusher"}
+
+
+def test_a_training_from_a_file_is_not_cached_by_the_files_name():
+    compiled = compile_pipeline(
+        load_config("cats_vs_dogs", [*IMAGES, "trainer.weights=/state/start.weights.h5"])
+    )
+    assert not _tasks(compiled)["trainer"]["cachingOptions"]
+
+
+def test_failed_pods_are_started_again(cats):
+    for task in _tasks(cats).values():
+        assert task["retryPolicy"]["maxRetryCount"] == 2
+        assert task["retryPolicy"]["backoffDuration"] == "60s"
+
+
+def test_types_of_the_ui_are_named_as_kfp_names_them(compiled):
+    types = {}
+    for component in compiled.spec["components"].values():
+        for key, artifact in component.get("outputDefinitions", {}).get("artifacts", {}).items():
+            types[key] = artifact["artifactType"]
+    for key, title in {"page": "system.HTML", "metrics": "system.Metrics"}.items():
+        assert types[key] == {"schemaTitle": title, "schemaVersion": "0.0.1"}
+    titles = {
+        yaml.safe_load(one["instanceSchema"])["title"]
+        for one in types.values()
+        if "instanceSchema" in one
+    }
+    ours = {title for title in titles if not title.startswith("tfx.")}
+    assert ours
+    assert ours <= set(ARTIFACT_TYPES)
+
+
+def test_no_path_of_the_machine_that_compiles_is_left(compiled):
+    from pathlib import Path
+
+    assert str(Path(__file__).parents[3]) not in compiled.to_yaml()
+    assert str(Path.home()) not in json.dumps(compiled.spec)
+
+
+@pytest.mark.parametrize("kind", ["resolver", "importer"])
+def test_nodes_that_it_does_not_run_are_refused(cats, kind):
+    spec = {
+        "components": {},
+        "deploymentSpec": {"executors": {"latest_model_executor": {kind: {}}}},
+        "root": {"dag": {"tasks": {}}},
+    }
+    with pytest.raises(InputError, match=f"step latest_model: .*found a {kind}"):
+        ir.for_open_source(spec, steps={}, images={}, uncached=set(), defaults={})
+
+
+def test_an_unknown_field_is_an_error_here_and_not_on_the_cluster(cats):
+    spec = copy.deepcopy(cats.spec)
+    spec["deploymentSpec"]["executors"]["exec-pusher"]["container"]["lifecycles"] = {}
+    with pytest.raises(Exception, match="lifecycles"):
+        ir._checked(spec)
+
+
+def test_kfps_own_loader_takes_it(compiled):
+    from kfp import components
+
+    loaded = components.load_component_from_text(compiled.to_yaml())
+    assert loaded.name == compiled.name
+    assert set(loaded.component_spec.inputs) == set(compiled.parameters)

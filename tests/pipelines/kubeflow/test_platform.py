@@ -1,0 +1,381 @@
+"""The platform document, read as the backend reads it, up to the pod that comes of it."""
+
+import json
+import shutil
+import subprocess
+
+import kubernetes_validate
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.kubernetes import kubernetes_executor_config_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from components.errors import InputError
+from pipelines.kubeflow.platform import (
+    amount,
+    container_resources,
+    executor_label,
+    kubernetes_platform,
+    retry_policy,
+)
+from pipelines.kubeflow.platform_checks import check_mounted, check_platform
+from pipelines.kubeflow.settings import STEPS, KubeflowConfig, StepConfig
+
+# What every executor's pod has before the driver's patch (argocompiler/container.go).
+SCRATCH = {"gcs-scratch": "/gcs", "s3-scratch": "/s3", "minio-scratch": "/minio"}
+GPU = {"accelerator": {"type": "nvidia.com/gpu", "count": 2}}
+
+
+def make(**section):
+    return KubeflowConfig.model_validate({"image": "p:1", "gpu_image": "g:1", **section})
+
+
+def executors(config, steps=("example_gen", "trainer")):
+    made = kubernetes_platform(config, steps)
+    [platform] = made["platforms"]
+    assert platform == "kubernetes"
+    return made["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+def pod(config, step):
+    """The pod of one step: the driver's patch (driver/k8s.go), merged as Argo merges it."""
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl is not installed: pods are not merged")
+    spec = executors(config, [step])[executor_label(step)]
+    mounts, volumes, env = [], [], []
+    for one in spec.get("pvcMount", []):
+        claim = one["pvcNameParameter"]["runtimeValue"]["constant"]
+        mounts.append({"name": claim, "mountPath": one["mountPath"]})
+        if "subPath" in one:
+            mounts[-1]["subPath"] = one["subPath"]
+        volumes.append({"name": claim, "persistentVolumeClaim": {"claimName": claim}})
+    for one in spec.get("secretAsVolume", []):
+        name = one["secretNameParameter"]["runtimeValue"]["constant"]
+        mounts.append({"name": name, "mountPath": one["mountPath"]})
+        volumes.append({"name": name, "secret": {"secretName": name}})
+    for one in spec.get("secretAsEnv", []):
+        name = one["secretNameParameter"]["runtimeValue"]["constant"]
+        for pair in one["keyToEnv"]:
+            key = {"name": name, "key": pair["secretKey"], "optional": one["optional"]}
+            env.append({"name": pair["envVar"], "valueFrom": {"secretKeyRef": key}})
+    for one in spec.get("emptyDirMounts", []):
+        mounts.append({"name": one["volumeName"], "mountPath": one["mountPath"]})
+        empty = {"medium": one["medium"], "sizeLimit": one["sizeLimit"]}
+        volumes.append({"name": one["volumeName"], "emptyDir": empty})
+    main = {"name": "main", "volumeMounts": mounts, "env": env}
+    main["imagePullPolicy"] = spec["imagePullPolicy"]
+    patch = {
+        "containers": [main],
+        "volumes": volumes,
+        "nodeSelector": spec.get("nodeSelector", {}).get("labels"),
+        "tolerations": spec.get("tolerations"),
+        "imagePullSecrets": [
+            {"name": one["secretNameParameter"]["runtimeValue"]["constant"]}
+            for one in spec.get("imagePullSecret", [])
+        ],
+        "activeDeadlineSeconds": int(spec["activeDeadlineSeconds"]),
+    }
+    base = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": step.replace("_", "-")},
+        "spec": {
+            "volumes": [{"name": name, "emptyDir": {}} for name in SCRATCH],
+            "containers": [
+                {
+                    "name": "main",
+                    "image": config.image,
+                    "volumeMounts": [{"name": n, "mountPath": p} for n, p in SCRATCH.items()],
+                }
+            ],
+        },
+    }
+    command = ["kubectl", "patch", "--local", "-f", "-", "--type", "strategic", "-o", "yaml"]
+    merged = subprocess.run(
+        [*command, "-p", json.dumps({"spec": patch})],
+        input=json.dumps(base),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found = yaml.safe_load(merged.stdout)
+    kubernetes_validate.validate(found, "1.32", strict=True)
+    return found["spec"]
+
+
+def test_the_document_is_what_the_backend_parses():
+    config = make(
+        steps={"trainer": {**GPU, "shared_memory": "2Gi", "node_selector": {"pool": "gpu"}}},
+        secrets=[{"name": "s3", "env": {"KEY": "k"}, "path": "/secrets/s3"}],
+    )
+    made = kubernetes_platform(config, STEPS)
+    json_format.ParseDict(made, pipeline_spec_pb2.PlatformSpec())
+    found = executors(config, STEPS)
+    assert list(found) == [f"exec-{step.replace('_', '-')}" for step in STEPS]
+    for executor in found.values():
+        json_format.ParseDict(executor, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+
+
+def test_nothing_is_written_that_the_oldest_backend_refuses():
+    """Fields of KFP 2.5's KubernetesExecutorConfig; its driver fails on any other."""
+    known = {
+        "pvcMount", "secretAsEnv", "secretAsVolume", "nodeSelector", "tolerations",
+        "imagePullSecret", "imagePullPolicy", "activeDeadlineSeconds", "emptyDirMounts",
+    }  # fmt: skip
+    config = make(
+        steps={
+            "default": {
+                **GPU,
+                "shared_memory": "1Gi",
+                "node_selector": {"a": "b"},
+                "tolerations": [{"key": "t"}],
+            }
+        },
+        secrets=[{"name": "s", "env": {"KEY": "k"}, "path": "/secrets"}],
+        image_pull_secrets=["registry"],
+    )
+    for executor in executors(config, STEPS).values():
+        assert set(executor) <= known
+    seen = {key for executor in executors(config, STEPS).values() for key in executor}
+    assert seen == known
+
+
+def test_volumes_and_secrets_go_to_the_steps_that_name_them():
+    config = make(
+        volumes=[
+            {"claim": "data", "path": "/data", "steps": ["example_gen"]},
+            {"claim": "all", "path": "/all", "sub_path": "team/a"},
+        ],
+        secrets=[
+            {"name": "store", "env": {"ACCESS": "id", "SECRET": "key"}, "steps": ["trainer"]},
+            {"name": "files", "path": "/secrets/files"},
+        ],
+    )
+    found = executors(config)
+    ingest, train = found["exec-example-gen"], found["exec-trainer"]
+    assert [one["mountPath"] for one in ingest["pvcMount"]] == ["/data", "/all"]
+    assert [one["mountPath"] for one in train["pvcMount"]] == ["/all"]
+    assert [one.get("subPath") for one in ingest["pvcMount"]] == [None, "team/a"]
+    assert ingest["pvcMount"][0]["constant"] == "data"
+    assert "secretAsEnv" not in ingest
+    pairs = [pair for one in train["secretAsEnv"] for pair in one["keyToEnv"]]
+    assert pairs == [
+        {"secretKey": "id", "envVar": "ACCESS"},
+        {"secretKey": "key", "envVar": "SECRET"},
+    ]
+    for step in (ingest, train):
+        [files] = step["secretAsVolume"]
+        assert (files["secretName"], files["mountPath"]) == ("files", "/secrets/files")
+
+
+def test_one_key_of_a_secret_may_serve_two_variables():
+    config = make(secrets=[{"name": "s", "env": {"A": "same", "B": "same"}}])
+    found = executors(config)["exec-trainer"]["secretAsEnv"]
+    assert {pair["envVar"] for one in found for pair in one["keyToEnv"]} == {"A", "B"}
+
+
+def test_nothing_is_said_where_nothing_is_asked_for():
+    config = make(
+        volumes=[], image_pull_policy="", steps={"default": {"timeout_seconds": None}}, state=""
+    )
+    assert executors(config) == {"exec-example-gen": {}, "exec-trainer": {}}
+
+
+def test_a_gpu_step_gets_its_nodes_memory_and_time():
+    trainer = {
+        **GPU,
+        "memory_limit": "16Gi",
+        "shared_memory": "4Gi",
+        "node_selector": {"cloud/gpu": "l4", "a": "b"},
+        "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
+        "timeout_seconds": 7200,
+    }
+    config = make(steps={"trainer": trainer}, image_pull_secrets=["registry"])
+    check_platform(config, STEPS)
+    spec = pod(config, "trainer")
+    assert spec["nodeSelector"] == {"cloud/gpu": "l4", "a": "b"}
+    assert spec["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+    assert spec["activeDeadlineSeconds"] == 7200
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    [container] = spec["containers"]
+    assert container["imagePullPolicy"] == "IfNotPresent"
+    [name] = [m["name"] for m in container["volumeMounts"] if m["mountPath"] == "/dev/shm"]
+    [volume] = [one for one in spec["volumes"] if one["name"] == name]
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "4Gi"}
+    assert "tolerations" not in pod(config, "pusher")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_default_makes_valid_pods(step):
+    config = make()
+    check_platform(config, STEPS)
+    mounts = {one["mountPath"] for one in pod(config, step)["containers"][0]["volumeMounts"]}
+    expected = {"example_gen": "/data", "pusher": "/models", "trainer": "/state"}
+    assert mounts == set(SCRATCH.values()) | {
+        "baseline": {"/models"},
+        "tuner": {"/state"},
+    }.get(step, {expected[step]} if step in expected else set())
+
+
+def test_a_claim_takes_the_place_of_the_launchers_scratch_folder():
+    config = make(volumes=[{"claim": "beam-artifacts", "path": "/minio"}], state="")
+    check_platform(config, ["evaluator"])
+    mounts = pod(config, "evaluator")["containers"][0]["volumeMounts"]
+    assert {one["mountPath"]: one["name"] for one in mounts} == {
+        "/gcs": "gcs-scratch",
+        "/s3": "s3-scratch",
+        "/minio": "beam-artifacts",
+    }
+
+
+def test_a_claim_may_be_mounted_twice():
+    volumes = [
+        {"claim": "c", "path": "/a", "sub_path": "a"},
+        {"claim": "c", "path": "/b", "sub_path": "b"},
+    ]
+    config = make(volumes=volumes, state="")
+    check_platform(config, ["evaluator"])
+    spec = pod(config, "evaluator")
+    assert len([one for one in spec["volumes"] if one["name"] == "c"]) == 1
+    found = {m["mountPath"]: m.get("subPath") for m in spec["containers"][0]["volumeMounts"]}
+    assert (found["/a"], found["/b"]) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "number"),
+    [
+        *[
+            ("2", 2),
+            ("500m", 0.5),
+            ("1.5", 1.5),
+            ("3k", 3e3),
+            ("2M", 2e6),
+            ("1G", 1e9),
+            ("1T", 1e12),
+        ],
+        *[("1Ki", 1024), ("5Mi", 5 * 1024**2), ("16Gi", 16 * 1024**3), ("1Ti", 1024**4)],
+    ],
+)
+def test_quantities_are_kubernetes_own(quantity, number):
+    assert amount(quantity) == number
+
+
+def test_resources_are_given_to_newer_and_older_backends():
+    step = StepConfig.model_validate(
+        {
+            "cpu_request": "500m",
+            "cpu_limit": "4",
+            "memory_request": "2G",
+            "memory_limit": "16Gi",
+            **GPU,
+        }
+    )
+    assert container_resources(step) == {
+        "resourceCpuRequest": "500m",
+        "resourceCpuLimit": "4",
+        "resourceMemoryRequest": "2G",
+        "resourceMemoryLimit": "16Gi",
+        "cpuRequest": 0.5,
+        "cpuLimit": 4.0,
+        "memoryRequest": 2.0,
+        "memoryLimit": 17.179869184,
+        "accelerator": {
+            "type": "nvidia.com/gpu",
+            "count": "2",
+            "resourceType": "nvidia.com/gpu",
+            "resourceCount": "2",
+        },
+    }
+    assert container_resources(StepConfig()) == {}
+
+
+def test_retries_have_a_pause_that_doubles_and_no_end_that_a_training_reaches():
+    step = StepConfig(retries=3, backoff_seconds=30)
+    policy = retry_policy(step)
+    assert policy["maxRetryCount"] == 3
+    assert policy["backoffDuration"] == "30s"
+    assert policy["backoffFactor"] == 2.0
+    week = 7 * 24 * 3600
+    assert int(policy["backoffMaxDuration"].removesuffix("s")) > 20 * week
+    json_format.ParseDict(policy, pipeline_spec_pb2.PipelineTaskSpec.RetryPolicy())
+    assert retry_policy(StepConfig(retries=0)) == {}
+
+
+BAD = [
+    ({"gpu_image": "", "steps": {"trainer": GPU}}, "trainer.accelerator needs kubeflow.gpu_image"),
+    ({"steps": {"trainer": {"cpu_request": "3"}}}, r"trainer.cpu_request: .*cpu_limit = 2 .*3"),
+    ({"steps": {"trainer": {"memory_limit": "1G"}}}, r"memory_request: .*= 1G .*found 2Gi"),
+    ({"steps": {"default": {"shared_memory": "7Gi"}}}, r"shared_memory: .*memory_limit = 6Gi"),
+    ({"steps": {"trainer": {"tolerations": [{"operator": "Equal"}]}}}, "a key for operator Equal"),
+    ({"steps": {"trainer": {"tolerations": [{"value": "x"}]}}}, "no value for operator Exists"),
+    ({"state": "/elsewhere"}, r"kubeflow.state: step tuner.*\(/state\).*'/elsewhere'"),
+    ({"volumes": []}, r"kubeflow.state: .*it has none"),
+]
+STATE = {"claim": "training-state", "path": "/state"}
+BAD_MOUNTS = [
+    ([{"claim": "a", "path": "/x"}, {"claim": "b", "path": "/x"}], [], "claim b: .*of .*claim a"),
+    ([{"claim": "a.b", "path": "/x"}], [], r"letters, digits and hyphens.*'a\.b'"),
+    ([{"claim": "minio-scratch", "path": "/x"}], [], "own volumes do not have"),
+    ([{"claim": "shared-memory", "path": "/x"}], [], "own volumes do not have"),
+    ([{"claim": "a", "path": "/dev/shm"}], [], "apart from that of shared_memory"),
+    ([{"claim": "a", "path": "/app"}], [], "does not hide /app"),
+    ([{"claim": "a", "path": "/dev"}], [], "does not hide /dev"),
+    ([{"claim": "same", "path": "/x"}], [{"name": "same", "path": "/y"}], "name other than that"),
+    ([{"claim": "a", "path": "/x"}], [{"name": "s", "path": "/x"}], "a path apart from"),
+    ([{"claim": "a", "path": "/x"}], [{"name": "s", "path": "/x/y"}], "apart.*claim a.*'/x/y'"),
+    ([{"claim": "a", "path": "/x/y"}], [{"name": "s", "path": "/x"}], "a path apart from"),
+    ([], [{"name": "s", "path": "/x"}, {"name": "t", "path": "/x/y"}], "a path apart from"),
+    ([], [{"name": "s", "env": {"A": "k"}}, {"name": "t", "env": {"A": "k"}}], "env A: .*secret s"),
+    ([], [{"name": "s", "env": {"A-B": "k"}}], "env A-B: .*environment variable"),
+]
+
+
+@pytest.mark.parametrize(("section", "message"), BAD)
+def test_what_kubernetes_would_refuse_or_lose_is_refused_here(section, message):
+    with pytest.raises(InputError, match=message) as refused:
+        check_platform(make(**section), STEPS)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("volumes", "secrets", "message"), BAD_MOUNTS)
+def test_mounts_and_variables_that_cannot_be_are_refused(volumes, secrets, message):
+    steps = {"trainer": {"shared_memory": "1Gi"}}
+    config = make(volumes=[STATE, *volumes], secrets=secrets, steps=steps)
+    with pytest.raises(InputError, match=message):
+        check_platform(config, ["trainer"])
+
+
+def test_what_another_step_has_is_no_matter():
+    config = make(
+        gpu_image="",
+        steps={"tuner": GPU},
+        volumes=[
+            {"claim": "a", "path": "/x", "steps": ["example_gen"]},
+            {"claim": "b", "path": "/x", "steps": ["pusher"]},
+        ],
+        secrets=[
+            {"name": "s", "env": {"A": "k"}, "steps": ["pusher"]},
+            {"name": "t", "env": {"A": "k"}, "steps": ["example_gen"]},
+        ],
+        state="",
+    )
+    check_platform(config, ["example_gen", "trainer", "pusher"])
+
+
+def test_a_volume_may_lie_in_another_and_memory_may_be_all_of_it():
+    volumes = [{"claim": "a", "path": "/x"}, {"claim": "b", "path": "/x/y"}]
+    steps = {"trainer": {"memory_limit": "4Gi", "shared_memory": "4096Mi", "cpu_request": "2"}}
+    check_platform(make(volumes=volumes, steps=steps, state=""), STEPS)
+
+
+def test_a_folder_counts_as_mounted_only_below_one_of_the_steps_volumes():
+    config = make()
+    check_mounted(config, "pusher", "kubeflow.serving_root", "/models")
+    check_mounted(config, "pusher", "kubeflow.serving_root", "/models/team/")
+    for step, path in (("pusher", "/models2"), ("trainer", "/models"), ("pusher", "/")):
+        with pytest.raises(InputError, match=r"kubeflow\.serving_root: step"):
+            check_mounted(config, step, "kubeflow.serving_root", path)

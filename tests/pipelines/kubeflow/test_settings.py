@@ -1,0 +1,76 @@
+"""The section `kubeflow`: how defaults merge, and what is refused."""
+
+import pytest
+
+from components.errors import InputError
+from pipelines.config import load_config
+from pipelines.kubeflow.settings import STEPS
+
+
+def _kubeflow(*sets):
+    return load_config("linear_blobs", [f"kubeflow.{one}" for one in sets]).kubeflow
+
+
+def test_a_steps_own_values_come_before_the_default_and_ours():
+    kubeflow = _kubeflow(
+        "steps.default={cpu_limit: 3, memory_limit: 4Gi}",
+        "steps.trainer={cpu_limit: 8, accelerator: {count: 2}}",
+    )
+    trainer, pusher = kubeflow.step("trainer"), kubeflow.step("pusher")
+    assert (trainer.cpu_limit, trainer.memory_limit, trainer.cpu_request) == ("8", "4Gi", "1")
+    assert (trainer.accelerator.type, trainer.accelerator.count) == ("nvidia.com/gpu", 2)
+    assert (pusher.cpu_limit, pusher.memory_limit, pusher.accelerator) == ("3", "4Gi", None)
+
+
+def test_a_step_can_take_back_what_the_default_says():
+    kubeflow = _kubeflow(
+        "steps.default={accelerator: {count: 1}, timeout_seconds: 5}",
+        "steps.pusher={accelerator: null, timeout_seconds: null}",
+    )
+    assert kubeflow.step("trainer").accelerator.count == 1
+    assert kubeflow.step("pusher").accelerator is None
+    assert kubeflow.step("pusher").timeout_seconds is None
+
+
+@pytest.mark.parametrize("given, text", [("2", "2"), ("1.5", "1.5"), ("500m", "500m")])
+def test_quantities_are_kubernetes_own(given, text):
+    assert _kubeflow(f"steps.default.cpu_limit={given}").step("pusher").cpu_limit == text
+
+
+@pytest.mark.parametrize(
+    "wrong, line",
+    [
+        ("steps.default.cpu_limit=many", "steps.default.cpu_limit: expected a quantity like 500m"),
+        ("steps.default.cpu_limit=true", "steps.default.cpu_limit: expected a quantity like 500m"),
+        ("steps.trainr.cpu_limit=2", "did you mean 'trainer'?"),
+        ("volumes=[{claim: data, path: /d, steps: [pusherr]}]", "did you mean 'pusher'?"),
+        ("volumes=[{claim: data, path: d}]", "kubeflow.volumes.0.path"),
+        ("secrets=[{name: store}]", "kubeflow.secrets: store: expected env or path"),
+        ("pipeline_root=/artifacts", "kubeflow.pipeline_root"),
+        ("step.trainer.cpu_limit=2", "unknown key; did you mean 'kubeflow.steps"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(wrong, line):
+    with pytest.raises(InputError) as error:
+        _kubeflow(wrong)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_beam_options_belong_to_steps_that_run_on_beam():
+    with pytest.raises(InputError, match=r"beam\.steps: expected one of example_gen"):
+        load_config("linear_blobs", ["beam.steps.pusher=['--runner=FlinkRunner']"])
+
+
+def test_every_step_of_the_pipelines_is_known():
+    from pipelines.pipeline import Places, build_pipeline
+
+    config = load_config(
+        "cats_vs_dogs",
+        [
+            "converter={formats: [onnx]}",
+            "tuner={epochs: 1, space: {learning_rate: {min: 0.001, max: 0.01}}}",
+        ],
+    )
+    pipeline = build_pipeline(config, Places("data", "root", "serving", elsewhere=True))
+    assert {component.id for component in pipeline.components} == set(STEPS)
