@@ -9,9 +9,20 @@ import pytest
 from serving.server.metrics import DEFAULT_PATH, Metrics
 from serving.server.observer import Call
 
-OTHERS = {"kube_deployment_status_replicas_available"}  # kube-state-metrics
-METRIC = re.compile(r"(?<![\w\"])(:tensorflow:[a-z_:]+|kube_[a-z_]+)(?:\{([^}]*)\})?")
-LABEL = re.compile(r"(\w+)\s*(?:=~|!=|!~|=)")
+TARGET = {"namespace", "pod", "job", "instance"}  # Prometheus' own, of every sample
+# What others export, with the labels that each sample has. The first two as in Kubeflow Pipelines'
+# backend/src/apiserver/resource/resource_manager.go; then kube-state-metrics, the kubelet.
+OTHERS = {
+    "resource_manager_workflow_runs_success": {"profile", "workflow"},
+    "resource_manager_workflow_runs_failed": {"profile", "workflow"},
+    "kube_deployment_status_replicas_available": {"namespace", "deployment"},
+    "kube_job_status_failed": {"namespace", "job_name", "reason"},
+    "kube_job_status_succeeded": {"namespace", "job_name"},
+    "kubelet_volume_stats_available_bytes": {"namespace", "persistentvolumeclaim"},
+    "kubelet_volume_stats_capacity_bytes": {"namespace", "persistentvolumeclaim"},
+    "up": set(),
+}
+RECORDED = {"pawlens:last_success:timestamp_seconds": {"profile", "pipeline"}}
 
 
 @pytest.fixture(scope="module")
@@ -37,58 +48,106 @@ def exported():
     return samples
 
 
-def _one(manifests, kind):
-    [found] = [one for one in manifests if one["kind"] == kind]
-    return found
-
-
 @pytest.fixture(scope="module")
 def rules(manifests):
-    [group] = _one(manifests, "PrometheusRule")["spec"]["groups"]
-    return group["rules"]
+    found = [one for one in manifests if one["kind"] == "PrometheusRule"]
+    assert len(found) >= 2
+    return [rule for one in found for group in one["spec"]["groups"] for rule in group["rules"]]
 
 
 @pytest.fixture(scope="module")
-def dashboard(manifests):
-    [text] = _one(manifests, "ConfigMap")["data"].values()
+def alerts(rules):
+    return [rule for rule in rules if "alert" in rule]
+
+
+@pytest.fixture(scope="module")
+def dashboard(manifests, one_of):
+    [text] = one_of(manifests, "ConfigMap")["data"].values()
     return json.loads(text)
 
 
-def _asked(expression):
-    return [(name, set(LABEL.findall(labels or ""))) for name, labels in METRIC.findall(expression)]
+@pytest.fixture(scope="module")
+def check(exported, parse_promql):
+    """Checks that an expression is one, and asks for metrics and labels that there are."""
+    there = exported | OTHERS | RECORDED
+
+    def checked(expression):
+        asked = parse_promql(expression)
+        assert asked.metrics, expression
+        for name, labels in asked.metrics:
+            assert name in there, name
+            assert labels <= there[name] | TARGET, (name, labels)
+        known = set.union(TARGET, asked.made, *(there[name] for name, _ in asked.metrics))
+        assert asked.grouped <= known, asked.grouped - known
+        return asked
+
+    return checked
 
 
-def _check(expression, exported):
-    asked = _asked(expression)
-    assert asked, expression
-    for name, labels in asked:
-        if name not in OTHERS:
-            assert name in exported, name
-            assert labels <= exported[name], (name, labels)
-    grouped = re.findall(r"by \(([^)]*)\)", expression)
-    known = {label for name, _ in asked for label in exported.get(name, set())}
-    for labels in grouped:
-        assert {label.strip() for label in labels.split(",")} <= known
-
-
-def test_alerts_ask_for_exported_metrics(rules, exported):
-    assert len(rules) >= 4
+def test_alerts_ask_for_exported_metrics(rules, check):
+    assert len(rules) >= 10
     for rule in rules:
-        _check(rule["expr"], exported)
+        check(rule["expr"])
 
 
-def test_every_alert_says_what_it_means_and_how_bad_it_is(rules):
-    for rule in rules:
+def test_rules_record_what_alerts_read(rules):
+    assert {rule["record"] for rule in rules if "record" in rule} == set(RECORDED)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "up > 1 by (job)",
+        "rate(up) > 0",
+        "rate(up[5m]",
+        "sum by (nothing) (up)",
+        "up{pod=~'a'}",
+        "rates(up[5m])",
+        "up offset 5",
+        'kube_job_status_failed{deployment="a"}',
+        "nothing_exports_this",
+        "1 > 2",
+        "last_over_time(up[5m]) or 1",
+        "up up",
+    ],
+)
+def test_a_wrong_expression_is_noticed(check, wrong):
+    with pytest.raises((ValueError, AssertionError)):
+        check(wrong)
+
+
+def test_every_alert_says_what_it_means_and_how_bad_it_is(alerts):
+    names = [rule["alert"] for rule in alerts]
+    assert len(set(names)) == len(names)
+    for rule in alerts:
+        assert rule["alert"].startswith("Pawlens")
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert set(rule["annotations"]) == {"summary", "description"}
         assert rule["for"]
 
 
-def test_dashboard_asks_for_exported_metrics(dashboard, exported):
+def test_alerts_tell_labels_that_they_have(alerts, parse_promql):
+    for rule in alerts:
+        used = set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
+        asked = parse_promql(rule["expr"])
+        names = {label for name, _ in asked.metrics for label in RECORDED.get(name, set())}
+        matched = {label for _, labels in asked.metrics for label in labels}
+        assert used <= names | asked.grouped | asked.made | matched, rule["alert"]
+
+
+def test_objects_are_looked_for_wherever_pawlens_may_be(rules, manifests, one_of, parse_promql):
+    places = one_of(manifests, "ServiceMonitor")["spec"]["namespaceSelector"]["matchNames"]
+    wanted = f'namespace=~"{"|".join(places)}"'
+    for rule in rules:
+        if any(name.startswith("kube") for name, _ in parse_promql(rule["expr"]).metrics):
+            assert wanted in rule["expr"], rule["alert"]
+
+
+def test_dashboard_asks_for_exported_metrics(dashboard, check):
     expressions = [one["expr"] for panel in dashboard["panels"] for one in panel["targets"]]
     assert len(expressions) >= 6
     for expression in expressions:
-        _check(expression.replace("$__rate_interval", "5m"), exported)
+        check(expression.replace("$__rate_interval", "5m"))
 
 
 def test_panels_neither_share_an_id_nor_overlap(dashboard):
@@ -104,9 +163,10 @@ def test_panels_neither_share_an_id_nor_overlap(dashboard):
     assert max(x for x, _ in cells) < 24
 
 
-def test_prometheus_scrapes_the_port_and_path_of_the_server(manifests, render):
-    monitor = _one(manifests, "ServiceMonitor")["spec"]
-    serving = render("serving/base")
+@pytest.mark.parametrize("overlay", ["cpu", "standalone", "dev"])
+def test_prometheus_scrapes_the_port_and_path_of_the_server(manifests, render, one_of, overlay):
+    monitor = one_of(manifests, "ServiceMonitor")["spec"]
+    serving = render(f"serving/overlays/{overlay}")
     services = [one for one in serving if one["kind"] == "Service"]
     wanted = monitor["selector"]["matchLabels"].items()
     chosen = [one for one in services if wanted <= one["metadata"]["labels"].items()]
@@ -116,8 +176,29 @@ def test_prometheus_scrapes_the_port_and_path_of_the_server(manifests, render):
     ]
     assert len(ports) == 1, "each pod is scraped once"
     assert endpoint["path"] == DEFAULT_PATH
-    [config] = [one for one in serving if one["kind"] == "ConfigMap"]
+    config = one_of(serving, "ConfigMap")
     assert f'path: "{endpoint["path"]}"' in config["data"]["monitoring.config"]
-    assert {one["metadata"]["namespace"] for one in chosen} == set(
+    assert {one["metadata"]["namespace"] for one in chosen} <= set(
         monitor["namespaceSelector"]["matchNames"]
     )
+
+
+def test_prometheus_may_reach_the_api_server_that_it_scrapes(manifests, one_of):
+    monitor = one_of(manifests, "PodMonitor")["spec"]
+    policy = one_of(manifests, "NetworkPolicy")
+    assert [policy["metadata"]["namespace"]] == monitor["namespaceSelector"]["matchNames"]
+    assert policy["spec"]["podSelector"] == monitor["selector"]
+    # As in the Deployment ml-pipeline of Kubeflow Pipelines.
+    assert monitor["selector"] == {"matchLabels": {"app": "ml-pipeline"}}
+    assert [one["port"] for one in monitor["podMetricsEndpoints"]] == ["http"]
+    [rule] = policy["spec"]["ingress"]
+    assert rule["ports"] == [{"port": 8888}]
+    [source] = rule["from"]
+    names = source["namespaceSelector"]["matchLabels"]
+    assert names == {"kubernetes.io/metadata.name": _monitoring(manifests)}
+
+
+def _monitoring(manifests):
+    kinds = ("ServiceMonitor", "PodMonitor", "PrometheusRule", "ConfigMap")
+    [name] = {one["metadata"]["namespace"] for one in manifests if one["kind"] in kinds}
+    return name

@@ -1,8 +1,11 @@
-"""Ports, names and files that have to agree, and the probe against a real server."""
+"""Ports, names and files that have to agree; the embedded server takes what the pods' one gets."""
 
+import gc
 import socket
 import subprocess
+import sys
 import threading
+import urllib.request
 
 import pytest
 from google.protobuf import text_format
@@ -10,6 +13,8 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.client import CLASSIFIER_NAME, DEFAULT_TARGET
 from serving.commands.run import SEGMENTER_NAME
+from serving.server.flags import parse_flags
+from serving.server.running import run
 
 
 @pytest.fixture(scope="module")
@@ -63,31 +68,71 @@ def test_files_named_by_flags_are_mounted(manifests, container):
         assert _config(manifests, name)
 
 
-@pytest.fixture
-def answering():
-    """A socket server that answers each model's metadata with the status it was told."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    statuses: dict[str, int] = {}
-    asked = []
+@pytest.fixture(scope="module")
+def flags_here(manifests, container, tmp_path_factory):
+    """Turns a pod's arguments into those of a server here: its files and folders, free ports."""
 
-    def serve():
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    request += connection.recv(4096)
-                path = request.decode().split()[1]
-                asked.append(path)
-                status = statuses.get(path.split("/")[3], 404)
-                connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())
+    def adapt(manifests=manifests, container=container):
+        folder = tmp_path_factory.mktemp("pod")
+        [config] = [one for one in manifests if one["kind"] == "ConfigMap"]
+        for name, text in config["data"].items():
+            (folder / name).write_text(text.replace("/models/", f"{folder}/models/"))
+        for name in (CLASSIFIER_NAME, SEGMENTER_NAME):
+            (folder / "models" / name).mkdir(parents=True)
+        flags = [arg.replace("/etc/serving/", f"{folder}/") for arg in container["args"]]
+        return folder, flags
 
-    threading.Thread(target=serve, daemon=True).start()
-    yield statuses, asked, listener.getsockname()[1]
-    listener.close()
+    return adapt
+
+
+@pytest.mark.parametrize("overlay", ["cpu", "gpu", "object-store", "standalone", "dev"])
+def test_the_embedded_server_takes_arguments_and_files_of_the_pods(
+    overlay, render, pod_specs, flags_here
+):
+    manifests = render(f"serving/overlays/{overlay}")
+    manifests = [one for one in manifests if "sync-config" not in one["metadata"]["name"]]
+    [pod] = pod_specs(manifests)
+    folder, flags = flags_here(manifests, pod["containers"][0])
+    options = parse_flags(flags)
+    models = {one.name: one.base_path for one in options.config.model_config_list.config}
+    assert models == {name: f"{folder}/models/{name}" for name in (CLASSIFIER_NAME, SEGMENTER_NAME)}
+    assert (options.port, options.rest_api_port) == (8500, 8501)
+    assert options.monitoring.prometheus_config.enable
+    size, threads = (64, 1) if overlay == "gpu" else (32, 2)
+    assert options.batching.max_batch_size == size
+    assert options.batching.num_batch_threads == threads
+
+
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(flags_here):
+    """The embedded server as a pod would run it, with two tiny models; its REST port."""
+    import tensorflow as tf
+
+    folder, flags = flags_here()
+    module = tf.Module()
+    spec = tf.TensorSpec([None], tf.float32, name="x")
+    module.double = tf.function(lambda x: {"y": 2.0 * x}, input_signature=[spec])
+    for name in (CLASSIFIER_NAME, SEGMENTER_NAME):
+        signatures = {"serving_default": module.double}
+        tf.saved_model.save(module, str(folder / "models" / name / "1"), signatures=signatures)
+    port = _free_port()
+    options = parse_flags([*flags, "--port=0", f"--rest_api_port={port}"])
+    started, stop = threading.Event(), threading.Event()
+    interval = sys.getswitchinterval()
+    serving = threading.Thread(target=run, args=(options, started, stop), daemon=True)
+    serving.start()
+    assert started.wait(120)
+    yield port
+    stop.set()
+    serving.join(60)
+    sys.setswitchinterval(interval)
+    gc.unfreeze()
 
 
 def _probe(k8s, port, *models):
@@ -103,18 +148,36 @@ def _probe(k8s, port, *models):
     )
 
 
-def test_the_probe_holds_only_when_all_models_answer(k8s, answering):
-    statuses, asked, port = answering
-    statuses.update(a=200, b=200)
-    assert _probe(k8s, port, "a", "b").returncode == 0
-    assert asked == ["/v1/models/a/metadata", "/v1/models/b/metadata"]
-    statuses["b"] = 404
-    failed = _probe(k8s, port, "a", "b")
+def test_the_probe_holds_while_all_models_are_served(k8s, server, container):
+    models = container["readinessProbe"]["exec"]["command"][2:]
+    assert len(models) == 2
+    done = _probe(k8s, server, *models)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_probe_fails_for_a_model_that_is_not_served(k8s, server):
+    failed = _probe(k8s, server, CLASSIFIER_NAME, "other")
     assert failed.returncode == 1
-    assert "model b is not served: HTTP 404" in failed.stdout
+    assert failed.stdout == "model other is not served: HTTP 404\n"
 
 
 def test_the_probe_fails_where_nothing_listens(k8s):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        assert _probe(k8s, free.getsockname()[1], "a").returncode == 1
+    assert _probe(k8s, _free_port(), CLASSIFIER_NAME).returncode == 1
+
+
+def test_the_probe_does_not_wait_for_a_server_that_hangs(k8s):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert _probe(k8s, silent.getsockname()[1], CLASSIFIER_NAME).returncode == 1
+
+
+def test_the_liveness_probe_asks_what_the_server_answers(server, container):
+    path = container["livenessProbe"]["httpGet"]["path"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{server}{path}", timeout=30) as answer:
+        assert answer.status == 200
+
+
+def test_metrics_are_where_prometheus_looks(server, render, one_of):
+    [endpoint] = one_of(render("monitoring"), "ServiceMonitor")["spec"]["endpoints"]
+    url = f"http://127.0.0.1:{server}{endpoint['path']}"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert ":tensorflow:cc:saved_model:load_attempt_count{" in answer.read().decode()

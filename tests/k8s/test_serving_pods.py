@@ -1,0 +1,80 @@
+"""What holds for our own Deployment of TensorFlow Serving, in every overlay that has it."""
+
+import pytest
+
+OVERLAYS = ["cpu", "gpu", "object-store", "standalone", "standalone-gpu", "dev"]
+APP = {"app.kubernetes.io/name": "pawlens-serving"}
+
+
+@pytest.fixture(params=OVERLAYS)
+def server(request, render):
+    return render(f"serving/overlays/{request.param}")
+
+
+@pytest.fixture
+def pod(server, pod_specs):
+    [pod] = pod_specs(server)
+    return pod
+
+
+def test_the_server_only_reads_its_models_and_configuration(pod):
+    [container] = pod["containers"]
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    assert set(mounts) == {"/models", "/etc/serving", "/tmp"}
+    assert mounts["/models"]["readOnly"] is True
+    assert mounts["/etc/serving"]["readOnly"] is True
+
+
+def test_all_selectors_find_the_pods(server, one_of):
+    deployment = one_of(server, "Deployment", "serving")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    selectors = [deployment["spec"]["selector"]["matchLabels"]]
+    selectors += [one["spec"]["selector"] for one in server if one["kind"] == "Service"]
+    selectors += [
+        one["spec"]["selector"]["matchLabels"]
+        for one in server
+        if one["kind"] == "PodDisruptionBudget"
+    ]
+    selectors += [
+        one["spec"]["podSelector"]["matchLabels"]
+        for one in server
+        if one["kind"] == "NetworkPolicy"
+    ]
+    assert len(selectors) >= 5
+    for selector in selectors:
+        assert APP.items() <= selector.items() <= labels.items()
+
+
+def test_there_is_time_to_stop(pod):
+    [container] = pod["containers"]
+    pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    # The embedded server, too, finishes within 30 seconds what it runs.
+    assert pod["terminationGracePeriodSeconds"] >= pause + 30
+
+
+@pytest.mark.parametrize(("gpu", "cpu"), [("gpu", "cpu"), ("standalone-gpu", "standalone")])
+def test_a_gpu_pod_asks_for_a_gpu_where_gpus_are(render, pod_specs, gpu, cpu):
+    [pod] = pod_specs(render(f"serving/overlays/{gpu}"))
+    [container] = pod["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["resources"]["requests"]["nvidia.com/gpu"] == "1"
+    assert container["image"].endswith("-gpu")
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod[
+        "tolerations"
+    ]
+    [pod] = pod_specs(render(f"serving/overlays/{cpu}"))
+    assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
+    assert not pod["containers"][0]["image"].endswith("-gpu")
+
+
+def test_no_sidecar_is_put_into_pods_that_may_call_nobody(server, one_of):
+    labels = one_of(server, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert labels["sidecar.istio.io/inject"] == "false"
+    assert one_of(server, "NetworkPolicy", "serving")["spec"]["egress"] == []
+
+
+def test_prometheus_may_read_metrics_and_nothing_else(server, one_of):
+    rules = one_of(server, "NetworkPolicy", "serving")["spec"]["ingress"]
+    name = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    [rule] = [rule for rule in rules if {"namespaceSelector": name} in rule["from"]]
+    assert rule == {"from": [{"namespaceSelector": name}], "ports": [{"port": "rest"}]}
