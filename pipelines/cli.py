@@ -8,6 +8,7 @@ import typer
 
 from components.errors import FailedError, InputError
 from pipelines.cli_ask import COMMANDS, DEFAULT_TARGET, Target
+from pipelines.cli_kubeflow import kubeflow_app
 
 app = typer.Typer(
     help="Image pipelines on TFX: pictures in, a served and explained model out.",
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Make and check folders of pictures or points.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(kubeflow_app, name="kubeflow")
 
 
 @app.command()

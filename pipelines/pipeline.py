@@ -140,8 +140,10 @@ def assemble(
     """A pipeline of some steps."""
     for component in components:
         if component.id in BEAM_STEPS:
-            args = config.beam.steps.get(component.id, config.beam.args)
-            component.with_beam_pipeline_args(complete(args))
+            own = component.id in config.beam.steps
+            args = config.beam.steps[component.id] if own else config.beam.args
+            key = f"beam.steps.{component.id}" if own else "beam.args"
+            component.with_beam_pipeline_args(complete(args, key))
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=places.pipeline_root,

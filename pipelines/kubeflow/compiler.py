@@ -1,4 +1,7 @@
-"""Compiles the pipeline for open-source Kubeflow Pipelines v2: TFX's runner, then `ir`."""
+"""Compiles the pipeline for open-source Kubeflow Pipelines v2: TFX's runner, then `ir`.
+
+TFX is imported when a configuration has passed what can be checked without it.
+"""
 
 import re
 from dataclasses import dataclass
@@ -6,21 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tfx.orchestration.data_types import RuntimeParameter
-from tfx.orchestration.kubeflow.v2 import pipeline_builder
-from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
-    KubeflowV2DagRunner,
-    KubeflowV2DagRunnerConfig,
-)
 
 from components.errors import InputError
-from components.trainer import weights
 from pipelines.config import PipelineConfig
 from pipelines.kubeflow import ir
+from pipelines.kubeflow.beam import check_beam
 from pipelines.kubeflow.platform import kubernetes_platform, secrets_of
 from pipelines.kubeflow.platform_checks import check_mounted, check_platform
-from pipelines.kubeflow.settings import KubeflowConfig
-from pipelines.pipeline import Places, build_pipeline
+from pipelines.kubeflow.settings import STEPS, KubeflowConfig
 
 COMMAND = ["python", "-m", "pipelines.kubeflow.entrypoint"]
 DATA, EPOCHS, IMAGE, GPU_IMAGE = "data", "epochs", "image", "gpu_image"
@@ -29,6 +25,7 @@ DATA, EPOCHS, IMAGE, GPU_IMAGE = "data", "epochs", "image", "gpu_image"
 UNCACHED = frozenset({"example_gen", "baseline", "pusher"})
 TRAINING = frozenset({"tuner", "trainer"})
 SERVING = ("baseline", "pusher")
+OPTIONAL = ("tuner", "converter")
 
 
 @dataclass(frozen=True)
@@ -64,32 +61,18 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
         InputError: something is missing that a cluster needs, or makes no sense there.
     """
     kubeflow = config.kubeflow
+    steps = steps_of(config)
     _check_images(kubeflow)
-    name = ir.kubeflow_name(config.name)
-    pipeline = build_pipeline(config, _places(config))
-    # TFX refuses underscores here.
-    pipeline.pipeline_info.pipeline_name = name
-    steps = [component.id for component in pipeline.components]
     check_platform(kubeflow, steps)
+    check_beam(config.beam, kubeflow)
     _check_places(config)
     images = {step: GPU_IMAGE if kubeflow.step(step).accelerator else IMAGE for step in steps}
-    runner = KubeflowV2DagRunner(
-        KubeflowV2DagRunnerConfig(
-            display_name=config.name,
-            # A map without this key makes TFX take its own image.
-            default_image={pipeline_builder.DEFAULT_IMAGE_PATH_KEY: ir.parameter(IMAGE)}
-            | {step: ir.parameter(image) for step, image in images.items()},
-            default_commands=COMMAND,
-            use_pipeline_spec_2_1=True,
-        )
-    )
-    spec = runner.run(pipeline, write_out=False)["pipelineSpec"]
-    uncached = UNCACHED | (TRAINING if weights.files(config.trainer) else frozenset())
+    name = ir.kubeflow_name(config.name)
     spec = ir.for_open_source(
-        spec,
+        _tfx_spec(config, name, images),
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
-        uncached=uncached,
+        uncached=_uncached(config),
         defaults=_defaults(config, images),
     )
     spec["pipelineInfo"]["displayName"] = config.name
@@ -101,10 +84,23 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
 
 
-def _places(config: PipelineConfig) -> Places:
-    """Paths in the containers; what is asked for when a run starts, as parameters."""
+def steps_of(config: PipelineConfig) -> list[str]:
+    """The steps that the pipeline of `config` has, in order."""
+    left_out = {step for step in OPTIONAL if getattr(config, step) is None}
+    return [step for step in STEPS if step not in left_out]
+
+
+def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict[str, Any]:
+    """What TFX's own runner makes of the pipeline."""
+    from tfx.orchestration.data_types import RuntimeParameter
+    from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
+    from tfx.orchestration.kubeflow.v2 import pipeline_builder
+
+    from pipelines.pipeline import Places, build_pipeline
+
     kubeflow = config.kubeflow
-    return Places(
+    places = Places(
+        # What is asked for when a run starts is a parameter; the rest are paths in the containers.
         data=RuntimeParameter(DATA, ptype=str, default=kubeflow.data),
         pipeline_root=kubeflow.pipeline_root,
         serving_root=_serving_root(config),
@@ -112,6 +108,28 @@ def _places(config: PipelineConfig) -> Places:
         epochs=RuntimeParameter(EPOCHS, ptype=int, default=config.trainer.epochs),
         elsewhere=True,
     )
+    pipeline = build_pipeline(config, places)
+    # TFX refuses underscores here.
+    pipeline.pipeline_info.pipeline_name = name
+    runner = tfx_runner.KubeflowV2DagRunner(
+        tfx_runner.KubeflowV2DagRunnerConfig(
+            display_name=config.name,
+            # A map without this key makes TFX take its own image.
+            default_image={pipeline_builder.DEFAULT_IMAGE_PATH_KEY: ir.parameter(IMAGE)}
+            | {step: ir.parameter(image) for step, image in images.items()},
+            default_commands=COMMAND,
+            use_pipeline_spec_2_1=True,
+        )
+    )
+    spec: dict[str, Any] = runner.run(pipeline, write_out=False)["pipelineSpec"]
+    return spec
+
+
+def _uncached(config: PipelineConfig) -> frozenset[str]:
+    from components.trainer import weights
+
+    # A file of weights is named only; what is in it nobody looks at.
+    return UNCACHED | (TRAINING if weights.files(config.trainer) else frozenset())
 
 
 def _serving_root(config: PipelineConfig) -> str:

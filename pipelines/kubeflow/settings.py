@@ -199,7 +199,7 @@ class KubeflowConfig(Section):
         Args:
             name: one of STEPS.
         """
-        merged: dict[str, object] = {}
+        merged: dict[str, Any] = {}
         for layer in (DEFAULT_STEP, self.steps.get(DEFAULT), self.steps.get(name)):
             if layer is not None:
                 merged |= {key: getattr(layer, key) for key in layer.model_fields_set}

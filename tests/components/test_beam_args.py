@@ -1,11 +1,26 @@
 import pytest
 
+from components.errors import InputError
 from components.tfdv_standin import BEAM_PLUGIN_ARG
 
 LOCAL = [
     [],
     ["--direct_running_mode=in_memory", "--direct_num_workers=1"],
     ["--runner=DirectRunner", "--direct_running_mode=multi_processing"],
+]
+LOOPBACK = "--environment_type=LOOPBACK"
+FLINK = [
+    "--runner=FlinkRunner",
+    "--job_endpoint=flink-jobserver:8099",
+    "--environment_type=EXTERNAL",
+    "--environment_config=localhost:50000",
+]
+DATAFLOW = [
+    "--runner=DataflowRunner",
+    "--project=my-project",
+    "--region=europe-west4",
+    "--temp_location=gs://bucket/tmp",
+    "--sdk_container_image=registry/pipeline:1",
 ]
 
 
@@ -34,15 +49,15 @@ def test_tfx_is_not_packed_for_workers_on_this_machine(args, packed):
     assert packed == []
 
 
-def test_workers_elsewhere_get_it(packed):
+def test_workers_in_containers_of_their_own_import_what_is_there(packed):
     from tfx.utils.dependency_utils import make_beam_dependency_flags
 
-    from components.beam_args import complete
+    from components.beam_args import OWN_IMAGE_ARG, complete
 
-    args = ["--runner=FlinkRunner", "--environment_type=EXTERNAL"]
-    assert complete(args) == [*args, BEAM_PLUGIN_ARG]
-    assert make_beam_dependency_flags(complete(args))[-1] == "--extra_package=tfx.tar.gz"
-    assert packed == [1]
+    completed = complete(FLINK)
+    assert completed == [*FLINK, BEAM_PLUGIN_ARG, OWN_IMAGE_ARG]
+    assert make_beam_dependency_flags(completed) == completed
+    assert packed == []
 
 
 @pytest.mark.parametrize(
@@ -52,3 +67,69 @@ def test_what_the_configuration_says_of_workers_stays(own):
     from components.beam_args import complete
 
     assert complete([own]) == [own, BEAM_PLUGIN_ARG]
+    assert complete([*FLINK, own]) == [*FLINK, own, BEAM_PLUGIN_ARG]
+
+
+@pytest.mark.parametrize(
+    ("args", "elsewhere"),
+    [
+        ([], False),
+        (["--runner=direct"], False),
+        (["--runner=PrismRunner"], False),
+        (["--runner=PortableRunner", "--job_endpoint=localhost:1", LOOPBACK], False),
+        (["--runner=FlinkRunner"], False),
+        (["--runner=FlinkRunner", "--flink_master=flink:8081"], True),
+        (["--runner=FlinkRunner", "--job_endpoint=flink:8099"], True),
+        (["--runner=SparkRunner"], False),
+        (["--runner=spark", "--spark_master_url=spark://s:7077"], True),
+        (FLINK, True),
+        (DATAFLOW, True),
+    ],
+)
+def test_which_workers_see_other_files(args, elsewhere):
+    from components.beam_args import runs_elsewhere
+
+    assert runs_elsewhere(args) is elsewhere
+
+
+def test_dataflow_workers_get_the_image_that_is_named():
+    from components.beam_args import complete
+
+    assert complete(DATAFLOW) == [*DATAFLOW, BEAM_PLUGIN_ARG]
+
+
+BAD = [
+    (["--runner=Flunk"], r"--runner: expected one of .*FlinkRunner.*'Flunk'"),
+    (["--runner=PortableRunner", LOOPBACK], r"expected --job_endpoint=HOST:PORT, found none"),
+    (["--runner=FlinkRunner", "--flink_version=9"], r"--flink_version: invalid choice.*9"),
+    ([*FLINK[:2], LOOPBACK], r"LOOPBACK: .*localhost, found 'flink.*'; use EXTERNAL"),
+    ([*FLINK[:2], "--environment_type=EXTERN"], r"expected one of DOCKER.*'EXTERN'"),
+    ([*FLINK[:2], "--environment_type=EXTERNAL"], r"external_service_address is required"),
+    ([*FLINK[:2], "--environment_type=PROCESS"], r"process_command is required"),
+    (FLINK[:2], r"without our code: expected .*EXTERNAL"),
+    ([*FLINK[:2], "--sdk_container_image=ours:1"], r"--sdk_container_image is for Dataflow"),
+    (["--runner=SparkRunner", "--spark_master_url=spark://s:7077"], r"without our code"),
+    (["--runner=DataflowRunner"], r"expected --project: .*, found none"),
+    (["--runner=dataflow", DATAFLOW[1]], r"expected --region"),
+    ([*DATAFLOW[:3], "--temp_location=/tmp"], r"--temp_location: .*gs://.*found '/tmp'"),
+    (DATAFLOW[:4], r"expected --sdk_container_image=IMAGE"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), BAD)
+def test_options_that_cannot_work_are_refused_in_one_line(args, message, capfd):
+    from components.beam_args import complete
+
+    with pytest.raises(InputError, match=message) as refused:
+        complete(args, key="beam.steps.evaluator")
+    assert str(refused.value).startswith("beam.steps.evaluator: ")
+    assert "\n" not in str(refused.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_images_for_the_workers_of_portable_runners_are_taken():
+    from components.beam_args import OWN_IMAGE_ARG, complete
+
+    docker = [*FLINK[:2], "--environment_type=DOCKER"]
+    for option in ("--environment_config=i:1", "--environment_option=docker_container_image=i:1"):
+        assert complete([*docker, option])[-1] == OWN_IMAGE_ARG

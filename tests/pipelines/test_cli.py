@@ -6,7 +6,17 @@ import sys
 
 import pytest
 
-HEAVY = ("tensorflow", "tfx", "keras", "apache_beam", "numpy", "grpc", "matplotlib")
+HEAVY = (
+    "kfp",
+    "kfp_server_api",
+    "tensorflow",
+    "tfx",
+    "keras",
+    "apache_beam",
+    "numpy",
+    "grpc",
+    "matplotlib",
+)
 
 
 def pawlens(*arguments):

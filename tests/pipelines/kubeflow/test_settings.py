@@ -62,15 +62,24 @@ def test_beam_options_belong_to_steps_that_run_on_beam():
         load_config("linear_blobs", ["beam.steps.pusher=['--runner=FlinkRunner']"])
 
 
-def test_every_step_of_the_pipelines_is_known():
+@pytest.mark.parametrize(
+    "sets, missing",
+    [
+        ([], {"tuner", "converter"}),
+        (
+            [
+                "converter={formats: [onnx]}",
+                "tuner={epochs: 1, space: {learning_rate: {min: 0.001, max: 0.01}}}",
+            ],
+            set(),
+        ),
+    ],
+)
+def test_every_step_of_the_pipelines_is_known(sets, missing):
+    from pipelines.kubeflow.compiler import steps_of
     from pipelines.pipeline import Places, build_pipeline
 
-    config = load_config(
-        "cats_vs_dogs",
-        [
-            "converter={formats: [onnx]}",
-            "tuner={epochs: 1, space: {learning_rate: {min: 0.001, max: 0.01}}}",
-        ],
-    )
+    config = load_config("cats_vs_dogs", sets)
     pipeline = build_pipeline(config, Places("data", "root", "serving", elsewhere=True))
-    assert {component.id for component in pipeline.components} == set(STEPS)
+    assert {component.id for component in pipeline.components} == set(steps_of(config))
+    assert set(STEPS) - set(steps_of(config)) == missing

@@ -1,0 +1,1 @@
+"""Submits and schedules compiled pipelines: what talks to a Kubeflow Pipelines server."""

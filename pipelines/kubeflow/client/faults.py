@@ -1,0 +1,128 @@
+"""Why a request to Kubeflow Pipelines failed, whether that may pass, and the line for the user."""
+
+import json
+
+import kfp_server_api as api
+import urllib3
+
+from components.errors import FailedError, InputError
+from pipelines.kubeflow.client.auth import TOKEN_VARIABLE, Token
+
+PASSING = (429, 500, 502, 503, 504)
+LONGEST_MESSAGE = 300
+FORWARD = (
+    "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80,"
+    " and pass --host http://localhost:8080"
+)
+
+
+class Fault(Exception):
+    """A request that failed.
+
+    Args:
+        error: for the user: InputError for what was asked or how, FailedError for the server.
+        status: of HTTP; None: no answer came.
+        passing: whether the same request may be answered later.
+        perhaps_done: whether the server may have done what was asked, now or before.
+    """
+
+    def __init__(
+        self,
+        error: InputError | FailedError,
+        status: int | None = None,
+        *,
+        passing: bool = False,
+        perhaps_done: bool = False,
+    ):
+        super().__init__(str(error))
+        self.error = error
+        self.status = status
+        self.passing = passing
+        self.perhaps_done = perhaps_done
+
+
+def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool) -> Fault:
+    """What an exception of the generated client's means.
+
+    Args:
+        error: from the client.
+        host: that was asked.
+        token: that was sent.
+        reached: whether the host has answered before.
+    """
+    if isinstance(error, api.ApiException) and error.status:
+        return _refusal(error, host, token)
+    if isinstance(error, urllib3.exceptions.HTTPError):
+        return _silence(error, host, reached)
+    return Fault(FailedError(f"{host} answers what is no answer of Kubeflow Pipelines: {error}"))
+
+
+def _refusal(error: api.ApiException, host: str, token: Token | None) -> Fault:
+    status = int(error.status)
+    said = _message(error)
+    if status == 401:
+        return Fault(_unauthenticated(host, said, token), status)
+    if status in PASSING:
+        failed = FailedError(f"{host} failed: {status} {said}")
+        return Fault(failed, status, passing=True, perhaps_done=status != 429)
+    if status == 403:
+        what = f"{host} does not allow that"
+        todo = "ask for the right to it, or pass another --namespace or token"
+        return Fault(InputError(what, found=said, todo=todo), status)
+    if 300 <= status < 400:
+        target = (error.headers or {}).get("location", "elsewhere")
+        found = f"a redirect to {target.split('?')[0]}"
+        todo = "pass --token-file FILE if that is a page to log in, else that address"
+        return Fault(InputError(f"--host {host}", found=found, todo=todo), status)
+    if status == 404 and not _is_json(error):
+        what = f"--host {host}"
+        expected = "the address below which /apis/v2beta1 is"
+        return Fault(InputError(what, expected=expected, found=f"404 {said}"), status)
+    refused = InputError(f"{host} refuses that", found=f"{status} {said}")
+    return Fault(refused, status, perhaps_done=status == 409)
+
+
+def _unauthenticated(host: str, said: str, token: Token | None) -> InputError:
+    if token is None:
+        todo = f"pass --token-file FILE or --in-cluster, or set {TOKEN_VARIABLE}"
+        return InputError(f"{host} wants to know who asks", found=f"401 {said}", todo=todo)
+    what = f"{host} refuses the token of {token.source}: it has expired or is for another audience"
+    return InputError(what, found=f"401 {said}", todo="write a new one there")
+
+
+def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> Fault:
+    """No answer: the host was never reached, or went silent."""
+    reason = getattr(error, "reason", None) or error
+    text = " ".join(str(reason).split()).rpartition("): ")[2]
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        todo = "pass --tls-ca FILE with the authority that signed it, or http:// if it is no TLS"
+        return Fault(InputError(f"TLS with {host}", found=text, todo=todo))
+    unsent = isinstance(
+        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+    )
+    if reached or not unsent:
+        failed = FailedError(f"{host} does not answer: {text}")
+        return Fault(failed, passing=True, perhaps_done=not unsent)
+    unreachable = InputError(
+        f"no Kubeflow Pipelines at {host}", found=text, todo=f"is it forwarded? {FORWARD}"
+    )
+    return Fault(unreachable, passing=True)
+
+
+def _is_json(error: api.ApiException) -> bool:
+    return "json" in (error.headers or {}).get("content-type", "")
+
+
+def _message(error: api.ApiException) -> str:
+    """What the server says, in one line: its gateway, its upload handler or a proxy."""
+    text = error.body or ""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        text = str(body.get("message") or body.get("error_message") or body.get("error") or text)
+    elif "<" in text:
+        text = ""
+    line = " ".join(text.split()) or str(error.reason or "")
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 3]}..."

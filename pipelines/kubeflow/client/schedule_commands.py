@@ -1,0 +1,122 @@
+"""The commands `pawlens kubeflow schedule` and `schedules`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import kfp_server_api as api
+from rich.console import Console
+
+from components.errors import InputError
+from pipelines.kubeflow.client import cron, schedule
+from pipelines.kubeflow.client.access import Access
+from pipelines.kubeflow.client.resources import Package
+from pipelines.kubeflow.client.server import Server
+from pipelines.kubeflow.client.source import Source, Wish, compile_config, version_line
+
+
+def run_schedule(source: Source, access: Access, wish: Wish, plan: schedule.Plan) -> None:
+    """Compiles, uploads and schedules; see `schedule_package`."""
+    cron.parse(plan.cron)
+    config = source.load()
+    console = Console()
+    wish = wish.over(config)
+    schedule_package(lambda: compile_config(config, console), access, wish, plan, console)
+
+
+def schedule_package(
+    package_of: Callable[[], Package],
+    access: Access,
+    wish: Wish,
+    plan: schedule.Plan,
+    console: Console,
+) -> None:
+    """Makes a schedule or changes the one of its name, and tells when it comes.
+
+    Args:
+        package_of, access, wish, console: see `submit_package`.
+        plan: the schedule; without a name it gets the pipeline's, and its order comes from `wish`.
+
+    Raises:
+        InputError: something is refused.
+        FailedError: the server failed.
+    """
+    times = cron.parse(plan.cron)
+    server = Server(access).connect()
+    package = package_of()
+    plan = replace(plan, name=plan.name or package.name, order=wish.order(package))
+    outcome = schedule.ensure_schedule(server, package, plan)
+    console.print(version_line(package.name, outcome.uploaded), soft_wrap=True, highlight=False)
+    link = server.link("recurringrun", outcome.schedule.recurring_run_id)
+    words = f"schedule  {plan.name} {outcome.what}: {plan.cron}, {link}"
+    console.print(words, soft_wrap=True, highlight=False)
+    if _paused(outcome.schedule):
+        console.print(f"          paused: pawlens kubeflow schedules resume {plan.name}")
+        return
+    for moment in cron.next_times(times):
+        console.print(f"next      {_moment(moment)}", highlight=False)
+
+
+def run_list(access: Access, experiment: str) -> None:
+    """A line for each schedule."""
+    found = schedule.schedules(Server(access).connect(), experiment)
+    console = Console()
+    if not found:
+        console.print("no schedules")
+    for one in found:
+        console.print("  ".join(_facts(one)), soft_wrap=True, highlight=False)
+
+
+def run_change(
+    access: Access,
+    name: str,
+    experiment: str,
+    change: Callable[[Server, api.V2beta1RecurringRun], None],
+    done: str,
+) -> None:
+    """Pauses, resumes or deletes a schedule.
+
+    Args:
+        access: of the server.
+        name: the schedule's name or id.
+        experiment: where it is looked for; empty: everywhere.
+        change: one of `schedule.pause`, `schedule.resume` and `schedule.delete`.
+        done: the word for it.
+    """
+    server = Server(access).connect()
+    found = schedule.find_schedule(server, name, experiment)
+    change(server, found)
+    console = Console()
+    console.print(f"schedule  {found.display_name} {done}", soft_wrap=True, highlight=False)
+
+
+def _paused(one: api.V2beta1RecurringRun) -> bool:
+    return one.status == "DISABLED" or (one.status is None and one.mode == "DISABLE")
+
+
+def _facts(one: api.V2beta1RecurringRun) -> list[str]:
+    """What a line of the list tells."""
+    trigger = one.trigger and one.trigger.cron_schedule
+    expression = trigger.cron if trigger else "not by cron"
+    version = one.pipeline_version_reference
+    return [
+        f"{one.display_name:<24}",
+        "paused " if _paused(one) else "enabled",
+        expression,
+        f"next {_next(expression)}" if trigger and not _paused(one) else "",
+        f"version {(version and version.pipeline_version_id) or 'the newest'}",
+        f"at most {one.max_concurrency or 1} at a time",
+        "no catch-up" if one.no_catchup else "catch-up",
+        one.recurring_run_id,
+    ]
+
+
+def _next(expression: str) -> str:
+    try:
+        return _moment(cron.next_times(cron.parse(expression), 1)[0])
+    except InputError:
+        return "unknown"
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%a %Y-%m-%d %H:%M:%S UTC")

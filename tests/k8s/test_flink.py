@@ -1,0 +1,185 @@
+"""The Flink cluster that Beam's steps may run on."""
+
+from importlib.metadata import version
+
+import kubernetes_validate
+import pytest
+import yaml
+
+KUBERNETES = "1.32"
+WORKER = "worker-pool"
+USER = 65532
+
+
+@pytest.fixture
+def flink(render):
+    return render("flink")
+
+
+@pytest.fixture
+def pods(flink):
+    return {
+        one["metadata"]["name"]: one["spec"]["template"]["spec"]
+        for one in flink
+        if one["kind"] == "Deployment"
+    }
+
+
+@pytest.fixture
+def containers(pods):
+    return {one["name"]: one for pod in pods.values() for one in pod["containers"]}
+
+
+def _named(flink, kind):
+    return {one["metadata"]["name"]: one for one in flink if one["kind"] == kind}
+
+
+def test_every_object_fits_the_schema_of_kubernetes(flink):
+    for one in flink:
+        kubernetes_validate.validate(one, KUBERNETES, strict=True)
+        assert one["metadata"]["namespace"] == "pawlens"
+
+
+def test_versions_are_pinned_and_belong_together(containers):
+    from apache_beam.options.pipeline_options import FlinkRunnerOptions
+
+    images = {name: one["image"].partition(":") for name, one in containers.items()}
+    for name, _, tag in images.values():
+        assert tag[0].isdigit(), name
+    job_server, _, job_server_tag = images["jobserver"]
+    assert job_server_tag == version("apache-beam")
+    flink = ".".join(images["taskmanager"][2].split(".")[:2])  # of 1.20.5-scala_2.12-java11
+    assert flink in FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+    assert job_server == f"apache/beam_flink{flink}_job_server"
+    assert images["jobmanager"] == images["taskmanager"]
+    assert images[WORKER][0] == "pawlens/pipeline"
+
+
+def test_no_container_has_more_rights_than_it_needs(pods):
+    assert set(pods) == {"flink-jobmanager", "flink-taskmanager", "flink-jobserver"}
+    for pod in pods.values():
+        assert pod["automountServiceAccountToken"] is False
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True
+        # Files on the shared volume are the steps' and the workers' alike.
+        assert security["runAsUser"] == security["fsGroup"] == USER
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            own = container["securityContext"]
+            assert own["allowPrivilegeEscalation"] is False
+            assert own["readOnlyRootFilesystem"] is True
+            assert own["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_every_container_has_sizes_and_probes_on_its_own_ports(containers):
+    for container in containers.values():
+        for kind in ("requests", "limits"):
+            assert {"cpu", "memory"} <= set(container["resources"][kind]), container["name"]
+        ports = {port["name"] for port in container["ports"]}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            how = container[probe].get("httpGet") or container[probe]["tcpSocket"]
+            assert how["port"] in ports, container["name"]
+
+
+def test_every_mounted_volume_exists(flink, pods):
+    claims = {*_named(flink, "PersistentVolumeClaim"), "data"}  # that one is the pipeline's
+    maps = set(_named(flink, "ConfigMap"))
+    for pod in pods.values():
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        for container in pod["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= set(volumes)
+        for volume in volumes.values():
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in claims
+            if "configMap" in volume:
+                assert volume["configMap"]["name"] in maps
+
+
+def test_services_and_configuration_name_ports_that_are_open(flink, containers):
+    pods = _named(flink, "Deployment")
+    open_ports = {}
+    for name, service in _named(flink, "Service").items():
+        [labels] = [
+            one["spec"]["template"]["metadata"]["labels"]
+            for one in pods.values()
+            if service["spec"]["selector"].items()
+            <= one["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        [container] = [
+            one
+            for one in containers.values()
+            if one["name"] == labels["app.kubernetes.io/name"].removeprefix("flink-")
+        ]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        for port in service["spec"]["ports"]:
+            assert ports[port["targetPort"]] == port["port"]
+            open_ports[f"{name}:{port['port']}"] = port["name"]
+    [config] = _named(flink, "ConfigMap").values()
+    settings = yaml.safe_load(config["data"]["config.yaml"])
+    for address, port in (
+        ("jobmanager.rpc.address", "jobmanager.rpc.port"),
+        ("jobmanager.rpc.address", "blob.server.port"),
+        ("rest.address", "rest.port"),
+    ):
+        assert f"{settings[address]}:{settings[port]}" in open_ports
+    tasks = {port["name"]: port["containerPort"] for port in containers["taskmanager"]["ports"]}
+    assert tasks == {
+        "data": settings["taskmanager.data.port"],
+        "rpc": settings["taskmanager.rpc.port"],
+    }
+    flags = dict(flag.split("=", 1) for flag in containers["jobserver"]["args"])
+    assert flags["--flink-master"] in open_ports
+    assert open_ports[f"flink-jobserver:{flags['--job-port']}"] == "jobs"
+    assert open_ports[f"flink-jobserver:{flags['--artifact-port']}"] == "artifacts"
+
+
+def test_flinks_memory_is_within_its_containers(flink, containers):
+    [config] = _named(flink, "ConfigMap").values()
+    settings = yaml.safe_load(config["data"]["config.yaml"])
+    for name in ("jobmanager", "taskmanager"):
+        size = int(settings[f"{name}.memory.process.size"].removesuffix("m"))
+        resources = containers[name]["resources"]
+        assert size <= int(resources["limits"]["memory"].removesuffix("Mi"))
+        assert size <= int(resources["requests"]["memory"].removesuffix("Mi"))
+
+
+def test_workers_see_what_the_steps_see_at_the_same_paths(containers, pods):
+    from pipelines.kubeflow.settings import DEFAULT_VOLUMES
+
+    mounts = {one["mountPath"]: one for one in containers[WORKER]["volumeMounts"]}
+    assert mounts["/minio"]["name"] == mounts["/s3"]["name"] == "artifacts"
+    [data] = [one for one in DEFAULT_VOLUMES if one.claim == "data"]
+    assert mounts[data.path]["readOnly"] is True
+    flags = dict(flag.split("=", 1) for flag in containers["jobserver"]["args"])
+    for name in ("jobserver", "taskmanager"):
+        [folder] = [
+            one["mountPath"]
+            for one in containers[name]["volumeMounts"]
+            if one["name"] == "artifacts"
+        ]
+        assert flags["--artifacts-dir"].startswith(folder)
+
+
+def test_the_worker_pool_answers_where_the_options_say(containers):
+    pool = containers[WORKER]
+    [port] = pool["ports"]
+    assert f"--service_port={port['containerPort']}" in pool["args"]
+    assert pool["command"][:2] == ["python", "-m"]
+    # Without it the workers would not import our stand-in for a missing module.
+    assert "--container_executable=/opt/apache/beam/boot" in pool["args"]
+
+
+def test_flink_is_reached_by_its_own_pods_only(flink):
+    policies = _named(flink, "NetworkPolicy")
+    labels = {
+        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
+        for one in _named(flink, "Deployment").values()
+    }
+    [rule] = policies["flink"]["spec"]["ingress"]
+    [caller] = rule["from"]
+    assert set(caller["podSelector"]["matchExpressions"][0]["values"]) == labels
+    [rule] = policies["flink-jobserver"]["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {}}]
+    assert {port["port"] for port in rule["ports"]} == {"jobs", "artifacts"}
+    for policy in policies.values():
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
