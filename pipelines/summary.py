@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts import COMPARISON, FIGURES, HISTORY, INGEST_SUMMARY, PUSH, REPORT_PAGE
+from components.interpreter.ui import overall_metrics
 from pipelines.config import PipelineConfig
 from pipelines.records import read_step
 from pipelines.source_digest import source_digest
@@ -57,15 +58,6 @@ def summarize(
     }
     _replace(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
     return summary
-
-
-def overall_metrics(figures: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Metric (with its class, as in `recall_dog`) -> value on the whole split."""
-    return {
-        figure["metric"] + (f"_{figure['class']}" if figure["class"] else ""): figure["value"]
-        for figure in figures
-        if figure["slice"] == "overall"
-    }
 
 
 def _made_with(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any]:

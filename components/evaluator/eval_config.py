@@ -9,6 +9,7 @@ every score for a probability (see `SCORE_GRID`).
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import features as f
+from components.evaluator import score_counts, segmentation_metrics
 from components.evaluator.settings import Thresholds, check_thresholds
 
 CANDIDATE = "candidate"
@@ -25,6 +27,15 @@ BASELINE = "baseline"
 # between 0 and 1, and scores beyond them count as equal. These cover twice the distance of the
 # targets 0 and 1 to both sides; the ends are below and above every score.
 SCORE_GRID = (-1e30, *(round(-2 + number * 0.01, 2) for number in range(501)), 1e30)
+
+# Thresholds of the ROC curve: of probabilities, closer to each other the surer a model is (a
+# network's lie mostly near 0 and 1); of scores, every fifth of the above. Both hold the decision.
+ROC_PROBABILITIES = (
+    0.0,
+    *(round(1 / (1 + math.exp(-0.2 * number)), 6) for number in range(-49, 50)),
+    1.0,
+)
+ROC_SCORES = (SCORE_GRID[0], *SCORE_GRID[1:-1:5], SCORE_GRID[-1])
 
 
 def make_eval_config(
@@ -128,6 +139,7 @@ def _classification_specs(metric: Any) -> list[Any]:
             metrics=[metric("auc", "AUC", num_thresholds=10_000)],
             binarize=one_against_the_rest([1]),
         ),
+        _score_counts(metric, ROC_PROBABILITIES),
     ]
 
 
@@ -143,23 +155,33 @@ def _point_specs(metric: Any) -> list[Any]:
                 metric("squared_error", "MeanSquaredError"),
                 metric("auc", "AUC", thresholds=SCORE_GRID),
             ]
-        )
+        ),
+        _score_counts(metric, ROC_SCORES),
     ]
 
 
+def _score_counts(metric: Any, thresholds: Sequence[float]) -> Any:
+    counts = metric(
+        score_counts.COUNTS, "ScoreCounts", score_counts.__name__, thresholds=thresholds
+    )
+    return config_pb2.MetricsSpec(model_names=[CANDIDATE], metrics=[counts])
+
+
 def _segmentation_specs(metric: Any) -> list[Any]:
-    module = "components.evaluator.segmentation_metrics"
     arguments = {
-        "class_ids": list(range(len(f.MASK_CLASS_NAMES))),
+        "classes": len(f.MASK_CLASS_NAMES),
         "ground_truth_key": f.OUTPUT_TRUE_MASK,
         "prediction_key": f.OUTPUT_MASK,
-        "decode_ground_truth": False,
     }
+
+    def of_pixels(name: str, class_name: str) -> Any:
+        return metric(name, class_name, segmentation_metrics.__name__, **arguments)
+
     names = {"mean_iou": "MeanIoU", "pixel_accuracy": "PixelAccuracy", "iou": "IoU"}
+    counts = of_pixels(segmentation_metrics.COUNTS, "PixelCounts")
     return [
-        config_pb2.MetricsSpec(
-            metrics=[metric(name, cls, module, **arguments) for name, cls in names.items()]
-        )
+        config_pb2.MetricsSpec(metrics=[of_pixels(*item) for item in names.items()]),
+        config_pb2.MetricsSpec(model_names=[CANDIDATE], metrics=[counts]),
     ]
 
 

@@ -15,7 +15,12 @@ from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 from components import features as f
 from components.artifacts import FIGURES, NO_BASELINE
 from components.baseline.executor import VERSION_PROPERTY
-from components.evaluator.figures import read_checks, read_figures, without_thresholds
+from components.evaluator.figures import (
+    read_checks,
+    read_confusion,
+    read_figures,
+    without_thresholds,
+)
 
 
 class Executor(executor.Executor):
@@ -58,6 +63,7 @@ class Executor(executor.Executor):
             "baseline": about_baseline,
             "figures": figures,
             "checks": checks,
+            **read_confusion(uri, eval_config),
         }
         with fileio.open(f"{uri}/{FIGURES}", "w") as file:
             file.write(json.dumps(result, indent=2))

@@ -5,14 +5,18 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
 
 from components import features as f
+from components.evaluator import score_counts, segmentation_metrics
+from components.evaluator.confusion import confusion_at, roc_curve
 from components.evaluator.eval_config import BASELINE
 
 OVERALL = "overall"
 EXAMPLE_COUNT = "example_count"
+COUNTS = (score_counts.COUNTS, segmentation_metrics.COUNTS)  # not figures; see `read_confusion`
 ROUNDING = 1e-6  # TFMA computes accuracy in float32: 7 of 10 is a little less than 0.7
 UNBOUNDED = ("cross_entropy", "squared_error")  # all other metrics lie in [0, 1]
 # By label feature. Only the segmenter has none; it compares with a mask computed by the model.
@@ -24,7 +28,7 @@ CLASS_NAMES = {
 # By feature of the slice. Where all Examples are of one class there is nothing to rank (TFMA's 0
 # is no AUC), and of one class alone precision and recall are at most its accuracy again.
 LEFT_OUT = {
-    f.LABEL_NAME: ("auc",),
+    f.LABEL_NAME: ("auc", "precision", "recall"),
     f.POINT_LABEL_NAME: ("auc", "precision", "recall"),
 }
 
@@ -46,7 +50,7 @@ def read_figures(uri: str, eval_config: config_pb2.EvalConfig) -> list[dict[str,
         name = slice_name(record.slice_key)
         if name != OVERALL and examples < eval_config.options.min_slice_size.value:
             continue
-        left_out = {EXAMPLE_COUNT, *LEFT_OUT.get(name.partition("=")[0], ())}
+        left_out = {EXAMPLE_COUNT, *COUNTS, *LEFT_OUT.get(name.partition("=")[0], ())}
         for entry in own:
             if entry.key.name in left_out:
                 continue
@@ -68,6 +72,28 @@ def read_figures(uri: str, eval_config: config_pb2.EvalConfig) -> list[dict[str,
             )
     figures.sort(key=lambda x: (x["slice"] != OVERALL, x["slice"], x["metric"], x["class"] or ""))
     return figures
+
+
+def read_confusion(uri: str, eval_config: config_pb2.EvalConfig) -> dict[str, Any]:
+    """What was taken for what on the whole split: `confusion` and `roc` of `artifacts.FIGURES`.
+
+    Args:
+        uri: folder of the ModelEvaluation.
+        eval_config: the configuration evaluated with.
+    """
+    names = CLASS_NAMES[eval_config.model_specs[0].label_key]
+    counts, thresholds = np.zeros((len(names), len(names)), np.int64), None
+    for record in tfma.load_metrics(uri):
+        for entry in record.metric_keys_and_values:
+            if entry.key.name in COUNTS and slice_name(record.slice_key) == OVERALL:
+                array = entry.value.array_value
+                counts = np.reshape(array.int64_values, array.shape)
+                thresholds = _configured(eval_config, entry.key.name).get("thresholds")
+    roc = None
+    if thresholds is not None:
+        roc = roc_curve(counts, thresholds)
+        counts = confusion_at(counts, thresholds, f.SCORE_THRESHOLD)
+    return {"confusion": {"classes": list(names), "rows": counts.tolist()}, "roc": roc}
 
 
 def read_checks(
@@ -161,6 +187,16 @@ def _thresholds(
                 if threshold.HasField("change_threshold"):
                     bound = -threshold.change_threshold.absolute.value
                     yield name, "max_drop", bound, _by_slice(item)
+
+
+def _configured(eval_config: config_pb2.EvalConfig, name: str) -> dict[str, Any]:
+    """The configuration of the metric of a name."""
+    found = (
+        json.loads(metric.config or "{}")
+        for spec in eval_config.metrics_specs
+        for metric in spec.metrics
+    )
+    return next((config for config in found if config.get("name") == name), {})
 
 
 def _by_slice(item: config_pb2.PerSliceMetricThreshold) -> bool:

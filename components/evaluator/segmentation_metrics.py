@@ -2,103 +2,143 @@
 
 A mean of per-picture IoUs would weigh a tiny pet like a large one and jump where a class is
 missing; the Jaccard index is therefore taken of the summed confusion matrix (as in Pascal VOC).
-Named in a MetricConfig with `module=`.
+TFMA's own metrics for segmentation know each class against the rest only, fail as soon as there
+are two models, and break on a bootstrap resample without examples. Named in a MetricConfig with
+`module=`.
 """
 
-import math
-import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tensorflow_model_analysis.metrics import metric_types
-from tensorflow_model_analysis.metrics.semantic_segmentation_confusion_matrix_metrics import (
-    Matrix,
-    SemanticSegmentationConfusionMatrixMetricBase,
-)
+import apache_beam as beam
+import numpy as np
+from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.metrics.preprocessors import DecodeImagePreprocessor
 
-NOTHING = Matrix(tp=0, tn=0, fp=0, fn=0)
+from components.evaluator.confusion import class_ious, count_pairs
 
-
-def iou(matrix: Matrix) -> float:
-    """Intersection over union of one class; NaN if it is neither true nor predicted anywhere."""
-    union = matrix.tp + matrix.fp + matrix.fn
-    return float(matrix.tp / union) if union else float("nan")
+COUNTS = "pixel_counts"
+_SUMS = "_pixel_sums"  # TFMA keeps what begins with "_" to itself
 
 
-class _SummedMetric(SemanticSegmentationConfusionMatrixMetricBase):
-    """A metric of the classes' summed confusion matrices.
+class _PixelMetric(metric_types.Metric):
+    """A metric of the pixels summed by true and by predicted class.
 
-    TFMA's base class knows values by class only, while thresholds and baselines want a plain
-    key, and it breaks on a bootstrap resample without examples.
+    All of them share one computation of the sums, for each model.
     """
 
-    def _values(self, matrices: dict[int, Matrix]) -> dict[int | None, float]:
+    def __init__(
+        self, classes: int, ground_truth_key: str, prediction_key: str, name: str | None = None
+    ):
+        """Builds the metric.
+
+        Args:
+            classes: number of classes.
+            ground_truth_key: of the true masks: integers [height, width], class ids.
+            prediction_key: of the predicted masks, of the same size.
+            name: of the metric.
+        """
+        super().__init__(
+            metric_util.merge_per_key_computations(self._computations),
+            classes=classes,
+            ground_truth_key=ground_truth_key,
+            prediction_key=prediction_key,
+            name=name,
+        )
+
+    def _values(self, counts: np.ndarray) -> Mapping[int | None, Any]:
         """Value by class, or under None one for all."""
         raise NotImplementedError
 
-    def _metric_value(self, matrix: Matrix) -> float:
-        raise NotImplementedError("replaced by _values")
-
-    def _metric_computations(
-        self, class_ids: list[int], model_name: str = "", **kwargs: Any
+    # TFMA passes on only what the signature names.
+    def _computations(
+        self,
+        classes: int,
+        ground_truth_key: str,
+        prediction_key: str,
+        name: str,
+        model_name: str = "",
     ) -> metric_types.MetricComputations:
-        # TFMA passes on only what the signature names, and without `model_name` it finds nothing
-        # as soon as there are two models.
-        computations = super()._metric_computations(
-            class_ids=class_ids, model_name=model_name, **kwargs
-        )
-        (key,) = computations.pop().keys  # the base class's values by class
-        (matrix_key,) = computations[-1].keys
+        sums = metric_types.MetricKey(name=_SUMS, model_name=model_name)
+        key = metric_types.MetricKey(name=name, model_name=model_name)
 
-        def with_class(any_key: metric_types.MetricKey, class_id: int) -> metric_types.MetricKey:
-            return any_key._replace(sub_key=metric_types.SubKey(class_id=class_id))
-
-        def result(
-            metrics: dict[metric_types.MetricKey, Any],
-        ) -> Mapping[metric_types.MetricKey, float]:
-            matrices = {c: metrics.get(with_class(matrix_key, c), NOTHING) for c in class_ids}
+        def result(metrics: Mapping[metric_types.MetricKey, Any]) -> dict[Any, Any]:
             return {
-                key if class_id is None else with_class(key, class_id): value
-                for class_id, value in self._values(matrices).items()
+                key if class_id is None else _of_class(key, class_id): value
+                for class_id, value in self._values(metrics[sums]).items()
             }
 
-        computations.append(metric_types.DerivedMetricComputation(keys=[key], result=result))
-        return computations
+        masks = DecodeImagePreprocessor(
+            ground_truth_key,
+            prediction_key,
+            decode_ground_truth=False,
+            decode_prediction=False,
+            name=f"{_SUMS}_{model_name}",
+            model_name=model_name,
+        )
+        return [
+            metric_types.MetricComputation([sums], [masks], _PixelCombiner(sums, classes)),
+            metric_types.DerivedMetricComputation(keys=[key], result=result),
+        ]
 
 
-class IoU(_SummedMetric):
+def _of_class(key: metric_types.MetricKey, class_id: int) -> metric_types.MetricKey:
+    return key._replace(sub_key=metric_types.SubKey(class_id=class_id))
+
+
+class _PixelCombiner(beam.CombineFn):
+    def __init__(self, key: metric_types.MetricKey, classes: int):
+        self._key = key
+        self._classes = classes
+
+    def create_accumulator(self) -> np.ndarray:
+        return np.zeros((self._classes, self._classes), np.int64)
+
+    def add_input(
+        self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs
+    ) -> np.ndarray:
+        truth, predicted = element.get_labels(), element.get_predictions()
+        return accumulator + count_pairs(truth, predicted, self._classes)
+
+    def merge_accumulators(self, accumulators: Iterable[np.ndarray]) -> np.ndarray:
+        return np.sum(list(accumulators), axis=0)
+
+    def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, Any]:
+        return {self._key: accumulator}
+
+
+class IoU(_PixelMetric):
     """Intersection over union of each class."""
 
-    def _default_name(self) -> str:
-        return "iou"
-
-    def _values(self, matrices: dict[int, Matrix]) -> dict[int | None, float]:
-        return {class_id: iou(matrix) for class_id, matrix in matrices.items()}
+    def _values(self, counts: np.ndarray) -> Mapping[int | None, float]:
+        return dict(enumerate(class_ious(counts).tolist()))
 
 
-class MeanIoU(_SummedMetric):
+class MeanIoU(_PixelMetric):
     """Mean of the classes' intersections over unions; classes that never occur are left out."""
 
-    def _default_name(self) -> str:
-        return "mean_iou"
-
-    def _values(self, matrices: dict[int, Matrix]) -> dict[int | None, float]:
-        values = [value for value in map(iou, matrices.values()) if not math.isnan(value)]
-        return {None: statistics.fmean(values) if values else float("nan")}
+    def _values(self, counts: np.ndarray) -> Mapping[int | None, float]:
+        return {None: float(np.nanmean(class_ious(counts))) if counts.any() else float("nan")}
 
 
-class PixelAccuracy(_SummedMetric):
+class PixelAccuracy(_PixelMetric):
     """Share of pixels whose class is right."""
 
-    def _default_name(self) -> str:
-        return "pixel_accuracy"
-
-    def _values(self, matrices: dict[int, Matrix]) -> dict[int | None, float]:
-        first = next(iter(matrices.values()))
-        pixels = first.tp + first.tn + first.fp + first.fn
-        right = sum(matrix.tp for matrix in matrices.values())
-        return {None: float(right / pixels) if pixels else float("nan")}
+    def _values(self, counts: np.ndarray) -> Mapping[int | None, float]:
+        return {None: float(np.trace(counts) / counts.sum()) if counts.any() else float("nan")}
 
 
-for _metric in (IoU, MeanIoU, PixelAccuracy):
+class PixelCounts(_PixelMetric):
+    """The sums themselves: an array int64 [classes, classes], rows are the true classes."""
+
+    @property
+    def compute_confidence_interval(self) -> bool:
+        """Counts have none."""
+        return False
+
+    def _values(self, counts: np.ndarray) -> Mapping[int | None, np.ndarray]:
+        return {None: counts}
+
+
+for _metric in (IoU, MeanIoU, PixelAccuracy, PixelCounts):
     metric_types.register_metric(_metric)

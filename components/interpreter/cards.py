@@ -1,7 +1,7 @@
 """Turns chosen pictures into the cards that the report shows."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -14,7 +14,6 @@ from components.interpreter.readers import Picture
 from components.interpreter.scoring import (
     LabelScore,
     MaskScore,
-    PointScore,
     Predictor,
     batches,
     score_labels,
@@ -66,13 +65,11 @@ class Predictions:
     Attributes:
         scored: how many pictures or points the choice was made from.
         groups: the chosen ones.
-        confusion: where there are classes, true class name -> predicted class name -> number.
         spread: for a segmentation model, term and value of the per-picture mean IoU.
     """
 
     scored: int
     groups: list[Group]
-    confusion: dict[str, dict[str, int]] = field(default_factory=dict)
     spread: list[tuple[str, float]] = field(default_factory=list)
 
 
@@ -112,7 +109,6 @@ def explain_labels(predictor: Predictor, read_split: ReadSplit, count: int) -> P
             Group("Wrong", "The most confident ones first.", cards(choice.wrong), "None."),
             Group("Right", "From sure to hesitant, every class.", cards(choice.right), "None."),
         ],
-        confusion=confusion(scores, features.CLASS_NAMES),
     )
 
 
@@ -228,16 +224,6 @@ def _mask_card(
     for class_name, iou in zip(features.MASK_CLASS_NAMES, score.ious, strict=True):
         facts.append((f"IoU {class_name}", "absent" if math.isnan(iou) else iou))
     return Card(name, figures, facts)
-
-
-def confusion(
-    scores: Sequence[LabelScore] | Sequence[PointScore], names: Sequence[str]
-) -> dict[str, dict[str, int]]:
-    """True class name -> predicted class name -> how many of the scores."""
-    table = {truth: dict.fromkeys(names, 0) for truth in names}
-    for score in scores:
-        table[score.truth][score.predicted] += 1
-    return table
 
 
 def _spread(scores: list[MaskScore]) -> list[tuple[str, float]]:

@@ -6,7 +6,7 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifacts import Quarantine, Report
+from components.artifacts import HTML, ClassificationMetrics, Metrics, Quarantine, Report
 from components.errors import InputError
 from components.interpreter.executor import PROBLEMS, Executor
 
@@ -27,13 +27,20 @@ class InterpreterSpec(ComponentSpec):
         "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
     }
-    OUTPUTS = {"report": ChannelParameter(type=Report)}
+    OUTPUTS = {
+        "report": ChannelParameter(type=Report),
+        "page": ChannelParameter(type=HTML),
+        "metrics": ChannelParameter(type=Metrics),
+        "classification_metrics": ChannelParameter(type=ClassificationMetrics),
+    }
 
 
 class Interpreter(BaseComponent):
     """Writes the report and the model card, also for a model that was not blessed.
 
-    The verdict comes from the evaluation's figures, so the blessing itself is no input.
+    The verdict comes from the evaluation's figures, so the blessing itself is no input. Beside
+    the report there is what Kubeflow Pipelines' UI shows of a run: the page once more, the overall
+    metrics, and confusion matrix and ROC curve.
     """
 
     SPEC_CLASS = InterpreterSpec
@@ -85,5 +92,8 @@ class Interpreter(BaseComponent):
                 pictures=pictures,
                 recipe=recipe,
                 report=Channel(type=Report),
+                page=Channel(type=HTML),
+                metrics=Channel(type=Metrics),
+                classification_metrics=Channel(type=ClassificationMetrics),
             )
         )

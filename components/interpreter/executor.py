@@ -12,7 +12,7 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import artifacts
-from components.interpreter import cards, model_card, point_cards, report
+from components.interpreter import cards, model_card, point_cards, report, ui
 from components.interpreter.cards import Group, Predictions
 from components.interpreter.readers import read_facts, read_pictures, read_points
 from components.interpreter.scoring import Predictor
@@ -23,7 +23,7 @@ EXAMPLES_SPLIT, PREDICTIONS_SPLIT = "train", "test"
 
 
 class Executor(BaseExecutor):
-    """Writes the files of `artifacts.Report`; touches artifacts only through their URIs."""
+    """Writes the report, and what Kubeflow Pipelines' UI shows."""
 
     def Do(
         self,
@@ -36,7 +36,9 @@ class Executor(BaseExecutor):
         Args:
             input_dict: one artifact each under `examples`, `quarantine`, `model`, `model_run`,
                 `evaluation`.
-            output_dict: one `Report` under `report`.
+            output_dict: one artifact each under `report`, `page`, `metrics` and
+                `classification_metrics`; `page` gets one file, the others no more than said in
+                `artifacts`.
             exec_properties: `pipeline_name`, `problem`, `pictures`, `recipe`; see `Interpreter`.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -54,25 +56,37 @@ class Executor(BaseExecutor):
             )
         )
         named = {"pipeline_name": exec_properties["pipeline_name"], "problem": problem}
-        page = report.render(
+        content = {
             **named,
-            facts=facts,
-            examples=_examples(problem, train),
-            predictions=_predictions(problem, predictor, test, exec_properties["pictures"]),
-        )
+            "facts": facts,
+            "examples": _examples(problem, train),
+            "predictions": _predictions(problem, predictor, test, exec_properties["pictures"]),
+        }
         card = model_card.make_card(
             **named, facts=facts, recipe=json.loads(exec_properties["recipe"])
         )
-        folder = artifact_utils.get_single_uri(output_dict["report"])
-        fileio.makedirs(folder)
-        contents = {
-            artifacts.REPORT_PAGE: page,
-            artifacts.MODEL_CARD: model_card.render_text(card),
-            artifacts.MODEL_CARD_DATA: model_card.render_data(card),
+        outputs = {
+            key: artifact_utils.get_single_instance(found) for key, found in output_dict.items()
         }
-        for name, content in contents.items():
-            with fileio.open(os.path.join(folder, name), "wb") as file:  # noqa: PTH118
-                file.write(content)
+        _write(
+            outputs["report"].uri,
+            {
+                artifacts.REPORT_PAGE: report.render(**content),
+                artifacts.MODEL_CARD: model_card.render_text(card),
+                artifacts.MODEL_CARD_DATA: model_card.render_data(card),
+            },
+        )
+        _write(outputs["page"].uri, {artifacts.REPORT_PAGE: report.render(**content, framed=True)})
+        ui.set_metrics(outputs["metrics"], facts.figures)
+        ui.set_classification_metrics(outputs["classification_metrics"], facts.figures)
+
+
+def _write(folder: str, contents: dict[str, bytes]) -> None:
+    """Writes files by name."""
+    fileio.makedirs(folder)
+    for name, content in contents.items():
+        with fileio.open(os.path.join(folder, name), "wb") as file:  # noqa: PTH118
+            file.write(content)
 
 
 def _examples(problem: str, split_uri: str) -> list[Group]:

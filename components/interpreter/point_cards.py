@@ -9,7 +9,7 @@ import numpy as np
 
 from components import features
 from components.interpreter import drawing
-from components.interpreter.cards import Card, Group, Predictions, confusion
+from components.interpreter.cards import Card, Group, Predictions
 from components.interpreter.drawing import Figure
 from components.interpreter.readers import Point
 from components.interpreter.scoring import SCORED_AT_MOST, PointScore, Predictor, score_points
@@ -52,7 +52,6 @@ def explain_points(predictor: Predictor, points: Iterable[Point], count: int) ->
             Group("Wrong", "The most confident ones first.", _cards(wrong), "None."),
             Group("Right", "The closest to the line first.", _cards(hesitant), "None."),
         ],
-        confusion=confusion(scores, features.POINT_CLASS_NAMES),
     )
 
 

@@ -23,6 +23,7 @@ def render(
     facts: Facts,
     examples: list[Group],
     predictions: Predictions,
+    framed: bool = False,
 ) -> bytes:
     """Renders the page.
 
@@ -32,6 +33,8 @@ def render(
         facts: what earlier steps handed over.
         examples: from the training split.
         predictions: from the test split, with what the model made of them.
+        framed: for a frame without an address of its own (`srcdoc`), in which a link to a section
+            would load the page around it: without such links.
 
     Returns:
         One self-contained HTML file in UTF-8. The same arguments give the same bytes.
@@ -43,6 +46,7 @@ def render(
         .render(
             pipeline_name=pipeline_name,
             problem=problem,
+            framed=framed,
             unit="points" if problem == "points" else "pictures",
             item="row" if problem == "points" else "file",
             ingest=facts.ingest,
@@ -58,6 +62,7 @@ def render(
             blessed=facts.figures["blessed"],
             baseline=facts.figures["baseline"],
             checks=facts.figures["checks"],
+            confusion=facts.figures["confusion"],
             failed=[check for check in facts.figures["checks"] if not check["ok"]],
             headlines=[f for f in figures if f["slice"] == OVERALL and f["class"] is None],
             by_class=pivot([f for f in figures if f["slice"] == OVERALL and f["class"]], "class"),

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import features, preprocessing
+from components.evaluator.confusion import class_ious, count_pairs
 from components.interpreter.readers import Picture, Point
 
 Item = TypeVar("Item")
@@ -203,25 +204,7 @@ def mask_ious(picture: Picture, predicted: np.ndarray) -> tuple[float, ...]:
         predicted: uint8 [side, side], class ids.
 
     Returns:
-        Intersection over union of each class; see `class_ious`.
+        Intersection over union of each class in [0, 1]; NaN for a class in neither mask.
     """
     truth = preprocessing.decode_mask(picture.mask, predicted.shape[0]).numpy()
-    return tuple(class_ious(truth, predicted, len(features.MASK_CLASS_NAMES)).tolist())
-
-
-def class_ious(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Intersection over union of each class on one picture.
-
-    Args:
-        truth: integers [height, width], class ids in [0, classes).
-        predicted: integers [height, width], class ids in [0, classes).
-        classes: number of classes.
-
-    Returns:
-        float64 [classes] in [0, 1]; nan where a class is in neither mask.
-    """
-    pairs = truth.astype(np.int64).ravel() * classes + predicted.astype(np.int64).ravel()
-    confusion = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    intersection = np.diag(confusion).astype(np.float64)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
-    return np.divide(intersection, union, out=np.full(classes, np.nan), where=union > 0)
+    return tuple(class_ious(count_pairs(truth, predicted, len(features.MASK_CLASS_NAMES))).tolist())

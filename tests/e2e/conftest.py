@@ -33,6 +33,40 @@ def pawlens(zygote):
 
 
 @pytest.fixture(scope="session")
+def bad_rows():
+    """Lines of a file of points that are refused, and why."""
+    return {
+        "nan,1,negative": "not a number",
+        "1,inf,negative": "not finite",
+        "1,2": "missing column",
+        "1,2,neutral": "unknown label",
+    }
+
+
+@pytest.fixture(scope="session")
+def points(pawlens, bad_rows, tmp_path_factory):
+    """600 points, the bad rows and a duplicate."""
+    data = tmp_path_factory.mktemp("blobs") / "points"
+    ended = pawlens.call("data", "synth", data, "--layout", "blobs", "--count", 600)
+    assert ended.status == 0, ended.output
+    assert ended.output == f"600 points in {data}\n"
+    path = data / "points.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, *bad_rows, lines[1]]) + "\n")
+    return data
+
+
+@pytest.fixture(scope="session")
+def blobs_run(pawlens, points):
+    """The arguments of a `pawlens run linear_blobs` that is done, and its summary."""
+    workdir = points.parent / "work"
+    arguments = ["run", "linear_blobs", "--data", points, "--workdir", workdir]
+    ended = pawlens.call(*arguments)
+    assert ended.status == 0, ended.output
+    return arguments, json.loads((workdir / "summary.json").read_text())
+
+
+@pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "pictures"
     synthesize(folder, "cats_dogs", 80, seed=5, size=(72, 60))

@@ -8,35 +8,12 @@ import pytest
 
 from components import features as f
 
-BAD_ROWS = {
-    "nan,1,negative": "not a number",
-    "1,inf,negative": "not finite",
-    "1,2": "missing column",
-    "1,2,neutral": "unknown label",
-}
 
-
-@pytest.fixture(scope="module")
-def run(pawlens, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("blobs")
-    data = folder / "points"
-    ended = pawlens.call("data", "synth", data, "--layout", "blobs", "--count", 600)
-    assert ended.status == 0, ended.output
-    assert ended.output == f"600 points in {data}\n"
-    path = data / "points.csv"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines, *BAD_ROWS, lines[1]]) + "\n")
-    arguments = ["run", "linear_blobs", "--data", data, "--workdir", folder / "work"]
-    ended = pawlens.call(*arguments)
-    assert ended.status == 0, ended.output
-    return arguments, json.loads((folder / "work" / "summary.json").read_text())
-
-
-def test_counts_metrics_and_push(run):
-    _, summary = run
+def test_counts_metrics_and_push(blobs_run, bad_rows):
+    _, summary = blobs_run
     data = summary["data"]
     assert data["found"] == 605
-    reasons = dict.fromkeys(BAD_ROWS.values(), 1)
+    reasons = dict.fromkeys(bad_rows.values(), 1)
     assert data["quarantined"] == {**reasons, "duplicate": 1}
     assert data["accepted"] == sum(data["splits"].values()) == 600
     metrics = summary["metrics"]["test"]
@@ -49,10 +26,10 @@ def test_counts_metrics_and_push(run):
     assert "the line where the score is 0.5" in page
 
 
-def test_the_pushed_model_tells_the_clouds_apart(run):
+def test_the_pushed_model_tells_the_clouds_apart(blobs_run):
     import tensorflow as tf
 
-    model = tf.saved_model.load(run[1]["pushed"]["path"])
+    model = tf.saved_model.load(blobs_run[1]["pushed"]["path"])
     clouds = np.array([[0.0, 3.0], [3.0, 0.0]], np.float32)
     answer = model.signatures[f.SIGNATURE_SERVING](points=tf.constant(clouds))
     assert answer[f.OUTPUT_LABEL].numpy().tolist() == [b"negative", b"positive"]
@@ -60,9 +37,9 @@ def test_the_pushed_model_tells_the_clouds_apart(run):
 
 
 @pytest.mark.slow
-def test_the_other_training_step_gives_the_same_figures(run, pawlens):
+def test_the_other_training_step_gives_the_same_figures(blobs_run, pawlens):
     """Keras's own step does the same arithmetic."""
-    arguments, first = run
+    arguments, first = blobs_run
     ended = pawlens.call(*arguments, "--set", "trainer.training_step=fit")
     assert ended.status == 0, ended.output
     summary = json.loads((Path(first["report"]).parent / "summary.json").read_text())

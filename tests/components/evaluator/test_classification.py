@@ -193,7 +193,8 @@ def test_every_figure_equals_numpy_overall_and_by_slice(alone, pictures):
         (metric, class_name, name): (value, len(group))
         for name, group in _slices(pictures).items()
         for (metric, class_name), value in _reference("good", group).items()
-        if metric != "auc" or value is not None  # of one class alone there is no AUC to show
+        # Of one class alone there is no AUC to show, and precision and recall tell nothing new.
+        if not name.startswith(f.LABEL_NAME) or metric in ("accuracy", "cross_entropy")
     }
     found = {(x["metric"], x["class"], x["slice"]): x for x in alone.result["figures"]}
     assert set(found) == set(expected)
@@ -201,6 +202,28 @@ def test_every_figure_equals_numpy_overall_and_by_slice(alone, pictures):
         _assert_equal(found[key]["value"], value, key[0])
         assert found[key]["examples"] == examples
         assert found[key]["baseline"] is None
+
+
+def test_confusion_and_curve_equal_numpy(first, worse, better, pictures):
+    """Of the candidate, on the whole split; with resampling, and with a baseline."""
+    label = np.array([label for _, _, label, _ in pictures])
+    for outcome, name in ((first, "weak"), (worse, "weak"), (better, "good")):
+        p = np.array([_probability(name, pixels) for _, pixels, _, _ in pictures])
+        assert outcome.result["confusion"] == {
+            "classes": list(f.CLASS_NAMES),
+            "rows": [
+                [int(np.sum((label == true) & ((p > 0.5) == said))) for said in (0, 1)]
+                for true in (0, 1)
+            ],
+        }
+        curve = outcome.result["roc"]
+        assert (curve[0]["false_positive_rate"], curve[0]["recall"]) == (0, 0)
+        assert (curve[-1]["false_positive_rate"], curve[-1]["recall"]) == (1, 1)
+        assert 10 < len(curve) <= 101
+        for point in curve:
+            above = p > point["threshold"]
+            assert point["recall"] == pytest.approx(np.mean(above[label == 1]))
+            assert point["false_positive_rate"] == pytest.approx(np.mean(above[label == 0]))
 
 
 def test_intervals_contain_the_value(first, pictures):

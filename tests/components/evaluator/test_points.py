@@ -106,6 +106,26 @@ def test_figures_of_both_models_equal_numpy(compared, points):
         assert figure["baseline"] == pytest.approx(good[metric], abs=tolerance)
 
 
+def test_confusion_and_curve_equal_numpy(compared, points):
+    score, label = _scores("weak", points), points[1]
+    assert compared.result["confusion"] == {
+        "classes": list(f.POINT_CLASS_NAMES),
+        "rows": [
+            [int(np.sum((label == true) & ((score > 0.5) == said))) for said in (0, 1)]
+            for true in (0, 1)
+        ],
+    }
+    curve = compared.result["roc"]
+    assert 20 < len(curve) <= 103
+    assert min(point["threshold"] for point in curve[1:-1]) < 0  # scores are no probabilities
+    for point in curve:
+        assert np.isfinite(point["threshold"])
+        above = score > point["threshold"]
+        assert point["recall"] == pytest.approx(np.mean(above[label == 1]))
+        assert point["false_positive_rate"] == pytest.approx(np.mean(above[label == 0]))
+    assert (curve[0]["recall"], curve[-1]["false_positive_rate"]) == (0, 1)
+
+
 def test_slices_of_one_class_hold_what_means_something_there(compared, points):
     sliced = [x for x in compared.result["figures"] if x["slice"] != "overall"]
     names = {f"{f.POINT_LABEL_NAME}={name}" for name in f.POINT_CLASS_NAMES}

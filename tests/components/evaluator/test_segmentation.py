@@ -146,6 +146,15 @@ def test_every_figure_equals_numpy_overall_and_by_slice(better, masks, pictures)
         assert found[key]["examples"] == len(_slices(pictures)[key[2]])
 
 
+def test_confusion_in_pixels_equals_numpy(better, masks):
+    truth, found = masks["truth"], masks["good"]
+    rows = [[int(np.sum((truth == t) & (found == p))) for p in range(3)] for t in range(3)]
+    assert better.result["confusion"] == {"classes": list(f.MASK_CLASS_NAMES), "rows": rows}
+    assert np.sum(rows) == truth.size
+    assert rows != np.transpose(rows).tolist()  # else it would not tell rows from columns
+    assert better.result["roc"] is None
+
+
 def test_iou_of_a_class_never_predicted_is_zero_and_the_models_differ(masks, pictures):
     rows = list(range(len(pictures)))
     weak, good = (_reference(masks, name, rows) for name in ("no_contour", "good"))

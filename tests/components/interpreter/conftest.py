@@ -213,6 +213,12 @@ class Case:
             "baseline": None,
             "figures": [figure("accuracy", 0.8734567, lower=0.81249, upper=0.9)],
             "checks": [check("accuracy", 0.7, 0.8734567, True, "accuracy 0.873 reaches 0.7")],
+            "confusion": {"classes": ["cat", "dog"], "rows": [[1900, 41], [52, 7]]},
+            "roc": [
+                {"threshold": 1.0, "false_positive_rate": 0.0, "recall": 0.0},
+                {"threshold": 0.5, "false_positive_rate": 0.25, "recall": 0.75},
+                {"threshold": 0.0, "false_positive_rate": 1.0, "recall": 1.0},
+            ],
         }
     )
 
@@ -244,10 +250,18 @@ def artifact(artifact_type, folder: Path):
 
 
 def run_executor(case, problem, pictures, model_folder, folder):
-    """Runs `Do` with real artifacts; returns the page's path."""
+    """Runs `Do` with real artifacts; returns its outputs."""
     write_inputs(case, folder)
     examples = artifact(standard_artifacts.Examples, folder / "examples")
     examples.split_names = artifact_utils.encode_split_names(list(features.SPLITS))
+    outputs = {
+        "report": [artifact(artifacts.Report, folder / "report")],
+        "page": [artifact(artifacts.HTML, folder / "page")],
+        "metrics": [artifact(artifacts.Metrics, folder / "metrics")],
+        "classification_metrics": [
+            artifact(artifacts.ClassificationMetrics, folder / "classification_metrics")
+        ],
+    }
     Executor().Do(
         {
             "examples": [examples],
@@ -256,7 +270,7 @@ def run_executor(case, problem, pictures, model_folder, folder):
             "model_run": [artifact(standard_artifacts.ModelRun, folder / "model_run")],
             "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
         },
-        {"report": [artifact(artifacts.Report, folder / "report")]},
+        outputs,
         {
             "pipeline_name": "cats_vs_dogs",
             "problem": problem,
@@ -264,7 +278,7 @@ def run_executor(case, problem, pictures, model_folder, folder):
             "recipe": json.dumps(case.recipe),
         },
     )
-    return folder / "report" / artifacts.REPORT_PAGE
+    return {key: made for key, (made,) in outputs.items()}
 
 
 def labelled():
@@ -347,6 +361,11 @@ class Kit:
     pointed = staticmethod(pointed)
 
     def page(self, case, problem="classification", pictures=4):
+        """The report's page."""
+        made = self.outputs(case, problem, pictures)
+        return Path(made["report"].uri) / artifacts.REPORT_PAGE
+
+    def outputs(self, case, problem="classification", pictures=4):
         models = {
             "classification": self.classifier,
             "segmentation": self.segmenter,

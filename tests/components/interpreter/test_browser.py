@@ -1,6 +1,9 @@
-"""The page in a real browser."""
+"""The page in a real browser, by itself and as Kubeflow Pipelines' UI frames it."""
 
+import http.server
 import shutil
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,22 +77,51 @@ def test_page_on_a_phone(kit, browser, problem):
     assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
 
 
-def test_page_in_a_sandboxed_frame_in_the_dark(kit, browser, tmp_path):
-    report = kit.page(kit.Case(records=kit.labelled()))
-    outer = tmp_path / "outer.html"
-    source = report.read_text(encoding="utf-8").replace("&", "&amp;").replace('"', "&quot;")
-    outer.write_text(
-        f'<!doctype html><body style="margin:0"><iframe sandbox srcdoc="{source}"'
-        ' style="width:100%;height:90vh;border:0"></iframe>',
-        encoding="utf-8",
+class Ui(http.server.BaseHTTPRequestHandler):
+    """A page with a frame as KFP's UI has it: scripts allowed, of no origin, filled afterwards."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(
+            b"<!doctype html><title>UI</title><body style='margin:0'>"
+            b"<iframe sandbox='allow-scripts' style='width:100%;min-height:600px'></iframe>"
+        )
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def ui():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ui)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/runs/details/1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_page_in_the_frame_of_the_ui_in_the_dark(kit, browser, ui):
+    made = kit.outputs(kit.Case(records=kit.labelled()))
+    (page_file,) = Path(made["page"].uri).iterdir()
+    page = open_page(browser, ui, color_scheme="dark")
+    page.evaluate(
+        "source => { document.querySelector('iframe').srcdoc = source }",
+        page_file.read_text(encoding="utf-8"),
     )
-    page = open_page(browser, outer.as_uri(), color_scheme="dark")
     frame = page.frames[1]
+    frame.wait_for_selector("footer")
     assert frame.locator("h1").inner_text() == "cats_vs_dogs"
     images = frame.locator("img")
     assert images.count() > 8
-    for index in range(images.count()):
-        assert images.nth(index).evaluate("image => image.naturalWidth") > 0
+    assert unloaded_images(frame) == []
+    # A link to a section would load the UI into its own frame.
+    assert frame.locator("a").count() == 0
+    assert widest_overflow(frame) <= 0
+    frame.locator("summary").first.click()
+    assert frame.locator("h1").count() == 1
     assert page.complaints == []
+    assert [url for url in page.requests if not url.startswith(("data:", "about:", ui))] == []
     background = frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
     assert np.mean([int(part) for part in background[4:-1].split(",")]) < 60

@@ -57,7 +57,7 @@ def test_classification_page_tells_everything(kit):
     assert "loss 0.700 0.612 0.500 NaN" in page.text
     assert "time 2 min 1 s" in page.text
     assert "Chosen from the first 6 of 100 test pictures" in page.text
-    assert "cat 2 1 dog 1 2 " in page.text  # the confusion table
+    assert "in pictures truth predicted cat predicted dog cat 1,900 41 dog 52 7 " in page.text
 
 
 def test_classification_pictures(kit):
@@ -174,6 +174,7 @@ def test_segmentation_page(kit, pictures):
     case.ingest["splits"]["test"] = 6
     page = Page(kit.page(case, "segmentation", pictures))
     alts = page.alts()
+    assert "by predicted class, in pixels at the model's size" in page.text
     assert "Chosen from all 6 test pictures." in page.text
     assert "True mask over images/a.png" in alts
     shown = [alt.removeprefix("Picture images/") for alt in alts if alt.startswith("Picture ")][1:]
@@ -193,13 +194,15 @@ def test_segmentation_page(kit, pictures):
 def test_points_page(kit):
     case = kit.Case(records=kit.pointed())
     case.ingest["splits"]["test"] = 8
+    case.figures["confusion"] = {"classes": ["negative", "positive"], "rows": [[2, 3], [1, 4]]}
     page = Page(kit.page(case, "points", pictures=4))
     assert "Points with mini_xception" in page.text
     assert "Rows that were left out" in page.text
     assert "duplicate : 1 row" in page.text
     assert "All 7 points." in page.text
     assert "Chosen from all 8 test points." in page.text
-    assert "negative 2 2 positive 1 3 " in page.text  # the confusion table
+    assert "by predicted class, in points truth" in page.text
+    assert "negative 2 3 positive 1 4 " in page.text
     assert "Grad-CAM" not in page.text
     assert "pictures" not in page.text
     plots = [alt for alt in page.alts() if "points" in alt]
@@ -258,7 +261,12 @@ def component(**changes):
 
 def test_component_declares_its_artifacts():
     step = component(pictures=5)
-    assert step.outputs["report"].type is artifacts.Report
+    assert {key: channel.type for key, channel in step.outputs.items()} == {
+        "report": artifacts.Report,
+        "page": artifacts.HTML,
+        "metrics": artifacts.Metrics,
+        "classification_metrics": artifacts.ClassificationMetrics,
+    }
     assert step.exec_properties == {
         "pipeline_name": "cats_vs_dogs",
         "problem": "classification",

@@ -1,34 +1,9 @@
 import math
 
-import numpy as np
 import pytest
 
 from components.interpreter.readers import parse_picture
-from components.interpreter.scoring import Predictor, class_ious, score_labels, score_masks
-
-
-def reference_ious(truth, predicted, classes):
-    ious = []
-    for number in range(classes):
-        both = np.logical_and(truth == number, predicted == number).sum()
-        either = np.logical_or(truth == number, predicted == number).sum()
-        ious.append(both / either if either else math.nan)
-    return ious
-
-
-@pytest.mark.parametrize("present", [[0, 1, 2], [0, 1], [2], [1, 2]])
-def test_class_ious_match_a_plain_count(present):
-    rng = np.random.default_rng(len(present))
-    truth = rng.choice(present, (13, 17)).astype(np.uint8)
-    predicted = rng.choice(present, (13, 17)).astype(np.uint8)
-    np.testing.assert_allclose(
-        class_ious(truth, predicted, 3), reference_ious(truth, predicted, 3), rtol=1e-12
-    )
-
-
-def test_class_ious_of_many_pixels_do_not_overflow():
-    mask = np.full((300, 300), 2, np.uint8)
-    np.testing.assert_array_equal(class_ious(mask, mask, 3), [np.nan, np.nan, 1.0])
+from components.interpreter.scoring import Predictor, score_labels, score_masks
 
 
 def test_score_labels(kit):
