@@ -6,15 +6,28 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 # Clients by others, in an environment of their own; see tests/clients.in.
 CLIENTS := $(VENV)/clients
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup demo test lint format lock bench clean
+# DOCKER may be podman. REGISTRY ends with a slash, as in registry.example/team/.
+IMAGES := k8s/images
+DOCKER ?= docker
+REGISTRY ?=
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PIPELINE_IMAGE = $(REGISTRY)pawlens/pipeline:$(VERSION)
+GPU_IMAGE = $(REGISTRY)pawlens/pipeline-gpu:$(VERSION)
+BUILD = $(DOCKER) build --file $(IMAGES)/pipeline.Dockerfile --build-arg VERSION=$(VERSION) \
+  --build-arg REVISION=$$(git describe --always --dirty)
+
+.PHONY: help setup demo test lint format lock bench images push-images clean
 
 help:
 	@echo "make demo    set up, run a pipeline on drawn pictures, serve and explain one picture"
 	@echo "make test    set up, run all tests"
 	@echo "make lint    set up, ruff and mypy"
 	@echo "make bench   set up, print one JSON line per claim"
-	@echo "make lock    resolve requirements.in anew"
+	@echo "make lock    resolve the requirements anew"
+	@echo "make images  build the container images (REGISTRY=...; make push-images pushes them)"
 
 setup: $(SETUP)
 
@@ -39,19 +52,31 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/hadolint $(IMAGES)/*.Dockerfile
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Images get the same versions as everything else, without what only tests need.
 lock: setup
-	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --override overrides.txt requirements.in --output-file requirements.lock
-	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links tests/clients.in --output-file tests/clients.lock
+	$(COMPILE) --override overrides.txt requirements-dev.in --output-file requirements.lock
+	$(COMPILE) --override overrides.txt --constraint requirements.lock requirements.in \
+	  --output-file $(IMAGES)/requirements.lock
+	$(COMPILE) --constraint requirements.lock $(IMAGES)/requirements-gpu.in \
+	  --output-file $(IMAGES)/requirements-gpu.lock
+	$(COMPILE) tests/clients.in --output-file tests/clients.lock
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+images:
+	$(BUILD) --build-arg VARIANT=cpu --tag $(PIPELINE_IMAGE) .
+	$(BUILD) --build-arg VARIANT=gpu --tag $(GPU_IMAGE) .
+
+push-images:
+	$(DOCKER) push $(PIPELINE_IMAGE)
+	$(DOCKER) push $(GPU_IMAGE)
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 LOCAL_WORKERS_ARG = "--sdk_container_image=this-machine"
 OWN_IMAGE_ARG = "--sdk_container_image=of-the-workers"
 
+# Beam's own runner on one machine first tries Prism, a program that it downloads when the pipeline
+# runs: another one than was tested, or a pause where there is no way out. It does not for pipelines
+# that are to be compatible with a version, and compatible with itself this one is anyway.
+_SWITCHING = ("DirectRunner", "SwitchingDirectRunner")
+_NO_PRISM = "--update_compatibility_version"
+
 _PORTABLE = ("PortableRunner", "FlinkRunner", "SparkRunner")
 _DATAFLOW = "DataflowRunner"
 _ENVIRONMENTS = ("DOCKER", "PROCESS", "EXTERNAL", "LOOPBACK")
@@ -42,6 +48,7 @@ def complete(args: Sequence[str], key: str = "beam.args") -> list[str]:
     Raises:
         InputError: an option is wrong or missing, or workers would not have our code.
     """
+    import apache_beam
     from apache_beam.options.pipeline_options import SetupOptions, WorkerOptions
 
     options = _parsed(args, key)
@@ -53,9 +60,12 @@ def complete(args: Sequence[str], key: str = "beam.args") -> list[str]:
         setup.requirements_file,
         options.view_as(WorkerOptions).sdk_container_image,
     )
-    if any(told):
-        return [*args, BEAM_PLUGIN_ARG]
-    return [*args, BEAM_PLUGIN_ARG, OWN_IMAGE_ARG if _elsewhere(options) else LOCAL_WORKERS_ARG]
+    ours = [BEAM_PLUGIN_ARG]
+    if not any(told):
+        ours.append(OWN_IMAGE_ARG if _elsewhere(options) else LOCAL_WORKERS_ARG)
+    if _runner(options) in _SWITCHING and not _compatible_with(options):
+        ours.append(f"{_NO_PRISM}={apache_beam.__version__}")
+    return [*args, *ours]
 
 
 def runs_elsewhere(args: Sequence[str]) -> bool:
@@ -96,6 +106,13 @@ def _runner(options: "PipelineOptions") -> str:
         if name.lower() in (given.lower(), given.lower() + "runner"):
             return name
     return str(given)
+
+
+def _compatible_with(options: "PipelineOptions") -> str | None:
+    from apache_beam.options.pipeline_options import StreamingOptions
+
+    version: str | None = options.view_as(StreamingOptions).update_compatibility_version
+    return version
 
 
 def _environment(options: "PipelineOptions") -> str:

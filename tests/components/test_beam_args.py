@@ -64,9 +64,11 @@ def test_workers_in_containers_of_their_own_import_what_is_there(packed):
     "own", ["--sdk_container_image=ours:1", "--setup_file=./setup.py", "--extra_package=a.tar.gz"]
 )
 def test_what_the_configuration_says_of_workers_stays(own):
-    from components.beam_args import complete
+    from components.beam_args import LOCAL_WORKERS_ARG, complete
 
-    assert complete([own]) == [own, BEAM_PLUGIN_ARG]
+    completed = complete([own])
+    assert completed[:2] == [own, BEAM_PLUGIN_ARG]
+    assert LOCAL_WORKERS_ARG not in completed
     assert complete([*FLINK, own]) == [*FLINK, own, BEAM_PLUGIN_ARG]
 
 
@@ -133,3 +135,26 @@ def test_images_for_the_workers_of_portable_runners_are_taken():
     docker = [*FLINK[:2], "--environment_type=DOCKER"]
     for option in ("--environment_config=i:1", "--environment_option=docker_container_image=i:1"):
         assert complete([*docker, option])[-1] == OWN_IMAGE_ARG
+
+
+@pytest.mark.parametrize("args", LOCAL)
+def test_nothing_is_downloaded_to_run_on_this_machine(args, monkeypatch):
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability import prism_runner
+
+    from components.beam_args import complete
+
+    asked = []
+    monkeypatch.setattr(prism_runner.PrismRunner, "run_pipeline", lambda *_: asked.append(1))
+    in_memory = [arg.replace("multi_processing", "in_memory") for arg in complete(args)]
+    with beam.Pipeline(options=PipelineOptions(in_memory)) as pipeline:
+        _ = pipeline | beam.Create([1, 2]) | beam.Map(abs)
+    assert asked == []
+
+
+def test_a_version_that_was_asked_for_stays():
+    from components.beam_args import complete
+
+    given = "--update_compatibility_version=2.70.0"
+    assert [arg for arg in complete([given]) if "update_compat" in arg] == [given]

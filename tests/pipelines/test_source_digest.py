@@ -34,7 +34,9 @@ def test_takes_the_data_files_beside():
 def test_stock_steps_reach_what_is_ours():
     from pipelines.pipeline import EXTRA_SOURCES
 
-    assert "components/data_validation/schemas/pets.pbtxt" in names(["components.data_validation.schema_gen"])
+    assert "components/data_validation/schemas/pets.pbtxt" in names(
+        ["components.data_validation.schema_gen"]
+    )
     assert "components/trainer/loop.py" in names(EXTRA_SOURCES["trainer"])
     assert "serving/server/servable.py" in names(EXTRA_SOURCES["infra_validator"])
     assert "components/evaluator/segmentation_metrics.py" in names(EXTRA_SOURCES["evaluator"])

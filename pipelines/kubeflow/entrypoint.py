@@ -1,0 +1,199 @@
+"""The command of every container of a compiled pipeline: one execution of one step.
+
+    python -m pipelines.kubeflow.entrypoint --executor_class_path CLASS \
+        --json_serialized_invocation_args JSON --json_serialized_inputs_spec_args JSON [BEAM ...]
+
+TFX's own entrypoint does not run on open-source Kubeflow Pipelines: it trips over artifacts whose
+type the backend left out, over outputs that it added, and over URIs that TensorFlow cannot read.
+"""
+
+import importlib
+import itertools
+import logging
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.beam_args import runs_elsewhere
+from components.errors import FailedError, InputError
+from pipelines.kubeflow import last_words
+from pipelines.kubeflow.invocation import EXECUTOR_FLAG, Invocation, parse, step_name
+from pipelines.kubeflow.locations import Locations
+from pipelines.kubeflow.stopping import StopSignal
+
+if TYPE_CHECKING:
+    from pipelines.kubeflow.restore import Artifacts
+
+_LOG = logging.getLogger("pawlens")
+
+# What TFX would run before the executor; only this driver leaves something to the executor. The
+# baseline's adds to the cache key alone, and the backend's cache asks no driver.
+_DRIVERS = {
+    "components.example_gen.executor.Executor": "components.example_gen.driver.Driver",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the step that the command line names.
+
+    Args:
+        argv: the command line, without the program's name; None: this process's.
+
+    Returns:
+        0; 2 if the user's input is wrong; 1 if it failed otherwise. SIGTERM ends the process with
+        143. The reason is the last line on stderr.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    step = _step(argv)
+    stop = StopSignal(lambda words: last_words.say_last(f"{step}: {words}"))
+    with stop.listening(), last_words.readable_logs():
+        try:
+            _run(parse(argv))
+            return 0
+        except (InputError, FailedError) as error:
+            status, words = (2 if isinstance(error, InputError) else 1), str(error)
+        except SystemExit:
+            if stop.received:
+                stop.end()
+            raise
+        except Exception as error:  # noqa: BLE001 - told, and the traceback logged
+            if stop.received:  # it came where native code made an error of its own of it
+                stop.end()
+            _LOG.exception("the step failed")
+            status, words = 1, f"failed: {type(error).__name__}: {error}"
+    last_words.say_last(f"{step}: {words}")
+    return status
+
+
+def _step(argv: list[str]) -> str:
+    """The step's name as far as it can be told before anything is checked."""
+    for flag, value in itertools.pairwise(argv):
+        if flag == EXECUTOR_FLAG:
+            return step_name(value)
+    return "entrypoint"
+
+
+def _run(invocation: Invocation) -> None:
+    """Restores what the executor needs, runs it, and writes what the launcher reads."""
+    _class(invocation.executor)
+    # TFX brings TensorFlow; a wrong command line has been told without.
+    from tfx.orchestration.portable import outputs_utils
+
+    from pipelines.kubeflow import restore
+    from pipelines.kubeflow.executor_output import write_output
+
+    start = time.monotonic()
+    locations = Locations(shared=runs_elsewhere(invocation.beam_args))
+    names: dict[int, str] = {}
+    properties = restore.restore_parameters(invocation)
+    inputs = restore.restore_inputs(invocation, locations, names)
+    outputs = restore.restore_outputs(invocation, locations, names)
+    _log_start(invocation, inputs, properties, locations)
+    # As TFX's launchers do; the one here makes only the folders above.
+    outputs_utils.make_output_dirs(outputs)
+    if invocation.executor in _DRIVERS:
+        properties = _drive(_class(_DRIVERS[invocation.executor]), inputs, outputs, properties)
+    with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
+        executor = _executor(invocation.executor, invocation.beam_args, scratch)
+        executor.Do(inputs, outputs, properties)
+    write_output(Path(invocation.request.outputs.output_file), outputs, locations, names)
+    for key, [artifact] in sorted(outputs.items()):
+        _LOG.info("output %s: %s: %s", key, locations.to_remote(artifact.uri), _size(artifact))
+    _LOG.info("%s: done in %.1f s", invocation.step, time.monotonic() - start)
+
+
+def _executor(path: str, beam_args: list[str], scratch: str) -> Any:
+    """The executor, which may write to the folder `scratch`.
+
+    Raises:
+        InputError: there is none of that name in this image.
+    """
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.dsl.components.base.base_executor import BaseExecutor
+
+    found = _class(path)
+    told: dict[str, Any] = {"tmp_dir": scratch, "unique_id": "0"}
+    if isinstance(found, type) and issubclass(found, BaseBeamExecutor):
+        return found(BaseBeamExecutor.Context(beam_pipeline_args=beam_args, **told))
+    if isinstance(found, type) and issubclass(found, BaseExecutor):
+        return found(BaseExecutor.Context(extra_flags=beam_args, **told))
+    raise _no_executor(path, "something else")
+
+
+def _class(path: str) -> Any:
+    """Imports an executor or a driver.
+
+    Raises:
+        InputError: there is nothing of that name in this image.
+    """
+    module_name, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:
+        if isinstance(error, ModuleNotFoundError) and not f"{path}.".startswith(f"{error.name}."):
+            raise  # the module is there, something that it needs is not
+        raise _no_executor(path, str(error)) from error
+
+
+def _no_executor(path: str, why: str) -> InputError:
+    return InputError(
+        EXECUTOR_FLAG,
+        expected="the import path of an executor in this image",
+        found=f"'{path}' ({why})",
+        todo="compile the pipeline with the version that the image holds",
+    )
+
+
+def _drive(
+    driver_class: Any, inputs: "Artifacts", outputs: "Artifacts", properties: dict[str, Any]
+) -> dict[str, Any]:
+    """Runs a driver as TFX's launcher does.
+
+    Returns:
+        The execution properties with what it adds; the output artifacts are changed in place.
+    """
+    from tfx.orchestration import data_types_utils
+    from tfx.orchestration.portable.data_types import ExecutionInfo
+
+    told = driver_class(metadata_handle=None).run(
+        ExecutionInfo(input_dict=inputs, output_dict=outputs, exec_properties=dict(properties))
+    )
+    for key, listed in told.output_artifacts.items():
+        outputs[key][0].set_mlmd_artifact(listed.artifacts[0])
+    return properties | {
+        key: data_types_utils.get_metadata_value(value)
+        for key, value in told.exec_properties.items()
+    }
+
+
+def _log_start(
+    invocation: Invocation,
+    inputs: "Artifacts",
+    properties: dict[str, Any],
+    locations: Locations,
+) -> None:
+    _LOG.info("step %s (%s)", invocation.step, invocation.executor)
+    for key, listed in sorted(inputs.items()):
+        for artifact in listed:
+            uri = locations.to_remote(artifact.uri)
+            _LOG.info("input %s: %s %s", key, artifact.TYPE_NAME, uri)
+    for name, value in sorted(properties.items()):
+        _LOG.info("parameter %s: %s", name, last_words.shown(name, value))
+    if invocation.beam_args:
+        _LOG.info("options: %s", last_words.redacted(" ".join(invocation.beam_args)))
+
+
+def _size(artifact: Any) -> str:
+    """Number of files and bytes under an artifact's local path."""
+    if "://" in artifact.uri:
+        return "written there"
+    root = Path(artifact.uri)
+    files = [path for path in (root, *root.rglob("*")) if path.is_file()]
+    total = sum(path.stat().st_size for path in files)
+    return f"{len(files)} files, {total / 1e6:.1f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

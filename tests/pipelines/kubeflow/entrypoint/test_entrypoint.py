@@ -1,0 +1,245 @@
+"""Our own executors, asked as the backend asks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.artifacts import INGEST_SUMMARY, NO_BASELINE, PUSH, VALIDATION
+from pipelines.config import shipped_configs
+from pipelines.kubeflow.entrypoint import main
+from pipelines.kubeflow.invocation import parse
+from pipelines.kubeflow.locations import Locations
+
+ROOT = Path(__file__).parents[4]
+GOLDEN = Path(__file__).parents[1] / "golden"
+IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
+
+
+def _example_gen_parameters(data: Path) -> dict[str, Any]:
+    """Execution properties of the compiled step."""
+    from tfx.orchestration.kubeflow.v2 import compiler_utils
+
+    from components.example_gen.component import PictureExampleGen
+
+    component = PictureExampleGen(
+        input_base=str(data),
+        layout="blobs",
+        split="hash",
+        buckets=(6, 2, 2),
+        max_side=256,
+        drop_duplicates=True,
+        rehash=False,
+    )
+    given = {}
+    for name, value in component.exec_properties.items():
+        if value is not None:
+            converted = compiler_utils.value_converter(value).constant
+            number = converted.WhichOneof("kind") == "number_value"
+            given[name] = int(converted.number_value) if number else converted.string_value
+    return given
+
+
+@pytest.mark.parametrize("pipeline", shipped_configs())
+def test_every_step_of_a_compiled_pipeline_is_understood(backend, pipeline):
+    """Its executor is in the image, and TFX or we have every type of its artifacts."""
+    from pipelines.kubeflow.entrypoint import _executor
+    from pipelines.kubeflow.restore import restore_inputs, restore_outputs
+
+    spec, _ = yaml.safe_load_all((GOLDEN / f"{pipeline}.yaml").read_text())
+    for name, component in spec["components"].items():
+        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        inputs = component["inputDefinitions"].get("artifacts", {})
+        outputs = component["outputDefinitions"]["artifacts"]
+        given = {key: backend.input("before", key) for key in inputs}
+        request = backend.request(name, inputs=given, outputs={}, parameters={})
+        for key, definition in outputs.items():
+            artifact = {"uri": backend.uri(name, key), "type": definition["artifactType"]}
+            request["outputs"]["artifacts"][key] = {"artifacts": [artifact]}
+        for key in inputs:
+            backend.path("before", key).mkdir(parents=True, exist_ok=True)
+        assert "{{$}}" in container["args"]
+        invocation = parse([x.replace("{{$}}", json.dumps(request)) for x in container["args"]])
+        assert name == f"comp-{invocation.step.replace('_', '-')}"
+        _executor(invocation.executor, invocation.beam_args, "unused")
+        for definitions, restore in ((inputs, restore_inputs), (outputs, restore_outputs)):
+            restored = restore(invocation, Locations(), {})
+            assert set(restored) == set(definitions)
+            for key, [one] in restored.items():
+                kind = definitions[key]["artifactType"]
+                title = kind.get("schemaTitle") or yaml.safe_load(kind["instanceSchema"])["title"]
+                assert title.removeprefix("tfx.") == one.TYPE_NAME
+
+
+@pytest.mark.parametrize(("scheme", "before_2_15"), [("minio", True), ("s3", False), ("gs", False)])
+def test_data_validation(make_backend, validate, scheme, before_2_15):
+    backend = make_backend(scheme=scheme, before_2_15=before_2_15)
+    assert main(validate(at=backend)) == 0
+    told = backend.told("data-validation")
+    assert told == {
+        "validation": {
+            "name": "validation",
+            "uri": backend.uri("data-validation", "validation"),
+            "metadata": {"tfx_version": "1.21.0"},
+        }
+    }
+    written = backend.path("data-validation", "validation") / VALIDATION
+    assert json.loads(written.read_text()) == {"anomalies": [], "splits": ["train"]}
+    assert not backend.path("data-validation", "executor-logs").exists()
+
+
+def test_example_gen_with_its_driver(backend, tmp_path):
+    from tfx.types.standard_artifacts import Examples
+
+    from components.artifacts import Quarantine
+    from components.beam_args import complete
+    from components.datasets.synth import synthesize
+    from components.example_gen.fingerprint import fingerprint_folder
+
+    data = tmp_path / "data"
+    synthesize(data, "blobs", 120)
+    command = backend.command(
+        "components.example_gen.executor.Executor",
+        "example-gen",
+        outputs={"examples": Examples, "quarantine": Quarantine},
+        parameters=_example_gen_parameters(data),
+        beam=tuple(complete(IN_MEMORY)),
+    )
+    # The backend gives numbers as they stand in JSON: 1 and 1.0 are one.
+    assert main([text.replace('"max_side": 256', '"max_side": 256.0') for text in command]) == 0
+
+    summary = backend.path("example-gen", "quarantine") / INGEST_SUMMARY
+    assert json.loads(summary.read_text())["accepted"] == 120
+    for split in ("train", "eval", "test"):
+        files = backend.path("example-gen", "examples") / f"Split-{split}"
+        assert list(files.glob("data_tfrecord-*.gz"))
+    told = backend.told("example-gen")
+    assert told["examples"]["uri"] == backend.uri("example-gen", "examples")
+    metadata = told["examples"]["metadata"]
+    assert json.loads(metadata["split_names"]) == ["train", "eval", "test"]
+    assert metadata["input_fingerprint"] == fingerprint_folder(data)
+    assert metadata["custom:span"] == 0
+    assert metadata["payload_format"] == "FORMAT_TF_EXAMPLE"
+    assert told["quarantine"]["uri"] == backend.uri("example-gen", "quarantine")
+
+
+@pytest.fixture
+def model(backend):
+    """A candidate that the trainer left, and its folder."""
+    folder = backend.path("trainer", "model") / "Format-Serving"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    return backend.input("trainer", "model"), folder
+
+
+def _push(backend, model, serving: Path, *, blessed: float) -> list[str]:
+    from tfx.proto import pusher_pb2
+    from tfx.types import standard_artifacts as kinds
+    from tfx.utils import proto_utils
+
+    from components.pusher.settings import PusherConfig
+
+    destination = pusher_pb2.PushDestination()
+    destination.filesystem.base_directory = str(serving)
+    blessings = {}
+    for key, task, kind in (
+        ("model_blessing", "evaluator", kinds.ModelBlessing),
+        ("infra_blessing", "infra-validator", kinds.InfraBlessing),
+    ):
+        folder = backend.path(task, "blessing")
+        folder.mkdir(parents=True)
+        (folder / "BLESSED").touch()
+        blessings[key] = (kind, backend.input(task, "blessing", blessed=blessed))
+    settings = PusherConfig(model_name="blobs").model_dump()
+    return backend.command(
+        "components.pusher.executor.Executor",
+        "pusher",
+        inputs={"model": (kinds.Model, model[0]), **blessings},
+        outputs={"pushed_model": kinds.PushedModel},
+        parameters={
+            "push_destination": proto_utils.proto_to_json(destination),
+            "custom_config": json.dumps({"settings": settings, "problem": "points"}),
+        },
+    )
+
+
+@pytest.mark.parametrize("blessed", [1.0, 0.0])
+def test_pusher_reads_numbers_in_metadata(backend, model, tmp_path, blessed):
+    serving = tmp_path / "models" / "blobs"
+    assert main(_push(backend, model, serving, blessed=blessed)) == 0
+    told = backend.told("pusher")["pushed_model"]
+    pushed = json.loads((backend.path("pusher", "pushed_model") / PUSH).read_text())
+    assert told["metadata"]["pushed"] == blessed
+    if blessed:
+        assert pushed["status"] == "pushed"
+        # A folder of a volume is no artifact: its path stays.
+        assert told["metadata"]["pushed_destination"] == pushed["path"]
+        assert Path(pushed["path"], "saved_model.pb").read_bytes() == b"graph"
+    else:
+        assert pushed["status"] == "not blessed"
+        assert not serving.exists()
+
+
+def _baseline(backend, model, serving: Path) -> list[str]:
+    from tfx.types.standard_artifacts import Model
+
+    return backend.command(
+        "components.baseline.executor.Executor",
+        "baseline",
+        inputs={"model": (Model, model[0])},
+        outputs={"baseline": Model},
+        parameters={"model_base_path": str(serving), "model_config_file": ""},
+    )
+
+
+def test_plain_paths_as_the_local_engine_gives_them(backend, model, tmp_path):
+    """Types are `system.Artifact` there, folders do not exist, and nothing is added."""
+    command = _baseline(backend, model, tmp_path / "models")
+    uri = str(tmp_path / "local" / "baseline" / "baseline")
+    request = json.loads(command[3])
+    request["inputs"]["artifacts"]["model"]["artifacts"][0] |= {
+        "uri": str(model[1].parent),
+        "type": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"},
+        "metadata": {"tfx_version": "1.21.0"},
+    }
+    del request["outputs"]["artifacts"]["executor-logs"]
+    request["outputs"]["artifacts"]["baseline"]["artifacts"][0]["uri"] = uri
+    output_file = tmp_path / "local" / "baseline" / "executor_output.json"
+    request["outputs"]["outputFile"] = str(output_file)
+    command[3] = json.dumps(request)
+    assert main(command) == 0
+    [told] = json.loads(output_file.read_text())["artifacts"]["baseline"]["artifacts"]
+    assert told["uri"] == uri
+    assert Path(uri, NO_BASELINE).is_file()
+
+
+def test_the_command_in_a_process_of_its_own(backend, model, tmp_path):
+    serving = tmp_path / "models"
+    version = serving / "7"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").write_bytes(b"served")
+    module = "pipelines.kubeflow.entrypoint"
+    ended = subprocess.run(
+        [sys.executable, "-m", module, *_baseline(backend, model, serving)],
+        cwd=ROOT,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    copy = backend.path("baseline", "baseline") / "Format-Serving" / "saved_model.pb"
+    assert copy.read_bytes() == b"served"
+    assert backend.told("baseline")["baseline"]["metadata"]["version"] == 7
+    log = ended.stderr
+    assert "step baseline (components.baseline.executor.Executor)" in log
+    assert f"input model: Model {model[0]['uri']}" in log
+    assert f"parameter model_base_path: {serving}" in log
+    assert f"output baseline: {backend.uri('baseline', 'baseline')}: 1 files, 0.0 MB" in log
+    assert log.strip().splitlines()[-1].partition("pawlens: ")[2].startswith("baseline: done in ")

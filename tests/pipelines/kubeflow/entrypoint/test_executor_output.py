@@ -1,0 +1,132 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.kubeflow.invocation import parse
+from pipelines.kubeflow.locations import Locations
+
+
+@pytest.fixture
+def write(backend):
+    """`write(outputs, fill)` -> the output file's artifacts; `fill` gets TFX's, by key."""
+
+    def run(outputs: dict[str, type], fill: Any, inputs: dict[str, Any] | None = None) -> Any:
+        from tfx.orchestration.portable import outputs_utils
+
+        from pipelines.kubeflow import restore
+        from pipelines.kubeflow.executor_output import write_output
+
+        executor = "components.evaluator.executor.Executor"
+        command = backend.command(executor, "evaluator", inputs=inputs, outputs=outputs)
+        invocation, locations, names = parse(command), Locations(), {}
+        found = restore.restore_inputs(invocation, locations, names)
+        made = restore.restore_outputs(invocation, locations, names)
+        outputs_utils.make_output_dirs(made)
+        fill({key: one for key, [one] in (found | made).items()})
+        write_output(backend.output_file("evaluator"), made, locations, names)
+        return backend.told("evaluator")
+
+    return run
+
+
+def test_metadata_that_cannot_be_stored_is_left_out(write, caplog):
+    from components.artifacts import Metrics
+
+    def fill(artifacts):
+        metrics = artifacts["metrics"]
+        for name, value in (("good", 0.5), ("a", math.nan), ("b", math.inf), ("c", -math.inf)):
+            metrics.set_float_custom_property(name, value)
+        metrics.set_int_custom_property("count", 3)
+        metrics.set_bool_custom_property("yes", True)
+        metrics.set_string_custom_property("text", "")
+        metrics.set_json_value_custom_property("rows", {"rows": [{"row": [1, 2]}], "none": None})
+        metrics.set_json_value_custom_property("deep", {"rows": [{"row": [1, math.nan]}]})
+        metrics.set_json_value_custom_property("list", ["cat", math.inf])
+        metrics.set_json_value_custom_property("nothing", [None])
+        metrics.mlmd_artifact.custom_properties["empty"].SetInParent()
+        metrics.mlmd_artifact.custom_properties["null"].struct_value["__value__"] = None
+
+    told = write({"metrics": Metrics}, fill)["metrics"]["metadata"]
+    # The UI lists every entry, so there is none of TFX's version.
+    assert told == {
+        "good": 0.5,
+        "count": 3.0,
+        "yes": 1.0,
+        "text": "",
+        "rows": {"rows": [{"row": [1.0, 2.0]}], "none": None},
+        "nothing": [None],
+    }
+    left_out = {record.args[1] for record in caplog.records if record.name == "pawlens"}
+    assert left_out == {"a", "b", "c", "deep", "list", "empty"}
+
+
+def test_local_paths_become_uris(write, backend):
+    from tfx.types import standard_artifacts as kinds
+
+    backend.path("trainer", "model").mkdir(parents=True)
+    model = backend.input("trainer", "model")
+
+    def fill(artifacts):
+        blessing = artifacts["blessing"]
+        blessing.set_string_custom_property("current_model", artifacts["model"].uri)
+        blessing.set_json_value_custom_property(
+            "seen", [{"where": f"{artifacts['evaluation'].uri}/figures.json"}]
+        )
+        blessing.set_string_custom_property("pushed_destination", "/models/cats/7")
+
+    told = write(
+        {"blessing": kinds.ModelBlessing, "evaluation": kinds.ModelEvaluation},
+        fill,
+        {"model": (kinds.Model, model)},
+    )
+    assert told["blessing"]["uri"] == backend.uri("evaluator", "blessing")
+    assert told["blessing"]["metadata"] == {
+        "current_model": model["uri"],
+        "seen": [{"where": f"{backend.uri('evaluator', 'evaluation')}/figures.json"}],
+        "pushed_destination": "/models/cats/7",
+        "tfx_version": "1.21.0",
+    }
+    assert str(backend.prefix) not in json.dumps(told)
+
+
+@pytest.mark.parametrize("files", [("index.html",), ("deep/page.html",), (), ("a.html", "b.html")])
+def test_a_page_is_told_as_the_one_file_that_it_is(write, backend, files):
+    from components.artifacts import HTML, Report
+
+    def fill(artifacts):
+        for artifact in artifacts.values():
+            for name in files:
+                path = Path(artifact.uri, name)
+                path.parent.mkdir(exist_ok=True)
+                path.write_text("<p>")
+
+    told = write({"page": HTML, "report": Report}, fill)
+    folder = backend.uri("evaluator", "page")
+    assert told["page"]["uri"] == (f"{folder}/{files[0]}" if len(files) == 1 else folder)
+    assert not told["page"]["metadata"]
+    assert told["report"]["uri"] == backend.uri("evaluator", "report")
+
+
+def test_a_page_in_place_of_the_folder(write, backend):
+    from components.artifacts import HTML
+
+    def fill(artifacts):
+        path = Path(artifacts["page"].uri)
+        path.rmdir()
+        path.write_text("<p>")
+
+    assert write({"page": HTML}, fill)["page"]["uri"] == backend.uri("evaluator", "page")
+
+
+def test_an_older_output_file_is_replaced(write, backend):
+    from tfx.types.standard_artifacts import Schema
+
+    backend.output_file("evaluator").parent.mkdir(parents=True)
+    backend.output_file("evaluator").write_text('{"parameterValues": {"old": 1}}')
+    assert list(write({"schema": Schema}, lambda _: None)) == ["schema"]
+    assert [path.name for path in backend.output_file("evaluator").parent.glob("output_*")] == [
+        "output_metadata.json"
+    ]

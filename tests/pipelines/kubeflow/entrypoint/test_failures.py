@@ -1,0 +1,189 @@
+"""What a step says, and with what status it ends, when something is wrong."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.kubeflow import last_words, stopping
+from pipelines.kubeflow.entrypoint import main
+
+PROGRAM = Path(stopping.__file__).with_name("entrypoint.py")
+EXECUTOR = "components.data_validation.executor.Executor"
+
+
+@pytest.fixture
+def run(capfd, tmp_path, monkeypatch):
+    """`run(command)` -> status, log, last line; it also stands where Kubernetes looks for it."""
+    termination = tmp_path / "termination-log"
+    termination.touch()
+    monkeypatch.setattr(last_words, "TERMINATION_LOG", termination)
+
+    def call(command: list[str]) -> tuple[int, str, str]:
+        status = main(command)
+        log = capfd.readouterr().err
+        *_, last = log.strip().splitlines()
+        assert termination.read_text() == last
+        return status, log, last
+
+    return call
+
+
+def test_wrong_data_is_the_users(run, backend, validate):
+    status, log, last = run(validate("label"))
+    assert status == 2
+    assert last == (
+        "pawlens data_validation: data does not fit the schema: found train: label: is missing: ;"
+        " mend the data, or the schema in components/data_validation/schemas"
+    )
+    assert "Traceback" not in log
+    assert not backend.output_file("data-validation").exists()
+
+
+def test_a_bug_is_told_whole_and_then_in_one_line(run, backend, validate):
+    command = validate()
+    backend.path("example-validator", "anomalies").joinpath("Split-train/SchemaDiff.pb").unlink()
+    status, log, last = run(command)
+    assert status == 1
+    assert last.startswith("pawlens data_validation: failed: NotFoundError: ")
+    assert "Traceback (most recent call last)" in log
+    assert not backend.output_file("data-validation").exists()
+
+
+def test_an_input_that_is_not_there(run, backend, validate):
+    command = validate()
+    folder = backend.path("example-validator", "anomalies")
+    folder.rename(folder.with_name("elsewhere"))
+    status, log, last = run(command)
+    assert status == 1
+    uri = backend.uri("example-validator", "anomalies")
+    assert f"input anomalies: there is nothing at {folder}, where {uri} should" in last
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("executor", "told"),
+    [
+        ("components.nothing.executor.Executor", "No module named 'components.nothing'"),
+        ("components.data_validation.executor.Nothing", "has no attribute 'Nothing'"),
+        ("Executor", "Empty module name"),
+        ("components.artifacts.REPORT_PAGE", "(something else)"),
+        ("components.artifacts.Report", "(something else)"),
+    ],
+)
+def test_an_executor_that_is_not_in_the_image(run, as_command, executor, told):
+    status, log, last = run(as_command(executor, {"outputs": {"outputFile": "/tmp/x"}}, {}))
+    assert status == 2
+    assert "--executor_class_path: expected the import path of an executor in this image, " in last
+    assert told in last
+    assert "Traceback" not in log
+
+
+def test_a_module_that_lacks_a_library_is_a_bug(run, as_command, tmp_path, monkeypatch):
+    (tmp_path / "broken_step.py").write_text("import a_library_that_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    request = {"outputs": {"outputFile": "/tmp/x"}}
+    status, log, last = run(as_command("broken_step.Executor", request, {}))
+    assert status == 1
+    assert last.endswith("ModuleNotFoundError: No module named 'a_library_that_nobody_has'")
+    assert "Traceback" in log
+
+
+REQUEST: dict[str, Any] = {"outputs": {"outputFile": "/tmp/x"}}
+
+
+@pytest.mark.parametrize(
+    ("request_json", "declared", "told"),
+    [
+        ("{not JSON", {}, "--json_serialized_invocation_args: expected a ExecutorInput as JSON"),
+        ("[]", {}, "--json_serialized_invocation_args: expected a ExecutorInput as JSON"),
+        ('{"inputs": 1}', {}, "--json_serialized_invocation_args: expected a ExecutorInput"),
+        ("{{$}}", {}, "--json_serialized_invocation_args: expected a ExecutorInput as JSON"),
+        ("{}", {}, "--json_serialized_invocation_args: outputs.outputFile: expected a path"),
+        (REQUEST, "", "--json_serialized_inputs_spec_args: expected a ComponentInputsSpec"),
+        (REQUEST, {"parameters": {"x": 1}}, "--json_serialized_inputs_spec_args: expected"),
+    ],
+)
+def test_flags_that_are_not_what_they_should_be(run, as_command, request_json, declared, told):
+    status, log, last = run(as_command(EXECUTOR, request_json, declared))
+    assert status == 2
+    assert last.startswith(f"pawlens data_validation: {told}")
+    assert "Traceback" not in log
+
+
+def test_missing_flags(run):
+    assert run([])[::2] == (
+        2,
+        "pawlens entrypoint: command line: the following arguments are required:"
+        " --executor_class_path, --json_serialized_invocation_args,"
+        " --json_serialized_inputs_spec_args",
+    )
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_sigterm_ends_it_promptly(zygote, backend, validate, tmp_path, stuck):
+    """The step waits for a file, which is a pipe; stuck, it also swallows what would end it."""
+    command = validate()
+    path = backend.path("example-validator", "anomalies") / "Split-train" / "SchemaDiff.pb"
+    path.unlink()
+    os.mkfifo(path)
+    program = PROGRAM
+    if stuck:
+        program = tmp_path / "stuck.py"
+        program.write_text(STUCK)
+    running = zygote.start(program, *command, PAWLENS_ARTIFACT_PREFIX=str(backend.prefix))
+    begun = "stuck" if stuck else "step data_validation"
+    try:
+        running.wait_for(lambda: begun in running.output_so_far())
+        os.kill(running.pid, signal.SIGTERM)
+        ended = running.end(seconds=30)
+    finally:
+        running.kill()
+    assert ended.status == 143
+    *_, last = ended.output.strip().splitlines()
+    assert last.startswith("pawlens data_validation: stopped by SIGTERM: ")
+    assert ended.output.count("stopped by SIGTERM") == 1
+    assert "Traceback" not in ended.output
+
+
+STUCK = """
+import sys, time
+from components.data_validation import executor
+from pipelines.kubeflow import entrypoint, stopping
+
+def hang(artifact):
+    print("stuck", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+executor.read_anomalies = hang
+stopping._GRACE_SECONDS = 0.5
+sys.exit(entrypoint.main())
+"""
+
+
+def test_sigterm_of_a_child_ends_only_the_child(monkeypatch):
+    """A process forked by a step's library shares the pipe by which signals are heard."""
+    monkeypatch.setattr(stopping, "_GRACE_SECONDS", 0.0)
+    stop = stopping.StopSignal(print)
+    ended: list[bool] = []
+    monkeypatch.setattr(stop, "end", lambda: ended.append(True))
+    reader, writer = os.pipe()
+    with stop.listening():
+        child = os.fork()
+        if child == 0:
+            os.write(writer, b"forked")
+            signal.pause()
+            os._exit(0)
+        os.read(reader, 6)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        time.sleep(0.2)
+    assert not stop.received
+    assert not ended
