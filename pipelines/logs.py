@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 
 @contextlib.contextmanager
@@ -21,22 +22,31 @@ def logging_to(path: Path) -> Iterator[None]:
         # TensorFlow's C++ code writes to the descriptor itself.
         os.dup2(file.fileno(), 2)
         sys.stderr = stderr
-        handler = logging.StreamHandler(file)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        root = logging.getLogger()
-        handlers, level = root.handlers[:], root.level
-        root.handlers[:] = [handler]
-        root.setLevel(logging.INFO)
-        logging.captureWarnings(True)
         try:
-            yield
+            with everything_to(file):
+                yield
         finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-            logging.captureWarnings(False)
             stderr.flush()
             os.dup2(terminal, 2)
             sys.stderr = before
+
+
+@contextlib.contextmanager
+def everything_to(stream: TextIO) -> Iterator[None]:
+    """Sends every library's log lines and warnings to a stream, one form for all, from INFO."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def use_root_logger() -> None:

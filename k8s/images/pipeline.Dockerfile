@@ -73,7 +73,7 @@ LABEL org.opencontainers.image.title="Pawlens pipeline" \
 COPY --from=project /app /app
 WORKDIR /app
 USER 65532:65532
-# Writes nothing: not even the home exists for it.
+# Without a home no cache is written.
 RUN HOME=/nonexistent python check.py
 # Beam's runners start this; Kubeflow and Kubernetes name their own command.
 ENTRYPOINT ["/opt/apache/beam/boot"]

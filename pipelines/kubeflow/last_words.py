@@ -5,14 +5,13 @@ the step, which Kubeflow Pipelines' UI shows.
 """
 
 import contextlib
-import logging
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.logs import use_root_logger
+from pipelines.logs import everything_to, use_root_logger
 
 TERMINATION_LOG = Path("/dev/termination-log")
 
@@ -30,23 +29,10 @@ _USER_IN_URL = re.compile(r"://[^/\s@\"']+@")
 
 @contextlib.contextmanager
 def readable_logs() -> Iterator[None]:
-    """Sends every library's log lines to stderr, one form for all, from INFO."""
+    """Sends what every library logs to stderr, which is the pod's log."""
     use_root_logger()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
-    )
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    logging.captureWarnings(True)
-    try:
+    with everything_to(sys.stderr):
         yield
-    finally:
-        logging.captureWarnings(False)
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def say_last(words: str) -> None:

@@ -155,7 +155,11 @@ def test_jobs_vanish_and_do_not_run_for_ever(overlay):
 def test_the_api_is_asked_for_rights_only_where_it_asks_for_them(render, one_of):
     profile = render("pipelines/overlays/multi-user")
     rules = one_of(profile, "Role", "pawlens-scheduler")["rules"]
-    assert {group for rule in rules for group in rule["apiGroups"]} == {"pipelines.kubeflow.org"}
+    cluster = [rule for rule in rules if rule["apiGroups"] != ["pipelines.kubeflow.org"]]
+    assert [(rule["resources"], rule["verbs"]) for rule in cluster] == [
+        (["serviceaccounts"], ["use"])
+    ]
+    assert cluster[0]["resourceNames"] == ["pawlens-pipeline"]
     names = {one["metadata"]["name"] for one in render("pipelines/overlays/standalone")}
     assert "pawlens-scheduler" in names  # the account
     roles = [one for one in render("pipelines/overlays/standalone") if one["kind"] == "Role"]

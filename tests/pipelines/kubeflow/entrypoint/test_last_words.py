@@ -57,6 +57,6 @@ def test_all_libraries_log_alike(capsys):
         absl_logging.info("from absl")
         logging.getLogger("apache_beam").info("from Beam")
         logging.getLogger("apache_beam").debug("details")
-    lines = [line[20:] for line in capsys.readouterr().err.splitlines()]
+    lines = [line.split(maxsplit=2)[2] for line in capsys.readouterr().err.splitlines()]
     assert lines == ["INFO absl: from absl", "INFO apache_beam: from Beam"]
     assert logging.getLogger().handlers == before
