@@ -1,4 +1,5 @@
-# make demo | test | lint | bench | lock. Each sets up what it needs: Python 3.11 and make suffice.
+# make help lists what there is. Each sets up what it needs: Python 3.11, make and a C++ compiler
+# suffice.
 
 PYTHON ?= python3.11
 VENV := .venv
