@@ -82,6 +82,18 @@ def runs_elsewhere(args: Sequence[str]) -> bool:
     return _elsewhere(_parsed(args, "Beam's options"))
 
 
+def runner(args: Sequence[str]) -> str:
+    """Beam's own name of the runner that options ask for, such as `FlinkRunner`.
+
+    Args:
+        args: Beam pipeline options.
+
+    Raises:
+        InputError: an option is wrong.
+    """
+    return _runner(_parsed(args, "Beam's options"))
+
+
 def _parsed(args: Sequence[str], key: str) -> "PipelineOptions":
     """Beam's parser leaves the process where a value is none that it takes."""
     from apache_beam.options.pipeline_options import PipelineOptions

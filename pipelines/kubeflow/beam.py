@@ -5,7 +5,7 @@ from there. Workers elsewhere see those folders only as a volume that they and t
 same path; or they take the URLs themselves, which Beam and TensorFlow both do for `gs://` alone.
 """
 
-from components.beam_args import runs_elsewhere
+from components.beam_args import runner, runs_elsewhere
 from components.errors import InputError
 from pipelines.config import BEAM_STEPS, BeamConfig
 from pipelines.kubeflow.platform_checks import check_mounted
@@ -36,7 +36,9 @@ def check_beam(beam: BeamConfig, kubeflow: KubeflowConfig) -> None:
 
 def _check_job_server(args: list[str], key: str) -> None:
     """Beam would start Flink's and Spark's with Java, from a file that it downloads."""
-    if _has(args, "Flink", "Spark") and not any(arg.startswith("--job_endpoint") for arg in args):
+    if runner(args) in ("FlinkRunner", "SparkRunner") and not any(
+        arg.startswith("--job_endpoint") for arg in args
+    ):
         raise InputError(
             f"{key}: the image has no Java to start a job server with",
             expected="--job_endpoint=HOST:PORT of one that runs",
@@ -47,7 +49,7 @@ def _check_job_server(args: list[str], key: str) -> None:
 
 def _check_artifacts(step: str, args: list[str], key: str, kubeflow: KubeflowConfig) -> None:
     scheme = kubeflow.pipeline_root.partition("://")[0]
-    dataflow = _has(args, "Dataflow")
+    dataflow = runner(args) == "DataflowRunner"
     if not scheme or (dataflow and scheme != READABLE):
         raise InputError(
             f"{key}: workers elsewhere have to reach the artifacts: kubeflow.pipeline_root",
@@ -61,8 +63,3 @@ def _check_artifacts(step: str, args: list[str], key: str, kubeflow: KubeflowCon
         )
     if scheme != READABLE:
         check_mounted(kubeflow, step, f"{key}: workers elsewhere", _SCRATCH[scheme])
-
-
-def _has(args: list[str], *runners: str) -> bool:
-    given = [arg.partition("=")[2].lower() for arg in args if arg.startswith("--runner=")]
-    return any(given_one.startswith(name.lower()) for given_one in given for name in runners)

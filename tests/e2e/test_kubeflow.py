@@ -76,10 +76,9 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.exists():  # an artifact may be metadata alone
                 (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-        for key, made in told["outputs"]["artifacts"].items():
+        for made in told["outputs"]["artifacts"].values():
             made["artifacts"][0].pop("metadata", None)
             self._here(made["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
-            assert key
         told["outputs"]["artifacts"]["executor-logs"] = {
             "artifacts": [
                 {"type": {"schemaTitle": "system.Artifact"}, "uri": f"{STORE}/executor-logs"}
