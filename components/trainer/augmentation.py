@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from components.trainer.geometry import RandomGeometry
 from components.trainer.settings import AugmentationConfig
 
 _LARGE = 2**30  # seeds are int32 under some backends
@@ -69,7 +70,7 @@ def make_augment(config: AugmentationConfig, problem: str, seed: int) -> Augment
         for layer in layers:
             drawn = layer.get_random_transformation(images, training=True, seed=seeds)
             images = layer.transform_images(images, drawn, training=True)
-            if masks and isinstance(layer, _GEOMETRIC):
+            if masks and isinstance(layer, RandomGeometry):
                 moving = layer.transform_segmentation_masks(moving, drawn, training=True)
             elif isinstance(layer, keras.layers.MixUp):
                 moving = layer.transform_labels(moving, drawn, training=True)
@@ -80,28 +81,12 @@ def make_augment(config: AugmentationConfig, problem: str, seed: int) -> Augment
     return augment
 
 
-_GEOMETRIC = (
-    keras.layers.RandomFlip,
-    keras.layers.RandomRotation,
-    keras.layers.RandomZoom,
-    keras.layers.RandomTranslation,
-)
-
-
 def _layers(config: AugmentationConfig) -> list[Any]:
     """The configured layers: geometry, then colour, then what hides and blends."""
     colour = {"value_range": _VALUE_RANGE, "dtype": "float32"}
-    layers = []
-    if config.flip:
-        layers.append(keras.layers.RandomFlip("horizontal", dtype="float32"))
-    if config.rotation:
-        layers.append(keras.layers.RandomRotation(config.rotation, dtype="float32"))
-    if config.zoom:
-        layers.append(keras.layers.RandomZoom(config.zoom, dtype="float32"))
-    if config.translation:
-        layers.append(
-            keras.layers.RandomTranslation(config.translation, config.translation, dtype="float32")
-        )
+    layers: list[Any] = []
+    if RandomGeometry.wanted(config):
+        layers.append(RandomGeometry(config))
     # Not RandomColorJitter, which joins these four: it draws from seeds of its own.
     if config.brightness:
         layers.append(keras.layers.RandomBrightness(config.brightness, **colour))

@@ -22,6 +22,7 @@ import tensorflow as tf
 from components.errors import InputError
 from components.trainer import replicas, sharing
 from components.trainer.cluster import VARIABLE, Cluster, read_cluster
+from components.trainer.fused_norm import fuse_batch_norms
 from components.trainer.nodes import Nodes
 from components.trainer.phases import Devices
 
@@ -154,6 +155,8 @@ class Distribution(Devices):
             InputError: several devices, and the model has a training step of its own.
         """
         if self.replicas == 1:
+            if not self.jit_compile:
+                fuse_batch_norms(model)
             return
         if type(model).train_step is not keras.Model.train_step:
             raise InputError(

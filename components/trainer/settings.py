@@ -21,6 +21,9 @@ class AugmentationConfig(Section):
         rotation: by up to this share of a full turn, either way.
         zoom: in or out by up to this share.
         translation: in height and width by up to this share of the side.
+        crop: cut away up to this share of the area and stretch the rest, its aspect ratio changed
+            by up to 4:3 ("random resized crop", Szegedy et al., "Going Deeper with Convolutions",
+            2014).
         brightness: shift by up to this share of the value range.
         contrast: change by up to this share.
         saturation: change by up to this share.
@@ -36,6 +39,7 @@ class AugmentationConfig(Section):
     rotation: Share = 0.0
     zoom: Share = 0.0
     translation: Share = 0.0
+    crop: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     brightness: Share = 0.0
     contrast: Share = 0.0
     saturation: Share = 0.0

@@ -1,0 +1,116 @@
+"""The fused batch norm against NumPy in float64, and against Keras where it stands back."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+CHANNELS = 5
+GAMMA = np.linspace(0.5, 2.0, CHANNELS)
+BETA = np.linspace(-1.0, 1.0, CHANNELS)
+MOMENTUM = 0.9
+
+
+@pytest.fixture(scope="module")
+def build():
+    """build(trainable) -> a model of one batch norm with GAMMA and BETA, fused."""
+    import keras
+
+    from components.trainer.fused_norm import fuse_batch_norms
+
+    def run(trainable: bool = True) -> Any:
+        inputs = keras.Input((6, 7, CHANNELS))
+        layer = keras.layers.BatchNormalization(momentum=MOMENTUM, name="norm")
+        model = keras.Model(inputs, layer(inputs))
+        layer.set_weights([GAMMA, BETA, np.zeros(CHANNELS), np.ones(CHANNELS)])
+        layer.trainable = trainable
+        fuse_batch_norms(model)
+        return model
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def maps() -> tuple[np.ndarray, np.ndarray]:
+    """Inputs, and gradients of a loss with respect to the outputs."""
+    rng = np.random.default_rng(0)
+    shape = (4, 6, 7, CHANNELS)
+    return rng.normal(3, 2, shape).astype(np.float32), rng.normal(size=shape).astype(np.float32)
+
+
+def step(model: Any, inputs: np.ndarray, slopes: np.ndarray, training: bool) -> list[np.ndarray]:
+    """Outputs, and gradients with respect to inputs, gamma and beta; a traced step."""
+    import tensorflow as tf
+
+    layer = model.get_layer("norm")
+
+    @tf.function
+    def run(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = model(x, training=training)
+            loss = tf.reduce_sum(outputs * slopes)
+        return outputs, *tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+
+    return [value.numpy() for value in run(tf.constant(inputs))]
+
+
+def test_a_training_step_is_that_of_the_definition(build, maps):
+    """Ioffe and Szegedy, "Batch Normalization", 2015, algorithm 1 and section 3."""
+    model = build()
+    inputs, slopes = maps
+    found = step(model, inputs, slopes, training=True)
+    x, dy = inputs.astype(np.float64), slopes.astype(np.float64)
+    axes, count = (0, 1, 2), inputs.size / CHANNELS
+    mean, variance = x.mean(axes), x.var(axes)
+    scale = 1.0 / np.sqrt(variance + 1e-3)
+    normal = (x - mean) * scale
+    d_gamma, d_beta = (dy * normal).sum(axes), dy.sum(axes)
+    dx = GAMMA * scale * (dy - d_beta / count - normal * d_gamma / count)
+    for value, expected in zip(found, (normal * GAMMA + BETA, dx, d_gamma, d_beta), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
+    _, _, moving_mean, moving_variance = model.get_layer("norm").get_weights()
+    np.testing.assert_allclose(moving_mean, (1 - MOMENTUM) * mean, rtol=1e-5)
+    np.testing.assert_allclose(moving_variance, MOMENTUM + (1 - MOMENTUM) * variance, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("trainable", "training"), [(True, False), (False, True)])
+def test_inference_and_frozen_layers_use_the_moving_averages(build, maps, trainable, training):
+    model = build(trainable)
+    inputs, slopes = maps
+    outputs = step(model, inputs, slopes, training)[0]
+    np.testing.assert_allclose(outputs, inputs / np.sqrt(1.001) * GAMMA + BETA, atol=1e-4)
+    np.testing.assert_array_equal(model.get_layer("norm").get_weights()[2], 0.0)
+
+
+def test_the_kernel_is_really_used_in_every_architecture_with_batch_norm():
+    """Once a layer, however often the model is prepared, and nowhere in inference."""
+    import tensorflow as tf
+
+    from components import models
+    from components.trainer.fused_norm import fuse_batch_norms
+
+    for name in ("mini_xception", "xception_unet"):
+        model = models.build(name, 64)
+        fuse_batch_norms(model)
+        fuse_batch_norms(model)
+        counts = []
+        for training in (True, False):
+            graph = tf.function(
+                lambda x, t=training, m=model: m(x, training=t)
+            ).get_concrete_function(tf.TensorSpec((2, 64, 64, 3)))
+            kinds = [operation.type for operation in graph.graph.get_operations()]
+            counts.append(kinds.count("FusedBatchNormV3"))
+        layers = [layer for layer in model.layers if "batch_norm" in layer.name]
+        assert len(layers) > 5
+        assert counts == [len(layers), 0]
+
+
+def test_saved_models_hold_keras_own_layers(build, tmp_path):
+    import keras
+
+    model = build()
+    model.save(tmp_path / "model.keras")
+    restored = keras.models.load_model(tmp_path / "model.keras")
+    assert type(restored.get_layer("norm")) is keras.layers.BatchNormalization
+    assert "call" not in vars(restored.get_layer("norm"))
