@@ -1,7 +1,7 @@
-"""Batch norm of a training step in TensorFlow's one kernel, instead of Keras's dozen operations.
+"""Batch norm of a training in TensorFlow's one kernel, instead of Keras's dozen operations.
 
-Those read and write each map many times over: about two fifths of a training step of mini-Xception
-on a CPU (docs/results.md). Layers, weights and saved files stay Keras's own.
+Those read and write each map many times over: about a third of a training step of mini-Xception on
+a CPU (docs/results.md). Layers, weights and saved files stay Keras's own.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ import tensorflow as tf
 
 
 def fuse_batch_norms(model: keras.Model) -> None:
-    """Lets the batch norms of a model compute training steps by the fused kernel; may be repeated.
+    """Lets the batch norms of a model use the fused kernel; may be repeated.
 
-    The result is Keras's, up to rounding. Inference, frozen layers, other axes than the last of
-    four, masks and synchronized layers are left to Keras.
+    The result is Keras's, up to rounding. Other axes than the last of four, masks and synchronized
+    layers are left to Keras.
 
     Args:
-        model: built; its training step is traced afterwards, without XLA (which fuses by itself).
+        model: built; its steps are traced afterwards, without XLA (which fuses by itself).
     """
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and _fits(layer):
@@ -32,16 +32,24 @@ def _fits(layer: keras.layers.BatchNormalization) -> bool:
 
 def _fused_call(layer: keras.layers.BatchNormalization) -> Any:
     def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not training or not layer.trainable or mask is not None:
+        if mask is not None:
             return type(layer).call(layer, inputs, training=training, mask=mask)
+        learns = bool(training) and layer.trainable
+        moving = (layer.moving_mean, layer.moving_variance)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
+            inputs,
+            layer.gamma,
+            layer.beta,
+            *(() if learns else moving),
+            epsilon=layer.epsilon,
+            is_training=learns,
         )
-        # The kernel's is the unbiased estimate, Keras keeps the variance of the batch itself.
-        count = tf.cast(tf.size(inputs, tf.int64) // layer.gamma.shape[0], tf.float32)
-        variance *= (count - 1.0) / count
-        for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-            moving.assign(moving * layer.momentum + value * (1.0 - layer.momentum))
+        if learns:
+            # The kernel's is the unbiased estimate, Keras keeps the variance of the batch itself.
+            count = tf.cast(tf.size(inputs, tf.int64) // layer.gamma.shape[0], tf.float32)
+            variance *= (count - 1.0) / count
+            for variable, value in zip(moving, (mean, variance), strict=True):
+                variable.assign(variable * layer.momentum + value * (1.0 - layer.momentum))
         return outputs
 
     return call
