@@ -13,6 +13,7 @@ NAMES = (
     "fuzz",
     "push_kill",
     "input",
+    "train_step",
     "tiny_run",
     "linear_blobs",
     "demo",

@@ -168,12 +168,14 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
 def training_step(name: str, image_size: int) -> Callable[[Iterator[Any]], float]:
     """A function that takes a batch off an iterator, trains on it, and gives the loss."""
     from components import models
+    from components.trainer.fused_norm import fuse_batch_norms
     from components.trainer.phases import compile_model, phases
     from components.trainer.settings import TrainerConfig
 
     config = TrainerConfig(model=name, image_size=image_size, batch_size=BATCH)
     model = models.build(name, image_size)
     compile_model(model, "classification", config, phases(config)[0], steps=1)
+    fuse_batch_norms(model)
     model.make_train_function()
     return lambda iterator: float(model.train_function(iterator)["loss"])
 

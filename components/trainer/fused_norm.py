@@ -13,8 +13,8 @@ import tensorflow as tf
 def fuse_batch_norms(model: keras.Model) -> None:
     """Lets the batch norms of a model use the fused kernel; may be repeated.
 
-    The result is Keras's, up to rounding. Other axes than the last of four, masks and synchronized
-    layers are left to Keras.
+    The result is Keras's, up to rounding. Other axes than the last of four, masks, float64 and
+    synchronized layers are left to Keras.
 
     Args:
         model: built; its steps are traced afterwards, without XLA (which fuses by itself).
@@ -27,7 +27,7 @@ def fuse_batch_norms(model: keras.Model) -> None:
 def _fits(layer: keras.layers.BatchNormalization) -> bool:
     rank = layer.input_spec.ndim if layer.built else None
     plain = layer.center and layer.scale and not (layer.renorm or layer.synchronized)
-    return rank == 4 and layer.axis in (-1, 3) and plain
+    return rank == 4 and layer.axis in (-1, 3) and plain and layer.compute_dtype != "float64"
 
 
 def _fused_call(layer: keras.layers.BatchNormalization) -> Any:
