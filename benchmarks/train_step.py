@@ -24,7 +24,7 @@ from benchmarks.input import in_turn, ratio, seconds, timed
 BATCH = 16
 STEPS = 8  # of a block
 BLOCKS = 10  # of each kind
-MODELS = (("mini_xception", 128), ("mini_xception", 180), ("xception_unet", 128))
+MODELS = (("mini_xception", 128), ("xception_unet", 128))
 MOVES: dict[str, Any] = {"flip": True, "rotation": 0.1, "zoom": 0.2, "translation": 0.1}
 
 

@@ -1,8 +1,8 @@
 """Where a training picture's pixels come from: all random moves as one, by one interpolation.
 
 Mirroring, turning, scaling, shifting and cutting are affine, so one after another is affine too.
-Keras has a layer for each; together they would blur a picture three times and read it three times
-(four fifths of the time of augmentation on a CPU). Uses `keras` only.
+Keras has a layer for each; one after another they would blur a picture three times and take more
+than twice as long (docs/results.md). Uses `keras` only.
 """
 
 import math
