@@ -13,7 +13,7 @@ the nodes. Callbacks, saving and validation concern one node and never wait for 
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -22,7 +22,7 @@ import tensorflow as tf
 from components.errors import InputError
 from components.trainer import replicas, sharing
 from components.trainer.cluster import VARIABLE, Cluster, read_cluster
-from components.trainer.fused_norm import fuse_batch_norms
+from components.trainer.fused_norm import batch_norms, fuse_batch_norms
 from components.trainer.nodes import Nodes
 from components.trainer.phases import Devices
 
@@ -165,9 +165,8 @@ class Distribution(Devices):
                 found="another",
                 todo="train it on one device",
             )
-        for layer in _layers(model):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = synchronise_batch_norm
+        for layer in batch_norms(model):
+            layer.synchronized = synchronise_batch_norm
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if self._nodes:
@@ -201,10 +200,3 @@ def _connect(cluster: Cluster) -> Nodes:
 @functools.cache
 def _mirror(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
     return tf.distribute.MirroredStrategy(devices)
-
-
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)

@@ -4,6 +4,7 @@ Those read and write each map many times over: about a third of a training step 
 a CPU (docs/results.md). Layers, weights and saved files stay Keras's own.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -19,9 +20,18 @@ def fuse_batch_norms(model: keras.Model) -> None:
     Args:
         model: built; its steps are traced afterwards, without XLA (which fuses by itself).
     """
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization) and _fits(layer):
+    for layer in batch_norms(model):
+        if _fits(layer):
             layer.call = _fused_call(layer)
+
+
+def batch_norms(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
+    """The batch norms of a model and of the models in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            yield layer
+        elif isinstance(layer, keras.Model):
+            yield from batch_norms(layer)
 
 
 def _fits(layer: keras.layers.BatchNormalization) -> bool:
