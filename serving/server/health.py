@@ -6,7 +6,7 @@ stream does not keep a thread from them.
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import grpc
@@ -20,6 +20,9 @@ from serving.server.core import Core
 
 # Between two looks at the models, for those who watch; who asks gets the state of now.
 _LOOK_SECONDS = 0.5
+
+# That a stop waits for watchers to be told.
+_TELL_SECONDS = 1.0
 
 _UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
 
@@ -71,6 +74,9 @@ class Health(health.HealthServicer):
         self._told: dict[str, int] = {}
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
+        # The base class sends while it holds a lock that the end of a stream asks for on grpcio's
+        # only event thread, without which no send ever completes: the server would hang.
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="health_sender")
         self._refresh()
         threading.Thread(target=self._look, name="health", daemon=True).start()
 
@@ -89,12 +95,15 @@ class Health(health.HealthServicer):
         send_response_callback: Callable | None = None,
     ) -> Any:
         self._streams.add(context)
-        return super().Watch(request, context, send_response_callback)
+        send = send_response_callback
+        assert send is not None, "grpcio gives it, since Watch is experimental_non_blocking"
+        return super().Watch(request, context, lambda answer: self._sender.submit(send, answer))
 
     def close(self) -> None:
         """Tells NOT_SERVING from now on."""
         self._stop.set()
         self._refresh()
+        wait([self._sender.submit(lambda: None)], _TELL_SECONDS)  # after all that were waiting
 
     def _look(self) -> None:
         while not self._stop.wait(_LOOK_SECONDS):

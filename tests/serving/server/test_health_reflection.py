@@ -201,3 +201,45 @@ def test_channel_arguments_that_are_none(start_here, bases) -> None:
 def test_a_port_in_use(start_here, bases, zoo: Any) -> None:
     with pytest.raises(InputError, match=rf"--port={zoo.server.port}: expected a free port"):
         start_here({"types": bases["types"]}, port=zoo.server.port)
+
+
+def test_a_watcher_that_leaves_while_it_is_told_holds_up_nobody():
+    """Its end comes on grpcio's event thread, on which the end of the telling depends."""
+    from serving.server.health import Health, Streams
+
+    class NoModels:
+        def models(self):
+            return []
+
+    class Stream:
+        def __init__(self):
+            self.ends = []
+
+        def add_callback(self, callback):
+            self.ends.append(callback)
+            return True
+
+    told, sending, sent = [], threading.Event(), threading.Event()
+
+    def send(answer):
+        told.append(answer)
+        sending.set()
+        assert sent.wait(20)
+
+    health, stream = Health(NoModels(), Streams()), Stream()
+
+    def watch_and_leave():
+        health.Watch(health_pb2.HealthCheckRequest(service=""), stream, send)
+        for end in stream.ends:
+            end()
+
+    thread = threading.Thread(target=watch_and_leave, daemon=True)
+    thread.start()
+    assert sending.wait(10)
+    thread.join(10)
+    left = not thread.is_alive()
+    sent.set()
+    health.close()
+    assert left
+    assert told[0].status == NOT_SERVING
+    assert told[1] is None
