@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.input import in_turn, ratio, seconds, timed
+from benchmarks.input import Times, in_turn, ratio, seconds, timed
 
 BATCH = 16
 STEPS = 8  # of a block
@@ -48,16 +48,13 @@ def measure_norms(name: str, side: int, precision: str, blocks: int) -> list[dic
     for number, benchmark in enumerate(("fused_norm", "fused_norm_validation")):
         actions = {kind: partial(block, taken[number]) for kind, taken in steps.items()}
         times = in_turn(actions, blocks)
-        milliseconds = {
-            kind: round(value / STEPS / BATCH * 1000, 2) for kind, value in seconds(times).items()
-        }
         told.append(
             {
                 "benchmark": benchmark,
                 "model": name,
                 "image_size": side,
                 "precision": precision,
-                "milliseconds_a_picture": milliseconds,
+                "milliseconds_a_picture": milliseconds_a_picture(times),
                 "ratio": ratio(times, "fused", "keras"),
             }
         )
@@ -125,11 +122,14 @@ def measure_moves(side: int, blocks: int) -> dict[str, Any]:
     return {
         "benchmark": "random_geometry",
         "image_size": side,
-        "milliseconds_a_picture": {
-            kind: round(value / STEPS / BATCH * 1000, 2) for kind, value in seconds(times).items()
-        },
+        "milliseconds_a_picture": milliseconds_a_picture(times),
         "ratio": ratio(times, "pawlens", "keras"),
     }
+
+
+def milliseconds_a_picture(times: Times) -> dict[str, float]:
+    """Medians, of blocks of STEPS batches."""
+    return {kind: round(value / STEPS / BATCH * 1000, 2) for kind, value in seconds(times).items()}
 
 
 def block(step: Callable[[], Any]) -> float:

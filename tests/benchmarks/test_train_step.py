@@ -14,12 +14,3 @@ def test_both_kinds_of_steps_do_the_same_work():
         losses.append(taken)
     np.testing.assert_allclose(*losses, rtol=1e-3)
     assert losses[0][0] != losses[0][1]
-
-
-def test_moves_are_timed_on_both_sides():
-    from benchmarks import train_step
-
-    told = train_step.measure_moves(32, 1)
-    times = told["milliseconds_a_picture"]
-    assert set(times) == {"pawlens", "keras"}
-    assert told["ratio"] > 0
