@@ -81,6 +81,7 @@ def read_config(name_or_path: str, sets: list[str]) -> "PipelineConfig":
     config = load_config(name_or_path, sets)
     if config.problem == "points":
         raise InputError("--config", expected="a pipeline of pictures", found=f"'{config.name}'")
+    config.trainer.check_single("arrays, whose pictures have one size")
     return config
 
 

@@ -77,7 +77,8 @@ NO_BASELINE = "NO_BASELINE"
 
 # ModelRun: {"model", "parameters", "seed", "made_with", "hyperparameters": what a tuner chose, by
 #            dotted key, "finished": date and time in UTC, "monitor", "best_epoch",
-#            "epochs": [{"epoch": 1.., "seconds", "loss", "val_loss", <metric>, "val_<metric>"}]}
+#            "epochs": [{"epoch": 1.., "seconds", "loss", "val_loss", <metric>, "val_<metric>",
+#                        and with earlier stages "stage": 1..; the best epoch is one of the last}]}
 HISTORY = "history.json"
 # ModelRun: the exported epoch as a Keras file
 BEST_CHECKPOINT = "best.keras"

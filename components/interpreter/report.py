@@ -91,7 +91,11 @@ def training_rows(history: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     last = epochs[-1]
     best: dict[str, Any] = next((e for e in epochs if e["epoch"] == history["best_epoch"]), {})
-    names = [key for key in last if key not in ("epoch", "seconds") and not key.startswith("val_")]
+    names = [
+        key
+        for key in last
+        if key not in ("epoch", "seconds", "stage") and not key.startswith("val_")
+    ]
     return [
         {
             "metric": name,

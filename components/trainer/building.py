@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -23,16 +24,19 @@ def build_model(config: TrainerConfig) -> keras.Model:
     return model
 
 
+def continued_model(config: TrainerConfig) -> keras.Model:
+    """The model as a later stage starts with it, for the weights of the one before."""
+    keras.utils.set_random_seed(config.seed)
+    return models.build(config.model, config.side, **_without_weights(config))
+
+
 def bare_model(config: TrainerConfig) -> keras.Model:
     """The model for weights to come, computing in float32 whatever it was trained in.
 
     What is served must not depend on the trainer's hardware; the weights are float32 anyway.
     """
-    args = dict(config.model_args)
-    if "weights" in args:
-        args["weights"] = ""  # those of the backbone come along
     with dtype_policy("float32"):
-        return models.build(config.model, config.side, **args)
+        return models.build(config.model, config.side, **_without_weights(config))
 
 
 @contextlib.contextmanager
@@ -44,3 +48,8 @@ def dtype_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _without_weights(config: TrainerConfig) -> dict[str, Any]:
+    """Arguments of a model whose backbone gets its weights with all others."""
+    return {name: "" if name == "weights" else arg for name, arg in config.model_args.items()}

@@ -31,7 +31,8 @@ class Trainer(component.Trainer):
         run_fn: import path of the function that trains.
         custom_config: what it is given; `trainer` in it is a TrainerConfig as a dict.
         hyperparameters: a tuner's; None: `trainer` says all.
-        epochs: takes the place of `trainer.epochs`; None: that one holds.
+        epochs: takes the place of `trainer.epochs` (earlier stages keep theirs); None: that one
+            holds.
     """
 
     SPEC_CLASS = TrainerSpec

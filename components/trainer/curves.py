@@ -1,5 +1,6 @@
 """Loss and metric curves as one picture."""
 
+import itertools
 from pathlib import Path
 
 from components.trainer import history
@@ -8,7 +9,7 @@ from components.trainer import history
 def draw_curves(
     epochs: list[history.EpochRecord], title: str, path: Path, monitor: str = history.MONITOR
 ) -> None:
-    """Draws one panel a metric, training and validation, with the best epoch marked.
+    """Draws one panel a metric, training and validation, the best epoch and later stages marked.
 
     Args:
         epochs: records of `history.EpochRecord`, at least one.
@@ -24,6 +25,11 @@ def draw_curves(
     names = history.metric_names(epochs)
     best = history.best_epoch(epochs, monitor)["epoch"]
     numbers = [record["epoch"] for record in epochs]
+    starts = [
+        (before["epoch"] + after["epoch"]) / 2
+        for before, after in itertools.pairwise(epochs)
+        if before.get("stage") != after.get("stage")
+    ]
     marker = "o" if len(epochs) <= 30 else ""  # a single epoch is a point, not a line
 
     figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
@@ -35,6 +41,8 @@ def draw_curves(
                 numbers, [record[key] for record in epochs], marker=marker, ms=3, label=label
             )
         panel.axvline(best, color="0.5", linestyle=":", label=f"best epoch ({best})")
+        for number, start in enumerate(starts):
+            panel.axvline(start, color="0.7", label="" if number else "next stage")
         panel.set_xlabel("epoch")
         panel.set_title(name.replace("_", " "))
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -8,7 +8,8 @@ from typing import Any
 
 MONITOR = "val_loss"  # tells the best epoch unless the configuration names another value
 
-EpochRecord = dict[str, Any]  # {"epoch": 1.., "seconds", "loss", "val_loss", metrics...}
+# {"epoch": 1.., "seconds", "loss", "val_loss", metrics...}, with several stages "stage": 1..
+EpochRecord = dict[str, Any]
 
 
 def mode(monitor: str) -> str:
@@ -17,9 +18,18 @@ def mode(monitor: str) -> str:
 
 
 def best_epoch(epochs: list[EpochRecord], monitor: str = MONITOR) -> EpochRecord:
-    """The record with the best value of `monitor`; the earlier one of equals."""
+    """The record with the best value of `monitor` in the last stage; the earlier one of equals."""
     sign = 1.0 if mode(monitor) == "min" else -1.0
-    return min(epochs, key=lambda record: sign * record[monitor])
+    last = [record for record in epochs if record.get("stage") == epochs[-1].get("stage")]
+    return min(last, key=lambda record: sign * record[monitor])
+
+
+def joined(trained: list[list[EpochRecord]]) -> list[EpochRecord]:
+    """The records of stages that were trained one after another, as those of one training."""
+    if len(trained) == 1:
+        return trained[0]
+    staged = [record | {"stage": n} for n, stage in enumerate(trained, 1) for record in stage]
+    return [record | {"epoch": number} for number, record in enumerate(staged, 1)]
 
 
 def epochs_since_best(epochs: list[EpochRecord], monitor: str = MONITOR) -> int:

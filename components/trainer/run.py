@@ -12,15 +12,14 @@ import tensorflow as tf
 
 from components import features, models
 from components.artifacts import BEST_CHECKPOINT
-from components.trainer import history, loop, pictures, points
-from components.trainer.building import bare_model, build_model, dtype_policy
+from components.trainer import history, pictures, points, stages
+from components.trainer.building import bare_model, dtype_policy
 from components.trainer.distribution import Distribution
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
 from components.trainer.model_run import write_keys, write_records
 from components.trainer.settings import TrainerConfig
 from components.trainer.state import (
     TENSORBOARD_FOLDER,
-    TrainingState,
     fingerprint,
 )
 from components.trainer.weights import digests
@@ -65,7 +64,7 @@ def run_fn(fn_args: Any) -> None:
 
     with dtype_policy(config.precision):
         with distribution.scope():
-            model = build_model(config)
+            model = stages.first_model(config)
         name = fingerprint(
             settings=settings,
             data=[train_index.digest, eval_index.digest],
@@ -74,30 +73,34 @@ def run_fn(fn_args: Any) -> None:
             start=digests(config),
         )
         with _state_folder(state_dir if distribution.is_chief else None, name) as folder:
-            progress = TrainingState(folder, config.monitor)
-            epochs = loop.fit(
+            done = stages.train(
                 model,
-                pictures.load_split(train_index, problem, config.side),
-                pictures.load_split(eval_index, problem, config.side),
+                lambda side: (
+                    pictures.load_split(train_index, problem, side),
+                    pictures.load_split(eval_index, problem, side),
+                ),
                 problem=problem,
                 config=config,
-                progress=progress,
+                folder=folder,
                 distribution=distribution,
             )
             if not distribution.is_chief:
                 return
             best = bare_model(config)
-            best.load_weights(progress.best_checkpoint(epochs))
+            best.load_weights(done[-1].best_checkpoint)
             _export(fn_args.serving_model_dir, best, config, problem, train_index)
             _write_run(
                 fn_args.model_run_dir,
                 config,
                 best,
-                epochs=epochs,
+                epochs=history.joined([stage.epochs for stage in done]),
                 train_index=train_index,
                 chosen=chosen,
             )
-            _copy_tree(progress.tensorboard, f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}")
+            logs = f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}"
+            for stage in done:
+                own = f"{logs}/{stage.state.folder.name}" if len(done) > 1 else logs
+                _copy_tree(stage.state.tensorboard, own)
 
 
 def _check_grad_cam_layer(config: TrainerConfig) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from components import models
 from components.errors import InputError, check_one_of
@@ -11,6 +11,8 @@ from components.settings import PositiveInt, Section
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
+Natural = Annotated[int, Field(ge=0)]
+Side = Annotated[int, Field(ge=32, le=1024)]
 
 
 class AugmentationConfig(Section):
@@ -106,6 +108,25 @@ class FineTuneConfig(Section):
     learning_rate: Positive = 1e-5
 
 
+class StageConfig(Section):
+    """A training that comes before; what is None is as in the section `trainer` itself.
+
+    Attributes:
+        epochs: passes over the training split, at most.
+        image_size, batch_size, learning_rate, optimizer, loss, augmentation, patience: see
+            `TrainerConfig`. A section is replaced whole.
+    """
+
+    epochs: PositiveInt
+    image_size: Side | None = None
+    batch_size: PositiveInt | None = None
+    learning_rate: Positive | None = None
+    optimizer: OptimizerConfig | None = None
+    loss: LossConfig | None = None
+    augmentation: AugmentationConfig | None = None
+    patience: Natural | None = None
+
+
 class ExportConfig(Section):
     """What is fixed when the best epoch is exported.
 
@@ -129,6 +150,8 @@ class TrainerConfig(Section):
         learning_rate: constant, or the schedule's peak.
         optimizer, loss, augmentation: see there.
         fine_tune: the second phase; None: there is one only.
+        earlier_stages: trainings that come first, in their order, each with settings of its own.
+            Every one starts from the best epoch of the one before, and so does this one.
         weights: file (`.weights.h5` or `.keras`) of the same architecture to start from; empty:
             fresh weights.
         training_step: `fit`, or for points `gradient_tape`.
@@ -142,7 +165,7 @@ class TrainerConfig(Section):
 
     model: str
     model_args: dict[str, bool | int | float | str] = {}
-    image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    image_size: Side | None = None
     batch_size: PositiveInt = 32
     epochs: PositiveInt = 10
     learning_rate: Positive = 1e-3
@@ -150,12 +173,13 @@ class TrainerConfig(Section):
     loss: LossConfig = LossConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     fine_tune: FineTuneConfig | None = None
+    earlier_stages: list[StageConfig] = []
     weights: str = ""
     training_step: Literal["fit", "gradient_tape"] = "fit"
     monitor: Literal["val_loss", "val_accuracy", "val_pixel_accuracy", "val_mean_iou"] = "val_loss"
-    patience: Annotated[int, Field(ge=0)] = 0
+    patience: Natural = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    sample_epochs: Annotated[int, Field(ge=0)] = 5
+    sample_epochs: Natural = 5
     export: ExportConfig = ExportConfig()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1337
 
@@ -164,6 +188,15 @@ class TrainerConfig(Section):
         """The image size, where there are pictures."""
         assert self.image_size is not None, "check_problem has seen to it"
         return self.image_size
+
+    @property
+    def stages(self) -> list["TrainerConfig"]:
+        """All trainings in their order, this one last; `weights` are for the first one."""
+        last = self.model_dump() | {"earlier_stages": []}
+        changes = [stage.model_dump(exclude_none=True) for stage in self.earlier_stages]
+        first, *others = [last | change for change in [*changes, {}]]
+        later = [tree | {"weights": ""} for tree in others]
+        return [TrainerConfig.model_validate(tree) for tree in [first, *later]]
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "TrainerConfig":
@@ -188,6 +221,34 @@ class TrainerConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _earlier_stages_fit(self) -> "TrainerConfig":
+        if self.earlier_stages and self.fine_tune:
+            raise InputError(
+                "trainer.earlier_stages", expected="none with trainer.fine_tune", found="both"
+            )
+        try:
+            _ = self.earlier_stages and self.stages
+        except ValidationError as error:  # of what `_parts_fit` says: the parts alone are valid
+            raise InputError(
+                f"in trainer.earlier_stages: {error.errors()[0]['ctx']['error']}"
+            ) from error
+        return self
+
+    def check_single(self, who: str) -> None:
+        """Refuses earlier stages where trainings are compared, or have pictures of one size.
+
+        Raises:
+            InputError: naming the key.
+        """
+        if self.earlier_stages:
+            raise InputError(
+                "trainer.earlier_stages",
+                expected=f"none with {who}",
+                found=str(len(self.earlier_stages)),
+                todo="leave out the key, and give the last stage trainer.weights if need be",
+            )
+
     def check_problem(self, problem: str) -> None:
         """Refuses what makes no sense for a problem, or for the model.
 
@@ -197,6 +258,8 @@ class TrainerConfig(Section):
         Raises:
             InputError: naming the key.
         """
+        for stage in self.stages[:-1]:
+            stage.check_problem(problem)
         check_one_of("trainer.model", self.model, models.MODEL_NAMES)
         others = [name for name in models.MODEL_NAMES if models.spec(name).problem == problem]
         if self.model not in others:

@@ -149,6 +149,7 @@ class TunerConfig(Section):
         """
         if problem == "points":
             raise InputError("tuner", expected="no such section: it is for pictures")
+        trainer.check_single("a tuner")
         if self.algorithm == "bayesian" and self.trials <= self.random_trials:
             raise InputError(
                 "tuner.trials",

@@ -182,6 +182,8 @@ def test_a_shipped_name_or_a_section_is_the_configuration(tmp_path):
     path.write_text("model: linear\n")
     with pytest.raises(InputError):
         read_config(str(path), [])
+    with pytest.raises(InputError, match=r"earlier_stages: expected none with arrays.* found 2"):
+        read_config("cats_vs_dogs_book", [])
 
 
 @pytest.mark.parametrize("resumed_at", [0, 2])

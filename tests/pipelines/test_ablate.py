@@ -45,3 +45,10 @@ def test_the_configuration_is_that_of_the_models_problem(ablate, tmp_path):
 def test_wrong_settings_are_told_in_one_line(ablate, tmp_path):
     with pytest.raises(InputError, match=r"trainer\.epoch: unknown key; did you mean"):
         ablate("mini_xception", data=str(tmp_path), sets=["trainer.epoch=3"])
+
+
+def test_stages_are_not_compared(ablate, tmp_path):
+    with pytest.raises(
+        InputError, match=r"trainer\.earlier_stages: expected none with an ablation"
+    ):
+        ablate("mini_xception", config="cats_vs_dogs_book", data=str(tmp_path))

@@ -30,6 +30,16 @@ def make(problem: str = "classification", **changes) -> TrainerConfig:
         ({"precision": "float16"}, r"precision"),
         ({"fine_tune": {}}, r"fine_tune.epochs"),
         ({"loss": {"class_weights": "even"}}, r"class_weights"),
+        ({"earlier_stages": [{"image_size": 32}]}, r"earlier_stages.0.epochs"),
+        ({"earlier_stages": [{"epochs": 1, "seed": 2}]}, r"earlier_stages.0.seed"),
+        (
+            {"earlier_stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}]},
+            r"in trainer.earlier_stages: .*warmup_epochs: expected fewer .* \(1\), found 2",
+        ),
+        (
+            {"earlier_stages": [{"epochs": 1}], "fine_tune": {"epochs": 1}},
+            r"earlier_stages: expected none with trainer.fine_tune",
+        ),
     ],
 )
 def test_refused_at_once(changes, message):
@@ -41,6 +51,11 @@ def test_refused_at_once(changes, message):
     ("problem", "changes", "message"),
     [
         ("segmentation", {"augmentation": {"mixup": 0.2}}, r"mixup: expected 0 .* classification"),
+        (
+            "segmentation",
+            {"earlier_stages": [{"epochs": 1, "augmentation": {"mixup": 0.2}}]},
+            r"mixup: expected 0 .* classification",
+        ),
         ("classification", {"loss": {"dice": 1.0}}, r"loss.dice: expected 0 .* segmentation"),
         ("classification", {"monitor": "val_mean_iou"}, r"trainer.monitor: .* 'val_mean_iou'"),
         ("segmentation", {"monitor": "val_accuracy"}, r"trainer.monitor: .* 'val_accuracy'"),
@@ -67,3 +82,24 @@ def test_a_whole_recipe_is_accepted():
     )
     # What a step is given passes through JSON and comes back the same.
     assert TrainerConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_an_earlier_stage_changes_what_it_names_and_nothing_else():
+    first, second, last = make(
+        image_size=160,
+        weights="start.keras",
+        loss={"label_smoothing": 0.1},
+        augmentation={"flip": True, "crop": 0.5},
+        earlier_stages=[
+            {"image_size": 80, "epochs": 7, "augmentation": {"crop": 0.3}},
+            {"image_size": 128, "epochs": 3, "learning_rate": 1e-4},
+        ],
+    ).stages
+    assert [stage.image_size for stage in (first, second, last)] == [80, 128, 160]
+    assert [stage.epochs for stage in (first, second, last)] == [7, 3, 10]
+    assert [stage.learning_rate for stage in (first, second, last)] == [1e-3, 1e-4, 1e-3]
+    assert [stage.weights for stage in (first, second, last)] == ["start.keras", "", ""]
+    assert (first.augmentation.flip, first.augmentation.crop) == (False, 0.3)
+    assert second.augmentation == last.augmentation
+    assert all(stage.loss.label_smoothing == 0.1 for stage in (first, second, last))
+    assert not any(stage.earlier_stages for stage in (first, second, last))

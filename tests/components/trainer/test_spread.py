@@ -10,6 +10,8 @@ import pytest
 from components import artifacts
 
 TRAINER = {"model": "residual_convnet", "model_args": {}, "epochs": 2, "batch_size": 8, "seed": 5}
+# Two sizes, one after the other.
+STAGED = TRAINER | {"epochs": 1, "earlier_stages": [{"image_size": 48, "epochs": 1}]}
 PROGRAMS = Path(__file__).parent
 
 
@@ -39,12 +41,15 @@ def alone(fn_args_in, tmp_path_factory):
 
 @pytest.mark.slow
 def test_two_nodes_train_as_one_and_the_chief_alone_writes(
-    zygote, tf_configs, make_fn_args, alone, tmp_path
+    zygote, tf_configs, make_fn_args, tmp_path
 ):
-    nodes = [
-        make_fn_args("classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **TRAINER)
-        for n in range(2)
-    ]
+    from components.trainer import run
+
+    *nodes, one = (
+        make_fn_args("classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **STAGED)
+        for n in range(3)
+    )
+    run.run_fn(one)
     processes = [
         zygote.start(
             PROGRAMS / "run_training.py",
@@ -58,10 +63,12 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
     finally:
         for process in processes:
             process.kill()
-    np.testing.assert_allclose(values(history(nodes[0])), alone, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        values(history(nodes[0])), values(history(one)), rtol=1e-3, atol=1e-5
+    )
     assert Path(nodes[0].serving_model_dir, "saved_model.pb").exists()
-    assert "epoch 2/2" in outputs[0]
-    assert "epoch 2/2" not in outputs[1]
+    assert outputs[0].count("epoch 1/1") == 2
+    assert "epoch 1/1" not in outputs[1]
     assert not Path(nodes[1].model_run_dir).exists()
     assert not Path(nodes[1].serving_model_dir).exists()
     assert not (tmp_path / "state-1").exists()

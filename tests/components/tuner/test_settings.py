@@ -206,6 +206,15 @@ def test_a_bayesian_search_has_trials_to_learn_from():
     make(space, algorithm="random", trials=1).check(TRAINER, "classification")
 
 
+def test_stages_are_not_tuned():
+    staged = TrainerConfig.model_validate(
+        TRAINER.model_dump() | {"earlier_stages": [{"epochs": 2}]}
+    )
+    assert refusal({"learning_rate": RANGE}, trainer=staged).startswith(
+        "trainer.earlier_stages: expected none with a tuner, found 1"
+    )
+
+
 def test_points_are_not_tuned():
     linear = TrainerConfig(model="linear", epochs=40)
     assert refusal({"learning_rate": RANGE}, "points", linear) == (
