@@ -92,7 +92,7 @@ def measure_steps(pictures: Any) -> dict[str, Any]:
 
     from components.trainer.augmentation import make_augment
     from components.trainer.input import training_batches
-    from components.trainer.settings import AugmentationConfig
+    from components.trainer.sections import AugmentationConfig
 
     held = pictures.images[:BATCH].astype("float32"), pictures.targets[:BATCH]
     augment = make_augment(AugmentationConfig(**BOOK), "classification", SEED)

@@ -96,7 +96,7 @@ def measure_moves(side: int, blocks: int) -> dict[str, Any]:
     import tensorflow as tf
 
     from components.trainer.augmentation import make_augment
-    from components.trainer.settings import AugmentationConfig
+    from components.trainer.sections import AugmentationConfig
 
     images = np.random.default_rng(0).uniform(0, 255, (BATCH, side, side, 3)).astype(np.float32)
     targets = np.zeros((BATCH, 1), np.float32)

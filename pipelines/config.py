@@ -248,13 +248,26 @@ def _assign(tree: dict[str, Any], assignment: str) -> None:
         value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise InputError(f"--set {key}", expected="a YAML value", found=text) from error
+    node: Any = tree
     *parents, last = key.split(".")
-    node = tree
-    for parent in parents:
-        node = node.setdefault(parent, {})
-        if not isinstance(node, dict):
-            raise InputError(f"--set {key}", expected="a section", found=f"a value at '{parent}'")
-    node[last] = value
+    for name, above in zip(parents, ["", *parents], strict=False):
+        place = _place(node, name, key, above)
+        if isinstance(node, dict):
+            node.setdefault(name, {})
+        node = node[place]
+    node[_place(node, last, key, parents[-1] if parents else "")] = value
+
+
+def _place(node: Any, name: str, key: str, above: str) -> str | int:
+    """By what a mapping or a list is asked for the next part of a key."""
+    if isinstance(node, dict):
+        return name
+    if not isinstance(node, list):
+        raise InputError(f"--set {key}", expected="a section", found=f"a value at '{above}'")
+    if not name.isdecimal() or int(name) >= len(node):
+        count = f"{len(node)} elements, counted from 0"
+        raise InputError(f"--set {key}", expected=f"one of the {count}", found=f"'{name}'")
+    return int(name)
 
 
 def _valid_keys(asked: str, model: type[BaseModel] = PipelineConfig, prefix: str = "") -> list[str]:

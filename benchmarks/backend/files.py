@@ -1,10 +1,13 @@
 """Decoded splits as `.npz` files, for a machine that has no TensorFlow to decode pictures with.
 
 A file holds `<split>_images` (uint8 [n, size, size, 3], RGB) and `<split>_targets` (float32 [n, 1]
-of 0 and 1, or uint8 [n, size, size] of class ids) of the splits train, eval and test, and
-`piece`: which piece of how many it is. Piece i holds the i-th part of every split's rows.
+of 0 and 1, or uint8 [n, size, size] of class ids) of the splits train, eval and test,
+`piece`: which piece of how many it is, and `set`: the digest of all pieces' arrays. Piece i holds
+the i-th part of every split's rows.
 """
 
+import hashlib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from components.errors import InputError
 from components.features import SPLITS
 
 _PIECE = "piece"
+_SET = "set"
 _HEADERS = 8192  # bytes, more than the zip and array headers of a file take
 
 
@@ -72,12 +76,16 @@ def save(splits: dict[str, Arrays], path: Path, max_bytes: int) -> list[Path]:
         arrays[f"{split}_images"] = decoded.images
         arrays[f"{split}_targets"] = decoded.targets
     count = _pieces(list(arrays.values()), max_bytes)
+    digest = hashlib.sha256()
+    for array in arrays.values():
+        digest.update(np.ascontiguousarray(array).data)
     path.parent.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
         suffix = f"-{number:05d}-of-{count:05d}" if count > 1 else ""
         paths.append(path.with_name(f"{path.stem}{suffix}.npz"))
         part: dict[str, Any] = {_PIECE: np.array([number, count])}
+        part[_SET] = np.array(digest.hexdigest())
         for name, array in arrays.items():
             part[name] = np.array_split(array, count)[number]
         np.savez(paths[-1], **part)
@@ -91,14 +99,20 @@ def load(paths: list[Path]) -> dict[str, Arrays]:
         paths: all of its files, in any order.
 
     Raises:
-        InputError: a file is missing or is none of ours.
+        InputError: a file is missing, is of another set or is none of ours.
     """
     pieces: dict[int, dict[str, np.ndarray]] = {}
-    count = 0
+    count, sets = 0, {}
     for path in paths:
         piece = _read(path)
         number, count = (int(value) for value in piece.pop(_PIECE))
+        sets.setdefault(str(piece.pop(_SET)), path)
         pieces[number] = piece
+    if len(sets) > 1:
+        one, other, *_ = sets.values()
+        raise InputError(
+            "the arrays' files", expected="pieces of one set", found=f"'{one}' and '{other}'"
+        )
     missing = [number for number in range(count) if number not in pieces]
     if missing or len(paths) != count:
         raise InputError(
@@ -118,11 +132,18 @@ def _join(pieces: list[dict[str, np.ndarray]], split: str) -> Arrays:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    wanted = [_PIECE, *(f"{split}_{part}" for split in SPLITS for part in ("images", "targets"))]
+    wanted = [
+        _PIECE,
+        _SET,
+        *(f"{split}_{part}" for split in SPLITS for part in ("images", "targets")),
+    ]
     try:
         with np.load(path) as file:
             return {name: file[name] for name in wanted}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (
+        *(OSError, EOFError, zipfile.BadZipFile),  # cut off or damaged
+        *(ValueError, KeyError, AttributeError, TypeError),  # something else
+    ) as error:
         raise InputError(
             f"'{path}'",
             expected=f"an .npz file of {', '.join(wanted)}",

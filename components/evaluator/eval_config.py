@@ -55,7 +55,7 @@ def make_eval_config(
         slice_thresholds: the same, on every slice of `slices`.
         slices: feature keys.
         min_slice_size: smaller slices are neither shown nor checked.
-        confidence_intervals: resample (Poisson bootstrap, 95%).
+        confidence_intervals: whether `figures.read_figures` gives them; TFMA is not asked for any.
 
     Raises:
         InputError: a threshold that could never be checked.
@@ -97,7 +97,6 @@ def make_eval_config(
         options=config_pb2.Options(
             include_default_metrics={"value": False},
             compute_confidence_intervals={"value": confidence_intervals},
-            confidence_intervals={"method": "POISSON_BOOTSTRAP"},
             min_slice_size={"value": min_slice_size},
         ),
     )
@@ -178,10 +177,15 @@ def _segmentation_specs(metric: Any) -> list[Any]:
         return metric(name, class_name, segmentation_metrics.__name__, **arguments)
 
     names = {"mean_iou": "MeanIoU", "pixel_accuracy": "PixelAccuracy", "iou": "IoU"}
-    counts = of_pixels(segmentation_metrics.COUNTS, "PixelCounts")
+    sums = {
+        segmentation_metrics.COUNTS: "PixelCounts",
+        segmentation_metrics.PRODUCTS: "PixelProducts",
+    }
     return [
         config_pb2.MetricsSpec(metrics=[of_pixels(*item) for item in names.items()]),
-        config_pb2.MetricsSpec(model_names=[CANDIDATE], metrics=[counts]),
+        config_pb2.MetricsSpec(
+            model_names=[CANDIDATE], metrics=[of_pixels(*item) for item in sums.items()]
+        ),
     ]
 
 

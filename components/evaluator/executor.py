@@ -19,7 +19,7 @@ from components.evaluator.figures import (
     read_checks,
     read_confusion,
     read_figures,
-    without_thresholds,
+    to_measure,
 )
 
 
@@ -46,7 +46,7 @@ class Executor(executor.Executor):
                 logging.warning(warning)
             version = baseline.get_int_custom_property(VERSION_PROPERTY)
             about_baseline = {"version": version, "warning": warning}
-        reduced = proto_utils.proto_to_json(without_thresholds(eval_config))
+        reduced = proto_utils.proto_to_json(to_measure(eval_config))
         super().Do(input_dict, output_dict, {**exec_properties, specs.EVAL_CONFIG_KEY: reduced})
 
         uri = artifact_utils.get_single_uri(output_dict[specs.EVALUATION_KEY])

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,14 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
 
 from components import features as f
-from components.evaluator import score_counts, segmentation_metrics
+from components.evaluator import intervals, score_counts, segmentation_metrics
 from components.evaluator.confusion import confusion_at, roc_curve
 from components.evaluator.eval_config import BASELINE
 
 OVERALL = "overall"
 EXAMPLE_COUNT = "example_count"
-COUNTS = (score_counts.COUNTS, segmentation_metrics.COUNTS)  # not figures; see `read_confusion`
+COUNTS = (score_counts.COUNTS, segmentation_metrics.COUNTS)  # see `read_confusion`
+NO_FIGURES = {EXAMPLE_COUNT, *COUNTS, segmentation_metrics.PRODUCTS}
 ROUNDING = 1e-6  # TFMA computes accuracy in float32: 7 of 10 is a little less than 0.7
 UNBOUNDED = ("cross_entropy", "squared_error")  # all other metrics lie in [0, 1]
 # By label feature. Only the segmenter has none; it compares with a mask computed by the model.
@@ -50,23 +51,25 @@ def read_figures(uri: str, eval_config: config_pb2.EvalConfig) -> list[dict[str,
         name = slice_name(record.slice_key)
         if name != OVERALL and examples < eval_config.options.min_slice_size.value:
             continue
-        left_out = {EXAMPLE_COUNT, *COUNTS, *LEFT_OUT.get(name.partition("=")[0], ())}
+        left_out = {*NO_FIGURES, *LEFT_OUT.get(name.partition("=")[0], ())}
+        half_width = _half_widths(own, eval_config)
         for entry in own:
             if entry.key.name in left_out:
                 continue
             baseline = other.get(_identity(entry))
-            interval = entry.confidence_interval
+            value = _number(entry.value)
             # With two classes the AUC of either is the AUC.
-            has_class = entry.key.HasField("sub_key") and entry.key.name != "auc"
+            class_id = _class_id(entry.key) if entry.key.name != "auc" else None
+            lower, upper = _interval(entry.key.name, value, half_width(entry.key.name, class_id))
             figures.append(
                 {
                     "metric": entry.key.name,
-                    "class": names[entry.key.sub_key.class_id.value] if has_class else None,
+                    "class": None if class_id is None else names[class_id],
                     "slice": name,
                     "examples": int(examples),
-                    "value": _number(entry.value),
-                    "lower": _bound(interval.lower_bound, entry.key.name),
-                    "upper": _bound(interval.upper_bound, entry.key.name),
+                    "value": value,
+                    "lower": lower,
+                    "upper": upper,
                     "baseline": _number(baseline.value) if baseline else None,
                 }
             )
@@ -82,14 +85,11 @@ def read_confusion(uri: str, eval_config: config_pb2.EvalConfig) -> dict[str, An
         eval_config: the configuration evaluated with.
     """
     names = CLASS_NAMES[eval_config.model_specs[0].label_key]
-    counts, thresholds = np.zeros((len(names), len(names)), np.int64), None
+    counts, roc = np.zeros((len(names), len(names)), np.int64), None
     for record in tfma.load_metrics(uri):
-        for entry in record.metric_keys_and_values:
-            if entry.key.name in COUNTS and slice_name(record.slice_key) == OVERALL:
-                array = entry.value.array_value
-                counts = np.reshape(array.int64_values, array.shape)
-                thresholds = _configured(eval_config, entry.key.name).get("thresholds")
-    roc = None
+        if slice_name(record.slice_key) == OVERALL:
+            counts = next(iter(_arrays(record.metric_keys_and_values, COUNTS).values()), counts)
+    thresholds = _configured(eval_config, score_counts.COUNTS).get("thresholds")
     if thresholds is not None:
         roc = roc_curve(counts, thresholds)
         counts = confusion_at(counts, thresholds, f.SCORE_THRESHOLD)
@@ -121,8 +121,8 @@ def read_checks(
     return bool(thresholds) and all(check["ok"] for check in checks), checks
 
 
-def without_thresholds(eval_config: config_pb2.EvalConfig) -> config_pb2.EvalConfig:
-    """The part of a configuration that TFMA is asked for: to measure, not to judge.
+def to_measure(eval_config: config_pb2.EvalConfig) -> config_pb2.EvalConfig:
+    """The part of a configuration that TFMA is asked for: to measure, not to judge or resample.
 
     Its verdict would block good models: a threshold on a slice fails where the slice is smaller
     than `min_slice_size` ("Metric not found"), a baseline without a number (the precision of a
@@ -132,6 +132,7 @@ def without_thresholds(eval_config: config_pb2.EvalConfig) -> config_pb2.EvalCon
     reduced = config_pb2.EvalConfig()
     reduced.CopyFrom(eval_config)
     reduced.options.ClearField("min_slice_size")
+    reduced.options.ClearField("compute_confidence_intervals")
     for spec in reduced.metrics_specs:
         for metric in spec.metrics:
             metric.ClearField("per_slice_thresholds")
@@ -212,10 +213,44 @@ def _identity(entry: Any) -> tuple[str, int | None, bool]:
     return entry.key.name, _class_id(entry.key), entry.key.is_diff
 
 
-def _bound(value: metrics_for_slice_pb2.MetricValue, metric: str) -> float | None:
-    """An end of an interval: Student's t knows nothing of a metric's range, so it is clipped."""
-    number = _number(value)
-    return number if number is None or metric in UNBOUNDED else min(max(number, 0.0), 1.0)
+def _half_widths(
+    entries: Iterable[Any], eval_config: config_pb2.EvalConfig
+) -> Callable[[str, int | None], float | None]:
+    """(metric, class) -> half of its interval on the slice that the entries are of."""
+    arrays = _arrays(entries, NO_FIGURES)
+    if not eval_config.options.compute_confidence_intervals.value or not arrays:
+        return lambda metric, class_id: None
+    if score_counts.COUNTS in arrays:
+        sums = arrays[score_counts.COUNTS]
+        products = np.diag(sums.ravel())  # every example is in one of the counts
+        thresholds = _configured(eval_config, score_counts.COUNTS)["thresholds"]
+        known = intervals.score_figures(thresholds, f.SCORE_THRESHOLD)
+    else:
+        sums = arrays[segmentation_metrics.COUNTS]
+        products = arrays[segmentation_metrics.PRODUCTS]
+        known = intervals.pixel_figures(len(sums))
+    return lambda metric, class_id: intervals.half_width(known[metric, class_id], sums, products)
+
+
+def _interval(
+    metric: str, value: float | None, half: float | None
+) -> tuple[float | None, float | None]:
+    """The ends of an interval, none of them beyond what the metric can be."""
+    if value is None or half is None:
+        return None, None
+    highest = math.inf if metric in UNBOUNDED else 1.0
+    return max(value - half, 0.0), min(value + half, highest)
+
+
+def _arrays(entries: Iterable[Any], names: Collection[str]) -> dict[str, np.ndarray]:
+    """The arrays of those names, as numbers."""
+    arrays = {}
+    for entry in entries:
+        if entry.key.name in names and entry.value.WhichOneof("type") == "array_value":
+            array = entry.value.array_value
+            values = array.int64_values or array.float64_values
+            arrays[entry.key.name] = np.reshape(values, array.shape)
+    return arrays
 
 
 def _number(value: metrics_for_slice_pb2.MetricValue) -> float | None:

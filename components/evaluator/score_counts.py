@@ -1,7 +1,8 @@
-"""Scores of two classes counted by TensorFlow Model Analysis, for confusion matrix and ROC curve.
+"""Scores of two classes counted by TensorFlow Model Analysis: for confusion matrix, ROC curve and
+intervals.
 
-TFMA's own confusion matrices at given thresholds cost a loop over all of them for every example,
-of every resampling; this costs one comparison of arrays. Named in a MetricConfig with `module=`.
+TFMA's own confusion matrices at given thresholds cost a loop over all of them for every example;
+this costs one comparison of arrays. Named in a MetricConfig with `module=`.
 """
 
 from collections.abc import Iterable
@@ -32,11 +33,6 @@ class ScoreCounts(metric_types.Metric):
         super().__init__(
             metric_util.merge_per_key_computations(_computations), thresholds=thresholds, name=name
         )
-
-    @property
-    def compute_confidence_interval(self) -> bool:
-        """Counts have none."""
-        return False
 
 
 def _computations(

@@ -3,10 +3,11 @@
 A mean of per-picture IoUs would weigh a tiny pet like a large one and jump where a class is
 missing; the Jaccard index is therefore taken of the summed confusion matrix (as in Pascal VOC).
 TFMA's own metrics for segmentation know each class against the rest only, fail as soon as there
-are two models, and break on a bootstrap resample without examples. Named in a MetricConfig with
+are two models, and have no interval that would be affordable. Named in a MetricConfig with
 `module=`.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,8 +17,10 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.metrics.preprocessors import DecodeImagePreprocessor
 
 from components.evaluator.confusion import class_ious, count_pairs
+from components.evaluator.intervals import mean_iou
 
 COUNTS = "pixel_counts"
+PRODUCTS = "pixel_products"
 _SUMS = "_pixel_sums"  # TFMA keeps what begins with "_" to itself
 
 
@@ -50,6 +53,11 @@ class _PixelMetric(metric_types.Metric):
         """Value by class, or under None one for all."""
         raise NotImplementedError
 
+    def _results(self, sums: np.ndarray) -> Mapping[int | None, Any]:
+        """The same, of `_PixelCombiner`'s sums."""
+        classes = math.isqrt(sums.shape[1])
+        return self._values(sums[0].astype(np.int64).reshape(classes, classes))
+
     # TFMA passes on only what the signature names.
     def _computations(
         self,
@@ -65,7 +73,7 @@ class _PixelMetric(metric_types.Metric):
         def result(metrics: Mapping[metric_types.MetricKey, Any]) -> dict[Any, Any]:
             return {
                 key if class_id is None else _of_class(key, class_id): value
-                for class_id, value in self._values(metrics[sums]).items()
+                for class_id, value in self._results(metrics[sums]).items()
             }
 
         masks = DecodeImagePreprocessor(
@@ -87,18 +95,25 @@ def _of_class(key: metric_types.MetricKey, class_id: int) -> metric_types.Metric
 
 
 class _PixelCombiner(beam.CombineFn):
+    """Sums over pictures: float64 [1 + n, n] for the n pairs of a true and a predicted class.
+
+    First the pixels of each pair, then the products of a picture's pixels of two pairs. Counts are
+    exact in float64 up to 2**53 pixels.
+    """
+
     def __init__(self, key: metric_types.MetricKey, classes: int):
         self._key = key
         self._classes = classes
 
     def create_accumulator(self) -> np.ndarray:
-        return np.zeros((self._classes, self._classes), np.int64)
+        return np.zeros((1 + self._classes**2, self._classes**2))
 
     def add_input(
         self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs
     ) -> np.ndarray:
         truth, predicted = element.get_labels(), element.get_predictions()
-        return accumulator + count_pairs(truth, predicted, self._classes)
+        counts = count_pairs(truth, predicted, self._classes).ravel().astype(np.float64)
+        return accumulator + np.vstack([counts, np.outer(counts, counts)])
 
     def merge_accumulators(self, accumulators: Iterable[np.ndarray]) -> np.ndarray:
         return np.sum(list(accumulators), axis=0)
@@ -118,7 +133,7 @@ class MeanIoU(_PixelMetric):
     """Mean of the classes' intersections over unions; classes that never occur are left out."""
 
     def _values(self, counts: np.ndarray) -> Mapping[int | None, float]:
-        return {None: float(np.nanmean(class_ious(counts))) if counts.any() else float("nan")}
+        return {None: mean_iou(counts) if counts.any() else float("nan")}
 
 
 class PixelAccuracy(_PixelMetric):
@@ -131,14 +146,16 @@ class PixelAccuracy(_PixelMetric):
 class PixelCounts(_PixelMetric):
     """The sums themselves: an array int64 [classes, classes], rows are the true classes."""
 
-    @property
-    def compute_confidence_interval(self) -> bool:
-        """Counts have none."""
-        return False
-
     def _values(self, counts: np.ndarray) -> Mapping[int | None, np.ndarray]:
         return {None: counts}
 
 
-for _metric in (IoU, MeanIoU, PixelAccuracy, PixelCounts):
+class PixelProducts(_PixelMetric):
+    """The products, for `intervals.half_width`: an array float64 [classes**2, classes**2]."""
+
+    def _results(self, sums: np.ndarray) -> Mapping[int | None, np.ndarray]:
+        return {None: sums[1:]}
+
+
+for _metric in (IoU, MeanIoU, PixelAccuracy, PixelCounts, PixelProducts):
     metric_types.register_metric(_metric)

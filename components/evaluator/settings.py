@@ -43,7 +43,7 @@ class EvaluatorConfig(Section):
         slice_thresholds: by metric name, on every slice that is large enough.
         slices: feature keys to slice by.
         min_slice_size: slices with fewer Examples are left out.
-        confidence_intervals: 95% intervals beside each figure, by 20 Poisson bootstrap resamplings.
+        confidence_intervals: 95% intervals beside each figure; see `evaluator.intervals`.
     """
 
     thresholds: dict[str, Threshold]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from components.trainer.geometry import RandomGeometry
-from components.trainer.settings import AugmentationConfig
+from components.trainer.sections import AugmentationConfig
 
 _LARGE = 2**30  # seeds are int32 under some backends
 _DRAWS = 64  # more than one step draws

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.history import EpochRecord, epochs_since_best
+from components.trainer.history import EpochRecord, best_epoch
 from components.trainer.state import TrainingState
 
 
@@ -64,6 +64,22 @@ class EmaWeights(keras.callbacks.SwapEMAWeights):
         self._ema_weights_in_model = averaged  # Keras starts from False and cannot be told
 
 
+def patience_is_over(
+    epochs: list[EpochRecord], monitor: str, patience: int, begin: int = 0
+) -> bool:
+    """Whether a phase has gone on for so many epochs without a better value than ever before.
+
+    Args:
+        epochs: records of all epochs done.
+        monitor: the value.
+        patience: epochs to wait for a better one.
+        begin: epochs before the phase; waiting for it to begin does not count.
+    """
+    if not epochs:
+        return False
+    return len(epochs) - max(best_epoch(epochs, monitor)["epoch"], begin) >= patience
+
+
 class StopEarly(keras.callbacks.Callback):
     """Stops after epochs without a better value.
 
@@ -71,18 +87,16 @@ class StopEarly(keras.callbacks.Callback):
 
     Args:
         epochs: records of all epochs done, kept by `EpochRecorder`.
-        monitor: the value.
-        patience: epochs to wait for a better one.
+        monitor, patience, begin: see `patience_is_over`.
     """
 
-    def __init__(self, epochs: list[EpochRecord], monitor: str, patience: int):
+    def __init__(self, epochs: list[EpochRecord], monitor: str, patience: int, begin: int = 0):
         super().__init__()
         self._epochs = epochs
-        self._monitor = monitor
-        self._patience = patience
+        self._asked = (monitor, patience, begin)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        if epochs_since_best(self._epochs, self._monitor) >= self._patience:
+        if patience_is_over(self._epochs, *self._asked):
             self.model.stop_training = True
 
 

@@ -6,7 +6,8 @@ from tfx.components.trainer import executor
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.types import Artifact
 
-from components.errors import InputError
+from components.trainer.hyperparameters import replace_values
+from components.trainer.settings import TrainerConfig
 
 EPOCHS_KEY = "epochs"
 
@@ -23,7 +24,7 @@ class Executor(executor.GenericExecutor):
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         epochs = exec_properties.get(EPOCHS_KEY)
         if epochs is not None:
-            if epochs < 1:
-                raise InputError(EPOCHS_KEY, expected="1 or more", found=str(epochs))
-            fn_args.custom_config["trainer"][EPOCHS_KEY] = epochs
+            config = TrainerConfig.model_validate(fn_args.custom_config["trainer"])
+            changed = replace_values(config, {EPOCHS_KEY: epochs})
+            fn_args.custom_config["trainer"] = changed.model_dump()
         return fn_args

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.settings import AugmentationConfig
+from components.trainer.sections import AugmentationConfig
 
 _WIDEST = 4 / 3  # of a cut-out, width over height or height over width
 

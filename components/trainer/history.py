@@ -32,11 +32,6 @@ def joined(trained: list[list[EpochRecord]]) -> list[EpochRecord]:
     return [record | {"epoch": number} for number, record in enumerate(staged, 1)]
 
 
-def epochs_since_best(epochs: list[EpochRecord], monitor: str = MONITOR) -> int:
-    """Epochs done after the best one."""
-    return len(epochs) - best_epoch(epochs, monitor)["epoch"] if epochs else 0
-
-
 def metric_names(epochs: list[EpochRecord]) -> list[str]:
     """Names that an epoch has on both splits, `loss` first, without the `val_` prefix."""
     return [name for name in epochs[0] if f"val_{name}" in epochs[0]]

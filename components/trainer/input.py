@@ -1,8 +1,10 @@
 """Decoded pictures to batches: shuffled afresh every epoch, augmented, weighed, fetched ahead."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from components.trainer.augmentation import Augment
@@ -27,7 +29,7 @@ def training_batches(
     what an uninterrupted one would have seen.
 
     Args:
-        pictures: of `load_split`.
+        pictures: of `load_split`; have to be kept for as long as batches are drawn.
         batch_size: pictures of a batch, over all nodes; an epoch's last batch may be smaller.
         seed: of shuffling.
         first_epoch, epochs: which epochs.
@@ -79,17 +81,21 @@ def steps_per_epoch(pictures: Pictures, batch_size: int) -> int:
 
 
 def _fetch(pictures: Pictures, rows: tf.data.Dataset) -> tf.data.Dataset:
-    images, targets = pictures.images, pictures.targets
+    # TensorFlow keeps the function for as long as the process lives; not so the pictures.
+    held = weakref.ref(pictures)
+
+    def take(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        source = held()
+        assert source is not None, "the pictures have to outlive their batches"
+        return source.images[row], source.targets[row]
+
+    dtypes = tf.uint8, pictures.targets.dtype
+    shapes = pictures.images.shape[1:], pictures.targets.shape[1:]
 
     def fetch(row: Any) -> tuple[Any, Any]:
-        image, target = tf.numpy_function(
-            lambda row: (images[row], targets[row]),
-            [row],
-            (tf.uint8, targets.dtype),
-            stateful=False,
-        )
-        image.set_shape((None, *images.shape[1:]))
-        target.set_shape((None, *targets.shape[1:]))
+        image, target = tf.numpy_function(take, [row], dtypes, stateful=False)
+        image.set_shape((None, *shapes[0]))
+        target.set_shape((None, *shapes[1]))
         return tf.cast(image, tf.float32), target
 
     return rows.map(fetch, num_parallel_calls=2, deterministic=True)

@@ -5,9 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from components.errors import InputError
 from components.features import CLASS_NAMES, MASK_CLASS_NAMES
-from components.trainer.settings import LossConfig
+from components.trainer.sections import LossConfig
 
 
 class SegmentationLoss(keras.losses.Loss):
@@ -77,28 +76,21 @@ def resolve_class_weights(config: LossConfig, targets: np.ndarray, problem: str)
     targets is 1, as scikit-learn's function of that name does.
 
     Args:
-        config: `class_weights`.
+        config: `class_weights`; `TrainerConfig.check_problem` has counted them.
         targets: of the training split, float32 [n, 1] or uint8 [n, height, width].
         problem: 'classification' or 'segmentation'.
 
     Returns:
         Weights in the order of the class names; empty if there are none.
-
-    Raises:
-        InputError: not one weight a class.
     """
     names = CLASS_NAMES if problem == "classification" else MASK_CLASS_NAMES
     if config.class_weights is None:
         return []
     if config.class_weights == "balanced":
-        counts = np.bincount(targets.reshape(-1).astype(np.int64), minlength=len(names))
+        counts = np.zeros(len(names), np.int64)
+        for target in targets:  # one by one: NumPy counts in int64, eight times the size of a mask
+            counts += np.bincount(target.astype(np.int64).ravel(), minlength=len(names))
         return [float(w) for w in counts.sum() / (len(names) * np.maximum(counts, 1))]
-    if len(config.class_weights) != len(names):
-        raise InputError(
-            "trainer.loss.class_weights",
-            expected=f"{len(names)} numbers ({', '.join(names)})",
-            found=f"{len(config.class_weights)}",
-        )
     return config.class_weights
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.settings import OptimizerConfig
+from components.trainer.sections import OptimizerConfig
 
 _RHO = 0.9  # Keras's default of rmsprop, named because momentum has to be passed beside it
 

@@ -156,9 +156,22 @@ def train_phases(
                 ),
             ]
             if config.patience and last:
-                watchers.append(callbacks.StopEarly(epochs, config.monitor, config.patience))
+                watchers.append(
+                    callbacks.StopEarly(epochs, config.monitor, config.patience, phase.begin)
+                )
             fit_phase(phase, len(epochs), watchers)
     return epochs
+
+
+def is_finished(config: TrainerConfig, epochs: list[history.EpochRecord]) -> bool:
+    """Whether a training with those records has come to its end.
+
+    Args:
+        config: of the training.
+        epochs: records of the epochs done.
+    """
+    last = phases(config)[-1]
+    return len(epochs) >= last.end or _stopped(config, last, epochs)
 
 
 def _stopped(config: TrainerConfig, phase: Phase, epochs: list[history.EpochRecord]) -> bool:
@@ -166,7 +179,7 @@ def _stopped(config: TrainerConfig, phase: Phase, epochs: list[history.EpochReco
     return (
         bool(config.patience)
         and len(epochs) > phase.begin
-        and history.epochs_since_best(epochs, config.monitor) >= config.patience
+        and callbacks.patience_is_over(epochs, config.monitor, config.patience, phase.begin)
     )
 
 

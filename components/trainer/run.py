@@ -63,16 +63,21 @@ def run_fn(fn_args: Any) -> None:
     eval_index = pictures.index_split(fn_args.eval_files, features.SPLITS[1], problem)
 
     with dtype_policy(config.precision):
-        with distribution.scope():
-            model = stages.first_model(config)
-        name = fingerprint(
-            settings=settings,
-            data=[train_index.digest, eval_index.digest],
-            versions=[tf.__version__, keras.__version__],
-            weights=[list(variable.shape) for variable in model.weights],
-            start=digests(config),
-        )
-        with _state_folder(state_dir if distribution.is_chief else None, name) as folder:
+        counts = len(train_index), len(eval_index)
+        model = stages.first_model(config, counts, distribution)
+        # A stage depends on those before it: with another last one they need no training again.
+        plan = [stage.model_dump() for stage in config.stages]
+        names = [
+            fingerprint(
+                settings=settings | {"trainer": plan[: number + 1]},
+                data=[train_index.digest, eval_index.digest],
+                versions=[tf.__version__, keras.__version__],
+                weights=[list(variable.shape) for variable in model.weights],
+                start=digests(config),
+            )
+            for number in range(len(plan))
+        ]
+        with _state_folders(state_dir if distribution.is_chief else None, names) as folders:
             done = stages.train(
                 model,
                 lambda side: (
@@ -81,7 +86,7 @@ def run_fn(fn_args: Any) -> None:
                 ),
                 problem=problem,
                 config=config,
-                folder=folder,
+                folders=folders,
                 distribution=distribution,
             )
             if not distribution.is_chief:
@@ -98,8 +103,8 @@ def run_fn(fn_args: Any) -> None:
                 chosen=chosen,
             )
             logs = f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}"
-            for stage in done:
-                own = f"{logs}/{stage.state.folder.name}" if len(done) > 1 else logs
+            for number, stage in enumerate(done, start=1):
+                own = f"{logs}/stage-{number}" if len(done) > 1 else logs
                 _copy_tree(stage.state.tensorboard, own)
 
 
@@ -119,15 +124,16 @@ def _check_grad_cam_layer(config: TrainerConfig) -> None:
 
 
 @contextlib.contextmanager
-def _state_folder(state_dir: str | None, name: str) -> Iterator[Path]:
-    """The training's own folder; outlives an interruption only if there is a `state_dir`."""
+def _state_folders(state_dir: str | None, names: list[str]) -> Iterator[list[Path]]:
+    """The stages' own folders; they outlive an interruption only if there is a `state_dir`."""
     if not state_dir:
         with tempfile.TemporaryDirectory(prefix="pawlens-training-") as folder:
-            yield Path(folder)
+            yield [Path(folder) / name for name in names]
         return
-    kept = Path(state_dir) / name
+    kept = [Path(state_dir) / name for name in names]
     yield kept
-    shutil.rmtree(kept)
+    for place in kept:
+        shutil.rmtree(place)
 
 
 def _write_run(

@@ -5,18 +5,21 @@ picture's side, so most epochs become cheap ("progressive resizing", Howard and 
 Learning for Coders with fastai and PyTorch", 2020, chapter 7).
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
-from components.errors import InputError
-from components.trainer import history, loop
+from components.errors import FailedError, InputError
+from components.trainer import history, loop, sharing
 from components.trainer.building import bare_model, build_model, continued_model
+from components.trainer.callbacks import NonFiniteLossError
 from components.trainer.distribution import Distribution
+from components.trainer.phases import is_finished
 from components.trainer.pictures import Pictures
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import EARLIER, TrainerConfig
 from components.trainer.state import TrainingState
 
 # Side in pixels -> what is learned from, and what tells the best epoch.
@@ -41,19 +44,33 @@ class Stage:
         return self.state.best_checkpoint(self.epochs)
 
 
-def first_model(config: TrainerConfig) -> keras.Model:
-    """The model that the first stage starts with.
+def first_model(
+    config: TrainerConfig, counts: tuple[int, int], distribution: Distribution
+) -> keras.Model:
+    """The model that the first stage starts with; refuses what a later one would stumble over.
+
+    Args:
+        config: of the training.
+        counts: pictures to learn from, and pictures that tell the best epoch.
+        distribution: the devices.
 
     Raises:
-        InputError: the architecture cannot be built so, the weights do not fit it, or its own do
-            not fit it at the size of a later stage.
+        InputError: the architecture cannot be built so, the weights do not fit it, its own do not
+            fit it at the size of a later stage, or the devices cannot share a stage's batches.
     """
-    first, *others = config.stages
-    model = build_model(first)
-    for stage in others:
-        if _shapes(bare_model(stage)) != _shapes(model):
+    first, *others = plan = config.stages
+    for number, stage in enumerate(plan):
+        with _named(number, len(plan)):
+            distribution.check_batches(stage.batch_size, counts[0])
+            sharing.evaluation_rows(counts[1], stage.batch_size, distribution.local_replicas)
+    with distribution.scope(), _named(0, len(plan)):
+        model = build_model(first)
+    for number, stage in enumerate(others, start=1):
+        with _named(number, len(plan)):
+            later = bare_model(stage)
+        if _shapes(later) != _shapes(model):
             raise InputError(
-                "trainer.earlier_stages",
+                EARLIER,
                 expected=f"one image size throughout: weights of '{config.model}' fit only one",
                 found=f"{first.side} before {stage.side}",
             )
@@ -66,17 +83,17 @@ def train(
     *,
     problem: str,
     config: TrainerConfig,
-    folder: Path,
+    folders: Sequence[Path],
     distribution: Distribution,
 ) -> list[Stage]:
     """Trains all stages to their ends, from where an interrupted call left them.
 
     Args:
-        model: of `first_model`, built in the distribution's scope.
-        load: decodes the pictures; called once a stage.
+        model: of `first_model`.
+        load: decodes the pictures; called once a stage that is not finished.
         problem: 'classification' or 'segmentation'.
         config: of the training.
-        folder: of the training's state; several stages have each a folder in it.
+        folders: of the state of each stage.
         distribution: the devices.
 
     Returns:
@@ -87,30 +104,42 @@ def train(
     """
     plan = config.stages
     done: list[Stage] = []
-    for number, stage in enumerate(plan, start=1):
-        place = folder
+    for number, (stage, folder) in enumerate(zip(plan, folders, strict=True)):
         if len(plan) > 1:
-            place = folder / f"stage-{number}"
             told = f"image_size {stage.side}, epochs {stage.epochs}"
-            print(f"stage {number} of {len(plan)}: {told}", flush=True)
-        if done:
-            with distribution.scope():
-                model = continued_model(stage)
-                if distribution.is_chief:  # the other nodes take over what it has
-                    model.load_weights(done[-1].best_checkpoint)
-        progress = TrainingState(place, stage.monitor)
-        train_pictures, eval_pictures = load(stage.side)
-        epochs = loop.fit(
-            model,
-            train_pictures,
-            eval_pictures,
-            problem=problem,
-            config=stage,
-            progress=progress,
-            distribution=distribution,
-        )
+            print(f"stage {number + 1} of {len(plan)}: {told}", flush=True)
+        progress = TrainingState(folder, stage.monitor)
+        epochs = distribution.from_chief(progress.epochs())
+        if is_finished(stage, epochs):
+            print(f"trained already (epochs: {len(epochs)})", flush=True)
+        else:
+            if done:
+                with distribution.scope():
+                    model = continued_model(stage)
+                    if distribution.is_chief:  # the other nodes take over what it has
+                        model.load_weights(done[-1].best_checkpoint)
+            with _named(number, len(plan)):
+                epochs = loop.fit(
+                    model,
+                    *load(stage.side),  # given away, so that one size at a time is in memory
+                    problem=problem,
+                    config=stage,
+                    progress=progress,
+                    distribution=distribution,
+                )
         done.append(Stage(progress, epochs))
     return done
+
+
+@contextlib.contextmanager
+def _named(number: int, count: int) -> Iterator[None]:
+    """Says of what goes wrong in an earlier stage that it does there, and not in the last one."""
+    try:
+        yield
+    except (InputError, FailedError, NonFiniteLossError) as error:
+        if number == count - 1:
+            raise
+        raise type(error)(f"{EARLIER}.{number}: {error}") from error
 
 
 def _shapes(model: keras.Model) -> list[tuple[int, ...]]:

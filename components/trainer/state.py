@@ -85,6 +85,10 @@ class TrainingState:
         """
         weights = self.folder / _WEIGHTS_PATTERN.format(epoch=len(epochs))
         model.save_weights(weights, overwrite=True)
+        # On the disk before the file that names them, also if the machine fails and not only we.
+        best = self.best_checkpoint(epochs)
+        for path in (weights, best):
+            _flush(path)
         seeds = [keras.ops.convert_to_numpy(variable).tolist() for variable in seed_states(model)]
         new = self.folder / f"{_STATE}.new"
         with new.open("w", encoding="utf-8") as file:
@@ -92,10 +96,19 @@ class TrainingState:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.folder / _STATE)
-        keep = {_STATE, weights.name, self.best_checkpoint(epochs).name, TENSORBOARD_FOLDER}
+        _flush(self.folder)
+        keep = {_STATE, weights.name, best.name, TENSORBOARD_FOLDER}
         for path in self.folder.iterdir():
             if path.name not in keep:
                 path.unlink()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def seed_states(model: keras.Model) -> list[Any]:

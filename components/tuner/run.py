@@ -26,8 +26,8 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
             them, and a search for more trials begins with those that are there.
 
     Raises:
-        InputError: an empty split, one class only, arguments that the model does not take, or
-            several nodes.
+        InputError: an empty split, one class only, arguments that the model does not take, batch
+            sizes that the GPUs cannot share, or several nodes.
     """
     workers = read_cluster(os.environ).workers
     if workers > 1:
@@ -40,8 +40,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     settings = fn_args.custom_config
     base = TrainerConfig.model_validate(settings["trainer"])
     config = TunerConfig.model_validate(settings["tuner"])
-    prepare_devices()
+    replicas = max(1, len(prepare_devices()))
     _check_arguments(config, base)
+    _check_batch_sizes(config, replicas)
     splits = index_splits(fn_args.train_files, fn_args.eval_files, settings["problem"], base)
     search = Search(
         config,
@@ -59,3 +60,17 @@ def _check_arguments(config: TunerConfig, base: TrainerConfig) -> None:
             for value in dimension.corners:
                 asked = replace_values(base, {key: value})
                 models.build(asked.model, asked.image_size, **asked.model_args)
+
+
+def _check_batch_sizes(config: TunerConfig, replicas: int) -> None:
+    """Refuses batch sizes that a late trial could not share among the GPUs."""
+    asked = config.space.get("batch_size")
+    if asked is None or replicas == 1:
+        return
+    found = [value for value in asked.values or [] if int(value) % replicas]
+    if asked.values is None or found:
+        raise InputError(
+            "tuner.space.batch_size",
+            expected=f"'values', multiples of the {replicas} GPUs that share a batch",
+            found=", ".join(map(str, found)) or "a range",
+        )

@@ -38,6 +38,13 @@ def test_a_missing_piece_is_refused(tmp_path):
         files.load([*paths, paths[0]])
 
 
+def test_pieces_of_two_sets_are_refused(tmp_path):
+    one = files.save(splits(), tmp_path / "one.npz", 9500)
+    other = files.save(splits((6, 3, 4)), tmp_path / "other.npz", 9500)
+    with pytest.raises(InputError, match=f"pieces of one set, found '{one[0]}' and '{other[1]}'"):
+        files.load([one[0], other[1], one[2]])
+
+
 def test_other_files_are_refused(tmp_path):
     other = tmp_path / "other.npz"
     np.savez(other, train_images=np.zeros(3))
@@ -45,8 +52,17 @@ def test_other_files_are_refused(tmp_path):
     text.write_text("no arrays")
     array = tmp_path / "array.npy"
     np.save(array, np.zeros(3))
-    for path in (other, text, array, tmp_path / "nothing.npz"):
-        with pytest.raises(InputError, match=rf"'{path}': expected an .npz file of piece, train_"):
+    (whole,) = files.save(splits(), tmp_path / "whole.npz", 10**9)
+    content = whole.read_bytes()
+    cut, empty, flipped = (tmp_path / f"{name}.npz" for name in ("cut", "empty", "flipped"))
+    cut.write_bytes(content[:-100])
+    empty.write_bytes(b"")
+    flipped.write_bytes(
+        content[:900] + bytes(255 - byte for byte in content[900:910]) + content[910:]
+    )
+    nothing = tmp_path / "nothing.npz"
+    for path in (other, text, array, nothing, cut, empty, flipped):
+        with pytest.raises(InputError, match=rf"'{path}': expected an .npz file of piece, set, "):
             files.load([path])
 
 

@@ -230,7 +230,8 @@ def test_masks_and_class_weights_come_along():
 
     from benchmarks.backend.batches import TrainingBatches
     from benchmarks.backend.files import Arrays
-    from components.trainer.settings import LossConfig, TrainerConfig
+    from components.trainer.sections import LossConfig
+    from components.trainer.settings import TrainerConfig
 
     masks = np.random.default_rng(0).integers(0, 3, (4, 32, 32)).astype(np.uint8)
     split = Arrays(squares(4, 1).images, masks)

@@ -99,12 +99,25 @@ def test_config_by_path(tmp_path):
         ),
         ("trainer.epochs", "--set trainer.epochs: expected key=value, like trainer.epochs=5"),
         ("name.x=1", "--set name.x: expected a section, found a value at 'name'"),
+        (
+            "evaluator.slices.2=image/key",
+            "--set evaluator.slices.2: expected one of the 2 elements, counted from 0, found '2'",
+        ),
     ],
 )
 def test_mistakes_are_told_in_one_line(assignment, line):
     with pytest.raises(InputError) as error:
         load_config("cats_vs_dogs", [assignment])
     assert str(error.value) == line
+
+
+def test_one_stage_is_set_by_its_number():
+    before = load_config("cats_vs_dogs_book").trainer
+    after = load_config("cats_vs_dogs_book", ["trainer.earlier_stages.1.epochs=3"]).trainer
+    assert [stage.epochs for stage in after.stages] == [65, 3, 27]
+    assert after.stages[1].model_copy(update={"epochs": 16}) == before.stages[1]
+    with pytest.raises(InputError, match=r"did you mean 'trainer.earlier_stages.image_size'"):
+        load_config("cats_vs_dogs_book", ["trainer.earlier_stages.1.image_sise=64"])
 
 
 def test_unknown_config_names_the_nearest():

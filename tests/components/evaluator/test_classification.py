@@ -146,7 +146,6 @@ def alone(run):
 
 @pytest.fixture(scope="session")
 def first(run):
-    """Resampling multiplies the cost, so this is the one run that does it."""
     return run(
         "weak",
         thresholds={"accuracy": {"max_drop": 0.0}},
@@ -226,20 +225,24 @@ def test_confusion_and_curve_equal_numpy(first, worse, better, pictures):
             assert point["false_positive_rate"] == pytest.approx(np.mean(above[label == 0]))
 
 
-def test_intervals_contain_the_value(first, pictures):
-    bounded = [x for x in first.result["figures"] if x["lower"] is not None]
-    # No interval where there is no number: some resample holds no such picture or prediction.
+def test_every_number_has_its_interval(first, pictures):
+    slices = _slices(pictures)
     for x in first.result["figures"]:
-        if x["slice"] == "overall" and x["value"] is not None:
-            assert x in bounded
-    for x in bounded:
-        assert x["lower"] - 1e-6 <= x["value"] <= x["upper"] + 1e-6
-        if x["metric"] != "cross_entropy":
+        assert (x["lower"] is None) == (x["upper"] is None) == (x["value"] is None)
+        if x["value"] is not None:
+            assert x["lower"] <= x["value"] <= x["upper"]
+        if x["metric"] != "cross_entropy" and x["value"] is not None:
             assert x["lower"] >= 0 and x["upper"] <= 1
-    accuracy = first.figure("accuracy")
-    assert accuracy["value"] == pytest.approx(_reference("weak", pictures)["accuracy", None])
-    # Binomial: 1.96 * sqrt(0.61 * 0.39 / 64) = 0.12 to each side, by 20 resamplings only.
-    assert 0.08 < accuracy["upper"] - accuracy["lower"] < 0.5
+        if x["metric"] == "accuracy":  # binomial
+            share = _reference("weak", slices[x["slice"]])["accuracy", None]
+            half = 1.959964 * np.sqrt(share * (1 - share) / len(slices[x["slice"]]))
+            assert x["upper"] - x["lower"] == pytest.approx(2 * half, rel=1e-4)
+    probabilities = np.array([_probability("weak", pixels) for _, pixels, _, _ in pictures])
+    labels = np.array([label for _, _, label, _ in pictures])
+    losses = -np.log(np.where(labels == 1, probabilities, 1 - probabilities))
+    loss = first.figure("cross_entropy")
+    half = 1.959964 * np.std(losses) / np.sqrt(len(losses))
+    assert loss["upper"] - loss["lower"] == pytest.approx(2 * half, rel=0.05)
 
 
 def test_no_intervals_unless_asked_for(alone):

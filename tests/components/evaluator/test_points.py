@@ -88,6 +88,7 @@ def compared(run):
         "good",
         thresholds={"accuracy": {"min": 0.1, "max_drop": 0.01}, "auc": {"min": 0.1}},
         slices=[f.POINT_LABEL_NAME],
+        confidence_intervals=True,
     )
 
 
@@ -104,6 +105,22 @@ def test_figures_of_both_models_equal_numpy(compared, points):
         assert figure["examples"] == COUNT
         assert figure["value"] == pytest.approx(weak[metric], abs=tolerance)
         assert figure["baseline"] == pytest.approx(good[metric], abs=tolerance)
+
+
+def test_intervals_of_scores_that_are_no_probabilities(compared, points):
+    scores, labels = _scores("weak", points), points[1]
+    for metric, each in (
+        ("accuracy", (scores > 0.5) == labels),
+        ("recall", scores[labels == 1] > 0.5),
+        ("squared_error", (scores - labels) ** 2),
+    ):
+        figure = compared.figure(metric)
+        half = 1.959964 * np.std(each) / np.sqrt(len(each))
+        # How far out a score beyond all thresholds is, is not known.
+        assert figure["value"] - figure["lower"] == pytest.approx(half, rel=0.1)
+        assert figure["upper"] - figure["value"] == pytest.approx(half, rel=0.1)
+    auc = compared.figure("auc")
+    assert 0.05 < auc["upper"] - auc["lower"] < 0.4
 
 
 def test_confusion_and_curve_equal_numpy(compared, points):

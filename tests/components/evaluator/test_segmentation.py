@@ -126,6 +126,7 @@ def better(evaluate, examples, models):
         slice_thresholds={"pixel_accuracy": {"min": 0.2}},
         slices=[f.ORIENTATION],
         min_slice_size=MIN_SLICE,
+        confidence_intervals=True,
     )
 
 
@@ -153,6 +154,26 @@ def test_confusion_in_pixels_equals_numpy(better, masks):
     assert np.sum(rows) == truth.size
     assert rows != np.transpose(rows).tolist()  # else it would not tell rows from columns
     assert better.result["roc"] is None
+
+
+def test_intervals_are_those_of_a_bootstrap_of_pictures(better, masks, pictures):
+    rng = np.random.default_rng(2)
+    for name, rows in _slices(pictures).items():
+        drawn = [
+            _reference(masks, "good", np.repeat(rows, rng.poisson(1.0, len(rows))))
+            for _ in range(500)
+        ]
+        for metric, class_name in (
+            ("pixel_accuracy", None),
+            ("mean_iou", None),
+            ("iou", "foreground"),
+        ):
+            figure = better.figure(metric, name, class_name)
+            values = [each[metric, class_name] for each in drawn]
+            half = 1.959964 * np.nanstd([np.nan if value is None else value for value in values])
+            assert figure["lower"] <= figure["value"] <= figure["upper"]
+            # 14 pictures, 6 in a slice: the linear estimate is not that close.
+            assert (figure["upper"] - figure["lower"]) / 2 == pytest.approx(half, rel=0.5)
 
 
 def test_iou_of_a_class_never_predicted_is_zero_and_the_models_differ(masks, pictures):

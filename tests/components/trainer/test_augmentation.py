@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.trainer.settings import AugmentationConfig
+from components.trainer.sections import AugmentationConfig
 
 ALL = {
     "flip": True,

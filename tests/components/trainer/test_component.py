@@ -7,6 +7,11 @@ from tfx.types import channel_utils, standard_artifacts
 from components.errors import InputError
 from components.trainer.component import Trainer
 from components.trainer.executor import Executor
+from components.trainer.settings import TrainerConfig
+
+TRAINER = TrainerConfig.model_validate(
+    {"model": "mini_xception", "image_size": 64, "epochs": 50, "optimizer": {"warmup_epochs": 2}}
+).model_dump()
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def _trainer(epochs):
     return Trainer(
         channel_utils.as_channel([standard_artifacts.Examples()]),
         run_fn="some.run_fn",
-        custom_config={"trainer": {"epochs": 50, "seed": 7}},
+        custom_config={"problem": "classification", "trainer": TRAINER},
         epochs=epochs,
     )
 
@@ -41,12 +46,20 @@ def _properties(trainer):
 @pytest.mark.parametrize("given, trained", [(None, 50), (3, 3)])
 def test_epochs_of_the_run_come_before_the_configurations(given, trained, artifacts):
     fn_args = Executor()._GetFnArgs(*artifacts, _properties(_trainer(given)))
-    assert fn_args.custom_config == {"trainer": {"epochs": trained, "seed": 7}}
+    assert fn_args.custom_config["problem"] == "classification"
+    assert fn_args.custom_config["trainer"] == TRAINER | {"epochs": trained}
 
 
-def test_no_epochs_are_refused(artifacts):
-    with pytest.raises(InputError, match="epochs: expected 1 or more, found 0"):
-        Executor()._GetFnArgs(*artifacts, _properties(_trainer(0)))
+@pytest.mark.parametrize(
+    ("epochs", "message"),
+    [
+        (0, r"trainer.epochs: expected greater than or equal to 1, found 0"),
+        (2, r"trainer.optimizer.warmup_epochs: expected fewer than trainer.epochs \(2\), found 2"),
+    ],
+)
+def test_epochs_that_do_not_fit_are_refused_in_one_line(artifacts, epochs, message):
+    with pytest.raises(InputError, match=message):
+        Executor()._GetFnArgs(*artifacts, _properties(_trainer(epochs)))
 
 
 def test_epochs_may_be_a_parameter_of_the_run():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from components.trainer.settings import AugmentationConfig
+from components.trainer.sections import AugmentationConfig
 
 SIDE = 32
 COUNT = 200

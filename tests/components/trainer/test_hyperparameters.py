@@ -105,7 +105,7 @@ def test_another_choice_is_another_training(make_fn_args, tmp_path, monkeypatch)
         folders.append(progress.folder.name)
         raise StopError
 
-    monkeypatch.setattr(run.loop, "fit", stop)
+    monkeypatch.setattr(run.stages.loop, "fit", stop)
     for values in ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}, {"learning_rate": 1e-3}):
         fn_args = make_fn_args("segmentation", state_dir=str(tmp_path / "state"))
         fn_args.hyperparameters = {"values": values}

@@ -164,6 +164,23 @@ def test_stops_when_nothing_gets_better_and_stays_stopped(train):
     assert not model.compiled  # nothing was trained
 
 
+def test_patience_starts_anew_with_the_top_blocks():
+    """The first phase may have been at its best long ago; the second gets the same time."""
+    from components.trainer.callbacks import patience_is_over
+
+    head = [0.30, 0.31, 0.32, 0.33, 0.34]
+
+    def is_over(*top: float) -> bool:
+        records = [{"epoch": n, "val_loss": x} for n, x in enumerate([*head, *top], 1)]
+        return patience_is_over(records, "val_loss", 3, begin=len(head))
+
+    assert not is_over(0.33)
+    assert not is_over(0.33, 0.32)
+    assert is_over(0.33, 0.32, 0.31)
+    assert not is_over(0.33, 0.29, 0.31, 0.32)
+    assert is_over(0.33, 0.29, 0.31, 0.32, 0.33)
+
+
 def test_monitors_the_largest_accuracy(train):
     _, epochs, state = train(monitor="val_accuracy", epochs=4, learning_rate=3e-3)
     accuracies = [epoch["val_accuracy"] for epoch in epochs]

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from components.errors import InputError
-from components.trainer.settings import LossConfig
+from components.trainer.sections import LossConfig
 
 RNG = np.random.default_rng(3)
 LABELS = RNG.integers(0, 2, (6, 1)).astype(np.float32)
@@ -120,8 +119,3 @@ def test_a_class_that_is_not_there_divides_by_nothing(losses):
         LossConfig(class_weights="balanced"), masks, "segmentation"
     )
     assert np.isfinite(weights).all()
-
-
-def test_weights_of_another_number_of_classes_are_refused(losses):
-    with pytest.raises(InputError, match=r"class_weights: expected 3 numbers .*, found 2"):
-        losses.resolve_class_weights(LossConfig(class_weights=[1.0, 2.0]), MASKS, "segmentation")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from components.trainer.settings import OptimizerConfig
+from components.trainer.sections import OptimizerConfig
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,29 @@ def test_state_keeps_the_best_so_far_across_a_restart(loading, splits, tmp_path)
     assert state.best_checkpoint(epochs).read_bytes() == before
 
 
+def test_what_the_state_names_is_on_the_disk_before_it(tmp_path, monkeypatch):
+    """A machine may fail and lose whatever was written but not flushed."""
+    import keras
+
+    from components.trainer import state as state_module
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("rmsprop", "mse")
+    state = state_module.TrainingState(tmp_path)
+    model.save_weights(tmp_path / "best-0001.weights.h5")
+    flushed = []
+
+    def fsync(descriptor):
+        names = {path.stat().st_ino: path.name for path in [*tmp_path.iterdir(), tmp_path]}
+        flushed.append(names[state_module.os.fstat(descriptor).st_ino])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state_module.os, "fsync", fsync)
+        state.save(model, [{"epoch": 1, "val_loss": 1.0}])
+    files = ["weights-0001.weights.h5", "best-0001.weights.h5", "state.json.new"]
+    assert flushed == [*files, tmp_path.name]
+
+
 def test_a_kill_while_saving_leaves_the_epoch_before(tmp_path, monkeypatch):
     import keras
 
@@ -108,7 +131,8 @@ def test_a_kill_while_saving_leaves_the_epoch_before(tmp_path, monkeypatch):
     from components.trainer.state import TrainingState
 
     def fail(_):
-        raise InterruptedError
+        if (tmp_path / "state" / "state.json.new").exists():  # written, not yet valid
+            raise InterruptedError
 
     def model():
         net = keras.Sequential(
@@ -121,11 +145,13 @@ def test_a_kill_while_saving_leaves_the_epoch_before(tmp_path, monkeypatch):
     trained = model()
     state = TrainingState(tmp_path / "state")
     trained.fit(x, x[:, :1], verbose=0)
+    trained.save_weights(tmp_path / "state" / "best-0001.weights.h5")
     state.save(trained, [{"epoch": 1, "val_loss": 1.0}])
+    trained.save_weights(tmp_path / "state" / "best-0002.weights.h5")
     kept = trained.get_weights()
     trained.fit(x, x[:, :1], verbose=0)
     with monkeypatch.context() as patch:
-        patch.setattr(state_module.os, "fsync", fail)  # the new state is written, not yet valid
+        patch.setattr(state_module.os, "fsync", fail)
         with pytest.raises(InterruptedError):
             state.save(trained, [{"epoch": 1, "val_loss": 1.0}, {"epoch": 2, "val_loss": 0.5}])
     restored = model()

@@ -123,7 +123,7 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(
     capsys.readouterr()
     fn_args = make_fn_args("classification", 2, state_dir=str(state), **kind)
     run.run_fn(fn_args)
-    assert "goes on after epoch 1 of 1" in capsys.readouterr().out
+    assert "trained already (epochs: 1)" in capsys.readouterr().out
     assert [record["epoch"] for record in read_history(fn_args)["epochs"]] == [1]
     assert Path(fn_args.serving_model_dir, "saved_model.pb").exists()
     assert not list(state.iterdir())
@@ -141,7 +141,7 @@ def test_every_other_training_has_a_state_of_its_own(
         folders.append(progress.folder.name)
         raise StopError
 
-    monkeypatch.setattr(run.loop, "fit", stop)
+    monkeypatch.setattr(run.stages.loop, "fit", stop)
     state = str(tmp_path / "state")
 
     def folder_of(fn_args) -> str:
@@ -158,5 +158,10 @@ def test_every_other_training_has_a_state_of_its_own(
     more_data.eval_files = write_split(tmp_path / "more", list(range(100, 109)))
     edited_code = make()
     edited_code.custom_config["source_digest"] = "abc"
+    staged = make(earlier_stages=[{"epochs": 1}])
     others = [make(seed=6), make(learning_rate=2e-3), make(epochs=3), more_data, edited_code]
+    others.append(staged)
     assert len({same, *map(folder_of, others)}) == 1 + len(others)
+    # A stage is the same training whatever comes after it, and alone.
+    assert folder_of(make(epochs=5, earlier_stages=[{"epochs": 1}])) == folder_of(staged)
+    assert folder_of(make(epochs=1)) == folder_of(staged)

@@ -34,7 +34,11 @@ def make(problem: str = "classification", **changes) -> TrainerConfig:
         ({"earlier_stages": [{"epochs": 1, "seed": 2}]}, r"earlier_stages.0.seed"),
         (
             {"earlier_stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}]},
-            r"in trainer.earlier_stages: .*warmup_epochs: expected fewer .* \(1\), found 2",
+            r"trainer.earlier_stages.0: .*warmup_epochs: expected fewer .* \(1\), found 2",
+        ),
+        (
+            {"optimizer": {"warmup_epochs": 2}, "fine_tune": {"epochs": 2}},
+            r"warmup_epochs: expected fewer than trainer.fine_tune.epochs \(2\), found 2",
         ),
         (
             {"earlier_stages": [{"epochs": 1}], "fine_tune": {"epochs": 1}},
@@ -54,7 +58,17 @@ def test_refused_at_once(changes, message):
         (
             "segmentation",
             {"earlier_stages": [{"epochs": 1, "augmentation": {"mixup": 0.2}}]},
-            r"mixup: expected 0 .* classification",
+            r"trainer.earlier_stages.0: trainer.augmentation.mixup: expected 0 .* classification",
+        ),
+        (
+            "segmentation",
+            {"loss": {"class_weights": [1.0, 2.0]}},
+            r"class_weights: .* 3 .* found 2",
+        ),
+        (
+            "classification",
+            {"loss": {"class_weights": [1.0]}},
+            r"class_weights: .*cat, dog.* found 1",
         ),
         ("classification", {"loss": {"dice": 1.0}}, r"loss.dice: expected 0 .* segmentation"),
         ("classification", {"monitor": "val_mean_iou"}, r"trainer.monitor: .* 'val_mean_iou'"),

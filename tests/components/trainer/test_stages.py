@@ -1,6 +1,9 @@
 """Trainings one after another."""
 
+import functools
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +36,22 @@ def train(loading, splits, tmp_path):
         for pattern, split in zip(splits, ("train", "eval"), strict=True)
     ]
 
-    def go(folder: str = "state", **changes):
+    def load_at(side):
+        return [loading.load_split(index, "classification", side) for index in indices]
+
+    def go(folder: str = "state", load=None, **changes):
         config = TrainerConfig.model_validate(
             PLAIN | {"batch_size": 8, "sample_epochs": 0, "seed": 5} | changes
         )
+        devices = Distribution()
+        counts = tuple(map(len, indices))
         return stages.train(
-            stages.first_model(config),
-            lambda side: [loading.load_split(index, "classification", side) for index in indices],
+            stages.first_model(config, counts, devices),
+            functools.partial(load, load_at) if load else load_at,
             problem="classification",
             config=config,
-            folder=tmp_path / folder,
-            distribution=Distribution(),
+            folders=[tmp_path / folder / str(number) for number in range(len(config.stages))],
+            distribution=devices,
         )
 
     return go
@@ -120,13 +128,62 @@ def test_an_interrupted_stage_goes_on_and_those_before_it_stay(train, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             train("interrupted", **recipe)
     capsys.readouterr()
-    again = train("interrupted", **recipe)
+    sizes = []
+
+    def load(load_at, side):
+        sizes.append(side)
+        return load_at(side)
+
+    again = train("interrupted", load, **recipe)
+    assert sizes == [46]  # of a stage that is finished, nothing is decoded
     output = capsys.readouterr().out
+    assert "stage 1 of 2: image_size 46, epochs 1\ntrained already (epochs: 1)\n" in output
     assert "training goes on after epoch 1 of 2" in output
     assert "epoch 2/2" in output
     assert "epoch 1/" not in output
     for stage, other in zip(again, train("whole", **recipe), strict=True):
         np.testing.assert_allclose(values(stage.epochs), values(other.epochs), rtol=1e-3)
+
+
+def test_the_pictures_of_a_stage_go_with_it(train):
+    pictures = []
+
+    def load(load_at, side):
+        gc.collect()
+        assert not any(reference() for reference in pictures)
+        loaded = load_at(side)
+        pictures.extend(map(weakref.ref, loaded))
+        return loaded
+
+    train("state", load, epochs=1, earlier_stages=[{"epochs": 1}])
+    assert len(pictures) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"image_size": 46, "earlier_stages": [{"epochs": 1, "image_size": 32}]},
+            r"^trainer.earlier_stages.0: trainer.image_size .*found 32",
+        ),
+        (
+            {"image_size": 32, "earlier_stages": [{"epochs": 1, "image_size": 46}]},
+            r"^trainer.image_size .*found 32",
+        ),
+    ],
+)
+def test_a_stage_that_cannot_be_is_refused_before_one_is_trained(train, changes, message, capsys):
+    with pytest.raises(InputError, match=message):
+        train(**changes)
+    assert "epoch 1" not in capsys.readouterr().out
+
+
+def test_a_failure_in_an_earlier_stage_names_it(train):
+    from components.trainer.callbacks import NonFiniteLossError
+
+    high = {"learning_rate": 1e38, "optimizer": {"name": "sgd"}, "epochs": 1}
+    with pytest.raises(NonFiniteLossError, match=r"^trainer.earlier_stages.0: .*loss is"):
+        train(epochs=1, earlier_stages=[high])
 
 
 def test_a_model_whose_weights_fit_one_size_is_refused_before_it_is_trained(

@@ -238,6 +238,20 @@ def test_several_nodes_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("sizes", "found"),
+    [({"values": [16, 24, 32]}, "24"), ({"min": 16, "max": 64}, "a range")],
+)
+def test_batch_sizes_that_gpus_cannot_share_are_refused(sizes, found):
+    from components.tuner.run import _check_batch_sizes
+
+    space = make_tuner(space={"batch_size": sizes})
+    with pytest.raises(InputError, match=f"multiples of the 16 GPUs .* found {found}$"):
+        _check_batch_sizes(space, 16)
+    _check_batch_sizes(space, 1)
+    _check_batch_sizes(make_tuner(space={"batch_size": {"values": [16, 32]}}), 16)
+
+
+@pytest.mark.parametrize(
     ("space", "line"),
     [
         (
