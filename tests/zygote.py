@@ -3,14 +3,15 @@
 A test helper, started as a script: imports everything once, then answers lines of JSON on stdin.
 {"program": path, "arguments": [...], "environment": {...}, "output": path} forks a child that runs
 this Python file as `python path arguments...` would, and answers {"pid"}. {"poll": pid} answers
-{"status"}: null while it runs, negative for a signal. TensorFlow is imported here, but first used
-in a child.
+{"status"}: null while it runs, negative for a signal. When stdin ends, because the tests do or were
+killed, children that still run are killed. TensorFlow is imported here, but first used in a child.
 """
 
 import importlib
 import json
 import os
 import runpy
+import signal
 import sys
 
 
@@ -18,18 +19,24 @@ def main() -> None:
     for module in ("components.trainer.run", "pipelines.local", "pipelines.summary"):
         importlib.import_module(module)
 
+    running = set()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         command = json.loads(line)
         if "poll" in command:
             answer = {"status": poll(command["poll"])}
+            if answer["status"] is not None:
+                running.remove(command["poll"])
         else:
             pid = os.fork()
             if pid == 0:
                 run(command)
                 return
+            running.add(pid)
             answer = {"pid": pid}
         print(json.dumps(answer), flush=True)
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
 
 
 def poll(pid: int) -> int | None:
