@@ -18,10 +18,7 @@ from components.trainer.distribution import Distribution
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
 from components.trainer.model_run import write_keys, write_records
 from components.trainer.settings import TrainerConfig
-from components.trainer.state import (
-    TENSORBOARD_FOLDER,
-    fingerprint,
-)
+from components.trainer.state import TENSORBOARD_FOLDER, fingerprint
 from components.trainer.weights import digests
 from serving import endpoints
 from serving.grad_cam import check_layer
