@@ -76,11 +76,13 @@ VALIDATION = "validation.json"
 NO_BASELINE = "NO_BASELINE"
 
 # ModelRun: {"model", "parameters", "seed", "made_with", "hyperparameters": what a tuner chose, by
-#            dotted key, "finished": date and time in UTC, "monitor", "best_epoch",
+#            dotted key, "test_time_flip": whether the model answers for picture and mirror image
+#            together, "finished": date and time in UTC, "monitor", "best_epoch",
 #            "epochs": [{"epoch": 1.., "seconds", "loss", "val_loss", <metric>, "val_<metric>",
-#                        and with earlier stages "stage": 1..; the best epoch is one of the last}]}
+#                        and with earlier stages "stage": 1..; the best epoch is one of the last}],
+#            or, where nothing was trained, a single epoch 0}
 HISTORY = "history.json"
-# ModelRun: the exported epoch as a Keras file
+# ModelRun: the exported epoch as a Keras file, without test-time augmentation
 BEST_CHECKPOINT = "best.keras"
 # ModelRun: loss and metric curves
 CURVES = "curves.png"

@@ -4,9 +4,8 @@ import keras
 import tensorflow as tf
 
 from components import features as f
-from components.models import ModelSpec
 from serving.class_index import class_of_each
-from serving.grad_cam import grad_cam, split_model
+from serving.grad_cam import grad_cam
 from serving.overlay import overlay_png
 
 Outputs = dict[str, tf.Tensor]
@@ -16,18 +15,17 @@ class ClassifierEndpoints:
     """The graph functions of a classifier with one logit for two classes.
 
     Args:
-        model: float32 [batch, side, side, 3] in [0, 255] -> probability of class 1 [batch, 1].
-        spec: names the layer that Grad-CAM explains and the one that gives the logits.
+        trunk, head: the halves of the model, see `serving.grad_cam.split_model`: float32
+            [batch, side, side, 3] in [0, 255] -> logit and probability of class 1 [batch, 1].
     """
 
-    def __init__(self, model: keras.Model, spec: ModelSpec):
-        self._model = model
-        self._trunk, self._head = split_model(model, spec.grad_cam_layer, spec.logits_layer)
+    def __init__(self, trunk: keras.Model, head: keras.Model):
+        self._trunk, self._head = trunk, head
         self._names = tf.constant(f.CLASS_NAMES)
 
     def answer(self, images: tf.Tensor) -> Outputs:
         """Label, its probability and all probabilities; see `components.features`."""
-        probabilities = _two_classes(self._model(images, training=False))
+        probabilities = _two_classes(self._probability(images))
         best = _best(probabilities)
         return {
             f.OUTPUT_LABEL: tf.gather(self._names, best),
@@ -37,7 +35,7 @@ class ClassifierEndpoints:
 
     def classify(self, images: tf.Tensor) -> Outputs:
         """All classes with their scores, in the order of the classes, as Classify wants them."""
-        scores = _two_classes(self._model(images, training=False))
+        scores = _two_classes(self._probability(images))
         return {
             f.OUTPUT_CLASSES: tf.broadcast_to(self._names, tf.shape(scores)),
             f.OUTPUT_SCORES: scores,
@@ -66,6 +64,10 @@ class ClassifierEndpoints:
             f.OUTPUT_LABEL: tf.gather(self._names, chosen),
             f.OUTPUT_PROBABILITY: tf.gather(probabilities, chosen, batch_dims=1),
         }
+
+    def _probability(self, images: tf.Tensor) -> tf.Tensor:
+        _, probability = self._head(self._trunk(images, training=False), training=False)
+        return probability
 
 
 def _two_classes(probability: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,6 @@ carry base64), decodes them with `components.preprocessing` and answers with nam
 names, dtypes and shapes are in `components.features`.
 """
 
-import dataclasses
 from pathlib import Path
 
 import keras
@@ -15,8 +14,10 @@ from components import features as f
 from components.models import ModelSpec
 from components.preprocessing import decode_images, decode_masks
 from serving.classifier_endpoints import ClassifierEndpoints
+from serving.grad_cam import split_model
 from serving.segmenter_endpoints import SegmenterEndpoints
 from serving.signatures import finish_signatures
+from serving.flip_averaging import flip_averaged
 from serving.warmup_requests import picture_requests, write_warmup_requests
 
 Outputs = dict[str, tf.Tensor]
@@ -30,6 +31,7 @@ def export_model(
     problem: str,
     spec: ModelSpec,
     grad_cam_layer: str = "",
+    test_time_flip: bool = False,
 ) -> None:
     """Writes a SavedModel with all endpoints and, beside it, requests to warm a server up with.
 
@@ -42,9 +44,12 @@ def export_model(
         problem: `classification` or `segmentation`.
         spec: names the layer that Grad-CAM explains and the one that gives the logits.
         grad_cam_layer: another layer to explain; see `serving.grad_cam.check_layer`.
+        test_time_flip: whether all answers are those of picture and mirror image together; see
+            `serving.flip_averaging`.
     """
-    if grad_cam_layer:
-        spec = dataclasses.replace(spec, grad_cam_layer=grad_cam_layer)
+    halves = split_model(model, grad_cam_layer or spec.grad_cam_layer, spec.logits_layer)
+    if test_time_flip:
+        halves = flip_averaged(*halves)
     image_bytes = tf.TensorSpec([None], tf.string, name=f.INPUT_IMAGE_BYTES)
     examples = tf.TensorSpec([None], tf.string, name=f.INPUT_EXAMPLES)
     archive = keras.export.ExportArchive()
@@ -59,7 +64,7 @@ def export_model(
         return decode(_parse(examples, f.IMAGE))
 
     if problem == "classification":
-        endpoints = classifier = ClassifierEndpoints(model, spec)
+        endpoints = classifier = ClassifierEndpoints(*halves)
 
         def classify(inputs: tf.Tensor) -> Outputs:
             return classifier.classify(images_of(inputs))
@@ -68,7 +73,7 @@ def export_model(
         archive.add_endpoint(f.SIGNATURE_CLASSIFY, classify, [inputs])
         methods[f.SIGNATURE_CLASSIFY] = tf.saved_model.CLASSIFY_METHOD_NAME
     else:
-        endpoints = SegmenterEndpoints(model, spec)
+        endpoints = SegmenterEndpoints(*halves)
 
         def labels_from_examples(examples: tf.Tensor) -> Outputs:
             return {f.OUTPUT_TRUE_MASK: decode_masks(_parse(examples, f.MASK), image_size)}

@@ -4,9 +4,8 @@ import keras
 import tensorflow as tf
 
 from components import features as f
-from components.models import ModelSpec
 from serving.class_index import class_of_each
-from serving.grad_cam import grad_cam, split_model
+from serving.grad_cam import grad_cam
 from serving.overlay import overlay_png
 
 Outputs = dict[str, tf.Tensor]
@@ -16,19 +15,18 @@ class SegmenterEndpoints:
     """The graph functions of a segmentation model.
 
     Args:
-        model: float32 [batch, side, side, 3] in [0, 255] -> class probabilities
+        trunk, head: the halves of the model, see `serving.grad_cam.split_model`: float32
+            [batch, side, side, 3] in [0, 255] -> logits and probabilities of the classes
             [batch, side, side, classes].
-        spec: names the layer that Grad-CAM explains and the one that gives the logits.
     """
 
-    def __init__(self, model: keras.Model, spec: ModelSpec):
-        self._model = model
-        self._trunk, self._head = split_model(model, spec.grad_cam_layer, spec.logits_layer)
+    def __init__(self, trunk: keras.Model, head: keras.Model):
+        self._trunk, self._head = trunk, head
         self._classes = len(f.MASK_CLASS_NAMES)
 
     def answer(self, images: tf.Tensor) -> Outputs:
         """The mask, as ids and as PNG, and each class's share; see `components.features`."""
-        mask = _best(self._model(images, training=False))
+        mask = _best(self._probabilities(images))
         ids = tf.cast(mask, tf.uint8)
         shares = tf.reduce_mean(tf.one_hot(mask, self._classes), axis=[1, 2])
         return {
@@ -64,6 +62,10 @@ class SegmenterEndpoints:
             f.OUTPUT_LABEL: tf.gather(tf.constant(f.MASK_CLASS_NAMES), chosen),
             f.OUTPUT_PROBABILITY: tf.math.divide_no_nan(of_class(probabilities, pixels), count),
         }
+
+    def _probabilities(self, images: tf.Tensor) -> tf.Tensor:
+        _, probabilities = self._head(self._trunk(images, training=False), training=False)
+        return probabilities
 
 
 def _best(probabilities: tf.Tensor) -> tf.Tensor:

@@ -13,11 +13,12 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.types.artifact import Artifact
 
-from components import artifacts
+from components import artifacts, models
 from components.converter.compare import Converted, check, compare
 from components.converter.formats import convert, load, original
 from components.converter.settings import ConverterConfig
 from components.interpreter.readers import read_pictures
+from serving.flip_averaging import flip_averaged_model
 
 SPLIT = "test"
 FLOAT_BYTES = 4
@@ -44,15 +45,12 @@ class Executor(BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = ConverterConfig.model_validate_json(exec_properties["settings"])
-        checkpoint = (
-            f"{artifact_utils.get_single_uri(input_dict['model_run'])}/{artifacts.BEST_CHECKPOINT}"
-        )
+        model_run = artifact_utils.get_single_uri(input_dict["model_run"])
         split = artifact_utils.get_split_uri(input_dict["examples"], SPLIT)
         target = artifact_utils.get_single_uri(output_dict["conversions"])
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            fileio.copy(checkpoint, str(folder / artifacts.BEST_CHECKPOINT))
-            model = keras.models.load_model(folder / artifacts.BEST_CHECKPOINT, compile=False)
+            model = _answering_model(model_run, folder)
             converted = [_convert(model, name, config, folder) for name in config.formats]
             comparison = compare(
                 original(model),
@@ -70,6 +68,18 @@ class Executor(BaseExecutor):
         for found in comparison["conversions"]:
             logging.info("%s", _line(comparison["metric"], found))
         check(comparison)
+
+
+def _answering_model(model_run: str, scratch: Path) -> keras.Model:
+    """The trained model, answering as the exported one does."""
+    path = scratch / artifacts.BEST_CHECKPOINT
+    fileio.copy(f"{model_run}/{artifacts.BEST_CHECKPOINT}", str(path))
+    model = keras.models.load_model(path, compile=False)
+    with fileio.open(f"{model_run}/{artifacts.HISTORY}") as file:
+        history = json.load(file)
+    if history["test_time_flip"]:
+        return flip_averaged_model(model, models.spec(history["model"]))
+    return model
 
 
 def _convert(model: keras.Model, name: str, config: ConverterConfig, folder: Path) -> Converted:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.history import EpochRecord, best_epoch
+from components.trainer.history import EpochRecord, best_epoch, epoch_record
 from components.trainer.state import TrainingState
 
 
@@ -126,12 +126,13 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         seconds = time.perf_counter() - self._begin
-        values = {name: float(value) for name, value in sorted((logs or {}).items(), key=_order)}
-        self._epochs.append({"epoch": epoch + 1, "seconds": round(seconds, 3), **values})
+        values = logs or {}
+        record = epoch_record(epoch + 1, seconds, values)
+        self._epochs.append(record)
         if self._write is not None:
             rate = self._pictures / (self._trained - self._begin)
             parts = [f"{seconds:.1f} s", f"{rate:.1f} pictures/s trained"]
-            parts += [f"{name} {value:.4f}" for name, value in values.items()]
+            parts += [f"{name} {value:.4f}" for name, value in record.items() if name in values]
             self._write(f"epoch {epoch + 1}/{self.params['epochs']}: {', '.join(parts)}")
 
 
@@ -150,9 +151,3 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         self._state.save(self.model, self._epochs)
-
-
-def _order(item: tuple[str, Any]) -> tuple[bool, bool, str]:
-    """Training before validation, the loss before the metrics."""
-    name = item[0]
-    return name.startswith("val_"), not name.endswith("loss"), name

@@ -2,14 +2,29 @@
 
 import json
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 MONITOR = "val_loss"  # tells the best epoch unless the configuration names another value
 
-# {"epoch": 1.., "seconds", "loss", "val_loss", metrics...}, with several stages "stage": 1..
+# {"epoch": 1.., "seconds", "loss", "val_loss", metrics...}, with several stages "stage": 1..; a
+# single epoch 0 where nothing was trained
 EpochRecord = dict[str, Any]
+
+
+def epoch_record(epoch: int, seconds: float, values: Mapping[str, Any]) -> EpochRecord:
+    """The record of an epoch, training before validation and the losses before the metrics.
+
+    Args:
+        epoch: counted from 1; 0: before any.
+        seconds: that it took.
+        values: what Keras measured, by name.
+    """
+    names = sorted(values, key=lambda n: (n.startswith("val_"), not n.endswith("loss"), n))
+    measured = {name: float(values[name]) for name in names}
+    return {"epoch": epoch, "seconds": round(seconds, 3), **measured}
 
 
 def mode(monitor: str) -> str:
@@ -65,6 +80,7 @@ def write_history(
     monitor: str = MONITOR,
     made_with: dict[str, Any] | None = None,
     hyperparameters: dict[str, Any] | None = None,
+    test_time_flip: bool = False,
 ) -> None:
     """Writes the file described at `components.artifacts.HISTORY`."""
     content = {
@@ -73,6 +89,7 @@ def write_history(
         "seed": seed,
         "made_with": made_with or {},
         "hyperparameters": hyperparameters or {},
+        "test_time_flip": test_time_flip,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "monitor": monitor,
         "best_epoch": best_epoch(epochs, monitor)["epoch"],

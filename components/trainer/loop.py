@@ -1,12 +1,15 @@
 """One training by Keras's `fit`: what goes in, and on what devices."""
 
+import math
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from components.errors import FailedError
 from components.trainer import history, losses, sharing
 from components.trainer.augmentation import make_augment
 from components.trainer.distribution import Distribution
@@ -95,6 +98,62 @@ def fit(
             write=_write_line if devices.is_chief and not on_terminal else None,
             devices=devices,
         )
+
+
+def measure(
+    model: keras.Model,
+    train: Pictures,
+    evaluation: Pictures,
+    *,
+    problem: str,
+    config: TrainerConfig,
+    progress: TrainingState,
+    distribution: Distribution | None = None,
+) -> list[history.EpochRecord]:
+    """What a model is worth as it is, on both splits: the record of an epoch 0.
+
+    Args:
+        model, train, evaluation, problem, config, distribution: see `fit`.
+        progress: holds the model's weights afterwards, on the chief, as the best checkpoint.
+
+    Returns:
+        One record. Unlike those of `fit`, its values on the training split are of the pictures
+        themselves, without augmentation.
+
+    Raises:
+        FailedError: the weights give no finite loss, or out of memory.
+    """
+    devices = distribution or Distribution()
+    begin = time.perf_counter()
+    values: dict[str, float] = {}
+    with devices.scope(), explained(config.batch_size, devices.replicas, devices.cluster.workers):
+        model.compile(
+            loss=losses.build_loss(config.loss, problem),
+            metrics=losses.build_metrics(problem),
+            jit_compile=devices.jit_compile,
+        )
+        for prefix, pictures in (("", train), ("val_", evaluation)):
+            rows = sharing.evaluation_rows(
+                len(pictures), config.batch_size, devices.local_replicas
+            )
+            found = model.evaluate(
+                devices.distribute(batches_of(pictures, rows)),
+                steps=int(rows.cardinality()),
+                verbose=0,
+                return_dict=True,
+            )
+            values |= {f"{prefix}{name}": value for name, value in found.items()}
+    record = history.epoch_record(0, time.perf_counter() - begin, values)
+    if not math.isfinite(record["loss"]):
+        raise FailedError(
+            f"trainer.weights: expected weights with a finite loss, found {record['loss']} with"
+            f" '{config.weights}': nothing is exported"
+        )
+    if devices.is_chief:
+        model.save_weights(progress.best_checkpoint([record]), overwrite=True)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name in values)
+        _write_line(f"nothing to train, the weights as they are: {record['seconds']:.1f} s, {told}")
+    return [record]
 
 
 def _weigh(config: TrainerConfig, train: Pictures, problem: str) -> Callable[[Any], Any] | None:

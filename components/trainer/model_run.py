@@ -41,6 +41,7 @@ def write_records(
         monitor=monitor,
         made_with=history.made_with(config.precision),
         hyperparameters=dict(chosen or {}),
+        test_time_flip=config.export.test_time_flip,
     )
     curves.draw_curves(epochs, config.model, folder / artifacts.CURVES, monitor)
     write_keys(folder / artifacts.TRAINING_KEYS, keys)

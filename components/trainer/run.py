@@ -63,7 +63,8 @@ def run_fn(fn_args: Any) -> None:
         counts = len(train_index), len(eval_index)
         model = stages.first_model(config, counts, distribution)
         # A stage depends on those before it: with another last one they need no training again.
-        plan = [stage.model_dump() for stage in config.stages]
+        # And on nothing that only says how the trained model answers.
+        plan = [stage.model_dump(exclude={"export"}) for stage in config.stages]
         names = [
             fingerprint(
                 settings=settings | {"trainer": plan[: number + 1]},
@@ -164,6 +165,7 @@ def _export(
             problem=problem,
             spec=models.spec(config.model),
             grad_cam_layer=config.export.grad_cam_layer,
+            test_time_flip=config.export.test_time_flip,
         )
         write_keys(folder / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE, train_index.keys)
         _copy_tree(folder, uri)

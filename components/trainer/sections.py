@@ -130,6 +130,9 @@ class ExportConfig(Section):
 
     Attributes:
         grad_cam_layer: layer that Grad-CAM explains; empty: the architecture's own.
+        test_time_flip: whether an answer is that of the picture and its mirror image together,
+            their logits averaged ("test-time augmentation"), at twice the work.
     """
 
     grad_cam_layer: str = ""
+    test_time_flip: bool = False

@@ -31,7 +31,8 @@ class TrainerConfig(Section):
         image_size: side of the model's square input in pixels; None only where there are no
             pictures.
         batch_size: pictures a step, over all devices and nodes together.
-        epochs: passes over the training split, at most.
+        epochs: passes over the training split, at most; 0: the weights of a file are measured and
+            exported as they are.
         learning_rate: constant, or the schedule's peak.
         optimizer, loss, augmentation: see there.
         fine_tune: the second phase; None: there is one only.
@@ -52,7 +53,7 @@ class TrainerConfig(Section):
     model_args: dict[str, bool | int | float | str] = {}
     image_size: Side | None = None
     batch_size: PositiveInt = 32
-    epochs: PositiveInt = 10
+    epochs: Natural = 10
     learning_rate: Positive = 1e-3
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()
@@ -98,7 +99,7 @@ class TrainerConfig(Section):
                 expected="the smaller side first",
                 found=f"[{low}, {high}]",
             )
-        lengths = {"trainer.epochs": self.epochs}
+        lengths = {"trainer.epochs": self.epochs} if self.epochs else {}
         if self.fine_tune:
             lengths["trainer.fine_tune.epochs"] = self.fine_tune.epochs
         for key, epochs in lengths.items():
@@ -117,6 +118,19 @@ class TrainerConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _there_is_something_to_export(self) -> "TrainerConfig":
+        if self.epochs:
+            return self
+        wanted = "1 or more"
+        if self.fine_tune:
+            raise InputError("trainer.epochs", expected=f"{wanted} with fine_tune", found="0")
+        if self.earlier_stages:
+            raise InputError("trainer.epochs", expected=f"{wanted} with earlier_stages", found="0")
+        if not self.weights:
+            raise InputError("trainer.epochs", expected=f"{wanted} without weights", found="0")
+        return self
+
+    @model_validator(mode="after")
     def _earlier_stages_fit(self) -> "TrainerConfig":
         if self.earlier_stages:
             if self.fine_tune:
@@ -125,7 +139,7 @@ class TrainerConfig(Section):
         return self
 
     def check_single(self, who: str) -> None:
-        """Refuses earlier stages where trainings are compared, or have pictures of one size.
+        """Refuses what is not one training, where trainings are compared or pictures have one size.
 
         Raises:
             InputError: naming the key.
@@ -137,6 +151,8 @@ class TrainerConfig(Section):
                 found=str(len(self.earlier_stages)),
                 todo="leave out the key, and give the last stage trainer.weights if need be",
             )
+        if not self.epochs:
+            raise InputError("trainer.epochs", expected=f"1 or more with {who}", found="0")
 
     def check_problem(self, problem: str) -> None:
         """Refuses what makes no sense for a problem, or for the model.

@@ -110,7 +110,7 @@ def train(
             print(f"stage {number + 1} of {len(plan)}: {told}", flush=True)
         progress = TrainingState(folder, stage.monitor)
         epochs = distribution.from_chief(progress.epochs())
-        if is_finished(stage, epochs):
+        if stage.epochs and is_finished(stage, epochs):
             print(f"trained already (epochs: {len(epochs)})", flush=True)
         else:
             if done:
@@ -118,8 +118,9 @@ def train(
                     model = continued_model(stage)
                     if distribution.is_chief:  # the other nodes take over what it has
                         model.load_weights(done[-1].best_checkpoint)
+            run = loop.fit if stage.epochs else loop.measure
             with _named(number, len(plan)):
-                epochs = loop.fit(
+                epochs = run(
                     model,
                     *load(stage.side),  # given away, so that one size at a time is in memory
                     problem=problem,

@@ -103,25 +103,32 @@ def _centre(model: Any, images: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> dict[str, Exported]:
-    """By problem."""
+def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Callable[..., Exported]:
+    """export(problem, **how): the same model each time, with other arguments of `export_model`."""
     import keras
 
     from components import models
     from serving.endpoints import export_model
 
-    made = {}
-    for problem, name in (
-        ("classification", "mini_xception"),
-        ("segmentation", "segmentation_convnet"),
-    ):
+    names = {"classification": "mini_xception", "segmentation": "segmentation_convnet"}
+
+    def make(problem: str, **how: Any) -> Exported:
+        name = names[problem]
         keras.utils.set_random_seed(3)
         model = models.build(name, SIDE)
         _centre(model, images)
         folder = tmp_path_factory.mktemp("exported") / problem
-        export_model(model, folder, image_size=SIDE, problem=problem, spec=models.spec(name))
-        made[problem] = Exported(model, folder)
-    return made
+        spec = models.spec(name)
+        export_model(model, folder, image_size=SIDE, problem=problem, spec=spec, **how)
+        return Exported(model, folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported(export: Callable[..., Exported]) -> dict[str, Exported]:
+    """By problem."""
+    return {problem: export(problem) for problem in ("classification", "segmentation")}
 
 
 @pytest.fixture(scope="session")
