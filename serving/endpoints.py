@@ -14,10 +14,10 @@ from components import features as f
 from components.models import ModelSpec
 from components.preprocessing import decode_images, decode_masks
 from serving.classifier_endpoints import ClassifierEndpoints
+from serving.flip_averaging import flip_averaged
 from serving.grad_cam import split_model
 from serving.segmenter_endpoints import SegmenterEndpoints
 from serving.signatures import finish_signatures
-from serving.flip_averaging import flip_averaged
 from serving.warmup_requests import picture_requests, write_warmup_requests
 
 Outputs = dict[str, tf.Tensor]

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from components.errors import FailedError
+from components.errors import InputError
 from components.trainer import history, losses, sharing
 from components.trainer.augmentation import make_augment
 from components.trainer.distribution import Distribution
@@ -121,7 +121,8 @@ def measure(
         themselves, without augmentation.
 
     Raises:
-        FailedError: the weights give no finite loss, or out of memory.
+        InputError: the weights give no finite loss.
+        FailedError: out of memory, or another node is gone.
     """
     devices = distribution or Distribution()
     begin = time.perf_counter()
@@ -133,9 +134,7 @@ def measure(
             jit_compile=devices.jit_compile,
         )
         for prefix, pictures in (("", train), ("val_", evaluation)):
-            rows = sharing.evaluation_rows(
-                len(pictures), config.batch_size, devices.local_replicas
-            )
+            rows = sharing.evaluation_rows(len(pictures), config.batch_size, devices.local_replicas)
             found = model.evaluate(
                 devices.distribute(batches_of(pictures, rows)),
                 steps=int(rows.cardinality()),
@@ -145,9 +144,10 @@ def measure(
             values |= {f"{prefix}{name}": value for name, value in found.items()}
     record = history.epoch_record(0, time.perf_counter() - begin, values)
     if not math.isfinite(record["loss"]):
-        raise FailedError(
-            f"trainer.weights: expected weights with a finite loss, found {record['loss']} with"
-            f" '{config.weights}': nothing is exported"
+        raise InputError(
+            "trainer.weights",
+            expected="weights with a finite loss",
+            found=f"{record['loss']} with those of '{config.weights}'",
         )
     if devices.is_chief:
         model.save_weights(progress.best_checkpoint([record]), overwrite=True)

@@ -64,7 +64,7 @@ def test_config_by_path(tmp_path):
         ),
         (
             "trainer.epochs=0",
-            "cats_vs_dogs.yaml: trainer.epochs: expected greater than or equal to 1, found 0",
+            "cats_vs_dogs.yaml: trainer.epochs: expected 1 or more without weights, found 0",
         ),
         (
             "data.layout=folders",

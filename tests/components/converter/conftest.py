@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import artifacts, features
+from components import artifacts, features, models
 
-SIDE = 16
+SIDE = 32
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -37,6 +37,20 @@ def tiny_model(problem: str) -> Any:
     else:
         x = keras.layers.Conv2D(3, 1, activation="softmax", kernel_initializer="he_normal")(x)
     return keras.Model(inputs, x)
+
+
+def telling_model(name: str) -> Any:
+    """An architecture with fresh weights whose logits differ by about 1, not by next to nothing."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+    model = models.build(name, SIDE)
+    layer = model.get_layer(models.spec(name).logits_layer)
+    noise = np.random.default_rng(6).uniform(0, 255, (4, SIDE, SIDE, 3)).astype(np.float32)
+    spread = np.std(keras.Model(model.input, layer.output).predict(noise, verbose=0))
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel / spread, bias])
+    return model
 
 
 def pictures(problem: str, count: int) -> list[dict[str, Any]]:
@@ -114,14 +128,20 @@ class Step:
 
 @pytest.fixture
 def make_step(tmp_path: Path) -> Callable[..., Step]:
-    """make_step(problem, count=20): a checkpoint and a test split of `count` pictures."""
+    """make_step(problem, count=20): a checkpoint and a test split of `count` pictures.
 
-    def make(problem: str, count: int = 20) -> Step:
+    `flipped` names an architecture to take, exported with test-time augmentation.
+    """
+
+    def make(problem: str, count: int = 20, flipped: str = "") -> Step:
         import tensorflow as tf
 
-        step = Step(tmp_path, problem, tiny_model(problem), pictures(problem, count))
+        model = telling_model(flipped) if flipped else tiny_model(problem)
+        step = Step(tmp_path, problem, model, pictures(problem, count))
         (tmp_path / "run").mkdir()
         step.model.save(tmp_path / "run" / artifacts.BEST_CHECKPOINT)
+        history = {"model": flipped, "test_time_flip": bool(flipped)}
+        (tmp_path / "run" / artifacts.HISTORY).write_text(json.dumps(history))
         split = tmp_path / "examples" / "Split-test"
         split.mkdir(parents=True)
         path = split / "data_tfrecord-00000-of-00001.gz"

@@ -70,6 +70,35 @@ def test_every_format_is_written_and_measured(make_step, problem):
     assert quantized["mean_difference"] > 10 * comparison["conversions"][0]["mean_difference"]
 
 
+@pytest.mark.parametrize(
+    ("problem", "model"),
+    [("classification", "residual_convnet"), ("segmentation", "segmentation_convnet")],
+)
+def test_test_time_flip_is_part_of_the_files(make_step, problem, model):
+    """The mirror image as NumPy turns it, asked of the plain model."""
+    step = make_step(problem, 6, flipped=model)
+    comparison = step.run(formats=["tflite", "onnx"])
+
+    def logits(images):
+        probabilities = step.model.predict(images, verbose=0)
+        if problem == "segmentation":
+            return np.log(probabilities)
+        return np.log(probabilities / (1 - probabilities))
+
+    mirrored = logits(step.images[:, :, ::-1])
+    if problem == "segmentation":
+        mirrored = mirrored[:, :, ::-1]
+    mean = np.exp((logits(step.images) + mirrored) / 2)
+    expected = mean / (1 + mean if problem == "classification" else mean.sum(-1, keepdims=True))
+    plain = step.model.predict(step.images, verbose=0)
+    assert np.abs(expected - plain).max() > 0.01
+    for found in comparison["conversions"]:
+        assert found["ok"]
+        seen = answers(step.output / found["file"], step.images)
+        np.testing.assert_allclose(seen, expected, atol=1e-5)
+    assert comparison["original"]["bytes"] == 4 * step.model.count_params()
+
+
 def test_only_the_formats_and_pictures_asked_for(make_step):
     step = make_step("classification")
     comparison = step.run(formats=["onnx"], pictures=7)

@@ -199,6 +199,7 @@ class Case:
             "model": "mini_xception",
             "parameters": 721857,
             "seed": 1337,
+            "test_time_flip": False,
             "monitor": "val_loss",
             "best_epoch": 1,
             "epochs": [

@@ -10,6 +10,8 @@ from components import artifacts
 from components.errors import InputError
 from components.interpreter.component import Interpreter
 
+OF_BOTH = "Every answer is that of the picture and its mirror image together"
+
 
 class Page(HTMLParser):
     """What a browser would make of the page: its words, images and addresses."""
@@ -55,9 +57,23 @@ def test_classification_page_tells_everything(kit):
     assert "8734567" not in page.html
     assert "No model is served yet" in page.text
     assert "loss 0.700 0.612 0.500 NaN" in page.text
-    assert "time 2 min 1 s" in page.text
+    assert "epochs 2 best epoch 1 by val_loss time 2 min 1 s" in page.text
+    assert OF_BOTH not in page.text
     assert "Chosen from the first 6 of 100 test pictures" in page.text
     assert "in pictures truth predicted cat predicted dog cat 1,900 41 dog 52 7 " in page.text
+
+
+def test_the_page_tells_of_weights_as_they_are_and_of_mirror_images(kit):
+    case = kit.Case(records=kit.labelled())
+    case.history |= {
+        "test_time_flip": True,
+        "best_epoch": 0,
+        "epochs": [case.history["epochs"][0] | {"epoch": 0}],
+    }
+    page = Page(kit.page(case))
+    assert f"{OF_BOTH}: their logits are averaged." in page.text
+    assert "epochs 0 best epoch 0 " in page.text
+    assert "best, epoch 0" in page.text
 
 
 def test_classification_pictures(kit):

@@ -133,3 +133,25 @@ def test_the_step_writes_both_beside_the_page(kit, problem):
     assert card["evaluation"]["metrics"][0]["value"] == 0.8734567
     text = (page.parent / artifacts.MODEL_CARD).read_bytes()
     assert text == render_text(card)
+
+
+def test_the_text_tells_of_test_time_augmentation(facts):
+    def told() -> bool:
+        card = make_card(
+            pipeline_name="cats_vs_dogs", problem="classification", facts=facts, recipe=RECIPE
+        )
+        return b"; the logits are the mean over the picture and its mirror" in render_text(card)
+
+    assert not told()
+    facts.history["test_time_flip"] = True
+    assert told()
+
+
+def test_weights_that_were_not_trained_here(facts):
+    as_they_are = facts.history["epochs"][0] | {"epoch": 0}
+    facts.history.update(best_epoch=0, epochs=[as_they_are])
+    card = make_card(
+        pipeline_name="cats_vs_dogs", problem="classification", facts=facts, recipe=RECIPE
+    )
+    assert card["model"]["epochs"] == 0
+    assert "; weights from elsewhere, exported as they are |" in render_text(card).decode()

@@ -1,10 +1,12 @@
 """What `trainer.export` fixes in the SavedModel."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from components import artifacts
 from components import features as f
 from components.errors import InputError
 
@@ -70,3 +72,76 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     heatmap = answer[f.OUTPUT_HEATMAP].numpy()
     np.testing.assert_allclose(heatmap, expected(layer).numpy(), atol=1e-4)
     assert np.abs(heatmap - expected("trunk_output").numpy()).max() > 0.1
+
+
+def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, capsys):
+    """Trained elsewhere, in this case by a run before; and answering for the mirror image too."""
+    import keras
+    import tensorflow as tf
+
+    from components.trainer import run
+
+    common = {"model": "residual_convnet", "model_args": {}}
+    first = make_fn_args("classification", **common)
+    run.run_fn(first)
+    weights = Path(first.model_run_dir, artifacts.BEST_CHECKPOINT)
+    trained = json.loads(Path(first.model_run_dir, artifacts.HISTORY).read_text())
+    best = trained["epochs"][trained["best_epoch"] - 1]
+    capsys.readouterr()
+
+    fn_args = make_fn_args(
+        "classification",
+        execution=2,
+        state_dir=str(tmp_path / "state"),
+        **common,
+        epochs=0,
+        weights=str(weights),
+        precision="mixed_bfloat16",
+        loss={"class_weights": "balanced"},
+        export={"test_time_flip": True},
+    )
+    run.run_fn(fn_args)
+    history = json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
+    (record,) = history["epochs"]
+    assert (history["best_epoch"], record["epoch"]) == (0, 0)
+    assert history["test_time_flip"] and not trained["test_time_flip"]
+    assert list(record) == ["epoch", "seconds", "loss", "accuracy", "val_loss", "val_accuracy"]
+    for name in ("val_loss", "val_accuracy"):
+        assert record[name] == pytest.approx(best[name], rel=0.03)  # bfloat16
+    assert f"the weights as they are: {record['seconds']:.1f} s, loss" in capsys.readouterr().out
+    assert not list((tmp_path / "state").iterdir())
+
+    model, other = (
+        keras.models.load_model(Path(each.model_run_dir, artifacts.BEST_CHECKPOINT))
+        for each in (first, fn_args)
+    )
+    for one, same in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    pixels[1] = pixels[0, :, ::-1]
+    pictures = tf.stack([tf.io.encode_png(each) for each in pixels])
+    served = tf.saved_model.load(fn_args.serving_model_dir).signatures[f.SIGNATURE_SERVING]
+    one, mirrored = served(image_bytes=pictures)[f.OUTPUT_PROBABILITIES].numpy()[:, 1]
+    plain = model.predict(pixels.astype(np.float32), verbose=0)[:, 0]
+    mean = np.log(plain / (1 - plain)).mean()
+    np.testing.assert_allclose([one, mirrored], 1 / (1 + np.exp(-mean)), atol=1e-5)
+    assert abs(plain[0] - plain[1]) > 1e-3
+
+
+def test_weights_without_a_finite_loss_are_not_exported(make_fn_args, tmp_path):
+    from components import models
+    from components.trainer import run
+
+    model = models.build("residual_convnet", 32)
+    model.get_layer("logits").set_weights([np.full((128, 1), np.inf), np.zeros(1)])
+    model.save_weights(tmp_path / "broken.weights.h5")
+    fn_args = make_fn_args(
+        "classification",
+        model="residual_convnet",
+        model_args={},
+        epochs=0,
+        weights=str(tmp_path / "broken.weights.h5"),
+    )
+    with pytest.raises(InputError, match=r"^trainer\.weights: expected weights with a finite loss"):
+        run.run_fn(fn_args)
+    assert not Path(fn_args.serving_model_dir).exists()

@@ -44,6 +44,16 @@ def make(problem: str = "classification", **changes) -> TrainerConfig:
             {"earlier_stages": [{"epochs": 1}], "fine_tune": {"epochs": 1}},
             r"earlier_stages: expected none with trainer.fine_tune",
         ),
+        ({"epochs": -1}, r"epochs"),
+        ({"epochs": 0}, r"epochs: expected 1 or more without weights, found 0"),
+        (
+            {"epochs": 0, "weights": "a.keras", "fine_tune": {"epochs": 1}},
+            r"epochs: expected 1 or more with fine_tune, found 0",
+        ),
+        (
+            {"epochs": 0, "weights": "a.keras", "earlier_stages": [{"epochs": 1}]},
+            r"epochs: expected 1 or more with earlier_stages, found 0",
+        ),
     ],
 )
 def test_refused_at_once(changes, message):
@@ -117,3 +127,10 @@ def test_an_earlier_stage_changes_what_it_names_and_nothing_else():
     assert second.augmentation == last.augmentation
     assert all(stage.loss.label_smoothing == 0.1 for stage in (first, second, last))
     assert not any(stage.earlier_stages for stage in (first, second, last))
+
+
+def test_weights_as_they_are_are_for_one_training_alone():
+    # A warm-up is left over from the recipe that the weights were trained with.
+    config = make(epochs=0, weights="a.keras", optimizer={"warmup_epochs": 2})
+    with pytest.raises(InputError, match=r"^trainer.epochs: expected 1 or more with a tuner"):
+        config.check_single("a tuner")
