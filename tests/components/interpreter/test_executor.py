@@ -73,6 +73,7 @@ def test_the_page_tells_of_weights_as_they_are_and_of_mirror_images(kit):
     page = Page(kit.page(case))
     assert f"{OF_BOTH}: their logits are averaged." in page.text
     assert "epochs 0 best epoch 0 " in page.text
+    assert "Training Nothing was trained: weights of a file, measured and exported as" in page.text
     assert "best, epoch 0" in page.text
 
 

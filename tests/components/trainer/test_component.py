@@ -53,7 +53,7 @@ def test_epochs_of_the_run_come_before_the_configurations(given, trained, artifa
 @pytest.mark.parametrize(
     ("epochs", "message"),
     [
-        (0, r"trainer.epochs: expected greater than or equal to 1, found 0"),
+        (0, r"trainer.epochs: expected 1 or more without weights, found 0"),
         (2, r"trainer.optimizer.warmup_epochs: expected fewer than trainer.epochs \(2\), found 2"),
     ],
 )
