@@ -119,15 +119,14 @@ class TrainerConfig(Section):
 
     @model_validator(mode="after")
     def _there_is_something_to_export(self) -> "TrainerConfig":
-        if self.epochs:
-            return self
-        wanted = "1 or more"
-        if self.fine_tune:
-            raise InputError("trainer.epochs", expected=f"{wanted} with fine_tune", found="0")
-        if self.earlier_stages:
-            raise InputError("trainer.epochs", expected=f"{wanted} with earlier_stages", found="0")
-        if not self.weights:
-            raise InputError("trainer.epochs", expected=f"{wanted} without weights", found="0")
+        wrong = {
+            "with fine_tune": self.fine_tune,
+            "with earlier_stages": self.earlier_stages,
+            "without weights": not self.weights,
+        }
+        for how, is_so in wrong.items():
+            if is_so and not self.epochs:
+                raise InputError("trainer.epochs", expected=f"1 or more {how}", found="0")
         return self
 
     @model_validator(mode="after")
