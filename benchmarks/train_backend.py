@@ -100,6 +100,7 @@ def _train(args: argparse.Namespace, config: "PipelineConfig") -> dict[str, Any]
 
     from benchmarks.backend import training
 
+    config.trainer.check_trains("train_backend train")
     splits = files.load(args.files)
     best = training.train(
         splits["train"], splits["eval"], config.problem, config.trainer, args.output

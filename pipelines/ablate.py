@@ -49,6 +49,7 @@ def ablate_command(
     _check_model(model)
     config = load_config(config_name or _config_for(model), [*sets, f"trainer.model={model}"], data)
     config.trainer.check_single("an ablation")
+    config.trainer.check_trains("an ablation")
     folder = check_data_path(config)
     place = WorkDir((workdir or Path("runs", config.name)).expanduser().resolve())
     output = (output or place.root).expanduser().resolve()

@@ -1,7 +1,7 @@
-"""Test-time augmentation: one answer from a picture and its mirror image. `keras` only.
+"""Test-time augmentation: one answer from a picture and its mirror image.
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition"
-(2014), section 4, average the class probabilities of both; here the logits are averaged, whose
+(2014), section 3.2, average the class probabilities of both; here the logits are averaged, whose
 mean is a score that Grad-CAM can explain.
 """
 
@@ -14,7 +14,10 @@ from serving.grad_cam import split_model
 
 
 def flip_averaged_model(model: keras.Model, spec: ModelSpec) -> keras.Model:
-    """A model that answers the same for a picture and its mirror image, at twice the work.
+    """A model whose logits are the mean over a picture and its mirror image, at twice the work.
+
+    A classifier then answers the same for both, and the mask of a segmenter is mirrored with the
+    picture.
 
     Args:
         model: float32 [batch, height, width, 3] -> probabilities.
@@ -23,7 +26,10 @@ def flip_averaged_model(model: keras.Model, spec: ModelSpec) -> keras.Model:
     Returns:
         A functional model that takes and gives the same, and shares the weights.
     """
-    return join(*flip_averaged(*split_model(model, spec.grad_cam_layer, spec.logits_layer)))
+    trunk, head = flip_averaged(*split_model(model, spec.grad_cam_layer, spec.logits_layer))
+    images = keras.Input(trunk.input.shape[1:], name=trunk.input.name)
+    _, probabilities = head(trunk(images))
+    return keras.Model(images, probabilities, name=model.name)
 
 
 def flip_averaged(trunk: keras.Model, head: keras.Model) -> tuple[keras.Model, keras.Model]:
@@ -37,7 +43,8 @@ def flip_averaged(trunk: keras.Model, head: keras.Model) -> tuple[keras.Model, k
 
     Returns:
         The same for the averaging model. Its trunk's features hold the channels of the picture
-        and then those of the mirror image, [batch, h, w, 2 * channels].
+        and then those of the mirror image, [batch, h, w, 2 * channels]; what else it hands to the
+        head is that of the picture and then that of the mirror image, which is not mirrored back.
     """
     images = keras.Input(trunk.input.shape[1:], name=trunk.input.name)
     plain = _listed(trunk(images))
@@ -56,13 +63,6 @@ def flip_averaged(trunk: keras.Model, head: keras.Model) -> tuple[keras.Model, k
     mean = (logits + mirrored_logits) / 2.0
     to_probabilities = keras.Model(*head.outputs, name="probabilities")
     return both, keras.Model(_packed(between), [mean, to_probabilities(mean)], name=head.name)
-
-
-def join(trunk: keras.Model, head: keras.Model) -> keras.Model:
-    """The model, pictures -> probabilities, of which these are the halves."""
-    images = keras.Input(trunk.input.shape[1:], name=trunk.input.name)
-    _, probabilities = head(trunk(images))
-    return keras.Model(images, probabilities)
 
 
 def _mirror(maps: Any) -> Any:

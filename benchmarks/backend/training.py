@@ -54,7 +54,7 @@ def train(
         ran_on = made_with(config.precision)
         name = fingerprint(
             problem=problem,
-            trainer=config.model_dump(mode="json"),
+            trainer=config.training_values(),
             data=[_digest(training), _digest(evaluation)],
             made_with=ran_on,
             start=digests(config),

@@ -118,10 +118,10 @@ def measure(
 
     Returns:
         One record. Unlike those of `fit`, its values on the training split are of the pictures
-        themselves, without augmentation.
+        as they are and of the whole model: no augmentation, class weights or dropout.
 
     Raises:
-        InputError: the weights give no finite loss.
+        InputError: the weights give no finite loss, or too few pictures for the devices.
         FailedError: out of memory, or another node is gone.
     """
     devices = distribution or Distribution()
@@ -143,12 +143,13 @@ def measure(
             )
             values |= {f"{prefix}{name}": value for name, value in found.items()}
     record = history.epoch_record(0, time.perf_counter() - begin, values)
-    if not math.isfinite(record["loss"]):
-        raise InputError(
-            "trainer.weights",
-            expected="weights with a finite loss",
-            found=f"{record['loss']} with those of '{config.weights}'",
-        )
+    for name in ("loss", "val_loss"):
+        if not math.isfinite(record[name]):
+            raise InputError(
+                "trainer.weights",
+                expected="weights with a finite loss",
+                found=f"the {name} {record[name]} with those of '{config.weights}'",
+            )
     if devices.is_chief:
         model.save_weights(progress.best_checkpoint([record]), overwrite=True)
         told = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name in values)

@@ -49,6 +49,7 @@ def run_fn(fn_args: Any) -> None:
     if chosen:
         print(f"chosen by the tuner: {describe(chosen)}", flush=True)
         config = replace_values(config, chosen)
+        config.check_trains("a tuner")  # the epochs may be a parameter of the run
         settings["trainer"] = config.model_dump()
     config.check_problem(problem)
     if problem == "points":
@@ -63,8 +64,7 @@ def run_fn(fn_args: Any) -> None:
         counts = len(train_index), len(eval_index)
         model = stages.first_model(config, counts, distribution)
         # A stage depends on those before it: with another last one they need no training again.
-        # And on nothing that only says how the trained model answers.
-        plan = [stage.model_dump(exclude={"export"}) for stage in config.stages]
+        plan = [stage.training_values() for stage in config.stages]
         names = [
             fingerprint(
                 settings=settings | {"trainer": plan[: number + 1]},

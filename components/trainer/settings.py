@@ -1,6 +1,6 @@
 """What can be said about a training; a section of the pipeline's configuration."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -118,15 +118,17 @@ class TrainerConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _there_is_something_to_export(self) -> "TrainerConfig":
+    def _no_epochs_fit(self) -> "TrainerConfig":
         wrong = {
-            "with fine_tune": self.fine_tune,
-            "with earlier_stages": self.earlier_stages,
-            "without weights": not self.weights,
+            "with fine_tune": (self.fine_tune, "trainer.fine_tune=null leaves it out"),
+            "with earlier_stages": (self.earlier_stages, "trainer.earlier_stages=[] for none"),
+            "without weights": (not self.weights, ""),
         }
-        for how, is_so in wrong.items():
+        for how, (is_so, todo) in wrong.items():
             if is_so and not self.epochs:
-                raise InputError("trainer.epochs", expected=f"1 or more {how}", found="0")
+                raise InputError(
+                    "trainer.epochs", expected=f"1 or more {how}", found="0", todo=todo
+                )
         return self
 
     @model_validator(mode="after")
@@ -138,7 +140,7 @@ class TrainerConfig(Section):
         return self
 
     def check_single(self, who: str) -> None:
-        """Refuses what is not one training, where trainings are compared or pictures have one size.
+        """Refuses earlier stages where trainings are compared, or have pictures of one size.
 
         Raises:
             InputError: naming the key.
@@ -150,8 +152,19 @@ class TrainerConfig(Section):
                 found=str(len(self.earlier_stages)),
                 todo="leave out the key, and give the last stage trainer.weights if need be",
             )
+
+    def check_trains(self, who: str) -> None:
+        """Refuses weights as they are where there has to be a training.
+
+        Raises:
+            InputError: naming the key.
+        """
         if not self.epochs:
             raise InputError("trainer.epochs", expected=f"1 or more with {who}", found="0")
+
+    def training_values(self) -> dict[str, Any]:
+        """What a training depends on, as JSON: all but how the trained model answers."""
+        return self.model_dump(mode="json", exclude={"export"})
 
     def check_problem(self, problem: str) -> None:
         """Refuses what makes no sense for a problem, or for the model.

@@ -32,7 +32,7 @@ class Stage:
 
     Attributes:
         state: on the chief, it holds the best checkpoint.
-        epochs: records of `history.EpochRecord`, counted from 1.
+        epochs: records of `history.EpochRecord`.
     """
 
     state: TrainingState

@@ -106,7 +106,7 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
     config.check_problem(splits.problem)
     name = fingerprint(
         problem=splits.problem,
-        trainer=config.model_dump(),
+        trainer=config.training_values(),
         data=[splits.train_index.digest, splits.eval_index.digest],
         versions=[tf.__version__, keras.__version__],
         start=digests(config),

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from components.errors import InputError, nearest
 from components.settings import PositiveInt, Section
 from components.trainer.hyperparameters import Scalar, describe, replace_values
+from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
 
 # Keys that are not searched: they say what is learnt, by what it is judged, or how it is told.
@@ -29,7 +30,7 @@ FIXED = frozenset(
         "patience",
         "precision",
         "sample_epochs",
-        "export.grad_cam_layer",
+        *(f"export.{key}" for key in ExportConfig.model_fields),
         "seed",
     }
 )
@@ -126,7 +127,8 @@ class TunerConfig(Section):
         Raises:
             InputError: it makes no sense with this objective or for so few epochs.
         """
-        common = replace_values(trainer, {"sample_epochs": 0, "export.grad_cam_layer": ""})
+        common = replace_values(trainer, {"sample_epochs": 0})
+        common = common.model_copy(update={"export": ExportConfig()})  # no trial is exported
         objective = self.objective or trainer.monitor
         changes: dict[str, Scalar] = {"monitor": objective, "epochs": self.epochs}
         for key, value in changes.items():
@@ -150,6 +152,7 @@ class TunerConfig(Section):
         if problem == "points":
             raise InputError("tuner", expected="no such section: it is for pictures")
         trainer.check_single("a tuner")
+        trainer.check_trains("a tuner")
         if self.algorithm == "bayesian" and self.trials <= self.random_trials:
             raise InputError(
                 "tuner.trials",

@@ -159,6 +159,9 @@ def test_wrong_input_is_one_line(data, run, tmp_path, capsys):
         "did you mean 'trainer.epochs'": ["--set", "trainer.epoch=1"],
         "trainer.weights: expected an existing file": ["--set", "trainer.weights=no.weights.h5"],
         "expected a pipeline of pictures": ["--config", "linear_blobs"],
+        "trainer.epochs: expected 1 or more with train_backend train": [
+            *("--set", "trainer.epochs=0", "--set", "trainer.weights=a.keras")
+        ],
     }
     for message, arguments in wrong.items():
         assert run("train", *data, *arguments, "--output", tmp_path / "out") == 2

@@ -52,3 +52,6 @@ def test_stages_are_not_compared(ablate, tmp_path):
         InputError, match=r"trainer\.earlier_stages: expected none with an ablation"
     ):
         ablate("mini_xception", config="cats_vs_dogs_book", data=str(tmp_path))
+    given = ["trainer.epochs=0", "trainer.weights=a.keras"]
+    with pytest.raises(InputError, match=r"trainer\.epochs: expected 1 or more with an ablation"):
+        ablate("mini_xception", data=str(tmp_path), sets=given)

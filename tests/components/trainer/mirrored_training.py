@@ -1,6 +1,7 @@
-"""A training on two devices in two calls: `mirrored_training.py ARGUMENTS`, as JSON. A test helper.
+"""A training on two devices in two calls, measured afterwards: `mirrored_training.py ARGUMENTS`.
 
-As `run_fn` does on two GPUs, but on two devices that every machine has.
+A test helper; the arguments are JSON. As `run_fn` does on two GPUs, but on two devices that every
+machine has.
 """
 
 import json
@@ -38,7 +39,18 @@ def main(train: list[str], evaluation: list[str], trainer: dict, folder: str) ->
             progress=TrainingState(Path(folder)),
             distribution=distribution,
         )
-    print(json.dumps(records))
+    with distribution.scope():
+        given = building.build_model(config)
+        given.set_weights(model.get_weights())
+    [measured] = loop.measure(
+        given,
+        *splits,
+        problem="classification",
+        config=config,
+        progress=TrainingState(Path(folder, "measured")),
+        distribution=distribution,
+    )
+    print(json.dumps([records, measured]))
 
 
 if __name__ == "__main__":

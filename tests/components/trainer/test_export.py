@@ -145,3 +145,36 @@ def test_weights_without_a_finite_loss_are_not_exported(make_fn_args, tmp_path):
     with pytest.raises(InputError, match=r"^trainer\.weights: expected weights with a finite loss"):
         run.run_fn(fn_args)
     assert not Path(fn_args.serving_model_dir).exists()
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_both_losses_have_to_be_finite(splits, loading, tmp_path, broken):
+    """Pictures of one split alone may overflow; here their targets stand for that."""
+    import dataclasses
+
+    from components.trainer import building, loop
+    from components.trainer.settings import TrainerConfig
+    from components.trainer.state import TrainingState
+
+    config = TrainerConfig(
+        model="residual_convnet", image_size=32, epochs=0, weights=str(tmp_path / "a.weights.h5")
+    )
+    model = building.bare_model(config)
+    pictures = [
+        loading.load_split(loading.index_split(files, name, "classification"), "classification", 32)
+        for files, name in zip(splits, ("train", "eval"), strict=True)
+    ]
+    nothing = np.full_like(pictures[broken].targets, np.nan)
+    pictures[broken] = dataclasses.replace(pictures[broken], targets=nothing)
+    named = ("loss", "val_loss")[broken]
+    with pytest.raises(
+        InputError, match=rf"^trainer\.weights: .* found the {named} nan with those"
+    ):
+        loop.measure(
+            model,
+            *pictures,
+            problem="classification",
+            config=config,
+            progress=TrainingState(tmp_path / "state"),
+        )
+    assert not list((tmp_path / "state").iterdir())

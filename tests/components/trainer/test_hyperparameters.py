@@ -93,6 +93,17 @@ def test_a_choice_that_does_not_fit_stops_before_anything_is_trained(make_fn_arg
     assert not Path(fn_args.model_run_dir).exists()
 
 
+def test_what_was_chosen_is_trained_with(make_fn_args):
+    """Also where the run's own parameter asks for no epochs, which no configuration shows."""
+    from components.trainer import run
+
+    given = {"model": "residual_convnet", "model_args": {}, "epochs": 0, "weights": "a.keras"}
+    fn_args = make_fn_args("classification", **given)
+    fn_args.hyperparameters = {"values": {"learning_rate": 1e-3}}
+    with pytest.raises(InputError, match=r"^trainer\.epochs: expected 1 or more with a tuner"):
+        run.run_fn(fn_args)
+
+
 def test_another_choice_is_another_training(make_fn_args, tmp_path, monkeypatch):
     from components.trainer import run
 

@@ -46,6 +46,7 @@ def test_a_trial_is_made_once_and_leaves_its_records_alone(trial, shared, whole,
     assert kept.stat().st_size < 10_000  # no weights
     monkeypatch.setattr(trial.loop, "fit", forbid)
     assert trial.run_trial(make_config(), shared, folder) == made
+    assert trial.run_trial(make_config(export={"test_time_flip": True}), shared, folder) == made
 
 
 def test_every_other_training_is_another_trial(trial, shared, whole, write_split, tmp_path):

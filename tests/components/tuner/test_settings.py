@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from components.errors import InputError
+from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
 
@@ -72,6 +73,9 @@ def test_trials_have_the_rest_in_common():
     expected = {"epochs": 2, "monitor": "val_accuracy", "sample_epochs": 0}
     assert common.model_dump() == TRAINER.model_dump() | expected
     assert make().trial_config(TRAINER).monitor == "val_loss"
+    # Trials are not exported: with another export, the same search is not made again.
+    flipped = TRAINER.model_copy(update={"export": ExportConfig(test_time_flip=True)})
+    assert make().trial_config(flipped) == make().trial_config(TRAINER)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,19 @@ def test_bad_spaces_are_told_in_one_line(space, line):
     assert refusal(space) == line
 
 
-@pytest.mark.parametrize("key", ["model", "image_size", "seed", "epochs", "weights", "monitor"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "model",
+        "image_size",
+        "seed",
+        "epochs",
+        "weights",
+        "monitor",
+        "export.grad_cam_layer",
+        "export.test_time_flip",
+    ],
+)
 def test_what_is_learnt_and_how_it_is_judged_is_not_searched(key):
     line = refusal({key: {"values": [64, 128]}})
     assert line.startswith(f"tuner.space.{key}: expected a key that trials may differ in")
@@ -212,6 +228,13 @@ def test_stages_are_not_tuned():
     )
     assert refusal({"learning_rate": RANGE}, trainer=staged).startswith(
         "trainer.earlier_stages: expected none with a tuner, found 1"
+    )
+
+
+def test_weights_as_they_are_are_not_tuned():
+    given = TrainerConfig.model_validate(TRAINER.model_dump() | {"epochs": 0, "weights": "a.keras"})
+    assert refusal({"learning_rate": RANGE}, trainer=given) == (
+        "trainer.epochs: expected 1 or more with a tuner, found 0"
     )
 
 
