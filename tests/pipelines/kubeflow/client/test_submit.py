@@ -277,8 +277,10 @@ def test_refused_content_is_not_tried_again(peer, go):
     assert not peer.pipelines
 
 
+# A job in the background ignores Ctrl-C, and what it starts does too; here as in a terminal.
 SCRIPT = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from types import SimpleNamespace
 import yaml
