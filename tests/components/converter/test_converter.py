@@ -70,13 +70,10 @@ def test_every_format_is_written_and_measured(make_step, problem):
     assert quantized["mean_difference"] > 10 * comparison["conversions"][0]["mean_difference"]
 
 
-@pytest.mark.parametrize(
-    ("problem", "model"),
-    [("classification", "residual_convnet"), ("segmentation", "segmentation_convnet")],
-)
-def test_test_time_flip_is_part_of_the_files(make_step, problem, model):
+@pytest.mark.parametrize("problem", ["classification", "segmentation"])
+def test_test_time_flip_is_part_of_the_files(make_step, problem):
     """The mirror image as NumPy turns it, asked of the plain model."""
-    step = make_step(problem, 6, flipped=model)
+    step = make_step(problem, 6, test_time_flip=True)
     comparison = step.run(formats=["tflite", "onnx"])
 
     def logits(images):
@@ -91,7 +88,7 @@ def test_test_time_flip_is_part_of_the_files(make_step, problem, model):
     mean = np.exp((logits(step.images) + mirrored) / 2)
     expected = mean / (1 + mean if problem == "classification" else mean.sum(-1, keepdims=True))
     plain = step.model.predict(step.images, verbose=0)
-    assert np.abs(expected - plain).max() > 0.01
+    assert np.abs(expected - plain).max() > 1e-4  # ten times what is told apart below
     for found in comparison["conversions"]:
         assert found["ok"]
         seen = answers(step.output / found["file"], step.images)
