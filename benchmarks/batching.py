@@ -27,6 +27,7 @@ from benchmarks.serving import (
     serving,
     timed,
 )
+from serving import names
 
 MODEL, IMAGE_SIZE = "mini_xception", 180
 CLIENTS = (1, 8, 32)
@@ -53,7 +54,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(folder: Path, blocks: int, seconds: float) -> dict[str, Any]:
-    from components import features as f
     from components import models
     from serving.client import PetClient
 
@@ -72,7 +72,7 @@ def measure(folder: Path, blocks: int, seconds: float) -> dict[str, Any]:
                     calls = [
                         partial(
                             client.call,
-                            f.SIGNATURE_SERVING,
+                            names.SIGNATURE_SERVING,
                             picture_input(pictures[one % _PICTURES]),
                         )
                         for one in range(count)
@@ -118,14 +118,12 @@ def by_batch_size(folder: Path, pictures: list[bytes]) -> dict[int, float]:
     """Milliseconds that the SavedModel in this process takes for a picture, by batch size."""
     import tensorflow as tf
 
-    from components import features as f
-
     loaded = tf.saved_model.load(str(folder))
-    signature = loaded.signatures[f.SIGNATURE_SERVING]
+    signature = loaded.signatures[names.SIGNATURE_SERVING]
     found = {}
     for size in (1, 8, 32):
         batch = tf.constant([pictures[number % _PICTURES] for number in range(size)])
-        call = partial(signature, **{f.INPUT_IMAGE_BYTES: batch})
+        call = partial(signature, **{names.INPUT_IMAGE_BYTES: batch})
         call()
         times = [timed(call) for _ in range(max(5, 64 // size))]
         found[size] = round(milliseconds(times) / size, 2)

@@ -22,8 +22,8 @@ RUNS = 9
 def measure(folder: Path) -> dict[str, Any]:
     from components import models
     from components.datasets.synth import synthesize
+    from components.export.endpoints import export_model
     from components.infra_validator.server_process import running_server
-    from serving.endpoints import export_model
 
     synthesize(folder / "pictures", "cats_dogs", 2, size=(500, 375))
     spec = models.spec(MODEL)

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from benchmarks.fuzz_http import HttpRequests
 from benchmarks.fuzz_messages import METHODS, Messages
 from benchmarks.serving import Server, draw_pictures, export, picture_input, serving
+from serving import names
 
 REQUESTS, SEED = 10_000, 1
 NAME, IMAGE_SIZE = "mini_xception", 32
@@ -52,7 +53,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    from components import features as f
     from components import models
 
     pictures = draw_pictures(folder / "pictures", 1)
@@ -63,10 +63,10 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     with serving(NAME, folder / "base", *flags) as server:
         fuzzer = Fuzzer(server, folder / "base", pictures[1])
         signatures = [
-            f.SIGNATURE_SERVING,
-            f.SIGNATURE_GRAD_CAM,
-            f.SIGNATURE_FROM_EXAMPLES,
-            f.SIGNATURE_CLASSIFY,
+            names.SIGNATURE_SERVING,
+            names.SIGNATURE_GRAD_CAM,
+            names.SIGNATURE_FROM_EXAMPLES,
+            names.SIGNATURE_CLASSIFY,
             "__saved_model_init_op",
         ]
         served = NAME, pictures, signatures
@@ -172,10 +172,9 @@ class Fuzzer:
             raise AssertionError("a good request is answered differently than before")
 
     def _good(self) -> float:
-        from components import features as f
 
-        answer = self._client.call(f.SIGNATURE_SERVING, picture_input(self._picture))
-        return float(answer[f.OUTPUT_PROBABILITY][0])
+        answer = self._client.call(names.SIGNATURE_SERVING, picture_input(self._picture))
+        return float(answer[names.OUTPUT_PROBABILITY][0])
 
     def _call(self, method: str, message: bytes) -> tuple[str, str]:
         import grpc

@@ -32,6 +32,7 @@ from benchmarks.serving import (
     serving,
     timed,
 )
+from serving import names
 
 MODELS = (("mini_xception", 180, 150), ("segmentation_convnet", 200, 25))  # with side and rounds
 LIBRARY_ROUNDS = 15
@@ -53,7 +54,6 @@ def main(arguments: list[str] | None = None) -> None:
 def measure(name: str, image_size: int, rounds: int, folder: Path) -> list[dict[str, Any]]:
     import keras
 
-    from components import features as f
     from components import models
     from serving.client import PetClient
 
@@ -65,12 +65,14 @@ def measure(name: str, image_size: int, rounds: int, folder: Path) -> list[dict[
     with serving(name, folder / "base") as server, PetClient(server.target, name) as client:
 
         def heatmap(**more: np.ndarray) -> np.ndarray:
-            return client.call(f.SIGNATURE_GRAD_CAM, {**inputs, **more}, [f.OUTPUT_HEATMAP])[
-                f.OUTPUT_HEATMAP
-            ]
+            return client.call(
+                names.SIGNATURE_GRAD_CAM, {**inputs, **more}, [names.OUTPUT_HEATMAP]
+            )[names.OUTPUT_HEATMAP]
 
         results = [
-            over_prediction(name, lambda: client.call(f.SIGNATURE_SERVING, inputs), heatmap, rounds)
+            over_prediction(
+                name, lambda: client.call(names.SIGNATURE_SERVING, inputs), heatmap, rounds
+            )
         ]
         if models.spec(name).problem == "classification":
             results.append(over_library(name, model, picture, heatmap))
@@ -106,12 +108,10 @@ def over_library(
     """Times and heatmaps of tf-keras-vis and of the endpoint, for both classes."""
     import tensorflow as tf
 
-    from components import features as f
-
     library, layer_map = library_gradcam(name, model, picture)
     ours, theirs, differences = [], [], []
     for dog in (False, True):
-        index = {f.INPUT_CLASS_INDEX: np.array([int(dog)], np.int32)}
+        index = {names.INPUT_CLASS_INDEX: np.array([int(dog)], np.int32)}
         served = heatmap(**index)
         resized = tf.image.resize(layer_map(dog)[..., np.newaxis], served.shape[1:])[..., 0]
         expected = tf.math.divide_no_nan(resized, tf.reduce_max(resized)).numpy()

@@ -60,10 +60,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
     """A folder of whole batches of pictures, the same ones decoded, and the seconds that took."""
+    from components.trainer.input.batches.split import index_split, load_split
+
     from benchmarks.examples import write_examples
     from components.datasets import list_pictures
     from components.datasets.synth import synthesize
-    from components.trainer.pictures import index_split, load_split
 
     root = args.data
     if root is None:
@@ -89,9 +90,9 @@ def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
 def measure_steps(pictures: Any) -> dict[str, Any]:
     """Times of a training step by where its batch comes from."""
     import tensorflow as tf
+    from components.trainer.input.batches.augmentation import make_augment
 
-    from components.trainer.augmentation import make_augment
-    from components.trainer.input import training_batches
+    from components.trainer.input.batches import training_batches
     from components.trainer.sections import AugmentationConfig
 
     held = pictures.images[:BATCH].astype("float32"), pictures.targets[:BATCH]
@@ -126,7 +127,7 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
     """Times of an epoch, from the second one on, by who feeds it."""
     import keras
 
-    from components.trainer.input import training_batches
+    from components.trainer.input.batches import training_batches
 
     size = pictures.images.shape[1]
     steps = len(pictures) // BATCH
@@ -168,8 +169,8 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
 def training_step(name: str, image_size: int) -> Callable[[Iterator[Any]], float]:
     """A function that takes a batch off an iterator, trains on it, and gives the loss."""
     from components import models
-    from components.trainer.fused_norm import fuse_batch_norms
-    from components.trainer.phases import compile_model, phases
+    from components.trainer.fit.fused_norm import fuse_batch_norms
+    from components.trainer.fit.phases import compile_model, phases
     from components.trainer.settings import TrainerConfig
 
     config = TrainerConfig(model=name, image_size=image_size, batch_size=BATCH)

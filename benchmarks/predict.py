@@ -27,6 +27,7 @@ from benchmarks.serving import (
     serving,
     timed,
 )
+from serving import names
 
 MODEL, IMAGE_SIZE = "mini_xception", 180
 WARM_UP = 10
@@ -49,7 +50,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(folder: Path, rounds: int, blocks: int) -> list[dict[str, Any]]:
     """Both figures, from one server."""
-    from components import features as f
     from components import models
     from serving.client import PetClient
 
@@ -60,7 +60,7 @@ def measure(folder: Path, rounds: int, blocks: int) -> list[dict[str, Any]]:
     with serving(MODEL, folder / "base") as server, PetClient(server.target, MODEL) as client:
 
         def over_grpc() -> None:
-            client.call(f.SIGNATURE_SERVING, inputs)
+            client.call(names.SIGNATURE_SERVING, inputs)
 
         for _ in range(WARM_UP):
             in_process()
@@ -72,15 +72,13 @@ def saved_model_call(folder: Path, picture: bytes) -> Callable[[], dict[str, Any
     """A call of the default signature in this process, up to NumPy arrays."""
     import tensorflow as tf
 
-    from components import features as f
-
     loaded = tf.saved_model.load(str(folder))
-    signature = loaded.signatures[f.SIGNATURE_SERVING]
+    signature = loaded.signatures[names.SIGNATURE_SERVING]
 
     def call() -> dict[str, Any]:
         # `loaded` owns the variables: it has to live as long as the signature is called.
         assert loaded
-        answer = signature(**{f.INPUT_IMAGE_BYTES: tf.constant([picture])})
+        answer = signature(**{names.INPUT_IMAGE_BYTES: tf.constant([picture])})
         return {name: value.numpy() for name, value in answer.items()}
 
     return call

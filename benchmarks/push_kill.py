@@ -77,7 +77,7 @@ def make_model(folder: Path, seed: int, files: int = FILES, size: int = FILE_BYT
 def kill_pushes(base: str, scratch: Path, kills: int, seed: int = SEED) -> dict[str, Any]:
     """Counts what was seen; raises AssertionError on a version that is not whole."""
     from serving.stores import open_store
-    from serving.versions import model_digest
+    from serving.stores.versions import model_digest
 
     rng = random.Random(seed)
     store = open_store(base)

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from serving import names
+
 _READY = re.compile(r"^Serving .* on (\S+:\d+)$", re.MULTILINE)
 _REST = re.compile(r"^REST on http://(\S+:\d+)$", re.MULTILINE)
 _START_SECONDS = 180
@@ -34,7 +36,7 @@ def export(model: Any, name: str, image_size: int, folder: Path) -> Path:
         The folder.
     """
     from components import models
-    from serving.endpoints import export_model
+    from components.export.endpoints import export_model
 
     spec = models.spec(name)
     export_model(model, folder, image_size=image_size, problem=spec.problem, spec=spec)
@@ -51,11 +53,10 @@ def draw_pictures(folder: Path, count: int) -> list[bytes]:
 
 def picture_input(*pictures: bytes) -> dict[str, np.ndarray]:
     """The input of a picture endpoint, string [batch]."""
-    from components import features as f
 
     batch = np.empty(len(pictures), object)
     batch[:] = pictures
-    return {f.INPUT_IMAGE_BYTES: batch}
+    return {names.INPUT_IMAGE_BYTES: batch}
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from benchmarks.serving import (
     picture_input,
     serving,
 )
+from serving import names
 
 REQUESTS, CONCURRENCY, SWITCH_SECONDS = 20_000, 32, 5.0
 MODEL, IMAGE_SIZE = "mini_xception", 32
@@ -168,7 +169,6 @@ class Load:
     def _ask(self, call: Any, key: tuple[str, int], message: bytes) -> None:
         import grpc
 
-        from components import features as f
         from serving.wire.serving_pb2 import PredictResponse
         from serving.wire.tensors import to_array
 
@@ -178,7 +178,7 @@ class Load:
         try:
             response = PredictResponse.FromString(call(message, timeout=60))
             version = response.model_spec.version.value
-            found = float(to_array(response.outputs[f.OUTPUT_PROBABILITY])[0])
+            found = float(to_array(response.outputs[names.OUTPUT_PROBABILITY])[0])
             if abs(found - self._answers[version % len(self._answers)][key]) > TOLERANCE:
                 failure = f"wrong answer {found} of {key}"
         except grpc.RpcError as error:
@@ -194,13 +194,12 @@ class Load:
 
 def request(model: str, signature: str, picture: bytes) -> bytes:
     """A PredictRequest for the probability of one picture, as it goes over the wire."""
-    from components import features as f
     from serving.wire.serving_pb2 import PredictRequest
     from serving.wire.tensors import to_proto
 
-    message = PredictRequest(output_filter=[f.OUTPUT_PROBABILITY])
-    if signature == f.SIGNATURE_GRAD_CAM:
-        message.output_filter.append(f.OUTPUT_HEATMAP)
+    message = PredictRequest(output_filter=[names.OUTPUT_PROBABILITY])
+    if signature == names.SIGNATURE_GRAD_CAM:
+        message.output_filter.append(names.OUTPUT_HEATMAP)
     message.model_spec.name = model
     message.model_spec.signature_name = signature
     for name, value in picture_input(picture).items():
@@ -212,17 +211,15 @@ def expected(export_folder: Path, pictures: list[bytes]) -> dict[tuple[str, int]
     """What an export answers in this process, by signature and number of the picture."""
     import tensorflow as tf
 
-    from components import features as f
-
     signature = tf.saved_model.load(str(export_folder))
     found = {}
     for number, picture in enumerate(pictures):
-        answer = signature.signatures[f.SIGNATURE_SERVING](
-            **{f.INPUT_IMAGE_BYTES: tf.constant([picture])}
+        answer = signature.signatures[names.SIGNATURE_SERVING](
+            **{names.INPUT_IMAGE_BYTES: tf.constant([picture])}
         )
         # Both endpoints tell the probability of the predicted class.
-        for name in (f.SIGNATURE_SERVING, f.SIGNATURE_GRAD_CAM):
-            found[name, number] = float(answer[f.OUTPUT_PROBABILITY][0])
+        for name in (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM):
+            found[name, number] = float(answer[names.OUTPUT_PROBABILITY][0])
     return found
 
 

@@ -68,9 +68,9 @@ def steps_of(
     import tensorflow as tf
 
     from components import models
-    from components.trainer.building import dtype_policy
-    from components.trainer.fused_norm import fuse_batch_norms
-    from components.trainer.phases import compile_model, phases
+    from components.trainer.fit.building import dtype_policy
+    from components.trainer.fit.fused_norm import fuse_batch_norms
+    from components.trainer.fit.phases import compile_model, phases
     from components.trainer.settings import TrainerConfig
 
     problem = models.spec(name).problem
@@ -94,8 +94,8 @@ def measure_moves(side: int, blocks: int) -> dict[str, Any]:
     """Times of moving a batch at random, by how often it is interpolated."""
     import keras
     import tensorflow as tf
+    from components.trainer.input.batches.augmentation import make_augment
 
-    from components.trainer.augmentation import make_augment
     from components.trainer.sections import AugmentationConfig
 
     images = np.random.default_rng(0).uniform(0, 255, (BATCH, side, side, 3)).astype(np.float32)

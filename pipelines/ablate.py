@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from components import models
-from components.errors import InputError
 from pipelines.config import PipelineConfig, check_data_path, load_config, shipped_configs
 from pipelines.logs import logging_to
 from pipelines.run import errors_named, report_steps, start_up
 from pipelines.workdir import WorkDir
+from serving.errors import InputError
 
 if TYPE_CHECKING:
-    from components.trainer.ablation import Comparison
+    from components.ablation.study import Comparison
 
 JSON_FILE, TABLE_FILE, CHART_FILE = "ablation.json", "ablation.md", "ablation.png"
 
@@ -82,9 +82,9 @@ def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Consol
     start_up(console)
     from tfx.utils import io_utils
 
+    from components.ablation.study import compare
     from components.features import SPLITS
-    from components.trainer.ablation import compare
-    from components.trainer.trial import index_splits
+    from components.trainer.fit.trial import index_splits
     from pipelines.local import StepError, run_pipeline, state_folder
     from pipelines.pipeline import build_ingest
     from pipelines.records import read_step
@@ -106,8 +106,8 @@ def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Consol
 
 
 def _write(comparison: "Comparison", folder: Path) -> None:
-    from components.trainer.ablation import markdown
-    from components.trainer.ablation_chart import draw_ablation
+    from components.ablation.chart import draw_ablation
+    from components.ablation.study import markdown
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_FILE).write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
@@ -116,7 +116,7 @@ def _write(comparison: "Comparison", folder: Path) -> None:
 
 
 def _print_table(comparison: "Comparison", console: Console) -> None:
-    from components.trainer.ablation import notes, table
+    from components.ablation.study import notes, table
 
     header, lines = table(comparison)
     shown = Table(

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from components.errors import FailedError, InputError
 from pipelines.cli_ask import COMMANDS, DEFAULT_TARGET, Target
 from pipelines.cli_kubeflow import kubeflow_app
+from serving.errors import FailedError, InputError
 
 app = typer.Typer(
     help="Image pipelines on TFX: pictures in, a served and explained model out.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from components.errors import InputError
+from serving.errors import InputError
 
 if TYPE_CHECKING:
     from serving.commands import Options

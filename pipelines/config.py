@@ -12,7 +12,6 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from components.converter.settings import ConverterConfig
-from components.errors import InputError, check_one_of, nearest
 from components.evaluator.settings import SLICE_KEYS, EvaluatorConfig, check_thresholds
 from components.example_gen.settings import ExampleGenConfig
 from components.pusher.settings import PusherConfig
@@ -20,6 +19,7 @@ from components.settings import PositiveInt, Section, expected_by
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
 from pipelines.kubeflow.settings import KubeflowConfig
+from serving.errors import InputError, check_one_of, nearest
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 

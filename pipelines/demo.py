@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.errors import FailedError
+from serving.errors import FailedError
 
 ROOT = Path("runs", "demo")
 PICTURES = ROOT / "pictures"

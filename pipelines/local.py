@@ -15,12 +15,12 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from components.errors import FailedError, InputError
 from pipelines.config import PipelineConfig
 from pipelines.pipeline import EXTRA_SOURCES, NEVER_CACHED, Places, build_pipeline
 from pipelines.records import connection_config, fail_abandoned_executions, read_step
 from pipelines.source_digest import source_digest
 from pipelines.workdir import WorkDir
+from serving.errors import FailedError, InputError
 
 SOURCE_FLAG = "--pawlens_source"
 

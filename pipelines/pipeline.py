@@ -26,8 +26,8 @@ from components.example_gen.component import PictureExampleGen
 from components.infra_validator.component import InfraValidator
 from components.interpreter.component import Interpreter
 from components.pusher.component import Pusher
-from components.trainer import weights
 from components.trainer.component import Trainer
+from components.trainer.fit import weights
 from pipelines.config import BEAM_STEPS, PipelineConfig
 from pipelines.source_digest import source_digest
 from serving.stores import join

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from components.errors import FailedError
 from pipelines.config import PipelineConfig, check_data_path, load_config
 from pipelines.logs import logging_to, use_root_logger
 from pipelines.table import print_summary
 from pipelines.workdir import WorkDir
+from serving.errors import FailedError
 
 if TYPE_CHECKING:
     from pipelines.local import Progress

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import InputError
+from serving.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 import numpy as np
 
-from components.errors import FailedError, InputError
+from serving.errors import FailedError, InputError
 from serving.wire.tensor_pb2 import SignatureDef, TensorInfo
 from serving.wire.tensors import dtype_name
 

@@ -13,7 +13,7 @@ from tfx.utils import path_utils
 
 from components.baseline.select import baseline_version
 from serving.stores import open_store
-from serving.versions import model_digest
+from serving.stores.versions import model_digest
 
 DIGEST_PROPERTY = "baseline_digest"
 

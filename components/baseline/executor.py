@@ -11,7 +11,7 @@ from tfx.utils import path_utils
 from components.artifacts import NO_BASELINE
 from components.baseline.select import baseline_version
 from serving.stores import open_store
-from serving.versions import model_digest
+from serving.stores.versions import model_digest
 
 VERSION_PROPERTY = "version"  # custom property of the Model artifact
 

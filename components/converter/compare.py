@@ -13,9 +13,9 @@ import numpy as np
 from components import features
 from components.converter.agreement import Agreement
 from components.converter.formats import Run
-from components.errors import FailedError
 from components.interpreter.readers import Picture
 from components.preprocessing import decode_images, decode_mask
+from serving.errors import FailedError
 
 BATCH_SIZE = 16
 TIMED = 20  # pictures, one at a time

@@ -17,8 +17,8 @@ from components import artifacts, models
 from components.converter.compare import Converted, check, compare
 from components.converter.formats import convert, load, original
 from components.converter.settings import ConverterConfig
+from components.export.flip_averaging import flip_averaged_model
 from components.interpreter.readers import read_pictures
-from serving.flip_averaging import flip_averaged_model
 
 SPLIT = "test"
 FLOAT_BYTES = 4

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from components.errors import InputError
 from components.settings import PositiveInt, Section
+from serving.errors import InputError
 
 Format = Literal["tflite", "tflite_quantized", "onnx"]
 Difference = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -9,7 +9,7 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 
 from components.artifacts import VALIDATION
-from components.errors import InputError
+from serving.errors import InputError
 
 ANOMALIES_FILE = "SchemaDiff.pb"  # as ExampleValidator writes it
 

@@ -8,7 +8,7 @@ from typing import Any
 from components import features
 from components.datasets.layouts import BLOBS, LAYOUT_NAMES, Picture, list_pictures
 from components.datasets.points import list_points
-from components.errors import check_one_of
+from serving.errors import check_one_of
 
 UNREADABLE = "unreadable"
 

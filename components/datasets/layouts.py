@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components import features
-from components.errors import InputError, check_one_of
+from serving.errors import InputError, check_one_of
 
 PICTURE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 MASK_EXTENSIONS = (".png",)

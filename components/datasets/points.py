@@ -13,7 +13,7 @@ from pathlib import Path
 
 from components import features
 from components.datasets import layouts
-from components.errors import InputError
+from serving.errors import InputError
 
 COLUMNS = ("x", "y", "label")
 

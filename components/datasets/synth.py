@@ -15,7 +15,7 @@ from PIL import Image
 from components import features
 from components.datasets import blobs, drawing
 from components.datasets.layouts import BLOBS, LAYOUT_NAMES, PETS_IMAGES, PETS_MASKS
-from components.errors import InputError, check_one_of
+from serving.errors import InputError, check_one_of
 
 MARKER = ".pawlens_synth.json"  # says that the folder's data was made here, and how much
 POINTS_FILE = "points.csv"

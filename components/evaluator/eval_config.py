@@ -19,6 +19,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from components import features as f
 from components.evaluator import score_counts, segmentation_metrics
 from components.evaluator.settings import Thresholds, check_thresholds
+from serving import names
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -104,16 +105,16 @@ def make_eval_config(
 
 def _model_spec(problem: str, name: str) -> Any:
     spec = config_pb2.ModelSpec(
-        name=name, is_baseline=name == BASELINE, signature_name=f.SIGNATURE_FROM_EXAMPLES
+        name=name, is_baseline=name == BASELINE, signature_name=names.SIGNATURE_FROM_EXAMPLES
     )
     if problem == "classification":
         spec.label_key = f.LABEL
-        spec.prediction_key = f.OUTPUT_PROBABILITIES
+        spec.prediction_key = names.OUTPUT_PROBABILITIES
     elif problem == "points":
         spec.label_key = f.POINT_LABEL
-        spec.prediction_key = f.OUTPUT_SCORE
+        spec.prediction_key = names.OUTPUT_SCORE
     else:
-        spec.preprocessing_function_names.append(f.SIGNATURE_LABELS)
+        spec.preprocessing_function_names.append(names.SIGNATURE_LABELS)
     return spec
 
 
@@ -169,20 +170,20 @@ def _score_counts(metric: Any, thresholds: Sequence[float]) -> Any:
 def _segmentation_specs(metric: Any) -> list[Any]:
     arguments = {
         "classes": len(f.MASK_CLASS_NAMES),
-        "ground_truth_key": f.OUTPUT_TRUE_MASK,
-        "prediction_key": f.OUTPUT_MASK,
+        "ground_truth_key": names.OUTPUT_TRUE_MASK,
+        "prediction_key": names.OUTPUT_MASK,
     }
 
     def of_pixels(name: str, class_name: str) -> Any:
         return metric(name, class_name, segmentation_metrics.__name__, **arguments)
 
-    names = {"mean_iou": "MeanIoU", "pixel_accuracy": "PixelAccuracy", "iou": "IoU"}
+    metrics = {"mean_iou": "MeanIoU", "pixel_accuracy": "PixelAccuracy", "iou": "IoU"}
     sums = {
         segmentation_metrics.COUNTS: "PixelCounts",
         segmentation_metrics.PRODUCTS: "PixelProducts",
     }
     return [
-        config_pb2.MetricsSpec(metrics=[of_pixels(*item) for item in names.items()]),
+        config_pb2.MetricsSpec(metrics=[of_pixels(*item) for item in metrics.items()]),
         config_pb2.MetricsSpec(
             model_names=[CANDIDATE], metrics=[of_pixels(*item) for item in sums.items()]
         ),

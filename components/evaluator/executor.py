@@ -21,6 +21,7 @@ from components.evaluator.figures import (
     read_figures,
     to_measure,
 )
+from serving import names
 
 
 class Executor(executor.Executor):
@@ -79,7 +80,7 @@ class Executor(executor.Executor):
         """What to know if the baseline was trained on what now tests it."""
         key, what = (f.POINT_KEY, "points") if points else (f.KEY, "pictures")
         model = path_utils.serving_model_path(baseline.uri)
-        keys_file = f"{model}/{f.ASSETS_EXTRA}/{f.TRAINING_KEYS_FILE}"
+        keys_file = f"{model}/{names.ASSETS_EXTRA}/{names.TRAINING_KEYS_FILE}"
         if not fileio.exists(keys_file):
             return f"the baseline does not say which {what} it was trained on"
         with fileio.open(keys_file) as file:

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from components import features
-from components.errors import InputError, check_one_of
 from components.settings import PositiveInt, Section
+from serving.errors import InputError, check_one_of
 
 # Metrics that thresholds can be put on; for all of them higher is better.
 THRESHOLD_METRICS = {

@@ -16,10 +16,10 @@ from tfx.utils import proto_utils
 from components import features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
 from components.datasets import BLOBS, Picture, Point, list_pictures, list_points
-from components.errors import InputError
 from components.example_gen.convert import Converted, RejectedError, convert
 from components.example_gen.convert_point import convert_point
 from components.example_gen.split_key import book_small_index, split_index
+from serving.errors import InputError
 
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
 # (The DoFns below are typed to yield Any: Beam takes their annotations for the main output's

@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 
 from components import features as f
-from components.errors import InputError
 from components.infra_validator.compare import check_answers
 from components.infra_validator.problem import NotServable
+from serving import names
 from serving.client import PetClient
+from serving.errors import InputError
 from serving.results import ServingError
 
-ENDPOINTS = (f.SIGNATURE_SERVING, f.SIGNATURE_GRAD_CAM, f.SIGNATURE_FROM_EXAMPLES)
+ENDPOINTS = (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM, names.SIGNATURE_FROM_EXAMPLES)
 REQUIRED_OUTPUTS = {
-    "classification": {f.OUTPUT_LABEL, f.OUTPUT_PROBABILITY, f.OUTPUT_PROBABILITIES},
-    "segmentation": {f.OUTPUT_MASK, f.OUTPUT_MASK_PNG, f.OUTPUT_CLASS_FRACTIONS},
-    "points": {f.OUTPUT_LABEL, f.OUTPUT_SCORE},
+    "classification": {names.OUTPUT_LABEL, names.OUTPUT_PROBABILITY, names.OUTPUT_PROBABILITIES},
+    "segmentation": {names.OUTPUT_MASK, names.OUTPUT_MASK_PNG, names.OUTPUT_CLASS_FRACTIONS},
+    "points": {names.OUTPUT_LABEL, names.OUTPUT_SCORE},
 }
 
 # By endpoint: inputs and answers, each by name.
@@ -43,11 +44,13 @@ def ask(client: PetClient, problem: str, serialized: list[bytes], deadline: floa
         signatures = client.metadata().signatures
     except (ServingError, InputError) as error:
         raise NotServable(f"the server tells no signatures: {error}") from error
-    outputs = signatures[f.SIGNATURE_SERVING].outputs if f.SIGNATURE_SERVING in signatures else {}
+    outputs = (
+        signatures[names.SIGNATURE_SERVING].outputs if names.SIGNATURE_SERVING in signatures else {}
+    )
     missing = REQUIRED_OUTPUTS[problem] - set(outputs)
     if missing:
         raise NotServable(
-            f"endpoint {f.SIGNATURE_SERVING}: {problem} needs the outputs"
+            f"endpoint {names.SIGNATURE_SERVING}: {problem} needs the outputs"
             f" {', '.join(sorted(missing))}, found {', '.join(sorted(outputs)) or 'none'}"
         )
     known = _inputs(problem, serialized)
@@ -75,15 +78,15 @@ def _inputs(problem: str, serialized: list[bytes]) -> dict[str, np.ndarray]:
     import tensorflow as tf
 
     examples = [tf.train.Example.FromString(one).features.feature for one in serialized]
-    known = {f.INPUT_EXAMPLES: _strings(serialized)}
+    known = {names.INPUT_EXAMPLES: _strings(serialized)}
     if problem == "points":
         rows = [
             [one[key].float_list.value[0] for key in (f.POINT_X, f.POINT_Y)] for one in examples
         ]
-        return known | {f.INPUT_POINTS: np.asarray(rows, np.float32)}
+        return known | {names.INPUT_POINTS: np.asarray(rows, np.float32)}
     return known | {
-        f.INPUT_IMAGE_BYTES: _strings([one[f.IMAGE].bytes_list.value[0] for one in examples]),
-        f.INPUT_CLASS_INDEX: np.array(-1, np.int32),
+        names.INPUT_IMAGE_BYTES: _strings([one[f.IMAGE].bytes_list.value[0] for one in examples]),
+        names.INPUT_CLASS_INDEX: np.array(-1, np.int32),
     }
 
 

@@ -19,6 +19,7 @@ from components.interpreter.scoring import (
     score_labels,
     score_masks,
 )
+from serving import names
 
 EXAMPLES_PER_CLASS = 6
 EXAMPLES_WITH_MASKS = 8
@@ -154,8 +155,8 @@ def _overlays(predictor: Predictor, pictures: dict[int, Picture], class_index: i
     overlays: Overlays = {}
     for batch in batches(pictures.items()):
         outputs = predictor.explain([picture.encoded for _, picture in batch], class_index)
-        pngs = outputs[features.OUTPUT_OVERLAY_PNG].numpy()
-        labels = outputs[features.OUTPUT_LABEL].numpy()
+        pngs = outputs[names.OUTPUT_OVERLAY_PNG].numpy()
+        labels = outputs[names.OUTPUT_LABEL].numpy()
         for (index, _), png, label in zip(batch, pngs, labels, strict=True):
             overlays[index] = (png, label.decode("utf-8"))
     return overlays
@@ -166,7 +167,7 @@ def _predicted_masks(predictor: Predictor, pictures: dict[int, Picture]) -> dict
     masks: dict[int, np.ndarray] = {}
     for batch in batches(pictures.items()):
         outputs = predictor.predict([picture.encoded for _, picture in batch])
-        for (index, _), mask in zip(batch, outputs[features.OUTPUT_MASK].numpy(), strict=True):
+        for (index, _), mask in zip(batch, outputs[names.OUTPUT_MASK].numpy(), strict=True):
             masks[index] = mask
     return masks
 

@@ -7,8 +7,8 @@ from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.artifacts import HTML, ClassificationMetrics, Metrics, Quarantine, Report
-from components.errors import InputError
 from components.interpreter.executor import PROBLEMS, Executor
+from serving.errors import InputError
 
 
 class InterpreterSpec(ComponentSpec):

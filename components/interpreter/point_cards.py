@@ -13,6 +13,7 @@ from components.interpreter.cards import Card, Group, Predictions
 from components.interpreter.drawing import Figure
 from components.interpreter.readers import Point
 from components.interpreter.scoring import SCORED_AT_MOST, PointScore, Predictor, score_points
+from serving import names
 
 # Told apart without color as well; in order of POINT_CLASS_NAMES.
 COLORS = ("#0072b2", "#d55e00")
@@ -123,7 +124,7 @@ def _draw_line(panel: Any, predictor: Predictor) -> None:
     (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
     x, y = np.meshgrid(np.linspace(left, right, _GRID), np.linspace(bottom, top, _GRID))
     plane = np.stack([x.ravel(), y.ravel()], axis=1)
-    scores = predictor.predict_points(plane)[features.OUTPUT_SCORE].numpy().reshape(x.shape)
+    scores = predictor.predict_points(plane)[names.OUTPUT_SCORE].numpy().reshape(x.shape)
     # Nothing to draw where the whole plane is on one side; matplotlib would only warn.
     if scores.min() < features.SCORE_THRESHOLD < scores.max():
         panel.contour(x, y, scores, levels=[features.SCORE_THRESHOLD], colors="black", linewidths=1)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from components import features, preprocessing
 from components.evaluator.confusion import class_ious, count_pairs
 from components.interpreter.readers import Picture, Point
+from serving import names
 
 Item = TypeVar("Item")
 
@@ -111,8 +112,8 @@ class Predictor:
         Returns:
             The signature's outputs by name (components/features.py).
         """
-        signature = self._model.signatures[features.SIGNATURE_SERVING]
-        return signature(**{features.INPUT_IMAGE_BYTES: tf.constant(list(images), tf.string)})
+        signature = self._model.signatures[names.SIGNATURE_SERVING]
+        return signature(**{names.INPUT_IMAGE_BYTES: tf.constant(list(images), tf.string)})
 
     def predict_points(self, points: np.ndarray) -> dict[str, Any]:
         """Calls `serving_default` of a model of points.
@@ -123,8 +124,8 @@ class Predictor:
         Returns:
             The signature's outputs by name (components/features.py).
         """
-        signature = self._model.signatures[features.SIGNATURE_SERVING]
-        return signature(**{features.INPUT_POINTS: tf.constant(points, tf.float32)})
+        signature = self._model.signatures[names.SIGNATURE_SERVING]
+        return signature(**{names.INPUT_POINTS: tf.constant(points, tf.float32)})
 
     def explain(self, images: Sequence[bytes], class_index: int = -1) -> dict[str, Any]:
         """Calls `grad_cam`.
@@ -136,10 +137,10 @@ class Predictor:
         Returns:
             The signature's outputs by name (components/features.py).
         """
-        signature = self._model.signatures[features.SIGNATURE_GRAD_CAM]
+        signature = self._model.signatures[names.SIGNATURE_GRAD_CAM]
         inputs = {
-            features.INPUT_IMAGE_BYTES: tf.constant(list(images), tf.string),
-            features.INPUT_CLASS_INDEX: tf.constant(class_index, tf.int32),
+            names.INPUT_IMAGE_BYTES: tf.constant(list(images), tf.string),
+            names.INPUT_CLASS_INDEX: tf.constant(class_index, tf.int32),
         }
         return signature(**inputs)
 
@@ -156,8 +157,8 @@ def score_labels(predictor: Predictor, pictures: Iterable[Picture]) -> list[Labe
     scores: list[LabelScore] = []
     for batch in batches(islice(pictures, SCORED_AT_MOST)):
         outputs = predictor.predict([picture.encoded for picture in batch])
-        labels = outputs[features.OUTPUT_LABEL].numpy()
-        probabilities = outputs[features.OUTPUT_PROBABILITY].numpy()
+        labels = outputs[names.OUTPUT_LABEL].numpy()
+        probabilities = outputs[names.OUTPUT_PROBABILITY].numpy()
         for picture, label, probability in zip(batch, labels, probabilities, strict=True):
             scores.append(
                 LabelScore(
@@ -176,7 +177,7 @@ def score_masks(predictor: Predictor, pictures: Iterable[Picture]) -> list[MaskS
     scores: list[MaskScore] = []
     for batch in batches(islice(pictures, SCORED_AT_MOST)):
         outputs = predictor.predict([picture.encoded for picture in batch])
-        masks = outputs[features.OUTPUT_MASK].numpy()
+        masks = outputs[names.OUTPUT_MASK].numpy()
         for picture, mask in zip(batch, masks, strict=True):
             scores.append(MaskScore(len(scores), picture.filename, mask_ious(picture, mask)))
     return scores
@@ -188,8 +189,8 @@ def score_points(predictor: Predictor, points: Iterable[Point]) -> list[PointSco
     if not chosen:
         return []
     outputs = predictor.predict_points(np.asarray([(p.x, p.y) for p in chosen], np.float32))
-    labels = outputs[features.OUTPUT_LABEL].numpy()
-    scores = outputs[features.OUTPUT_SCORE].numpy()
+    labels = outputs[names.OUTPUT_LABEL].numpy()
+    scores = outputs[names.OUTPUT_SCORE].numpy()
     return [
         PointScore(point, label.decode("utf-8"), float(score))
         for point, label, score in zip(chosen, labels, scores, strict=True)

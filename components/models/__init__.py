@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from components.errors import InputError, nearest
 from components.models.spec import ModelSpec
+from serving.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import keras

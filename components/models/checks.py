@@ -1,6 +1,6 @@
 """What architectures refuse: sizes and arguments out of range, each told in one line."""
 
-from components.errors import InputError
+from serving.errors import InputError
 
 
 def check_image_size(

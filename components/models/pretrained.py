@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 
-from components.errors import FailedError, InputError
 from components.models import blocks
 from components.models.spec import TRUNK_OUTPUT_LAYER
+from serving.errors import FailedError, InputError
 
 IMAGENET = "imagenet"  # the weights that the library downloads
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import keras
 
-from components.errors import InputError, check_one_of
 from components.models.spec import TRUNK_OUTPUT_LAYER, ModelSpec
+from serving.errors import InputError, check_one_of
 
 Phase = Literal["head", "top", "all"]
 PHASES: tuple[Phase, ...] = ("head", "top", "all")

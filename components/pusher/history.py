@@ -6,7 +6,7 @@ the highest); the copy tells of which version it is one.
 
 import json
 
-from components.features import ASSETS_EXTRA, ROLLBACK_FILE
+from serving.names import ASSETS_EXTRA, ROLLBACK_FILE
 from serving.stores import VersionStore
 
 _NOTE = f"{ASSETS_EXTRA}/{ROLLBACK_FILE}"

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from components.errors import InputError
 from components.infra_validator.golden import ask, compare, read_examples
 from components.infra_validator.problem import NotServable
 from components.pusher.settings import LiveCheckConfig
 from serving.client import PetClient
+from serving.errors import InputError
 from serving.results import ServingError
 
 _POLL_SECONDS = 0.2

@@ -13,8 +13,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
-from components.errors import InputError
 from components.pusher.text_proto import Field, UnknownForm, message_fields, without
+from serving.errors import InputError
 
 _LIST = "model_config_list"
 _CONFIG = "config"

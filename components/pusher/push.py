@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from components.errors import FailedError
-from components.features import ASSETS_EXTRA, DIGEST_FILE
 from components.pusher.history import set_aside
+from serving.errors import FailedError
+from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores import VersionStore, open_store
-from serving.versions import SAVED_MODEL_FILE, model_digest
+from serving.stores.versions import SAVED_MODEL_FILE, model_digest
 
 PUSHED = "pushed"
 ALREADY_SERVED = "already served"

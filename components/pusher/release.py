@@ -6,14 +6,14 @@ from typing import Any
 
 from absl import logging
 
-from components.errors import InputError
-from components.features import ASSETS_EXTRA, DIGEST_FILE, UNCHECKED_FILE
 from components.infra_validator.problem import NotServable
 from components.pusher.labels import admit, dismiss, in_use, label
 from components.pusher.live_check import NoServer, Superseded, live_versions
 from components.pusher.model_config import ModelConfigFile
 from components.pusher.push import ALREADY_SERVED, PUSHED, SET_ASIDE, push_model
 from components.pusher.settings import PusherConfig
+from serving.errors import InputError
+from serving.names import ASSETS_EXTRA, DIGEST_FILE, UNCHECKED_FILE
 from serving.results import ServingError
 from serving.stores import VersionStore, open_store
 

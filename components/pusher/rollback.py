@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.errors import FailedError, InputError, nearest
-from components.features import ASSETS_EXTRA, DIGEST_FILE, UNCHECKED_FILE
 from components.infra_validator.problem import NotServable
 from components.pusher import labels
 from components.pusher.history import previous, rollback_note
 from components.pusher.live_check import wait_until_loaded
 from components.pusher.model_config import ModelConfigFile
+from serving.errors import FailedError, InputError, nearest
+from serving.names import ASSETS_EXTRA, DIGEST_FILE, UNCHECKED_FILE
 from serving.stores import VersionStore, join, open_store
-from serving.versions import model_digest
+from serving.stores.versions import model_digest
 
 LOAD_SECONDS = 120.0
 

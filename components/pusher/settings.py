@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from components.errors import InputError
 from components.settings import PositiveInt, Section
+from serving.errors import InputError
 
 
 class LiveCheckConfig(Section):

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.errors import InputError
 from components.settings import expected_by
 from components.trainer.settings import TrainerConfig
+from serving.errors import InputError
 
 Scalar = bool | int | float | str
 

@@ -18,12 +18,13 @@ import tensorflow as tf
 from tfx.utils import io_utils
 
 from components import features, models
-from components.errors import InputError
-from components.trainer import history
-from components.trainer.callbacks import NonFiniteLossError
-from components.trainer.model_run import write_keys, write_records
+from components.export.point_endpoints import export_point_model
+from components.trainer.fit.callbacks import NonFiniteLossError
+from components.trainer.records import history
+from components.trainer.records.model_run import write_keys, write_records
 from components.trainer.settings import TrainerConfig
-from serving.point_endpoints import export_point_model
+from serving import names
+from serving.errors import InputError
 
 _PRINTED_EVERY = 10  # epochs
 
@@ -67,7 +68,7 @@ def train(fn_args: Any, config: TrainerConfig) -> None:
         run.mkdir()
         write_records(run, config, model, epochs, training.keys)
         export_point_model(model, saved)
-        write_keys(saved / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE, training.keys)
+        write_keys(saved / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE, training.keys)
         io_utils.copy_dir(str(run), fn_args.model_run_dir)
         io_utils.copy_dir(str(saved), fn_args.serving_model_dir)
 

@@ -12,16 +12,20 @@ import tensorflow as tf
 
 from components import features, models
 from components.artifacts import BEST_CHECKPOINT
-from components.trainer import history, pictures, points, stages
-from components.trainer.building import bare_model, dtype_policy
-from components.trainer.distribution import Distribution
+from components.explanations.grad_cam import check_layer
+from components.export import endpoints
+from components.trainer import points
+from components.trainer.devices.distribution import Distribution
+from components.trainer.fit import stages
+from components.trainer.fit.building import bare_model, dtype_policy
+from components.trainer.fit.weights import digests
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
-from components.trainer.model_run import write_keys, write_records
+from components.trainer.input.batches import split as pictures
+from components.trainer.records import history
+from components.trainer.records.model_run import write_keys, write_records
+from components.trainer.records.state import TENSORBOARD_FOLDER, fingerprint
 from components.trainer.settings import TrainerConfig
-from components.trainer.state import TENSORBOARD_FOLDER, fingerprint
-from components.trainer.weights import digests
-from serving import endpoints
-from serving.grad_cam import check_layer
+from serving import names
 
 
 def run_fn(fn_args: Any) -> None:
@@ -167,7 +171,7 @@ def _export(
             grad_cam_layer=config.export.grad_cam_layer,
             test_time_flip=config.export.test_time_flip,
         )
-        write_keys(folder / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE, train_index.keys)
+        write_keys(folder / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE, train_index.keys)
         _copy_tree(folder, uri)
 
 

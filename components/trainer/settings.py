@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from components import features, models
-from components.errors import InputError, check_one_of
 from components.settings import PositiveInt, Section
 from components.trainer.sections import (
     AugmentationConfig,
@@ -18,6 +17,7 @@ from components.trainer.sections import (
     Side,
     StageConfig,
 )
+from serving.errors import InputError, check_one_of
 
 EARLIER = "trainer.earlier_stages"
 

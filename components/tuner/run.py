@@ -6,14 +6,14 @@ from typing import Any
 from tfx.components.tuner.component import TunerFnResult
 
 from components import models
-from components.errors import InputError
-from components.trainer.cluster import VARIABLE, read_cluster
-from components.trainer.distribution import prepare_devices
+from components.trainer.devices.cluster import VARIABLE, read_cluster
+from components.trainer.devices.distribution import prepare_devices
+from components.trainer.fit.trial import index_splits, run_trial
 from components.trainer.hyperparameters import replace_values
 from components.trainer.settings import TrainerConfig
-from components.trainer.trial import index_splits, run_trial
 from components.tuner.search import Search
 from components.tuner.settings import TunerConfig
+from serving.errors import InputError
 
 
 def tuner_fn(fn_args: Any) -> TunerFnResult:

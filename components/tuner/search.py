@@ -15,12 +15,12 @@ import keras_tuner
 import threadpoolctl
 from keras_tuner.engine import base_tuner
 
-from components.errors import FailedError
-from components.trainer.history import best_epoch, mode
+from components.trainer.fit.trial import Trial
 from components.trainer.hyperparameters import describe, replace_values
+from components.trainer.records.history import best_epoch, mode
 from components.trainer.settings import TrainerConfig
-from components.trainer.trial import Trial
 from components.tuner.settings import Dimension, TunerConfig, leaves
+from serving.errors import FailedError
 
 _KERAS_TUNER = "keras_tuner"  # folder
 

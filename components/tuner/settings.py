@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from components.errors import InputError, nearest
 from components.settings import PositiveInt, Section
 from components.trainer.hyperparameters import Scalar, describe, replace_values
 from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
+from serving.errors import InputError, nearest
 
 # Keys that are not searched: they say what is learnt, by what it is judged, or how it is told.
 FIXED = frozenset(

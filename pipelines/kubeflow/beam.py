@@ -6,10 +6,10 @@ same path; or they take the URLs themselves, which Beam and TensorFlow both do f
 """
 
 from components.beam_args import runner, runs_elsewhere
-from components.errors import InputError
 from pipelines.config import BEAM_STEPS, BeamConfig
 from pipelines.kubeflow.platform_checks import check_mounted
 from pipelines.kubeflow.settings import KubeflowConfig
+from serving.errors import InputError
 
 # The one kind of URL that every reader and writer of ours takes as it is.
 READABLE = "gs"

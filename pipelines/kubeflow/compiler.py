@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from components.errors import InputError
 from pipelines.config import PipelineConfig
 from pipelines.kubeflow import ir
 from pipelines.kubeflow.beam import check_beam
 from pipelines.kubeflow.platform import kubernetes_platform, secrets_of
 from pipelines.kubeflow.platform_checks import check_mounted, check_platform
 from pipelines.kubeflow.settings import STEPS, KubeflowConfig
+from serving.errors import InputError
 
 COMMAND = ["python", "-m", "pipelines.kubeflow.entrypoint"]
 DATA, EPOCHS, IMAGE, GPU_IMAGE = "data", "epochs", "image", "gpu_image"
@@ -126,7 +126,7 @@ def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict
 
 
 def _uncached(config: PipelineConfig) -> frozenset[str]:
-    from components.trainer import weights
+    from components.trainer.fit import weights
 
     # A file of weights is named only; what is in it nobody looks at.
     return UNCACHED | (TRAINING if weights.files(config.trainer) else frozenset())

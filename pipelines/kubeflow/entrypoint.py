@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.beam_args import runs_elsewhere
-from components.errors import FailedError, InputError
 from pipelines.kubeflow import last_words
 from pipelines.kubeflow.invocation import EXECUTOR_FLAG, Invocation, parse, step_name
 from pipelines.kubeflow.locations import Locations
 from pipelines.kubeflow.stopping import StopSignal
+from serving.errors import FailedError, InputError
 
 if TYPE_CHECKING:
     from pipelines.kubeflow.restore import Artifacts

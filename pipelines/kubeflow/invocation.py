@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentInputsSpec, ExecutorInput
 
-from components.errors import InputError
+from serving.errors import InputError
 
 EXECUTOR_FLAG = "--executor_class_path"
 INVOCATION_FLAG = "--json_serialized_invocation_args"

@@ -13,9 +13,9 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components.errors import InputError
 from pipelines.kubeflow.platform import container_resources, retry_policy
 from pipelines.kubeflow.settings import StepConfig
+from serving.errors import InputError
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from components.errors import InputError
+from serving.errors import InputError
 
 # Folder above the launcher's own; `/` in a container.
 PREFIX_VARIABLE = "PAWLENS_ARTIFACT_PREFIX"

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from components.errors import InputError
 from pipelines.kubeflow.platform import (
     SHARED_MEMORY,
     SHARED_MEMORY_PATH,
@@ -13,6 +12,7 @@ from pipelines.kubeflow.platform import (
     volumes_of,
 )
 from pipelines.kubeflow.settings import KubeflowConfig
+from serving.errors import InputError
 
 # A pod's volumes are named after claims and secrets; these are the backend's, Argo's and ours.
 _TAKEN_NAMES = {

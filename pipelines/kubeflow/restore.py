@@ -21,9 +21,9 @@ from tfx.types import Artifact
 from tfx.utils import name_utils
 
 from components.artifacts import ARTIFACT_TYPES
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.invocation import INVOCATION_FLAG, Invocation
 from pipelines.kubeflow.locations import Locations
+from serving.errors import FailedError, InputError
 
 # Types that Kubeflow Pipelines draws itself; some are metadata alone, without a file.
 UI_NAMESPACE = "system."

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from components.errors import InputError, check_one_of
 from components.settings import PositiveInt, Section
+from serving.errors import InputError, check_one_of
 
 
 def _quantity(value: Any) -> Any:

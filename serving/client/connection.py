@@ -12,8 +12,8 @@ from typing import Any, TypedDict
 import grpc
 from google.protobuf.message import Message
 
-from components.errors import InputError
 from serving.client.pictures import BATCH_SIZE
+from serving.errors import InputError
 from serving.results import ServingError
 from serving.wire import methods
 from serving.wire import serving_pb2 as pb

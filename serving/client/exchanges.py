@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import Message
 
-from components import features as f
+from serving import names
 from serving.client.connection import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, Method
 from serving.client.pictures import Picture
 from serving.results import (
@@ -49,7 +49,7 @@ _POSITION = re.compile(r"inputs? [\w, ]+, position (\d+): ")
 # How gRPC, on either side, and the embedded server tell that a message is too large.
 _OF_THE_SIZE = ("message larger than max", "bytes, at most")
 # Words of refusals that no other picture would change.
-_OF_THE_REQUEST = ("signature", "Expects ", f.INPUT_CLASS_INDEX, "ModelSpec", "alias", "label:")
+_OF_THE_REQUEST = ("signature", "Expects ", names.INPUT_CLASS_INDEX, "ModelSpec", "alias", "label:")
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Task(Generic[T]):
         """What is sent for a batch."""
         encoded = np.empty(len(pictures), object)
         encoded[:] = [picture.encoded for picture in pictures]
-        inputs = {f.INPUT_IMAGE_BYTES: encoded}
+        inputs = {names.INPUT_IMAGE_BYTES: encoded}
         if self.class_index is not None:
-            inputs[f.INPUT_CLASS_INDEX] = np.full(len(pictures), self.class_index, np.int32)
+            inputs[names.INPUT_CLASS_INDEX] = np.full(len(pictures), self.class_index, np.int32)
         return inputs
 
 
@@ -97,21 +97,26 @@ def _floats(values: np.ndarray) -> tuple[float, ...]:
 
 
 CLASSIFY = Task(
-    f.SIGNATURE_SERVING,
-    (f.OUTPUT_LABEL, f.OUTPUT_PROBABILITY, f.OUTPUT_PROBABILITIES),
+    names.SIGNATURE_SERVING,
+    (names.OUTPUT_LABEL, names.OUTPUT_PROBABILITY, names.OUTPUT_PROBABILITIES),
     _read_prediction,
 )
 SEGMENT = Task(
-    f.SIGNATURE_SERVING,
-    (f.OUTPUT_MASK, f.OUTPUT_MASK_PNG, f.OUTPUT_CLASS_FRACTIONS),
+    names.SIGNATURE_SERVING,
+    (names.OUTPUT_MASK, names.OUTPUT_MASK_PNG, names.OUTPUT_CLASS_FRACTIONS),
     _read_segmentation,
 )
 
 
 def explaining(class_index: int) -> Task[Explanation]:
     """The question why a picture is of a class; -1: the model's own choice."""
-    outputs = (f.OUTPUT_LABEL, f.OUTPUT_PROBABILITY, f.OUTPUT_HEATMAP, f.OUTPUT_OVERLAY_PNG)
-    return Task(f.SIGNATURE_GRAD_CAM, outputs, _read_explanation, class_index)
+    outputs = (
+        names.OUTPUT_LABEL,
+        names.OUTPUT_PROBABILITY,
+        names.OUTPUT_HEATMAP,
+        names.OUTPUT_OVERLAY_PNG,
+    )
+    return Task(names.SIGNATURE_GRAD_CAM, outputs, _read_explanation, class_index)
 
 
 def ask(

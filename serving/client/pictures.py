@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.results import PictureError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from components.errors import InputError
 from serving.client import Image, check_picture
+from serving.errors import InputError
 
 STDIN = Path("-")
 # What the endpoints decode.

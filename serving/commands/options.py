@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.errors import check_one_of
 from serving.client import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS, PetClient, Tls
 from serving.commands.outputs import FORMATS
+from serving.errors import check_one_of
 
 
 @dataclass(frozen=True)

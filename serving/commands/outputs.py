@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
-from components.errors import FailedError, InputError
 from serving.commands.inputs import Source
+from serving.errors import FailedError, InputError
 
 Row = dict[str, Any]
 ERROR = "error"  # the column of what could not be answered

@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import grpc
 
-from components.errors import InputError
-from components.features import CLASS_NAMES, INPUT_CLASS_INDEX, MASK_CLASS_NAMES
+from components.features import CLASS_NAMES, MASK_CLASS_NAMES
 from serving.client import CLASSIFIER_NAME, Image, PetClient
 from serving.commands.inputs import Source, list_sources
 from serving.commands.options import Options
 from serving.commands.outputs import ERROR, Row, open_writer, output_files, save
 from serving.commands.progress import progress
+from serving.errors import InputError
+from serving.names import INPUT_CLASS_INDEX
 from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
 
 SEGMENTER_NAME = "pets_segmentation"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.line_writer import LineWriter
 
 if TYPE_CHECKING:

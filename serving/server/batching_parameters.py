@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.errors import InputError
+from serving.errors import InputError
 
 
 def _cores() -> int:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.wire.config_pb2 import BatchingParameters, MonitoringConfig, SSLConfig
 
 M = TypeVar("M", bound=Message)

@@ -10,7 +10,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.faults import Fault, invalid
 from serving.server.labels import Labels, assigned_labels
 from serving.server.loaded import Load, Loaded

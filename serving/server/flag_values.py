@@ -6,12 +6,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server import config_files
 from serving.server.batching_parameters import BatchingParameters
 from serving.server.model_config import read_config, single_model
 from serving.server.options import ServerOptions
-from serving.versions import list_versions
+from serving.stores.versions import list_versions
 from serving.wire.config_pb2 import BatchingParameters as BatchingFile
 from serving.wire.config_pb2 import MonitoringConfig
 

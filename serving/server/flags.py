@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from components.errors import InputError, nearest
+from serving.errors import InputError, nearest
 from serving.server.flag_values import make_options
 from serving.server.options import ServerOptions
 

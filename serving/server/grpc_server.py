@@ -17,7 +17,7 @@ from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.grpc_method import GrpcMethod
 from serving.server.health import Health, Reflection, Streams, handlers, in_pool
 from serving.server.observer import Call, Observer

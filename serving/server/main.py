@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.flags import parse_flags
 
 # After the grace period, for what is left to do. With the default of the flag the process is gone

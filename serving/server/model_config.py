@@ -8,7 +8,7 @@ from tensorflow_serving.config.model_server_config_pb2 import (
     ModelType,
 )
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.config_files import read_text_proto
 from serving.server.faults import Fault, invalid
 

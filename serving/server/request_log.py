@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from tensorflow_serving.config.logging_config_pb2 import LoggingConfig
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.access_log import time_text
 from serving.server.line_writer import LineWriter
 from serving.server.request_record import request_record

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.access_log import open_access_log
 from serving.server.core import Core
 from serving.server.faults import Fault

@@ -9,7 +9,7 @@ from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
     FileSystemStoragePathSourceConfig,
 )
 
-from serving.versions import SAVED_MODEL_FILE, list_versions, version_number
+from serving.stores.versions import SAVED_MODEL_FILE, list_versions, version_number
 
 Policy: TypeAlias = FileSystemStoragePathSourceConfig.ServableVersionPolicy
 # (path, nanosecond time, size) of each file.

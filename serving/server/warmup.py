@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from components.features import ASSETS_EXTRA, WARMUP_FILE
+from serving.names import ASSETS_EXTRA, WARMUP_FILE
 from serving.server.core import Core
 from serving.server.faults import Fault, from_number, invalid
 from serving.server.observer import Call, Observer

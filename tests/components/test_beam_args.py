@@ -1,7 +1,7 @@
 import pytest
 
-from components.errors import InputError
 from components.tfdv_standin import BEAM_PLUGIN_ARG
+from serving.errors import InputError
 
 LOCAL = [
     [],

@@ -18,8 +18,8 @@ from kfp.local import status, subprocess_task_handler
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components.artifacts import FIGURES, INGEST_SUMMARY
-from components.features import DIGEST_FILE
 from pipelines.summary import overall_metrics
+from serving.names import DIGEST_FILE
 from serving.stores import open_store
 
 ROOT = Path(__file__).parents[2]

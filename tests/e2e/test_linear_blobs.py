@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import features as f
+from serving import names
 
 
 def test_counts_metrics_and_push(blobs_run, bad_rows):
@@ -31,9 +31,9 @@ def test_the_pushed_model_tells_the_clouds_apart(blobs_run):
 
     model = tf.saved_model.load(blobs_run[1]["pushed"]["path"])
     clouds = np.array([[0.0, 3.0], [3.0, 0.0]], np.float32)
-    answer = model.signatures[f.SIGNATURE_SERVING](points=tf.constant(clouds))
-    assert answer[f.OUTPUT_LABEL].numpy().tolist() == [b"negative", b"positive"]
-    np.testing.assert_allclose(answer[f.OUTPUT_SCORE].numpy(), [0, 1], atol=0.25)
+    answer = model.signatures[names.SIGNATURE_SERVING](points=tf.constant(clouds))
+    assert answer[names.OUTPUT_LABEL].numpy().tolist() == [b"negative", b"positive"]
+    np.testing.assert_allclose(answer[names.OUTPUT_SCORE].numpy(), [0, 1], atol=0.25)
 
 
 @pytest.mark.slow

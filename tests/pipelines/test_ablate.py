@@ -1,7 +1,7 @@
 import pytest
 
-from components.errors import InputError
 from pipelines.ablate import ablate_command
+from serving.errors import InputError
 
 
 @pytest.fixture

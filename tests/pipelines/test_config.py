@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
-from components.errors import InputError
 from components.models import MODEL_NAMES
 from pipelines.config import check_data_path, load_config, shipped_configs
+from serving.errors import InputError
 
 
 @pytest.mark.parametrize("name", shipped_configs())

@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 from components.datasets.synth import synthesize
-from components.errors import FailedError, InputError
 from pipelines.config import load_config
 from pipelines.source_digest import PACKAGES, ROOT, source_digest
 from pipelines.workdir import WorkDir
+from serving.errors import FailedError, InputError
 
 
 @pytest.fixture(scope="module")

@@ -69,8 +69,8 @@ def test_the_tuners_code_counts_for_its_cache(wiring):
     assert {
         Path("components/tuner/run.py"),
         Path("components/tuner/search.py"),
-        Path("components/trainer/trial.py"),
-        Path("components/trainer/phases.py"),
+        Path("components/trainer/fit/trial.py"),
+        Path("components/trainer/fit/phases.py"),
     } <= files
     trainers = {path.relative_to(ROOT) for path in reached_files(wiring.EXTRA_SOURCES["trainer"])}
     assert Path("components/tuner/run.py") not in trainers
@@ -128,7 +128,7 @@ def test_ingest_alone_ends_with_valid_data(wiring, steps_of):
     ],
 )
 def test_a_bad_section_is_told_at_the_door(sets, line):
-    from components.errors import InputError
+    from serving.errors import InputError
 
     with pytest.raises(InputError) as error:
         load_config("cats_vs_dogs", ["tuner.epochs=2", *sets])

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from components.errors import InputError
 from pipelines.config import load_config
 from pipelines.workdir import WorkDir
+from serving.errors import InputError
 
 
 def test_a_label_without_a_check_is_told_in_one_line():

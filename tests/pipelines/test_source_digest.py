@@ -22,7 +22,7 @@ def test_follows_imports_also_those_inside_functions():
     reached = names(["components.trainer.run"])
     assert "components/models/mini_xception.py" in reached  # imported in a function
     assert "components/preprocessing.py" in reached
-    assert "serving/grad_cam.py" in reached  # through the endpoints
+    assert "components/explanations/grad_cam.py" in reached  # through the endpoints
     assert "components/pusher/push.py" not in reached
     assert "pipelines/config.py" not in reached  # another default must not train again
 
@@ -37,7 +37,7 @@ def test_stock_steps_reach_what_is_ours():
     assert "components/data_validation/schemas/pets.pbtxt" in names(
         ["components.data_validation.schema_gen"]
     )
-    assert "components/trainer/loop.py" in names(EXTRA_SOURCES["trainer"])
+    assert "components/trainer/fit/loop.py" in names(EXTRA_SOURCES["trainer"])
     assert "serving/server/servable.py" in names(EXTRA_SOURCES["infra_validator"])
     assert "components/evaluator/segmentation_metrics.py" in names(EXTRA_SOURCES["evaluator"])
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from components.errors import InputError
 from pipelines.workdir import WorkDir
+from serving.errors import InputError
 
 HOLD = """
 import sys, time

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import InputError
 from components.pusher.live_check import check_live
 from components.pusher.model_config import ModelConfigFile
 from components.pusher.release import Release
 from components.pusher.rollback import roll_back, set_label
 from components.pusher.settings import LiveCheckConfig, PusherConfig
 from serving.client import PetClient
+from serving.errors import InputError
 from serving.results import ServingError
 from serving.stores import open_store
 

@@ -230,7 +230,7 @@ def test_nonsense_is_refused(proto: tensor_pb2.TensorProto, message: str) -> Non
 
 def test_client_needs_no_tensorflow() -> None:
     code = (
-        "import sys, serving.client, serving.commands, serving.versions\n"
+        "import sys, serving.client, serving.commands, serving.stores.versions\n"
         "heavy = {'tensorflow', 'tfx', 'keras', 'matplotlib', 'pandas', 'apache_beam', 'rich'}\n"
         "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
     )

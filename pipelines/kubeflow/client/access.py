@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import kfp_server_api as api
 import urllib3
 
-from components.errors import InputError
 from pipelines.kubeflow.client.auth import Token
 from pipelines.kubeflow.client.faults import FORWARD
+from serving.errors import InputError
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 

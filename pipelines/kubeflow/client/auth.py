@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from components.errors import InputError
+from serving.errors import InputError
 
 TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"
 

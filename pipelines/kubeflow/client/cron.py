@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from components.errors import InputError, nearest
+from serving.errors import InputError, nearest
 
 FLAG = "--cron"
 YEARS_AHEAD = 5  # after which robfig/cron stops to look for a time

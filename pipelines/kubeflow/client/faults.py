@@ -5,8 +5,8 @@ import json
 import kfp_server_api as api
 import urllib3
 
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.client.auth import TOKEN_VARIABLE, Token
+from serving.errors import FailedError, InputError
 
 PASSING = (429, 500, 502, 503, 504)
 LONGEST_MESSAGE = 300

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from components.errors import InputError, check_one_of
+from serving.errors import InputError, check_one_of
 
 FLAG = "--param"
 # What a value of each of KFP's types looks like.

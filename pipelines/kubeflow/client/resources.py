@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import kfp_server_api as api
 
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.client.faults import Fault
 from pipelines.kubeflow.client.server import Server
+from serving.errors import FailedError, InputError
 
 DIGEST_LENGTH = 12
 CONFLICT = 409

@@ -8,10 +8,10 @@ from typing import Any
 
 import kfp_server_api as api
 
-from components.errors import InputError, check_one_of
 from pipelines.kubeflow.client.resources import Package, Uploaded, ensure_experiment, ensure_version
 from pipelines.kubeflow.client.server import Server
 from pipelines.kubeflow.client.submit import Order, reference
+from serving.errors import InputError, check_one_of
 
 MADE_BY = "Scheduled by pawlens"
 MADE, CHANGED, UNCHANGED = "made", "changed", "unchanged"

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import kfp_server_api as api
 from rich.console import Console
 
-from components.errors import InputError
 from pipelines.kubeflow.client import cron, schedule
 from pipelines.kubeflow.client.access import Access
 from pipelines.kubeflow.client.resources import Package
 from pipelines.kubeflow.client.server import Server
 from pipelines.kubeflow.client.source import Source, Wish, compile_config, version_line
+from serving.errors import InputError
 
 
 def run_schedule(source: Source, access: Access, wish: Wish, plan: schedule.Plan) -> None:

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import kfp_server_api as api
 import urllib3
 
-from components.errors import InputError
 from pipelines.kubeflow.client.access import Access, checked_url, configuration_of, host_of
 from pipelines.kubeflow.client.auth import find_token
 from pipelines.kubeflow.client.faults import Fault, fault_of
+from serving.errors import InputError
 
 T = TypeVar("T")
 

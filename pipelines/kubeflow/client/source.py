@@ -6,12 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.errors import FailedError, InputError
 from pipelines.config import PipelineConfig, load_config
 from pipelines.kubeflow.client.parameters import read_parameters
 from pipelines.kubeflow.client.resources import Package, Uploaded
 from pipelines.kubeflow.client.submit import Order
 from pipelines.logs import logging_to
+from serving.errors import FailedError, InputError
 
 
 @dataclass(frozen=True)

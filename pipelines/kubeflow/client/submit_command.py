@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.client.access import Access
 from pipelines.kubeflow.client.resources import Package
 from pipelines.kubeflow.client.server import Server
 from pipelines.kubeflow.client.source import Source, Wish, compile_config, version_line
 from pipelines.kubeflow.client.submit import Submitted, submit
 from pipelines.kubeflow.client.watch import SUCCEEDED, failure, follow, step_names, steps_of
+from serving.errors import FailedError, InputError
 
 INTERRUPTED = 130  # as a shell counts a program that Ctrl-C ended
 

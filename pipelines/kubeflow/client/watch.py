@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from components.errors import FailedError
 from pipelines.kubeflow.client.server import Server
+from serving.errors import FailedError
 
 WAITING, RUNNING, SUCCEEDED, FAILED = "PENDING", "RUNNING", "SUCCEEDED", "FAILED"
 ENDED = (SUCCEEDED, FAILED, "SKIPPED", "CANCELED")

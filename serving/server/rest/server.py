@@ -6,7 +6,7 @@ import threading
 
 import uvicorn
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.core import Core
 from serving.server.observer import Observer
 from serving.server.rest.app import RestApp

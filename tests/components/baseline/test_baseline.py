@@ -7,8 +7,8 @@ import pytest
 
 from components.artifacts import NO_BASELINE
 from components.baseline.select import baseline_version
-from components.features import ASSETS_EXTRA, DIGEST_FILE
-from serving.versions import model_digest
+from serving.names import ASSETS_EXTRA, DIGEST_FILE
+from serving.stores.versions import model_digest
 
 
 def _saved_model(folder: Path, content: bytes) -> Path:

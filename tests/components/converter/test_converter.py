@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.errors import FailedError, InputError
+from serving.errors import FailedError, InputError
 
 FORMATS = ["tflite", "tflite_quantized", "onnx"]
 

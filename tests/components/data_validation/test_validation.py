@@ -10,7 +10,7 @@ import pytest
 
 from components import features as f
 from components.artifacts import VALIDATION
-from components.errors import InputError
+from serving.errors import InputError
 
 NO_SQL_UTIL = """
 try:

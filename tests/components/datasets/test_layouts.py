@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from components.datasets import LAYOUTS, Picture, check, list_pictures
-from components.errors import InputError
+from serving.errors import InputError
 
 
 def _touch(root: Path, *names: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from components.datasets import check, list_points
 from components.datasets.blobs import draw_points
 from components.datasets.synth import synthesize
-from components.errors import InputError
+from serving.errors import InputError
 
 
 def _write(root, text: str, name: str = "points.csv") -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from components.datasets import check, drawing, list_pictures
 from components.datasets.synth import synthesize
-from components.errors import InputError
+from serving.errors import InputError
 
 
 def _digests(root: Path) -> dict[str, str]:

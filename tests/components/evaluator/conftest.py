@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import features as f
+from serving import names
 
 SIDE = 32  # of the models' input
 
@@ -102,9 +102,9 @@ def write_model() -> Callable[..., Any]:
     ) -> Any:
         from tfx.types import standard_artifacts
 
+        from components.export.endpoints import export_model
+        from components.export.point_endpoints import export_point_model
         from components.models import ModelSpec
-        from serving.endpoints import export_model
-        from serving.point_endpoints import export_point_model
 
         saved = folder / "Format-Serving"
         folder.mkdir(parents=True)
@@ -115,9 +115,9 @@ def write_model() -> Callable[..., Any]:
                 model, saved, image_size=SIDE, problem=problem, spec=ModelSpec("tiny", problem)
             )
         if training_keys is not None:
-            extra = saved / f.ASSETS_EXTRA
+            extra = saved / names.ASSETS_EXTRA
             extra.mkdir(exist_ok=True)
-            (extra / f.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
+            (extra / names.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
         artifact = standard_artifacts.Model()
         artifact.uri = str(folder)
         return artifact

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.errors import InputError
+from serving.errors import InputError
 
 
 def _config(problem="classification", **given):

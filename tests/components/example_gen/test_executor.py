@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components import features as f
-from components.errors import InputError
+from serving.errors import InputError
 
 COUNT, GROWN = 24, 44
 SIZE = (72, 56)

@@ -9,8 +9,8 @@ import pytest
 
 from components import features as f
 from components.datasets.synth import synthesize
-from components.errors import InputError
 from components.example_gen.split_key import point_key, split_index
+from serving.errors import InputError
 
 COUNT = 120
 BAD = {

@@ -229,8 +229,8 @@ def test_a_model_of_points_is_tried_with_points(
     points_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from components import models
+    from components.export.point_endpoints import export_point_model
     from components.infra_validator import executor, golden
-    from serving.point_endpoints import export_point_model
 
     folder = tmp_path / "model"
     model = models.build("linear", None)

@@ -15,6 +15,7 @@ from components import artifacts, features, preprocessing
 from components.datasets import Point
 from components.example_gen.convert_point import convert_point
 from components.interpreter.executor import Executor
+from serving import names
 
 SIDE = 16
 
@@ -36,8 +37,8 @@ def overlays(images):
     return tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)
 
 
-BYTES = tf.TensorSpec([None], tf.string, name=features.INPUT_IMAGE_BYTES)
-INDEX = tf.TensorSpec([], tf.int32, name=features.INPUT_CLASS_INDEX)
+BYTES = tf.TensorSpec([None], tf.string, name=names.INPUT_IMAGE_BYTES)
+INDEX = tf.TensorSpec([], tf.int32, name=names.INPUT_CLASS_INDEX)
 
 
 class Classifier(tf.Module):
@@ -55,9 +56,9 @@ class Classifier(tf.Module):
     def serve(self, image_bytes):
         _, labels, probabilities = self.score(image_bytes)
         return {
-            features.OUTPUT_LABEL: labels,
-            features.OUTPUT_PROBABILITY: tf.reduce_max(probabilities, axis=1),
-            features.OUTPUT_PROBABILITIES: probabilities,
+            names.OUTPUT_LABEL: labels,
+            names.OUTPUT_PROBABILITY: tf.reduce_max(probabilities, axis=1),
+            names.OUTPUT_PROBABILITIES: probabilities,
         }
 
     @tf.function(input_signature=[BYTES, INDEX])
@@ -65,10 +66,10 @@ class Classifier(tf.Module):
         images, labels, probabilities = self.score(image_bytes)
         named = tf.gather(tf.constant(features.CLASS_NAMES), tf.maximum(class_index, 0))
         return {
-            features.OUTPUT_HEATMAP: images[..., 0] / 255.0,
-            features.OUTPUT_OVERLAY_PNG: overlays(images),
-            features.OUTPUT_LABEL: labels if class_index < 0 else tf.fill(tf.shape(labels), named),
-            features.OUTPUT_PROBABILITY: tf.reduce_max(probabilities, axis=1),
+            names.OUTPUT_HEATMAP: images[..., 0] / 255.0,
+            names.OUTPUT_OVERLAY_PNG: overlays(images),
+            names.OUTPUT_LABEL: labels if class_index < 0 else tf.fill(tf.shape(labels), named),
+            names.OUTPUT_PROBABILITY: tf.reduce_max(probabilities, axis=1),
         }
 
 
@@ -80,9 +81,9 @@ class Segmenter(tf.Module):
         images = preprocessing.decode_images(image_bytes, SIDE)
         mask = tf.cast(tf.argmax(images, axis=-1), tf.uint8)
         return {
-            features.OUTPUT_MASK: mask,
-            features.OUTPUT_MASK_PNG: overlays(mask[..., None]),
-            features.OUTPUT_CLASS_FRACTIONS: tf.reduce_mean(tf.one_hot(mask, 3), axis=[1, 2]),
+            names.OUTPUT_MASK: mask,
+            names.OUTPUT_MASK_PNG: overlays(mask[..., None]),
+            names.OUTPUT_CLASS_FRACTIONS: tf.reduce_mean(tf.one_hot(mask, 3), axis=[1, 2]),
         }
 
     @tf.function(input_signature=[BYTES, INDEX])
@@ -90,27 +91,27 @@ class Segmenter(tf.Module):
         images = preprocessing.decode_images(image_bytes, SIDE)
         name = tf.gather(tf.constant(features.MASK_CLASS_NAMES), class_index)
         return {
-            features.OUTPUT_HEATMAP: images[..., 0] / 255.0,
-            features.OUTPUT_OVERLAY_PNG: overlays(images),
-            features.OUTPUT_LABEL: tf.fill(tf.shape(image_bytes), name),
-            features.OUTPUT_PROBABILITY: tf.ones(tf.shape(image_bytes)),
+            names.OUTPUT_HEATMAP: images[..., 0] / 255.0,
+            names.OUTPUT_OVERLAY_PNG: overlays(images),
+            names.OUTPUT_LABEL: tf.fill(tf.shape(image_bytes), name),
+            names.OUTPUT_PROBABILITY: tf.ones(tf.shape(image_bytes)),
         }
 
 
 class PointModel(tf.Module):
     """The score of a point is its x."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, features.INPUT_POINTS)])
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, names.INPUT_POINTS)])
     def serve(self, points):
         names = tf.constant(features.POINT_CLASS_NAMES)
         label = tf.gather(names, tf.cast(points[:, 0] > 0.5, tf.int32))
-        return {features.OUTPUT_LABEL: label, features.OUTPUT_SCORE: points[:, 0]}
+        return {names.OUTPUT_LABEL: label, names.OUTPUT_SCORE: points[:, 0]}
 
 
 def save(module, folder):
-    signatures = {features.SIGNATURE_SERVING: module.serve}
+    signatures = {names.SIGNATURE_SERVING: module.serve}
     if hasattr(module, "grad_cam"):
-        signatures[features.SIGNATURE_GRAD_CAM] = module.grad_cam
+        signatures[names.SIGNATURE_GRAD_CAM] = module.grad_cam
     # TFX's layout of a Model artifact.
     tf.saved_model.save(module, str(folder / "Format-Serving"), signatures=signatures)
     return folder

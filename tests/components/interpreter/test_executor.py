@@ -7,8 +7,8 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
 from components import artifacts
-from components.errors import InputError
 from components.interpreter.component import Interpreter
+from serving.errors import InputError
 
 OF_BOTH = "Every answer is that of the picture and its mirror image together"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components import models
-from components.errors import InputError
+from serving.errors import InputError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components import models
-from components.errors import InputError
+from serving.errors import InputError
 
 # Name: the size it is published for; its parameters and the map that Grad-CAM explains there.
 PUBLISHED = {
@@ -79,7 +79,7 @@ def test_output_shape_and_range(name, size, pictures):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_grad_cam_can_cut_the_model_in_two(name, built, pictures):
-    from serving.grad_cam import split_model
+    from components.explanations.grad_cam import split_model
 
     model, spec = built(name), models.spec(name)
     trunk, head = split_model(model, spec.grad_cam_layer, spec.logits_layer)

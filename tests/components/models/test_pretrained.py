@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from components import models
-from components.errors import FailedError, InputError
+from serving.errors import FailedError, InputError
 
 SIZE = 75  # pixels; 71 is the smallest that Xception takes
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from components import models
-from components.errors import InputError
 from components.models.transfer import set_phase
+from serving.errors import InputError
 
 SIZE = 71
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.features import ASSETS_EXTRA
+from serving.names import ASSETS_EXTRA
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from components.artifacts import PUSH
-from components.features import ASSETS_EXTRA
-from serving.versions import list_versions, model_digest
+from serving.names import ASSETS_EXTRA
+from serving.stores.versions import list_versions, model_digest
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from components.errors import InputError
 from components.pusher import labels
 from components.pusher.model_config import ModelConfigFile
+from serving.errors import InputError
 
 WRITTEN = """# served on the first floor
 model_config_list {

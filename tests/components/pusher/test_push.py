@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import FailedError
-from components.features import ASSETS_EXTRA, DIGEST_FILE
 from components.pusher.push import push_model
+from serving.errors import FailedError
+from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores import VersionStore, open_store
-from serving.versions import model_digest
+from serving.stores.versions import model_digest
 
 KILLS = 8
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import InputError
-from components.features import ASSETS_EXTRA, UNCHECKED_FILE
 from components.infra_validator.problem import NotServable
 from components.pusher import labels
 from components.pusher import release as release_module
@@ -14,6 +12,8 @@ from components.pusher.live_check import NoServer, Superseded
 from components.pusher.model_config import ModelConfigFile
 from components.pusher.release import Release
 from components.pusher.settings import LiveCheckConfig, PusherConfig
+from serving.errors import InputError
+from serving.names import ASSETS_EXTRA, UNCHECKED_FILE
 from serving.stores import open_store
 
 NOBODY = LiveCheckConfig(target="127.0.0.1:9")  # the discard port: nothing answers

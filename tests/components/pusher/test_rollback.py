@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import FailedError, InputError
 from components.pusher import labels, rollback
 from components.pusher.model_config import ModelConfigFile
 from components.pusher.push import push_model
 from components.pusher.rollback import roll_back, set_label
+from serving.errors import FailedError, InputError
 from serving.stores import open_store
-from serving.versions import model_digest
+from serving.stores.versions import model_digest
 
 SERVER = "127.0.0.1:9"  # the discard port: nothing answers
 

@@ -71,8 +71,8 @@ def example(number: int) -> bytes:
 
 @pytest.fixture(scope="session")
 def loading():
-    """The module components.trainer.pictures."""
-    from components.trainer import pictures
+    """The module components.trainer.input.batches.split."""
+    from components.trainer.input.batches import split as pictures
 
     return pictures
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from components.trainer import building, loop, pictures
-from components.trainer.distribution import Distribution
+from components.trainer.devices.distribution import Distribution
+from components.trainer.fit import building, loop
+from components.trainer.input.batches import split as pictures
+from components.trainer.records.state import TrainingState
 from components.trainer.settings import TrainerConfig
-from components.trainer.state import TrainingState
 
 
 def main(train: list[str], evaluation: list[str], trainer: dict, folder: str) -> None:

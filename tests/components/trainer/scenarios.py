@@ -15,9 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from components import models
-from components.errors import FailedError
-from components.trainer import failures, sharing
-from components.trainer.distribution import Distribution
+from components.trainer.devices import sharing
+from components.trainer.devices.distribution import Distribution
+from components.trainer.fit import failures
+from serving.errors import FailedError
 
 BATCH = 6
 ENDLESS = 10_000  # steps of a training that waits to be killed

@@ -4,10 +4,10 @@ import pytest
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel_utils, standard_artifacts
 
-from components.errors import InputError
 from components.trainer.component import Trainer
 from components.trainer.executor import Executor
 from components.trainer.settings import TrainerConfig
+from serving.errors import InputError
 
 TRAINER = TrainerConfig.model_validate(
     {"model": "mini_xception", "image_size": 64, "epochs": 50, "optimizer": {"warmup_epochs": 2}}

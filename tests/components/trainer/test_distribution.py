@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.errors import FailedError, InputError
-from components.trainer.cluster import Cluster, read_cluster
+from components.trainer.devices.cluster import Cluster, read_cluster
+from serving.errors import FailedError, InputError
 
 ADDRESSES = ["a:2222", "b:2222", "c:2222"]
 
@@ -79,7 +79,7 @@ def test_a_wrong_tf_config_is_told_in_one_line(environment: dict[str, str], name
 def test_parts_of_a_batch(rows: int, count: int) -> None:
     import tensorflow as tf
 
-    from components.trainer.sharing import part
+    from components.trainer.devices.sharing import part
 
     batch = np.arange(rows * 2).reshape(rows, 2)
     parts = [part(tf.constant(batch), index, count).numpy() for index in range(count)]
@@ -93,7 +93,7 @@ def test_parts_of_a_batch(rows: int, count: int) -> None:
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> Any:
-    from components.trainer.distribution import Distribution
+    from components.trainer.devices.distribution import Distribution
 
     monkeypatch.delenv("TF_CONFIG", raising=False)
     return Distribution(["CPU:0"])
@@ -124,7 +124,7 @@ def test_xla_is_for_gpus_alone(alone: Any) -> None:
 
 
 def test_several_nodes_want_one_device_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    from components.trainer.distribution import Distribution
+    from components.trainer.devices.distribution import Distribution
 
     monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ADDRESSES})["TF_CONFIG"])
     with pytest.raises(
@@ -135,7 +135,7 @@ def test_several_nodes_want_one_device_each(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_batches_of_validation_can_be_shared(count: int) -> None:
-    from components.trainer.sharing import evaluation_rows
+    from components.trainer.devices.sharing import evaluation_rows
 
     for batch_size in (count, 3 * count):
         for pictures in range(2 * count, 6 * count + 2):
@@ -149,7 +149,7 @@ def test_batches_of_validation_can_be_shared(count: int) -> None:
 
 
 def test_what_devices_cannot_share_is_refused(alone: Any) -> None:
-    from components.trainer.sharing import evaluation_rows
+    from components.trainer.devices.sharing import evaluation_rows
 
     alone.replicas = 4
     alone.check_batches(8, 8)
@@ -183,7 +183,7 @@ def test_a_model_with_its_own_training_step_is_refused(alone: Any) -> None:
      (24, 4, "batch_size 12"), (12, 4, "batch_size 4"), (4, 4, "image_size")],
 )  # fmt: skip
 def test_half_the_batch_is_tried(batch_size: int, replicas: int, tried: str) -> None:
-    from components.trainer.failures import oom_advice
+    from components.trainer.fit.failures import oom_advice
 
     assert tried in oom_advice(batch_size, replicas)
 
@@ -192,7 +192,7 @@ def test_running_out_of_memory_names_the_batch_size_to_try() -> None:
     import keras
     import tensorflow as tf
 
-    from components.trainer.failures import explained
+    from components.trainer.fit.failures import explained
 
     class Huge(keras.layers.Layer):
         def call(self, x: Any) -> Any:
@@ -211,7 +211,7 @@ def test_running_out_of_memory_names_the_batch_size_to_try() -> None:
 def test_a_full_disk_is_not_out_of_memory() -> None:
     import tensorflow as tf
 
-    from components.trainer.failures import explained
+    from components.trainer.fit.failures import explained
 
     with (
         pytest.raises(tf.errors.ResourceExhaustedError, match="No space left"),
@@ -224,7 +224,7 @@ def test_a_full_disk_is_not_out_of_memory() -> None:
 def test_only_nodes_can_be_lost() -> None:
     import tensorflow as tf
 
-    from components.trainer.failures import explained
+    from components.trainer.fit.failures import explained
 
     lost = tf.errors.UnavailableError(None, None, "/job:worker/replica:0/task:1 is gone")
     with (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from components import artifacts
-from components import features as f
-from components.errors import InputError
+from serving import names
+from serving.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     import keras
     import tensorflow as tf
 
+    from components.explanations.grad_cam import grad_cam, split_model
     from components.preprocessing import decode_images
     from components.trainer import run
-    from serving.grad_cam import grad_cam, split_model
 
     layer = "block2_conv_b"  # a residual sum leads round it
     fn_args = make_fn_args(
@@ -60,7 +60,7 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     picture = tf.io.encode_png(pixels)[None]
     loaded = tf.saved_model.load(fn_args.serving_model_dir)
-    answer = loaded.signatures[f.SIGNATURE_GRAD_CAM](
+    answer = loaded.signatures[names.SIGNATURE_GRAD_CAM](
         image_bytes=picture, class_index=tf.constant([1])
     )
     best = keras.models.load_model(Path(fn_args.model_run_dir, run.BEST_CHECKPOINT))
@@ -69,7 +69,7 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
         halves = split_model(best, name, "logits")
         return grad_cam(*halves, decode_images(picture, 32), lambda logits, _: logits[:, 0])[0]
 
-    heatmap = answer[f.OUTPUT_HEATMAP].numpy()
+    heatmap = answer[names.OUTPUT_HEATMAP].numpy()
     np.testing.assert_allclose(heatmap, expected(layer).numpy(), atol=1e-4)
     assert np.abs(heatmap - expected("trunk_output").numpy()).max() > 0.1
 
@@ -120,8 +120,8 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
     pixels = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     pixels[1] = pixels[0, :, ::-1]
     pictures = tf.stack([tf.io.encode_png(each) for each in pixels])
-    served = tf.saved_model.load(fn_args.serving_model_dir).signatures[f.SIGNATURE_SERVING]
-    one, mirrored = served(image_bytes=pictures)[f.OUTPUT_PROBABILITIES].numpy()[:, 1]
+    served = tf.saved_model.load(fn_args.serving_model_dir).signatures[names.SIGNATURE_SERVING]
+    one, mirrored = served(image_bytes=pictures)[names.OUTPUT_PROBABILITIES].numpy()[:, 1]
     plain = model.predict(pixels.astype(np.float32), verbose=0)[:, 0]
     mean = np.log(plain / (1 - plain)).mean()
     np.testing.assert_allclose([one, mirrored], 1 / (1 + np.exp(-mean)), atol=1e-5)
@@ -152,9 +152,9 @@ def test_both_losses_have_to_be_finite(splits, loading, tmp_path, broken):
     """Pictures of one split alone may overflow; here their targets stand for that."""
     import dataclasses
 
-    from components.trainer import building, loop
+    from components.trainer.fit import building, loop
+    from components.trainer.records.state import TrainingState
     from components.trainer.settings import TrainerConfig
-    from components.trainer.state import TrainingState
 
     config = TrainerConfig(
         model="residual_convnet", image_size=32, epochs=0, weights=str(tmp_path / "a.weights.h5")

@@ -16,7 +16,7 @@ def build():
     """build(trainable) -> a model of one batch norm with GAMMA and BETA, fused."""
     import keras
 
-    from components.trainer.fused_norm import fuse_batch_norms
+    from components.trainer.fit.fused_norm import fuse_batch_norms
 
     def run(trainable: bool = True) -> Any:
         inputs = keras.Input((6, 7, CHANNELS))
@@ -92,7 +92,7 @@ def test_the_kernel_is_really_used_once_a_layer_however_often_it_is_asked_for(na
     import tensorflow as tf
 
     from components import models
-    from components.trainer.fused_norm import fuse_batch_norms
+    from components.trainer.fit.fused_norm import fuse_batch_norms
 
     model = models.build(name, 64)
     fuse_batch_norms(model)

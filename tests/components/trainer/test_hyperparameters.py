@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from components import artifacts
-from components.errors import InputError
 from components.trainer.hyperparameters import chosen_values, describe, replace_values
 from components.trainer.settings import TrainerConfig
+from serving.errors import InputError
 
 CONFIG = TrainerConfig(model="mini_xception", image_size=32, epochs=3)
 

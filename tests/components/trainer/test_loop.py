@@ -30,8 +30,8 @@ def data(loading, splits):
 @pytest.fixture(scope="module")
 def train_in(data):
     """train_in(folder, state="state", stop_after=0, **trainer) -> model, epochs, state."""
-    from components.trainer import building, callbacks, loop
-    from components.trainer.state import TrainingState
+    from components.trainer.fit import building, callbacks, loop
+    from components.trainer.records.state import TrainingState
 
     save = callbacks.Backup.on_epoch_end
 
@@ -87,7 +87,7 @@ def undisturbed(backbone, train_in, tmp_path_factory):
 
 @pytest.mark.usefixtures("backbone")
 def test_the_head_learns_first_and_then_the_top_blocks(train):
-    from components.trainer import building
+    from components.trainer.fit import building
 
     model, _, state = train(stop_after=2, **PHASES)
     fresh = building.build_model(TrainerConfig.model_validate(MODEL | PHASES | {"seed": 5}))
@@ -119,7 +119,7 @@ EMA = {"optimizer": {"name": "adam", "ema": 0.8}, "learning_rate": 1e-3}
 
 def test_averaged_weights_are_what_is_validated_and_kept(train, data):
     """The last epoch's checkpoint, measured anew, gives that epoch's validation loss."""
-    from components.trainer import building
+    from components.trainer.fit import building
 
     _, epochs, state = train(**EMA)
     plain_epochs = train("plain", learning_rate=1e-3, optimizer={"name": "adam"})[1]
@@ -166,7 +166,7 @@ def test_stops_when_nothing_gets_better_and_stays_stopped(train):
 
 def test_patience_starts_anew_with_the_top_blocks():
     """The first phase may have been at its best long ago; the second gets the same time."""
-    from components.trainer.callbacks import patience_is_over
+    from components.trainer.fit.callbacks import patience_is_over
 
     head = [0.30, 0.31, 0.32, 0.33, 0.34]
 

@@ -15,7 +15,7 @@ PROBABILITIES = (np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)).astype(
 
 @pytest.fixture(scope="module")
 def losses():
-    from components.trainer import losses
+    from components.trainer.fit import losses
 
     return losses
 

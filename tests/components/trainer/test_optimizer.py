@@ -10,7 +10,7 @@ from components.trainer.sections import OptimizerConfig
 
 @pytest.fixture(scope="module")
 def optimizer():
-    from components.trainer import optimizer
+    from components.trainer.fit import optimizer
 
     return optimizer
 

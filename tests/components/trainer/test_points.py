@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components import artifacts, features
+from components import artifacts
 from components.datasets.blobs import draw_points
-from components.errors import InputError
 from components.trainer.settings import TrainerConfig
+from serving.errors import InputError
 
 STEPS = ("gradient_tape", "fit")
 
@@ -92,7 +92,7 @@ def test_the_best_epoch_is_kept(step):
 @pytest.mark.parametrize("step", STEPS)
 def test_a_loss_that_is_no_number_stops_with_one_line(step, make_run):
     from components.trainer import points
-    from components.trainer.callbacks import NonFiniteLossError
+    from components.trainer.fit.callbacks import NonFiniteLossError
 
     fn_args = make_run(40)
     config = _config(training_step=step, learning_rate=1e20)
@@ -168,14 +168,14 @@ def test_trains_and_hands_on(make_run, capsys):
     keys = Path(fn_args.model_run_dir, artifacts.TRAINING_KEYS).read_text().split()
     assert keys == sorted(keys) == training.keys
     served = Path(fn_args.serving_model_dir)
-    extra = served / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE
+    extra = served / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE
     assert extra.read_text().split() == keys
 
     # What is served is the trained model: its validation loss is the best epoch's.
     evaluation = points.read_split(fn_args.eval_files, "eval")
     model = tf.saved_model.load(str(served))
-    answer = model.signatures[features.SIGNATURE_SERVING](points=tf.constant(evaluation.values))
-    error = answer[features.OUTPUT_SCORE].numpy() - evaluation.targets[:, 0]
+    answer = model.signatures[names.SIGNATURE_SERVING](points=tf.constant(evaluation.values))
+    error = answer[names.OUTPUT_SCORE].numpy() - evaluation.targets[:, 0]
     best = content["epochs"][content["best_epoch"] - 1]
     assert np.mean(error**2) == pytest.approx(best["val_loss"], abs=1e-6)
     assert best["val_loss"] < 0.05

@@ -64,9 +64,9 @@ def test_state_keeps_the_best_so_far_across_a_restart(loading, splits, tmp_path)
     import keras
 
     from components import models
-    from components.trainer import loop
+    from components.trainer.fit import loop
+    from components.trainer.records.state import TrainingState
     from components.trainer.settings import TrainerConfig
-    from components.trainer.state import TrainingState
 
     train, evaluation = (
         loading.load_split(
@@ -107,7 +107,7 @@ def test_what_the_state_names_is_on_the_disk_before_it(tmp_path, monkeypatch):
     """A machine may fail and lose whatever was written but not flushed."""
     import keras
 
-    from components.trainer import state as state_module
+    from components.trainer.records import state as state_module
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("rmsprop", "mse")
@@ -129,8 +129,8 @@ def test_what_the_state_names_is_on_the_disk_before_it(tmp_path, monkeypatch):
 def test_a_kill_while_saving_leaves_the_epoch_before(tmp_path, monkeypatch):
     import keras
 
-    from components.trainer import state as state_module
-    from components.trainer.state import TrainingState
+    from components.trainer.records import state as state_module
+    from components.trainer.records.state import TrainingState
 
     def fail(_):
         if (tmp_path / "state" / "state.json.new").exists():  # written, not yet valid

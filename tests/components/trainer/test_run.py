@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import artifacts, features
-from components.errors import InputError
+from components import artifacts
+from serving.errors import InputError
 
 METRICS = {"classification": {"accuracy"}, "segmentation": {"pixel_accuracy", "mean_iou"}}
 
@@ -27,8 +27,9 @@ def test_trains_and_hands_on(run, make_fn_args, splits, problem, capsys):
     import keras
     import tensorflow as tf
 
-    from components.trainer import input, sharing
-    from components.trainer import pictures as loading
+    from components.trainer.devices import sharing
+    from components.trainer.input.batches import batches as input
+    from components.trainer.input.batches import split as loading
 
     fn_args = make_fn_args(problem, epochs=3, learning_rate=1e-3)
     run.run_fn(fn_args)
@@ -74,21 +75,21 @@ def test_trains_and_hands_on(run, make_fn_args, splits, problem, capsys):
 
     # And so is the SavedModel: both answer the same.
     served = Path(fn_args.serving_model_dir)
-    extra = served / features.ASSETS_EXTRA / features.TRAINING_KEYS_FILE
+    extra = served / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE
     assert extra.read_text().splitlines() == keys
     records = list(
         tf.data.TFRecordDataset(index.files, compression_type="GZIP").as_numpy_iterator()
     )
-    answer = tf.saved_model.load(str(served)).signatures[features.SIGNATURE_FROM_EXAMPLES](
+    answer = tf.saved_model.load(str(served)).signatures[names.SIGNATURE_FROM_EXAMPLES](
         tf.constant(records)
     )
     # uint8 rounding in training against the endpoint's float32: measured, not assumed.
     expected = best.predict(pictures.images[index.positions].astype(np.float32), verbose=0)
     if problem == "classification":
-        actual = answer[features.OUTPUT_PROBABILITIES].numpy()[:, 1:]
+        actual = answer[names.OUTPUT_PROBABILITIES].numpy()[:, 1:]
         np.testing.assert_allclose(actual, expected, atol=5e-3)
     else:
-        agree = answer[features.OUTPUT_MASK].numpy() == expected.argmax(axis=-1)
+        agree = answer[names.OUTPUT_MASK].numpy() == expected.argmax(axis=-1)
         assert agree.mean() > 0.995
 
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from components.errors import InputError
 from components.trainer.settings import TrainerConfig
+from serving.errors import InputError
 
 
 def make(problem: str = "classification", **changes) -> TrainerConfig:

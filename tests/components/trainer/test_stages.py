@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from components import artifacts
-from components.errors import InputError
+from serving.errors import InputError
 
 # Without batch norm, whose statistics change even where no weight does.
 PLAIN = {"model": "convnet_small_150", "model_args": {}, "image_size": 46}
@@ -27,8 +27,8 @@ def run():
 @pytest.fixture
 def train(loading, splits, tmp_path):
     """train(folder, **changes) trains `PLAIN` and gives its stages; no export."""
-    from components.trainer import stages
-    from components.trainer.distribution import Distribution
+    from components.trainer.devices.distribution import Distribution
+    from components.trainer.fit import stages
     from components.trainer.settings import TrainerConfig
 
     indices = [
@@ -111,7 +111,7 @@ def test_a_stage_starts_from_the_best_epoch_of_the_one_before(train):
 
 
 def test_an_interrupted_stage_goes_on_and_those_before_it_stay(train, monkeypatch, capsys):
-    from components.trainer.callbacks import Backup
+    from components.trainer.fit.callbacks import Backup
 
     recipe = {"epochs": 2, "learning_rate": 1e-4, "earlier_stages": [HIGH | {"epochs": 1}]}
     save = Backup.on_epoch_end
@@ -179,7 +179,7 @@ def test_a_stage_that_cannot_be_is_refused_before_one_is_trained(train, changes,
 
 
 def test_a_failure_in_an_earlier_stage_names_it(train):
-    from components.trainer.callbacks import NonFiniteLossError
+    from components.trainer.fit.callbacks import NonFiniteLossError
 
     high = {"learning_rate": 1e38, "optimizer": {"name": "sgd"}, "epochs": 1}
     with pytest.raises(NonFiniteLossError, match=r"^trainer.earlier_stages.0: .*loss is"):

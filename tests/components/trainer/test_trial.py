@@ -1,7 +1,7 @@
 import pytest
 
-from components.errors import InputError
 from components.trainer.settings import TrainerConfig
+from serving.errors import InputError
 
 PROBLEM = "classification"
 
@@ -13,7 +13,7 @@ def make_config(**changes) -> TrainerConfig:
 
 @pytest.fixture(scope="module")
 def trial():
-    from components.trainer import trial
+    from components.trainer.fit import trial
 
     return trial
 
@@ -68,7 +68,7 @@ def test_every_other_training_is_another_trial(trial, shared, whole, write_split
 
 
 def test_an_interrupted_trial_goes_on(trial, shared, whole, tmp_path, capsys):
-    from components.trainer.callbacks import Backup
+    from components.trainer.fit.callbacks import Backup
 
     save = Backup.on_epoch_end
 

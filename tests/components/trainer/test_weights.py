@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from components.errors import InputError
+from serving.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def load_weights():
-    from components.trainer.weights import load_weights
+    from components.trainer.fit.weights import load_weights
 
     return load_weights
 
@@ -86,8 +86,8 @@ def test_no_file_no_weights_file_and_no_known_name(load_weights, build, tmp_path
 def test_digests_tell_the_content_of_what_a_training_starts_from(tmp_path):
     import hashlib
 
+    from components.trainer.fit.weights import digests
     from components.trainer.settings import TrainerConfig
-    from components.trainer.weights import digests
 
     path = tmp_path / "a.weights.h5"
     path.write_bytes(b"one")

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from components.errors import FailedError, InputError
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
+from serving.errors import FailedError, InputError
 
 BEST_RATE = 1e-3
 SPACE = {
@@ -40,7 +40,7 @@ class Training:
         self._monitor, self._sign = monitor, sign
 
     def __call__(self, config: TrainerConfig, folder: Path):
-        from components.trainer.trial import Trial
+        from components.trainer.fit.trial import Trial
 
         assert folder.is_dir()
         self.asked.append(config)
@@ -188,7 +188,7 @@ def test_a_small_space_is_soon_tried(run_search):
 
 
 def test_failed_trials_are_passed_over(run_search, capsys):
-    from components.trainer.trial import Trial
+    from components.trainer.fit.trial import Trial
 
     class Fragile(Training):
         def __call__(self, config, folder):
@@ -207,7 +207,7 @@ def test_failed_trials_are_passed_over(run_search, capsys):
 
 
 def test_a_search_without_a_result_is_an_error(run_search, tmp_path):
-    from components.trainer.trial import Trial
+    from components.trainer.fit.trial import Trial
 
     with pytest.raises(FailedError, match=r"none of the tuner's 4 trials .*loss is nan at epoch 1"):
         run_search(

@@ -1,10 +1,10 @@
 import pytest
 from pydantic import ValidationError
 
-from components.errors import InputError
 from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
+from serving.errors import InputError
 
 TRAINER = TrainerConfig(
     model="mini_xception", image_size=64, epochs=20, patience=3, sample_epochs=5, seed=7

@@ -1,9 +1,9 @@
 import pytest
 
-from components.errors import InputError
 from pipelines.config import BeamConfig
 from pipelines.kubeflow.beam import check_beam
 from pipelines.kubeflow.settings import KubeflowConfig
+from serving.errors import InputError
 
 FLINK = [
     "--runner=FlinkRunner",

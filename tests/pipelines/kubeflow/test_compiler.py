@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.errors import InputError
 from pipelines.config import load_config, shipped_configs
 from pipelines.kubeflow.compiler import compile_pipeline
+from serving.errors import InputError
 
 GOLDEN = Path(__file__).with_name("golden")
 WRITE = "PAWLENS_WRITE_GOLDEN"

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from components.artifacts import ARTIFACT_TYPES
-from components.errors import InputError
 from pipelines.config import load_config
 from pipelines.kubeflow import ir
 from pipelines.kubeflow.compiler import compile_pipeline
+from serving.errors import InputError
 
 IMAGES = [
     "kubeflow.image=registry.example.com/pawlens/pipeline:1.2.3",

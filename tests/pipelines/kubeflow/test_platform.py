@@ -11,7 +11,6 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components.errors import InputError
 from pipelines.kubeflow.platform import (
     amount,
     container_resources,
@@ -21,6 +20,7 @@ from pipelines.kubeflow.platform import (
 )
 from pipelines.kubeflow.platform_checks import check_mounted, check_platform
 from pipelines.kubeflow.settings import STEPS, KubeflowConfig, StepConfig
+from serving.errors import InputError
 
 # What every executor's pod has before the driver's patch (argocompiler/container.go).
 SCRATCH = {"gcs-scratch": "/gcs", "s3-scratch": "/s3", "minio-scratch": "/minio"}

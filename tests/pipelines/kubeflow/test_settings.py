@@ -2,9 +2,9 @@
 
 import pytest
 
-from components.errors import InputError
 from pipelines.config import load_config
 from pipelines.kubeflow.settings import STEPS
+from serving.errors import InputError
 
 
 def _kubeflow(*sets):

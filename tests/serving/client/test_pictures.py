@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.errors import InputError
 from serving.client import PetClient
 from serving.client.pictures import Batcher, Picture, encode
+from serving.errors import InputError
 from serving.results import PictureError
 
 ROOT = Path(__file__).parents[3]
@@ -134,7 +134,7 @@ def test_batches_are_bounded_by_number_and_size() -> None:
 
 def test_neither_tensorflow_nor_pillow_is_imported() -> None:
     code = (
-        "import sys, serving.client, serving.commands, serving.versions\n"
+        "import sys, serving.client, serving.commands, serving.stores.versions\n"
         "heavy = {'tensorflow', 'tfx', 'keras', 'matplotlib', 'pandas', 'rich', 'PIL'}\n"
         "with serving.client.PetClient('127.0.0.1:1', attempts=1) as client:\n"
         "    try: client.predict([b'x'])\n"

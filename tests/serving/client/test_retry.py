@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 import pytest
 
-from components.errors import InputError
 from serving.client import PetClient
+from serving.errors import InputError
 from serving.results import ServingError
 
 UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is full")

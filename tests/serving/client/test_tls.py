@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from components.errors import InputError
 from serving.client import PetClient, Tls
+from serving.errors import InputError
 
 
 class Authority:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import InputError
 from serving.commands.inputs import list_sources
+from serving.errors import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import FailedError, InputError
 from serving.commands.inputs import Source
 from serving.commands.outputs import open_writer, output_files, save
+from serving.errors import FailedError, InputError
 
 COLUMNS = ["image", "label", "share.cat", "share.dog"]
 ROWS = [

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.errors import InputError
 from serving.client import BATCH_SIZE
 from serving.commands import Options, run_explain, run_predict, run_segment
+from serving.errors import InputError
 
 MODEL_NAME = "cats_vs_dogs"
 COUNT = BATCH_SIZE + 2

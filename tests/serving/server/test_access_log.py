@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.access_log import AccessLog, open_access_log
 from serving.server.faults import Fault
 from serving.server.line_writer import LineWriter

@@ -5,7 +5,7 @@ import os
 import pytest
 from google.protobuf import text_format
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.batching_parameters import BatchingParameters
 from serving.wire import config_pb2
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.flags import _parser, parse_flags
 from serving.server.options import ServerOptions
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.observer import Call, Observer
 from serving.server.request_log import RequestLog, Sampling
 from serving.wire.tensors import fill_proto

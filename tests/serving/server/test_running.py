@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.flags import parse_flags
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.wire.config_pb2 import SSLConfig
 
 Pair = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]

@@ -8,13 +8,13 @@ from pathlib import Path
 import grpc
 import pytest
 
-from components.features import ASSETS_EXTRA, WARMUP_FILE
+from components.export.signatures import finish_signatures
+from serving.names import ASSETS_EXTRA, WARMUP_FILE
 from serving.server.core import Core
 from serving.server.faults import Fault
 from serving.server.flags import parse_flags
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
-from serving.signatures import finish_signatures
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from components.errors import InputError
 from pipelines.kubeflow.client import cron
+from serving.errors import InputError
 
 
 def at(text):

@@ -1,7 +1,7 @@
 import pytest
 
-from components.errors import InputError
 from pipelines.kubeflow.client.parameters import read_parameters
+from serving.errors import InputError
 
 DECLARED = {
     "data": {"parameterType": "STRING", "defaultValue": "/data"},

@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.client import schedule
 from pipelines.kubeflow.client.access import Access
 from pipelines.kubeflow.client.schedule import Plan
 from pipelines.kubeflow.client.schedule_commands import run_change, run_list, schedule_package
 from pipelines.kubeflow.client.source import Wish
+from serving.errors import FailedError, InputError
 
 DAILY = Plan("", "0 0 3 * * *")
 

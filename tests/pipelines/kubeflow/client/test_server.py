@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.client import schedule, server
 from pipelines.kubeflow.client.access import Access
 from pipelines.kubeflow.client.server import Server
+from serving.errors import FailedError, InputError
 
 SECRET = "s3cret-one"
 

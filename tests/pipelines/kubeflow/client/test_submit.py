@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.client.access import Access
 from pipelines.kubeflow.client.source import Wish
 from pipelines.kubeflow.client.submit_command import Patience, submit_package
+from serving.errors import FailedError, InputError
 
 QUICK = Patience(poll_seconds=0.02)
 

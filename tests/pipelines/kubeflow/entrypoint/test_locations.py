@@ -1,7 +1,7 @@
 import pytest
 
-from components.errors import InputError
 from pipelines.kubeflow.locations import Locations, local_path
+from serving.errors import InputError
 
 
 @pytest.mark.parametrize(

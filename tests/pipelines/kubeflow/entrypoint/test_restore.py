@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from components.errors import FailedError, InputError
 from pipelines.kubeflow.invocation import parse
 from pipelines.kubeflow.locations import Locations
+from serving.errors import FailedError, InputError
 
 EXECUTOR = "components.pusher.executor.Executor"
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from components.errors import InputError
+from serving.errors import InputError
 
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 

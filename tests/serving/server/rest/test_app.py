@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from components.errors import InputError
+from serving.errors import InputError
 from serving.server.observer import Observer
 from serving.server.rest import app, bodies
 from serving.server.rest.server import start_rest_server

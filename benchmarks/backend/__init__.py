@@ -1,1 +1,0 @@
-"""Training from arrays under any Keras backend: what `benchmarks.train_backend` runs."""

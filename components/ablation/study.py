@@ -1,0 +1,158 @@
+"""What each idea of an architecture is worth: all combinations of its switches, trained alike."""
+
+import itertools
+import statistics
+from pathlib import Path
+from typing import Any
+
+from components import models
+from components.models.cost import multiply_adds
+from components.trainer.fit.building import build_model
+from components.trainer.fit.trial import Splits, run_trial
+from components.trainer.hyperparameters import replace_values
+from components.trainer.records.history import best_epoch, made_with, metric_names
+from components.trainer.settings import TrainerConfig
+
+UNKNOWN = "-"  # a value of a training without a whole epoch
+
+Comparison = dict[str, Any]  # see compare
+Row = dict[str, Any]  # one of its combinations
+
+
+def compare(config: TrainerConfig, splits: Splits, folder: Path) -> Comparison:
+    """Trains all combinations of the model's switches; prints what it is at.
+
+    Everything else is the same for all: pictures, seed, and the number of epochs, so patience is
+    left out.
+
+    Args:
+        config: of a training. `model_args` besides the switches hold for all combinations.
+        splits: of `trial.index_splits`.
+        folder: where trainings are kept; combinations that an earlier call in it has trained are
+            not trained again, and one that it was killed in goes on.
+
+    Returns:
+        JSON: {"model", "monitor", "pictures": {split: n}, "trainer": the settings, "made_with",
+        "combinations": [{"switches": {argument: bool}, "parameters", "multiply_adds": of one
+        picture forwards, "failure": text, empty if all epochs were done, "best_epoch",
+        "validation": {name: value at the best epoch}, "seconds_per_epoch": the median, "epochs":
+        records}]}, everything on first. Without a whole epoch, best epoch and seconds are null.
+
+    Raises:
+        InputError: the model cannot be built so.
+    """
+    config = replace_values(config, {"patience": 0, "sample_epochs": 0})
+    names = models.spec(config.model).ablations
+    combinations = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.product((True, False), repeat=len(names))
+    ]
+    rows = []
+    for number, switches in enumerate(combinations, start=1):
+        where = f"combination {number} of {len(combinations)}"
+        print(f"{where}: {title(switches)}", flush=True)
+        rows.append(_train(config, switches, splits, folder))
+        print(f"{where}: {_outcome(rows[-1], config.monitor)}", flush=True)
+    return {
+        "model": config.model,
+        "monitor": config.monitor,
+        "pictures": {index.split: len(index) for index in (splits.train_index, splits.eval_index)},
+        "trainer": config.model_dump(),
+        "made_with": made_with(config.precision),
+        "combinations": rows,
+    }
+
+
+def _train(config: TrainerConfig, switches: dict[str, bool], splits: Splits, folder: Path) -> Row:
+    asked = replace_values(config, {f"model_args.{name}": on for name, on in switches.items()})
+    trial = run_trial(asked, splits, folder)
+    model = build_model(asked)
+    epochs = trial.epochs
+    best = best_epoch(epochs, config.monitor) if epochs else None
+    return {
+        "switches": switches,
+        "parameters": model.count_params(),
+        "multiply_adds": multiply_adds(model),
+        "failure": trial.failure,
+        "best_epoch": best["epoch"] if best else None,
+        "validation": {name: best[f"val_{name}"] for name in metric_names(epochs)} if best else {},
+        "seconds_per_epoch": (
+            statistics.median(record["seconds"] for record in epochs) if epochs else None
+        ),
+        "epochs": epochs,
+    }
+
+
+def title(switches: dict[str, bool]) -> str:
+    """What is on, in words."""
+    return ", ".join(_words(name) for name, on in switches.items() if on) or "all off"
+
+
+def _outcome(row: Row, monitor: str) -> str:
+    parts = []
+    if row["best_epoch"]:
+        value = row["validation"][monitor.removeprefix("val_")]
+        parts.append(f"{monitor} {value:.4f} in epoch {row['best_epoch']}")
+    return ", ".join([*parts, row["failure"]] if row["failure"] else parts)
+
+
+def measures(comparison: Comparison) -> list[str]:
+    """What was validated, the loss first; empty if no training had a whole epoch."""
+    return list(next((r["validation"] for r in comparison["combinations"] if r["validation"]), {}))
+
+
+def table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """The comparison as text, for a terminal or a page.
+
+    Returns:
+        Header and lines: the switches, parameters, multiply-adds in millions, best epoch,
+        validation values at the best epoch, median seconds an epoch.
+    """
+    rows = comparison["combinations"]
+    names = measures(comparison)
+    header = [*map(_words, rows[0]["switches"]), "parameters", "multiply-adds (M)", "best epoch"]
+    header += [*(f"val. {_words(name)}" for name in names), "s an epoch"]
+    lines = []
+    for row in rows:
+        values = [row["validation"].get(name) for name in names]
+        lines.append(
+            [
+                *("yes" if on else "no" for on in row["switches"].values()),
+                f"{row['parameters']:,}",
+                f"{row['multiply_adds'] / 1e6:,.1f}",
+                str(row["best_epoch"] or UNKNOWN),
+                *(UNKNOWN if value is None else f"{value:.4f}" for value in values),
+                UNKNOWN if not row["epochs"] else f"{row['seconds_per_epoch']:.1f}",
+            ]
+        )
+    return header, lines
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What to know about the table: the budget, and trainings that broke off."""
+    config = comparison["trainer"]
+    counts = comparison["pictures"]
+    return [
+        f"{counts['train']:,} pictures to learn from, {counts['eval']:,} to validate with, "
+        f"{config['epochs']} epochs each, seed {config['seed']}; the best epoch is that by "
+        f"{comparison['monitor']}.",
+        *(
+            f"{title(row['switches'])}: {row['failure']}."
+            for row in comparison["combinations"]
+            if row["failure"]
+        ),
+    ]
+
+
+def markdown(comparison: Comparison) -> str:
+    """Table and notes as a page."""
+    header, lines = table(comparison)
+    switches = len(comparison["combinations"][0]["switches"])
+    rule = ["---"] * switches + ["---:"] * (len(header) - switches)
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
+    parts = [f"# Ablation of {comparison['model']}", body, *notes(comparison)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,1 @@
+"""What an answer rests on: one implementation for endpoint, report and metric."""

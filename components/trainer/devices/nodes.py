@@ -1,0 +1,109 @@
+"""What nodes tell each other during a training, by TensorFlow's collectives."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.trainer.devices.cluster import Cluster
+from serving.errors import FailedError
+
+SUM = tf.distribute.ReduceOp.SUM
+
+_PAGE = 4096  # texts are padded to it: few shapes, so that few graphs are traced
+
+
+class Nodes:
+    """All nodes of a cluster. What one calls, all have to call, in the same order; it waits there.
+
+    A node that dies makes the others' calls end with `tf.errors.UnavailableError`, after
+    TensorFlow's heartbeat (10 seconds) at the latest. Made of TF_CONFIG before anything else uses
+    TensorFlow; returns when all nodes are there, which TensorFlow waits an hour for.
+
+    Args:
+        cluster: of `cluster.read_cluster`.
+
+    Attributes:
+        count: of the nodes.
+
+    Raises:
+        FailedError: not all nodes came.
+    """
+
+    def __init__(self, cluster: Cluster):
+        self.count = cluster.workers
+        self._is_chief = cluster.is_chief
+        print(f"node {cluster.worker} of {cluster.workers} waits for the others", flush=True)
+        # Only its way to run and to reduce is used; variables are never made in its scope.
+        try:
+            self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.DeadlineExceededError as error:
+            raise FailedError(
+                f"node {cluster.worker} waited in vain for all {cluster.workers} nodes; look for "
+                "the others' own errors"
+            ) from error
+        self._total = tf.function(lambda tensors: self.run(lambda: _sum(tensors)), autograph=False)
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Calls a function where `tf.distribute`'s replica context spans all nodes.
+
+        Args:
+            function: makes no variables.
+
+        Returns:
+            What it returned on this node.
+        """
+        return tf.nest.map_structure(
+            lambda value: self._strategy.experimental_local_results(value)[0],
+            self._strategy.run(function),
+        )
+
+    def total(self, tensors: Sequence[Any]) -> list[Any]:
+        """Sums over the nodes, one for each tensor.
+
+        Args:
+            tensors: floats, of the same shapes and dtypes on all nodes.
+        """
+        if not tensors:
+            return []
+        return self._total([tf.convert_to_tensor(tensor) for tensor in tensors])
+
+    def from_chief(self, value: Any) -> Any:
+        """What the chief holds, on every node.
+
+        Args:
+            value: anything JSON can hold; only the chief's counts.
+        """
+        text = json.dumps(value).encode() if self._is_chief else b""
+        (length,) = self.total([np.float32(len(text))])
+        count = int(length)
+        characters = np.zeros(-(-count // _PAGE) * _PAGE, np.float32)
+        characters[: len(text)] = np.frombuffer(text, np.uint8)
+        (characters,) = self.total([characters])
+        return json.loads(characters.numpy()[:count].astype(np.uint8).tobytes())
+
+    def broadcast(self, variables: Sequence[Any]) -> None:
+        """Sets Keras variables to the chief's values.
+
+        Args:
+            variables: the same ones, in the same order, on all nodes.
+        """
+        floats = [variable for variable in variables if is_float(variable)]
+        mine = 1.0 if self._is_chief else 0.0
+        sums = self.total([variable.value * tf.cast(mine, variable.dtype) for variable in floats])
+        counts = [variable for variable in variables if not is_float(variable)]
+        values = self.from_chief([variable.numpy().tolist() for variable in counts])
+        for variable, value in zip([*floats, *counts], [*sums, *values], strict=True):
+            variable.assign(value)
+
+
+def _sum(tensors: list[Any]) -> Any:
+    # Reducing goes by the tensors' device, which a function's arguments do not have.
+    return tf.distribute.get_replica_context().all_reduce(SUM, [tf.identity(t) for t in tensors])
+
+
+def is_float(variable: Any) -> bool:
+    """Whether a Keras variable holds floats, as weights do and counters do not."""
+    return tf.as_dtype(variable.dtype).is_floating

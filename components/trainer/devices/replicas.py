@@ -1,0 +1,148 @@
+"""What every replica of a model does in a step and after an epoch, to act as one on one device.
+
+Keras gives every replica the same weight, however few rows of an uneven batch it got, and clips
+gradients and looks for overflow (mixed_float16) on each alone, before it sums them up. Here the
+loss of a replica counts by its rows, and the optimizer gets the sum.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from components.trainer.devices.nodes import SUM, Nodes, is_float
+from components.trainer.records.state import seed_states
+
+_MEAN = tf.distribute.ReduceOp.MEAN
+
+
+def take_sums(optimizer: keras.optimizers.Optimizer) -> None:
+    """Makes an optimizer take gradients that are summed over the replicas already.
+
+    Keras has no setting for it; tests compare the weights, should Keras sum elsewhere one day.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    inner._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+
+
+def train_step(model: keras.Model, data: Any, nodes: Nodes | None) -> dict[str, Any]:
+    """Keras's training step for one of several replicas.
+
+    Args:
+        model: built, compiled; its optimizer is built and takes sums.
+        data: (x, y) or (x, y, weights): this replica's rows, at least one.
+        nodes: the nodes that train together; None inside a MirroredStrategy's replica.
+
+    Returns:
+        Metrics, over the rows of this node so far.
+    """
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+
+    def gradients_of_part() -> Any:
+        return _gradients(model, x, y, weights)
+
+    gradients, loss, y_pred = nodes.run(gradients_of_part) if nodes else gradients_of_part()
+    tracker = next(metric for metric in model.metrics if metric.name == "loss")
+    tracker.update_state(loss, sample_weight=_count(x))
+    model.optimizer.apply(gradients, model.trainable_variables)
+    return model.compute_metrics(x, y, y_pred, sample_weight=weights)
+
+
+def _gradients(model: keras.Model, x: Any, y: Any, weights: Any) -> Any:
+    """The sum of all replicas' gradients; this one's mean loss and predictions."""
+    context = tf.distribute.get_replica_context()
+    replicas = float(context.num_replicas_in_sync)
+    rows = tf.cast(_count(x), tf.float32)
+    share = rows * replicas / context.all_reduce(SUM, rows)
+    with tf.GradientTape() as tape:
+        y_pred = model(x, training=True)
+        # Keras divides it by the number of replicas.
+        loss = model.compute_loss(x, y, y_pred, weights, training=True)
+        scaled = model.optimizer.scale_loss(loss * tf.cast(share, loss.dtype))
+    gradients = tape.gradient(scaled, model.trainable_variables)
+    return context.all_reduce(SUM, gradients), loss * replicas, y_pred
+
+
+def _count(x: Any) -> Any:
+    return tf.shape(keras.tree.flatten(x)[0])[0]
+
+
+def spread_seeds(model: keras.Model, replica: Any) -> None:
+    """Gives a replica's random layers (dropout) seeds of their own.
+
+    Args:
+        model: with the same seeds on all replicas.
+        replica: number of the replica, int or int32 scalar; 0 keeps the seeds as they are.
+    """
+    for seed in seed_states(model):
+        seed.assign(seed.value + tf.cast([replica, 0], seed.dtype))
+
+
+def spread_mirrored_seeds(model: keras.Model, strategy: tf.distribute.MirroredStrategy) -> None:
+    """The same for all replicas of a strategy; may be called again, with the same result."""
+    for seed in seed_states(model):
+        seed.assign(keras.ops.convert_to_numpy(seed))  # the first replica's, on all
+
+    def spread() -> None:
+        spread_seeds(model, tf.distribute.get_replica_context().replica_id_in_sync_group)
+
+    strategy.run(spread)
+
+
+class Agreement(keras.callbacks.Callback):
+    """Ends an epoch alike on all replicas; comes before all other callbacks.
+
+    The moving statistics of batch norm become the mean of all replicas' before validation: Keras
+    would keep the first one's. They are linear in the statistics of the batches, so that once an
+    epoch is as good as every step. The logs become the same on all nodes: those of training span
+    all nodes, those of validation are the chief's.
+
+    Args:
+        strategy: of the replicas on this node, or None.
+        nodes: the nodes that train together, or None.
+    """
+
+    def __init__(self, strategy: tf.distribute.MirroredStrategy | None, nodes: Nodes | None):
+        super().__init__()
+        self._strategy = strategy
+        self._nodes = nodes
+        self._training: dict[str, float] | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
+        self._moving = [v for v in self.model.non_trainable_variables if is_float(v)]
+        if self._strategy:
+            run = self._strategy.run
+            self._average = tf.function(lambda: run(self._assign_means))
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
+        # Keras has read the metrics of training, and has not yet reset them.
+        self._end_training()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
+        if self._training is None:
+            self._end_training()
+        if logs is not None and self._nodes:
+            logs.update(self._nodes.from_chief(logs | (self._training or {})))
+        self._training = None
+
+    def _end_training(self) -> None:
+        self._training = {}
+        if self._strategy and self._moving:
+            self._average()
+        if self._nodes:
+            sums = self._nodes.total([variable.value for variable in self._moving])
+            for variable, value in zip(self._moving, sums, strict=True):
+                variable.assign(value / self._nodes.count)
+            # Counts, such as a confusion matrix's, are exact as float64.
+            counted = self.model.metrics_variables
+            sums = self._nodes.total([tf.cast(v.value, tf.float64) for v in counted])
+            for variable, value in zip(counted, sums, strict=True):
+                variable.assign(tf.cast(value, variable.dtype))
+            results = self.model.get_metrics_result()
+            self._training = {name: float(value) for name, value in results.items()}
+
+    def _assign_means(self) -> None:
+        context = tf.distribute.get_replica_context()
+        means = context.all_reduce(_MEAN, [variable.value for variable in self._moving])
+        for variable, mean in zip(self._moving, means, strict=True):
+            variable.assign(mean)

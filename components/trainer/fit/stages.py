@@ -1,0 +1,149 @@
+"""Trainings one after another, each from the best epoch of the one before.
+
+Small pictures first, large ones last: the work of a convolution falls with the square of the
+picture's side, so most epochs become cheap ("progressive resizing", Howard and Gugger, "Deep
+Learning for Coders with fastai and PyTorch", 2020, chapter 7).
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from components.trainer.devices import sharing
+from components.trainer.devices.distribution import Distribution
+from components.trainer.fit import loop
+from components.trainer.fit.building import bare_model, build_model, continued_model
+from components.trainer.fit.callbacks import NonFiniteLossError
+from components.trainer.fit.phases import is_finished
+from components.trainer.input.batches.split import Pictures
+from components.trainer.records import history
+from components.trainer.records.state import TrainingState
+from components.trainer.settings import EARLIER, TrainerConfig
+from serving.errors import FailedError, InputError
+
+# Side in pixels -> what is learned from, and what tells the best epoch.
+Load = Callable[[int], tuple[Pictures, Pictures]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that is trained to its end.
+
+    Attributes:
+        state: on the chief, it holds the best checkpoint.
+        epochs: records of `history.EpochRecord`.
+    """
+
+    state: TrainingState
+    epochs: list[history.EpochRecord]
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The weights of the best epoch."""
+        return self.state.best_checkpoint(self.epochs)
+
+
+def first_model(
+    config: TrainerConfig, counts: tuple[int, int], distribution: Distribution
+) -> keras.Model:
+    """The model that the first stage starts with; refuses what a later one would stumble over.
+
+    Args:
+        config: of the training.
+        counts: pictures to learn from, and pictures that tell the best epoch.
+        distribution: the devices.
+
+    Raises:
+        InputError: the architecture cannot be built so, the weights do not fit it, its own do not
+            fit it at the size of a later stage, or the devices cannot share a stage's batches.
+    """
+    first, *others = plan = config.stages
+    for number, stage in enumerate(plan):
+        with _named(number, len(plan)):
+            distribution.check_batches(stage.batch_size, counts[0])
+            sharing.evaluation_rows(counts[1], stage.batch_size, distribution.local_replicas)
+    with distribution.scope(), _named(0, len(plan)):
+        model = build_model(first)
+    for number, stage in enumerate(others, start=1):
+        with _named(number, len(plan)):
+            later = bare_model(stage)
+        if _shapes(later) != _shapes(model):
+            raise InputError(
+                EARLIER,
+                expected=f"one image size throughout: weights of '{config.model}' fit only one",
+                found=f"{first.side} before {stage.side}",
+            )
+    return model
+
+
+def train(
+    model: keras.Model,
+    load: Load,
+    *,
+    problem: str,
+    config: TrainerConfig,
+    folders: Sequence[Path],
+    distribution: Distribution,
+) -> list[Stage]:
+    """Trains all stages to their ends, from where an interrupted call left them.
+
+    Args:
+        model: of `first_model`.
+        load: decodes the pictures; called once a stage that is not finished.
+        problem: 'classification' or 'segmentation'.
+        config: of the training.
+        folders: of the state of each stage.
+        distribution: the devices.
+
+    Returns:
+        The stages in their order.
+
+    Raises:
+        As `loop.fit`.
+    """
+    plan = config.stages
+    done: list[Stage] = []
+    for number, (stage, folder) in enumerate(zip(plan, folders, strict=True)):
+        if len(plan) > 1:
+            told = f"image_size {stage.side}, epochs {stage.epochs}"
+            print(f"stage {number + 1} of {len(plan)}: {told}", flush=True)
+        progress = TrainingState(folder, stage.monitor)
+        epochs = distribution.from_chief(progress.epochs())
+        if stage.epochs and is_finished(stage, epochs):
+            print(f"trained already (epochs: {len(epochs)})", flush=True)
+        else:
+            if done:
+                with distribution.scope():
+                    model = continued_model(stage)
+                    if distribution.is_chief:  # the other nodes take over what it has
+                        model.load_weights(done[-1].best_checkpoint)
+            run = loop.fit if stage.epochs else loop.measure
+            with _named(number, len(plan)):
+                epochs = run(
+                    model,
+                    *load(stage.side),  # given away, so that one size at a time is in memory
+                    problem=problem,
+                    config=stage,
+                    progress=progress,
+                    distribution=distribution,
+                )
+        done.append(Stage(progress, epochs))
+    return done
+
+
+@contextlib.contextmanager
+def _named(number: int, count: int) -> Iterator[None]:
+    """Says of what goes wrong in an earlier stage that it does there, and not in the last one."""
+    try:
+        yield
+    except (InputError, FailedError, NonFiniteLossError) as error:
+        if number == count - 1:
+            raise
+        raise type(error)(f"{EARLIER}.{number}: {error}") from error
+
+
+def _shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in model.weights]

@@ -1,0 +1,1 @@
+"""From Examples on disk to batches."""

@@ -1,0 +1,104 @@
+"""What is known of every epoch, and the file it is handed on in."""
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+MONITOR = "val_loss"  # tells the best epoch unless the configuration names another value
+
+# {"epoch": 1.., "seconds", "loss", "val_loss", metrics...}, with several stages "stage": 1..; a
+# single epoch 0 where nothing was trained
+EpochRecord = dict[str, Any]
+
+
+def epoch_record(epoch: int, seconds: float, values: Mapping[str, Any]) -> EpochRecord:
+    """The record of an epoch, training before validation and the losses before the metrics.
+
+    Args:
+        epoch: counted from 1; 0: before any.
+        seconds: that it took.
+        values: what Keras measured, by name.
+    """
+    names = sorted(values, key=lambda n: (n.startswith("val_"), not n.endswith("loss"), n))
+    measured = {name: float(values[name]) for name in names}
+    return {"epoch": epoch, "seconds": round(seconds, 3), **measured}
+
+
+def told(record: EpochRecord) -> str:
+    """What was measured in an epoch, for a line of a log: `loss 0.6931, val_loss 0.6812`."""
+    names = [name for name in record if name not in ("epoch", "seconds", "stage")]
+    return ", ".join(f"{name} {record[name]:.4f}" for name in names)
+
+
+def mode(monitor: str) -> str:
+    """'min' for losses, 'max' for everything else, as Keras's callbacks spell it."""
+    return "min" if monitor.endswith("loss") else "max"
+
+
+def best_epoch(epochs: list[EpochRecord], monitor: str = MONITOR) -> EpochRecord:
+    """The record with the best value of `monitor` in the last stage; the earlier one of equals."""
+    sign = 1.0 if mode(monitor) == "min" else -1.0
+    last = [record for record in epochs if record.get("stage") == epochs[-1].get("stage")]
+    return min(last, key=lambda record: sign * record[monitor])
+
+
+def joined(trained: list[list[EpochRecord]]) -> list[EpochRecord]:
+    """The records of stages that were trained one after another, as those of one training."""
+    if len(trained) == 1:
+        return trained[0]
+    staged = [record | {"stage": n} for n, stage in enumerate(trained, 1) for record in stage]
+    return [record | {"epoch": number} for number, record in enumerate(staged, 1)]
+
+
+def metric_names(epochs: list[EpochRecord]) -> list[str]:
+    """Names that an epoch has on both splits, `loss` first, without the `val_` prefix."""
+    return [name for name in epochs[0] if f"val_{name}" in epochs[0]]
+
+
+def made_with(precision: str) -> dict[str, Any]:
+    """What a training ran on: versions, devices and precision, for `write_history`."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "precision": precision,
+        "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus],
+        "machine": platform.machine(),
+    }
+
+
+def write_history(
+    path: Path,
+    *,
+    model: str,
+    parameters: int,
+    seed: int,
+    epochs: list[EpochRecord],
+    monitor: str = MONITOR,
+    made_with: dict[str, Any] | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    test_time_flip: bool = False,
+) -> None:
+    """Writes the file described at `components.artifacts.HISTORY`."""
+    content = {
+        "model": model,
+        "parameters": parameters,
+        "seed": seed,
+        "made_with": made_with or {},
+        "hyperparameters": hyperparameters or {},
+        "test_time_flip": test_time_flip,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "monitor": monitor,
+        "best_epoch": best_epoch(epochs, monitor)["epoch"],
+        "epochs": epochs,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

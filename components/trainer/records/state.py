@@ -1,0 +1,117 @@
+"""The training state on disk: whole after every epoch, so that a killed training goes on.
+
+Keras's BackupAndRestore overwrites its files in place and knows neither the history, nor the best
+epoch, nor the state of augmentation and dropout; a kill while it writes leaves nothing usable.
+Here every epoch has files of its own, and one renamed file says which of them count.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from components.trainer.records.history import MONITOR, EpochRecord, best_epoch
+
+# A best checkpoint; Keras's ModelCheckpoint fills the epoch in.
+BEST_PATTERN = "best-{epoch:04d}.weights.h5"
+TENSORBOARD_FOLDER = "tensorboard"
+
+_STATE = "state.json"
+_WEIGHTS_PATTERN = "weights-{epoch:04d}.weights.h5"
+
+
+def fingerprint(**parts: Any) -> str:
+    """Hex name of everything that determines a training; equal parts, equal name.
+
+    Args:
+        **parts: anything JSON can hold.
+    """
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class TrainingState:
+    """A folder that holds weights, optimizer, random state and history of the last whole epoch.
+
+    Args:
+        folder: the training's own; made if it is not there.
+        monitor: the value that tells the best epoch.
+    """
+
+    def __init__(self, folder: Path, monitor: str = MONITOR):
+        self.folder = folder
+        self.monitor = monitor
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's logs, of this and of interrupted calls."""
+        return self.folder / TENSORBOARD_FOLDER
+
+    def epochs(self) -> list[EpochRecord]:
+        """Records of the whole epochs done so far."""
+        path = self.folder / _STATE
+        if not path.exists():
+            return []
+        epochs: list[EpochRecord] = json.loads(path.read_text(encoding="utf-8"))["epochs"]
+        return epochs
+
+    @property
+    def best_pattern(self) -> str:
+        """Path of a best checkpoint, with `{epoch:04d}` in it."""
+        return str(self.folder / BEST_PATTERN)
+
+    def best_checkpoint(self, epochs: list[EpochRecord]) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.folder / BEST_PATTERN.format(epoch=best_epoch(epochs, self.monitor)["epoch"])
+
+    def restore(self, model: keras.Model) -> None:
+        """Puts a compiled model where the last whole epoch left it; there has to be one."""
+        state = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))
+        # The optimizer's variables have to exist before they can be loaded.
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(self.folder / _WEIGHTS_PATTERN.format(epoch=len(state["epochs"])))
+        for variable, value in zip(seed_states(model), state["seeds"], strict=True):
+            variable.assign(value)
+
+    def save(self, model: keras.Model, epochs: list[EpochRecord]) -> None:
+        """Makes the end of the last of `epochs` the point to go on from, all or nothing.
+
+        Args:
+            model: the compiled model.
+            epochs: records of all epochs done. The best one's checkpoint is already written.
+        """
+        weights = self.folder / _WEIGHTS_PATTERN.format(epoch=len(epochs))
+        model.save_weights(weights, overwrite=True)
+        # On the disk before the file that names them, also if the machine fails and not only we.
+        best = self.best_checkpoint(epochs)
+        for path in (weights, best):
+            _flush(path)
+        seeds = [keras.ops.convert_to_numpy(variable).tolist() for variable in seed_states(model)]
+        new = self.folder / f"{_STATE}.new"
+        with new.open("w", encoding="utf-8") as file:
+            json.dump({"epochs": epochs, "seeds": seeds}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.folder / _STATE)
+        _flush(self.folder)
+        keep = {_STATE, weights.name, best.name, TENSORBOARD_FOLDER}
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                path.unlink()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def seed_states(model: keras.Model) -> list[Any]:
+    """Counters of the random layers, in the model's order; `save_weights` leaves them out."""
+    weights = {id(variable) for variable in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]

@@ -1,0 +1,226 @@
+"""Versions in a folder: written beside their place, then renamed into it.
+
+The copy is made under a hidden name, flushed to disk and renamed: a rename is atomic, and servers
+pass over folders whose names are not numbers. A pusher holds a lock on its copy, which the system
+lifts when it dies; what it leaves is removed by the next one.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from serving.errors import FailedError
+from serving.stores.store import VersionStore, differing, file_sizes
+from serving.stores.versions import list_versions, read_digest, version_number
+
+STAGING_PREFIX = ".pushing-"
+REMOVING_PREFIX = ".removing-"
+LOCK_FILE = ".push.lock"
+# Locks may not reach across machines: another machine's copy is dead when it is older than this.
+LEFTOVER_SECONDS = 24 * 3600.0
+_BLOCK_BYTES = 4096
+
+
+class LocalStore(VersionStore):
+    """See `VersionStore`.
+
+    Args:
+        base: the folder; made by the first push.
+    """
+
+    def __init__(self, base: Path):
+        self.base = str(base)
+        self._base = base
+
+    def versions(self) -> list[int]:
+        """See `VersionStore`."""
+        return list_versions(self._base)
+
+    def digest(self, version: int) -> str:
+        """See `VersionStore`."""
+        return read_digest(self._folder(version))
+
+    @contextlib.contextmanager
+    def on_disk(self, version: int) -> Iterator[Path]:
+        """See `VersionStore`."""
+        yield self._folder(version)
+
+    def read(self, version: int, name: str) -> bytes | None:
+        """See `VersionStore`."""
+        path = self._folder(version) / name
+        return path.read_bytes() if path.is_file() else None
+
+    def discard(self, version: int, name: str) -> None:
+        """See `VersionStore`."""
+        (self._folder(version) / name).unlink(missing_ok=True)
+
+    def fetch(self, version: int, folder: Path) -> None:
+        """See `VersionStore`."""
+        shutil.copytree(self._folder(version), folder)
+
+    def publish(
+        self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
+    ) -> int | None:
+        """See `VersionStore`."""
+        self._base.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            self._sweep()
+        if not needed():
+            return None
+        sizes = file_sizes(model) | {name: len(content) for name, content in extras.items()}
+        self._check_room(sizes)
+        with self._staging() as staging:
+            try:
+                _fill(staging, model, extras, sizes)
+            except OSError as error:
+                raise FailedError(
+                    f"{self.base}: cannot write the model: {_reason(error)}"
+                ) from error
+            # Copying took a while: ask again, with no other pusher between this and the rename.
+            with self._locked() as last:
+                if not needed():
+                    return None
+                version = 1 + max(int(time.time()) - 1, self.newest() or 0, _read_number(last))
+                while os.path.lexists(self._folder(version)):  # a stranger: no version, not ours
+                    version += 1
+                _write_number(last, version)
+                staging.rename(self._folder(version))
+                _flush_folder(self._base)
+        return version
+
+    def remove(self, version: int) -> None:
+        """See `VersionStore`."""
+        hidden = self._base / f"{REMOVING_PREFIX}{version}-{uuid.uuid4().hex}"
+        with contextlib.suppress(FileNotFoundError):  # somebody else did it
+            self._folder(version).rename(hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
+
+    def _folder(self, version: int) -> Path:
+        return self._base / str(version)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[TextIO]:
+        """Keeps other pushers out; the system lifts the lock of a process that dies.
+
+        Yields:
+            The file of the last version: no number is given twice, not even that of a version
+            which was removed, because servers remember what became of it.
+        """
+        with (self._base / LOCK_FILE).open("a+", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+    @contextlib.contextmanager
+    def _staging(self) -> Iterator[Path]:
+        """A hidden folder that is locked while this process uses it, and gone afterwards."""
+        staging = self._base / f"{STAGING_PREFIX}{socket.gethostname()}-{uuid.uuid4().hex}"
+        with self._locked():  # no sweep between making and locking
+            staging.mkdir()
+            handle = os.open(staging, os.O_RDONLY)
+            _try_lock(handle)
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)  # nothing there once it was renamed
+            os.close(handle)
+
+    def _sweep(self) -> None:
+        """Removes what killed pushers left; the caller holds the lock."""
+        for folder in self._base.glob(f"{REMOVING_PREFIX}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        ours = f"{STAGING_PREFIX}{socket.gethostname()}-"
+        for folder in self._base.glob(f"{STAGING_PREFIX}*"):
+            # What follows our name is no "-": "a-b" is another host than "a".
+            is_ours = folder.name.startswith(ours) and "-" not in folder.name.removeprefix(ours)
+            if _is_dead(folder, is_ours):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_room(self, sizes: Mapping[str, int]) -> None:
+        needed = sum(size + _BLOCK_BYTES for size in sizes.values())
+        free = shutil.disk_usage(self._base).free
+        if needed > free:
+            raise FailedError(
+                f"{self.base}: not enough room: the model takes {needed / 1e6:.1f} MB,"
+                f" {free / 1e6:.1f} MB are free; nothing was pushed"
+            )
+
+
+def _fill(
+    staging: Path, model: Path, extras: Mapping[str, bytes], sizes: Mapping[str, int]
+) -> None:
+    shutil.copytree(model, staging, dirs_exist_ok=True)
+    for name, content in extras.items():
+        path = staging / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    _flush(staging)
+    wrong = differing(sizes, file_sizes(staging))
+    if wrong:
+        raise FailedError(f"{staging.parent}: {wrong[0]} is not what was written there")
+
+
+def _read_number(file: TextIO) -> int:
+    file.seek(0)
+    return version_number(file.read().strip()) or 0
+
+
+def _write_number(file: TextIO, number: int) -> None:
+    file.truncate(0)
+    file.write(f"{number}\n")
+    file.flush()
+
+
+def _reason(error: OSError) -> str:
+    """One line; a failed `copytree` carries one tuple a file, with the reason last."""
+    return error.args[0][0][-1] if isinstance(error, shutil.Error) else str(error)
+
+
+def _try_lock(handle: int) -> bool | None:
+    """Whether this process now holds the lock; None where the file system has none."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # NFS, on a folder
+        return None
+    return True
+
+
+def _is_dead(folder: Path, is_ours: bool) -> bool:
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            locked = _try_lock(handle)
+            if locked is False:
+                return False
+            # The times of a change cannot be set, so a copied file does not look old.
+            changed = max(path.lstat().st_ctime for path in (folder, *folder.rglob("*")))
+        finally:
+            os.close(handle)
+    except FileNotFoundError:  # renamed or removed by its owner meanwhile
+        return False
+    return (is_ours and locked is True) or time.time() - changed > LEFTOVER_SECONDS
+
+
+def _flush(folder: Path) -> None:
+    """Forces everything below a folder to disk: a rename must not outrun its files."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with Path(parent, name).open("rb") as file:
+                os.fsync(file.fileno())
+        _flush_folder(Path(parent))
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,150 @@
+"""Where the versions of one model lie: a folder on a disk, or a prefix in an object store."""
+
+import contextlib
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from serving.errors import InputError
+from serving.names import ASSETS_EXTRA, DIGEST_FILE
+from serving.stores.versions import model_digest
+
+_LOCAL_SCHEMES = ("file", "local")
+
+
+class VersionStore(ABC):
+    """The versions of one model.
+
+    Attributes:
+        base: folder or URL above them, as text.
+    """
+
+    base: str
+
+    def path(self, version: int) -> str:
+        """Folder or URL of a version."""
+        return join(self.base, str(version))
+
+    def newest(self) -> int | None:
+        """The highest whole version, or None if there is none."""
+        versions = self.versions()
+        return versions[-1] if versions else None
+
+    def digest(self, version: int) -> str:
+        """Content digest of a version: the one that travels with it, or the computed one.
+
+        Raises:
+            FileNotFoundError: there is no such version.
+        """
+        told = self.read(version, f"{ASSETS_EXTRA}/{DIGEST_FILE}")
+        if told is not None:
+            return told.decode("ascii").strip()
+        with self.on_disk(version) as folder:
+            return model_digest(folder)
+
+    @contextlib.contextmanager
+    def on_disk(self, version: int) -> Iterator[Path]:
+        """A folder of this machine with a version, to be read only.
+
+        Raises:
+            FileNotFoundError: there is no such version.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, str(version))
+            self.fetch(version, copy)
+            yield copy
+
+    @abstractmethod
+    def versions(self) -> list[int]:
+        """The whole versions, ascending: those with a `saved_model.pb`."""
+
+    @abstractmethod
+    def read(self, version: int, name: str) -> bytes | None:
+        """Content of a version's file by its path in the version; None if it is not there."""
+
+    @abstractmethod
+    def discard(self, version: int, name: str) -> None:
+        """Removes a file of a version, if it is there."""
+
+    @abstractmethod
+    def fetch(self, version: int, folder: Path) -> None:
+        """Copies a version into a folder of this machine that does not exist yet.
+
+        Raises:
+            FileNotFoundError: there is no such version.
+        """
+
+    @abstractmethod
+    def publish(
+        self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
+    ) -> int | None:
+        """Puts a SavedModel there as the newest version, whole or not at all.
+
+        Args:
+            model: the SavedModel's folder.
+            extras: more files of the version, by path; they win over the model's own.
+            needed: asked before the work and again just before the version appears.
+
+        Returns:
+            The version, which no other call ever returns; None where it was not needed.
+
+        Raises:
+            FailedError: the store cannot take it; nothing of it is left.
+        """
+
+    @abstractmethod
+    def remove(self, version: int) -> None:
+        """Removes a version; from the first moment on it is passed over."""
+
+
+def open_store(base: str | Path) -> VersionStore:
+    """Opens the place of a model's versions, which need not exist.
+
+    Args:
+        base: a folder, or a URL that fsspec knows, like `s3://bucket/models/cats`. Credentials and
+            endpoints come from where fsspec takes them: its configuration files and `FSSPEC_...`
+            variables, and what the store's own library reads.
+
+    Raises:
+        InputError: fsspec does not know the scheme, or the library for it is not installed.
+    """
+    from serving.stores.local_store import LocalStore  # late: these modules need this one
+
+    text = str(base)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return LocalStore(Path(text))
+    if scheme in _LOCAL_SCHEMES:  # a rename is worth more than what an object store can promise
+        return LocalStore(Path(rest))
+    import fsspec
+
+    from serving.stores.object_store import ObjectStore
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(text)
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"serving root {text}", expected="a folder or a URL that fsspec opens", found=str(error)
+        ) from error
+    return ObjectStore(filesystem, root, text.rstrip("/"))
+
+
+def join(root: str | Path, name: str) -> str:
+    """A path or URL below another; `pathlib` would take a slash out of a URL."""
+    return f"{str(root).rstrip('/')}/{name}"
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Sizes in bytes of all files below a folder of this machine, by path in it, sorted."""
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def differing(expected: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
+    """Names of files that are missing, extra, or of another size; sorted."""
+    names = expected.keys() | found.keys()
+    return sorted(name for name in names if expected.get(name) != found.get(name))

@@ -1,0 +1,303 @@
+"""Grad-CAM against NumPy: gradients known by hand, or taken by finite differences."""
+
+import numpy as np
+import pytest
+
+SIDE = 8
+CHANNELS = 4
+MAP = 4  # side of the explained map
+
+
+def bilinear(maps, side):
+    """Bilinear resize of [batch, h, w] to a square at half-pixel centres, edges held."""
+
+    def weights(size):
+        centres = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
+        low = np.minimum(centres.astype(int), size - 1)
+        high = np.minimum(low + 1, size - 1)
+        matrix = np.zeros((side, size))
+        matrix[np.arange(side), low] += 1 - (centres - low)
+        matrix[np.arange(side), high] += centres - low
+        return matrix
+
+    return weights(maps.shape[1]) @ maps @ weights(maps.shape[2]).T
+
+
+def heatmap_from(features, channel_weights, side=SIDE):
+    """Features [batch, h, w, c] and channel weights [batch, c] -> heatmaps as in the paper."""
+    maps = np.maximum(np.einsum("bhwc,bc->bhw", features, channel_weights), 0)
+    maps = bilinear(maps, side)
+    peaks = maps.max(axis=(1, 2), keepdims=True)
+    return np.divide(maps, peaks, out=np.zeros_like(maps), where=peaks > 0)
+
+
+def tiny_classifier(dense, bias=0.1, seed=0):
+    """A strided convolution -> trunk_output -> mean -> dense: d logit / d A_k = w_k / (h * w)."""
+    import keras
+
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="trunk_output")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(1, name="logits")(x)
+    model = keras.Model(inputs, keras.layers.Activation("sigmoid", name="probability")(x))
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(0, 0.01, (2, 2, 3, CHANNELS))
+    kernel -= kernel.mean(axis=(0, 1, 2))  # so that contributions have both signs
+    model.get_layer("trunk_output").set_weights([kernel, rng.normal(0, 0.5, CHANNELS)])
+    model.get_layer("logits").set_weights([np.array(dense)[:, None], np.array([bias])])
+    return model
+
+
+def trunk_by_hand(model, images):
+    kernel, bias = model.get_layer("trunk_output").get_weights()
+    patches = images.reshape(len(images), MAP, 2, MAP, 2, 3)
+    return np.einsum("bhywxc,yxck->bhwk", patches, kernel.astype(float)) + bias
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).uniform(0, 255, (5, SIDE, SIDE, 3)).astype(np.float32)
+
+
+def run(model, images, score, layer="trunk_output"):
+    import tensorflow as tf
+
+    from components.explanations.grad_cam import grad_cam, split_model
+
+    trunk, head = split_model(model, layer, "logits")
+    heatmaps, probabilities = grad_cam(trunk, head, tf.constant(images), score)
+    return heatmaps.numpy(), probabilities.numpy()
+
+
+def logit(logits, _):
+    return logits[:, 0]
+
+
+def negative_logit(logits, _):
+    return -logits[:, 0]
+
+
+DENSE = [1.5, -0.7, 0.4, -1.1]
+
+
+@pytest.mark.parametrize(("score", "sign"), [(logit, 1), (negative_logit, -1)])
+def test_heatmap_equals_the_analytic_one(images, score, sign):
+    model = tiny_classifier(DENSE)
+    heatmaps, probabilities = run(model, images, score)
+    features = trunk_by_hand(model, images)
+    alpha = np.tile(sign * np.array(DENSE) / MAP**2, (len(images), 1))
+    reference = heatmap_from(features, alpha)
+    assert 0.1 < (reference > 0).mean() < 0.9
+    np.testing.assert_allclose(heatmaps, reference, atol=1e-5)
+    np.testing.assert_allclose(heatmaps.max(axis=(1, 2)), 1, atol=1e-6)
+    expected = 1 / (1 + np.exp(-(features.mean(axis=(1, 2)) @ DENSE + 0.1)))
+    np.testing.assert_allclose(probabilities[:, 0], expected, atol=1e-6)
+
+
+def test_saturated_probability_still_has_a_heatmap(images):
+    """At a logit of 40 the sigmoid is 1 in float32 and has no gradient; the logit has."""
+    model = tiny_classifier(DENSE, bias=40.0)
+    heatmaps, probabilities = run(model, images, logit)
+    assert (probabilities == 1).all()
+    expected = heatmap_from(trunk_by_hand(model, images), np.tile(DENSE, (len(images), 1)))
+    np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+
+
+def test_channel_weights_equal_finite_differences(images):
+    """Through a nonlinear head, in float64."""
+    import keras
+    import tensorflow as tf
+
+    from components.explanations.grad_cam import grad_cam
+
+    rng = np.random.default_rng(3)
+    features = rng.normal(0, 1, (2, MAP, MAP, CHANNELS))
+    hidden = rng.normal(0, 1, (CHANNELS, 6))
+    out = rng.normal(0, 1, 6)
+
+    def score_of(values):  # mean of tanh of a pixel-wise projection, squared at the end
+        return (np.tanh(values @ hidden).mean(axis=(1, 2)) @ out) ** 2
+
+    def head(values, training):
+        mean = keras.ops.mean(keras.ops.tanh(values @ hidden), axis=(1, 2))
+        logits = tf.square(tf.linalg.matvec(mean, out))[:, None]
+        return logits, tf.sigmoid(logits)
+
+    step = 1e-6
+    alpha = np.zeros((2, CHANNELS))
+    for row in range(MAP):
+        for column in range(MAP):
+            for channel in range(CHANNELS):
+                up, down = features.copy(), features.copy()
+                up[:, row, column, channel] += step
+                down[:, row, column, channel] -= step
+                difference = (score_of(up) - score_of(down)) / (2 * step)
+                alpha[:, channel] += difference / MAP**2
+    seen, _ = grad_cam(
+        lambda _, training: tf.constant(features),
+        head,
+        tf.zeros((2, MAP, MAP, 3)),  # of the map's size: no resize in the way
+        logit,
+    )
+    expected = heatmap_from(features, alpha, side=MAP)
+    assert 0 < (expected > 0).mean() < 1
+    np.testing.assert_allclose(seen, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("score", [logit, negative_logit])
+def test_no_gradient_gives_zeros(images, score):
+    heatmaps, _ = run(tiny_classifier([0.0] * CHANNELS), images, score)
+    np.testing.assert_array_equal(heatmaps, 0)
+
+
+def test_nothing_that_speaks_for_the_score_gives_zeros(images):
+    """All contributions negative: positive features, negative weights."""
+    model = tiny_classifier([-1.0, -2.0, -0.5, -0.1])
+    kernel, bias = model.get_layer("trunk_output").get_weights()
+    model.get_layer("trunk_output").set_weights([np.abs(kernel), np.abs(bias)])
+    np.testing.assert_array_equal(run(model, images, logit)[0], 0)
+    assert run(model, images, negative_logit)[0].max() == pytest.approx(1)
+
+
+def test_a_score_that_ignores_the_features_gives_zeros(images):
+    import tensorflow as tf
+
+    heatmaps, _ = run(tiny_classifier(DENSE), images, lambda logits, _: tf.zeros(len(images)))
+    np.testing.assert_array_equal(heatmaps, 0)
+
+
+def test_a_constant_map_gives_zeros():
+    """A picture of one colour gives a map of one value, which points nowhere."""
+    flat = np.full((1, SIDE, SIDE, 3), 200, np.float32)
+    model = tiny_classifier(DENSE)
+    values = np.einsum("bhwc,c->bhw", trunk_by_hand(model, flat), DENSE)
+    assert np.ptp(values) < 1e-6 < abs(values[0, 0, 0])
+    for score in (logit, negative_logit):
+        np.testing.assert_array_equal(run(model, flat, score)[0], 0)
+
+
+def test_a_batch_equals_its_single_pictures(images):
+    model = tiny_classifier(DENSE)
+    together, _ = run(model, images, logit)
+    for number in range(len(images)):
+        alone, _ = run(model, images[number : number + 1], logit)
+        np.testing.assert_allclose(together[number], alone[0], atol=1e-6)
+
+
+def test_a_layer_with_a_way_round_it_is_explained():
+    """features -> dense, plus a way round them: the gradient is that of the features alone."""
+    import keras
+
+    inputs = keras.Input((SIDE, SIDE, 3))
+    stem = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="stem")(inputs)
+    branch = keras.layers.Conv2D(CHANNELS, 1, name="branch")(stem)
+    x = keras.layers.Add()([stem, keras.layers.Activation("tanh")(branch)])
+    x = keras.layers.Dense(1, name="logits")(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, keras.layers.Activation("sigmoid")(x))
+    images = np.random.default_rng(8).uniform(0, 2, (3, SIDE, SIDE, 3)).astype(np.float32)
+    heatmaps, probabilities = run(model, images, logit, "branch")
+
+    kernel, bias = model.get_layer("branch").get_weights()
+    features = np.asarray(keras.Model(inputs, stem)(images)) @ kernel[0, 0] + bias
+    slope = 1 - np.tanh(features) ** 2
+    dense = model.get_layer("logits").get_weights()[0][:, 0]
+    expected = heatmap_from(features, slope.mean(axis=(1, 2)) * dense)
+    assert (expected > 0).mean() > 0
+    np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities, np.asarray(model(images)), atol=1e-6)
+
+
+def export(model, problem, folder):
+    """explain(pictures uint8 [batch, SIDE, SIDE, 3], class_index) through the SavedModel."""
+    import tensorflow as tf
+
+    from components.export.endpoints import export_model
+    from components.models import ModelSpec
+
+    export_model(model, folder, image_size=SIDE, problem=problem, spec=ModelSpec("tiny", problem))
+    loaded = tf.saved_model.load(str(folder))
+
+    def explain(pictures, class_index):
+        encoded = tf.constant([tf.io.encode_png(picture).numpy() for picture in pictures])
+        answer = loaded.signatures["grad_cam"](
+            image_bytes=encoded, class_index=tf.constant(class_index)
+        )
+        return {key: value.numpy() for key, value in answer.items()}
+
+    return explain
+
+
+def test_classes_of_the_endpoint_are_the_two_signs_of_the_logit(images, tmp_path):
+    pictures = images.astype(np.uint8)
+    model = tiny_classifier(DENSE)
+    features = trunk_by_hand(model, pictures.astype(float))
+    logits = features.mean(axis=(1, 2)) @ DENSE
+    # The bias parts the pictures, so that -1 means either class.
+    model = tiny_classifier(DENSE, bias=-float(np.sort(logits)[1:3].mean()))
+    best = (logits > np.sort(logits)[1:3].mean()).astype(int)
+    assert set(best) == {0, 1}
+    explain = export(model, "classification", tmp_path / "model")
+    for class_index, signs in ((0, -np.ones(5)), (1, np.ones(5)), (-1, 2 * best - 1)):
+        expected = heatmap_from(features, signs[:, None] * np.array(DENSE))
+        heatmaps = explain(pictures, class_index)["heatmap"]
+        np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+
+
+def test_endpoint_explains_saturated_pictures(images, tmp_path):
+    """The endpoint scores logits: a probability of 1 has no gradient left."""
+    pictures = images.astype(np.uint8)
+    model = tiny_classifier(DENSE, bias=40.0)
+    features = trunk_by_hand(model, pictures.astype(float))
+    answer = export(model, "classification", tmp_path / "model")(pictures, -1)
+    np.testing.assert_array_equal(answer["probability"], 1)
+    expected = heatmap_from(features, np.tile(DENSE, (len(pictures), 1)))
+    np.testing.assert_allclose(answer["heatmap"], expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    """trunk_output -> tanh -> each value four times -> 1 x 1 convolution to three classes.
+
+    All four pixels of a block have its class; the slope of tanh differs from block to block, so
+    the heatmap tells which pixels the score was summed over.
+    """
+    import keras
+
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="trunk_output")(inputs)
+    x = keras.layers.UpSampling2D(2)(keras.layers.Activation("tanh")(x))
+    x = keras.layers.Conv2D(3, 1, name="logits")(x)
+    model = keras.Model(inputs, keras.layers.Activation("softmax", name="probabilities")(x))
+    rng = np.random.default_rng(6)
+    kernel = rng.normal(0, 0.01, (2, 2, 3, CHANNELS))
+    kernel -= kernel.mean(axis=(0, 1, 2))
+    model.get_layer("trunk_output").set_weights([kernel, rng.normal(0, 0.5, CHANNELS)])
+    weights = rng.normal(0, 1, (1, 1, CHANNELS, 3))
+    # A bias keeps class 2 out of every mask.
+    model.get_layer("logits").set_weights([weights, np.array([0.0, 0.1, -50.0])])
+    return model
+
+
+def test_score_of_a_mask_is_summed_over_the_pixels_of_the_class(segmenter, images, tmp_path):
+    pictures = images.astype(np.uint8)
+    explain = export(segmenter, "segmentation", tmp_path / "model")
+    features = trunk_by_hand(segmenter, pictures.astype(float))
+    kernel, bias = segmenter.get_layer("logits").get_weights()
+    logits = np.tanh(features) @ kernel[0, 0] + bias  # of each block of four pixels
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    mask = logits.argmax(axis=-1)
+    assert set(np.unique(mask)) == {0, 1}
+    slope = 1 - np.tanh(features) ** 2
+    for index in (0, 1):
+        here = mask == index
+        alpha = np.einsum("bhwk,bhw->bk", slope, here) * kernel[0, 0, :, index]
+        answer = explain(pictures, index)
+        np.testing.assert_allclose(answer["heatmap"], heatmap_from(features, alpha), atol=1e-4)
+        everywhere = slope.sum(axis=(1, 2)) * kernel[0, 0, :, index]
+        assert np.abs(heatmap_from(features, everywhere) - answer["heatmap"]).max() > 0.01
+        expected = [p[h, index].mean() for p, h in zip(probabilities, here, strict=True)]
+        np.testing.assert_allclose(answer["probability"], expected, atol=1e-5)
+    absent = explain(pictures, 2)
+    np.testing.assert_array_equal(absent["heatmap"], 0)
+    np.testing.assert_array_equal(absent["probability"], 0)
+    assert {label.decode() for label in absent["label"]} == {"contour"}

@@ -1,0 +1,152 @@
+"""The SavedModels of both problems, exported once, and pictures to ask them about."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import features as f
+from serving import names
+
+SIDE = 64
+# By picture: height and width. Taller, wider, as large as and smaller than the model's input.
+SIZES = ((64, 64), (90, 50), (40, 100), (30, 20))
+
+
+def encode_picture(pixels: np.ndarray, format_name: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format_name)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    return encode_picture
+
+
+@pytest.fixture(scope="session")
+def side() -> int:
+    return SIDE
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[bytes]:
+    """Four encoded pictures of mixed sizes and formats with very different contents."""
+    rng = np.random.default_rng(2)
+    made = []
+    for number, (height, width) in enumerate(SIZES):
+        ramp = np.linspace(0, 255, width)[None, :, None] * np.array([1.0, 0.5, 0.2])
+        pixels = np.broadcast_to(ramp if number % 2 else 255 - ramp, (height, width, 3)).copy()
+        pixels[: height // 2] *= number / 4
+        pixels += rng.uniform(0, 40, pixels.shape)
+        pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+        made.append(encode_picture(pixels, "JPEG" if number == 1 else "PNG"))
+    return made
+
+
+@pytest.fixture(scope="session")
+def images(pictures: list[bytes]) -> np.ndarray:
+    """What the models see of `pictures`: float32 [4, SIDE, SIDE, 3]."""
+    import tensorflow as tf
+
+    from components.preprocessing import decode_images
+
+    return decode_images(tf.constant(pictures), SIDE).numpy()
+
+
+@dataclass
+class Exported:
+    """A Keras model and the SavedModel made of it."""
+
+    model: Any
+    folder: Path
+    loaded: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        import tensorflow as tf
+
+        self.loaded = tf.saved_model.load(str(self.folder))
+
+    def call(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        tensors = {key: tf.constant(value) for key, value in inputs.items()}
+        answer = self.loaded.signatures[signature](**tensors)
+        return {key: value.numpy() for key, value in answer.items()}
+
+    def explain(self, pictures: list[bytes], class_index: Any) -> dict[str, np.ndarray]:
+        index = np.asarray(class_index, np.int32)
+        return self.call(names.SIGNATURE_GRAD_CAM, image_bytes=pictures, class_index=index)
+
+    def graph(self) -> Any:
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        saved = saved_model_pb2.SavedModel.FromString((self.folder / "saved_model.pb").read_bytes())
+        (meta_graph,) = saved.meta_graphs
+        return meta_graph
+
+
+def _centre(model: Any, images: np.ndarray) -> None:
+    """Scales and shifts fresh logits so that every class is predicted somewhere."""
+    import keras
+
+    layer = model.get_layer("logits")
+    values = np.asarray(keras.Model(model.input, layer.output)(images, training=False))
+    axes = tuple(range(values.ndim - 1))
+    kernel, bias = layer.get_weights()
+    scale = 2.0 / values.std(axis=axes)
+    layer.set_weights([kernel * scale, (bias - np.median(values, axis=axes)) * scale])
+
+
+@pytest.fixture(scope="session")
+def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Callable[..., Exported]:
+    """export(problem, **how): the same model each time, with other arguments of `export_model`."""
+    import keras
+
+    from components import models
+    from components.export.endpoints import export_model
+
+    names = {"classification": "mini_xception", "segmentation": "segmentation_convnet"}
+
+    def make(problem: str, **how: Any) -> Exported:
+        name = names[problem]
+        keras.utils.set_random_seed(3)
+        model = models.build(name, SIDE)
+        _centre(model, images)
+        folder = tmp_path_factory.mktemp("exported") / problem
+        spec = models.spec(name)
+        export_model(model, folder, image_size=SIDE, problem=problem, spec=spec, **how)
+        return Exported(model, folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported(export: Callable[..., Exported]) -> dict[str, Exported]:
+    """By problem."""
+    return {problem: export(problem) for problem in ("classification", "segmentation")}
+
+
+@pytest.fixture(scope="session")
+def examples() -> Callable[..., list[bytes]]:
+    """examples(pictures, mask=None): serialized tf.train.Examples."""
+
+    def make(pictures: list[bytes], mask: bytes | None = None) -> list[bytes]:
+        import tensorflow as tf
+
+        def one(encoded: bytes) -> bytes:
+            values = {f.IMAGE: encoded} | ({f.MASK: mask} if mask else {})
+            feature = {
+                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                for key, value in values.items()
+            }
+            return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+        return [one(encoded) for encoded in pictures]
+
+    return make

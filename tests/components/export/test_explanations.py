@@ -1,0 +1,147 @@
+"""The endpoint `grad_cam`: which class it explains, and the overlay at the picture's own size."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import features as f
+from serving import names
+
+PROBLEMS = ("classification", "segmentation")
+
+
+def _same(answers, row, others, other_row):
+    for key, value in answers.items():
+        if value.dtype == object:
+            assert value[row] == others[key][other_row]
+        else:
+            np.testing.assert_allclose(value[row], others[key][other_row], atol=1e-5)
+
+
+def test_minus_one_explains_the_predicted_class(exported, pictures):
+    model = exported["classification"]
+    answer = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
+    best = answer[names.OUTPUT_PROBABILITIES].argmax(axis=1)
+    assert set(best) == {0, 1}
+    predicted = model.explain(pictures, -1)
+    by_class = [model.explain(pictures, index) for index in (0, 1)]
+    for row, index in enumerate(best):
+        _same(predicted, row, by_class[index], row)
+        assert by_class[index][names.OUTPUT_LABEL][row].decode() == f.CLASS_NAMES[index]
+        difference = by_class[0][names.OUTPUT_HEATMAP][row] - by_class[1][names.OUTPUT_HEATMAP][row]
+        assert np.abs(difference).max() > 0.5
+    total = sum(x[names.OUTPUT_PROBABILITY] for x in by_class)
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+def test_minus_one_explains_the_foreground_of_a_mask(exported, pictures):
+    default, foreground, contour = (
+        exported["segmentation"].explain(pictures, index) for index in (-1, 0, 2)
+    )
+    for row in range(len(pictures)):
+        _same(default, row, foreground, row)
+    assert {x.decode() for x in foreground[names.OUTPUT_LABEL]} == {"foreground"}
+    assert {x.decode() for x in contour[names.OUTPUT_LABEL]} == {"contour"}
+    assert np.abs(contour[names.OUTPUT_HEATMAP] - foreground[names.OUTPUT_HEATMAP]).max() > 0.1
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("single", [1, [1]])
+def test_one_index_is_meant_for_every_picture(exported, pictures, problem, single):
+    model = exported[problem]
+    for_all = model.explain(pictures, single)
+    one_each = model.explain(pictures, [1] * len(pictures))
+    for row in range(len(pictures)):
+        _same(for_all, row, one_each, row)
+
+
+@pytest.mark.parametrize(
+    ("problem", "asked"), [("classification", [0, 1, -1, 0]), ("segmentation", [2, -1, 0, 1])]
+)
+def test_each_picture_has_its_own_index(exported, pictures, problem, asked):
+    """As when a server puts the requests of several clients into one batch."""
+    model = exported[problem]
+    together = model.explain(pictures, asked)
+    for row, (picture, index) in enumerate(zip(pictures, asked, strict=True)):
+        _same(together, row, model.explain([picture], [index]), 0)
+
+
+@pytest.mark.parametrize(
+    ("problem", "index"),
+    [("classification", i) for i in (2, 7, -2, [0, 1, 2, 0])]
+    + [("segmentation", i) for i in (3, -2, [0, 0, 0, -2])],
+)
+def test_an_index_that_names_no_class_is_refused(exported, pictures, problem, index):
+    import tensorflow as tf
+
+    default = {"classification": "the predicted class", "segmentation": "foreground"}[problem]
+    message = rf"class_index: expected -1 \({default}\) or one of 0 to"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        exported[problem].explain(pictures, index)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("index", [[], [0, 1], [0] * 5, [[0, 1, 0, 1]]])
+def test_neither_one_index_nor_one_a_picture_is_refused(exported, pictures, problem, index):
+    import tensorflow as tf
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"class_index: expected a scalar"):
+        exported[problem].explain(pictures, index)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, problem):
+    import tensorflow as tf
+    from matplotlib import colormaps
+
+    answer = exported[problem].explain(pictures, 1)
+    sizes = set()
+    for encoded, heatmap, overlay in zip(
+        pictures, answer[names.OUTPUT_HEATMAP], answer[names.OUTPUT_OVERLAY_PNG], strict=True
+    ):
+        # TensorFlow's decoder: libjpeg's versions differ by a shade or two.
+        own = tf.io.decode_image(encoded, channels=3).numpy().astype(float)
+        picture = Image.open(io.BytesIO(overlay))
+        assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", own.shape[1::-1])
+        sizes.add(picture.size)
+        stretched = tf.image.resize(heatmap[..., None], own.shape[:2])[..., 0].numpy()
+        colours = colormaps["jet"](np.round(stretched * 255).astype(int))[..., :3] * 255
+        expected = (own + 0.4 * colours) / 1.4
+        assert np.abs(np.asarray(picture) - expected).max() <= 0.51
+    assert len(sizes) == len(pictures)
+
+
+def test_another_layer_is_explained_when_the_export_says_so(
+    exported, images, pictures, tmp_path, side
+):
+    """Only the heatmap changes. A residual sum leads round the layer."""
+    import keras
+
+    from components import models
+    from components.explanations.grad_cam import grad_cam, split_model
+    from components.export.endpoints import export_model
+
+    name, layer = "residual_convnet", "block2_conv_b"
+    keras.utils.set_random_seed(6)
+    model = models.build(name, side)
+    export_model(
+        model,
+        tmp_path / "model",
+        image_size=side,
+        problem="classification",
+        spec=models.spec(name),
+        grad_cam_layer=layer,
+    )
+    kind = type(exported["classification"])
+    answer = kind(model, tmp_path / "model").explain(pictures, 1)
+
+    def expected(explained):
+        halves = split_model(model, explained, "logits")
+        return grad_cam(*halves, images, lambda logits, _: logits[:, 0])[0].numpy()
+
+    np.testing.assert_allclose(answer[names.OUTPUT_HEATMAP], expected(layer), atol=1e-4)
+    assert np.abs(answer[names.OUTPUT_HEATMAP] - expected("trunk_output")).max() > 0.1
+    probability = np.asarray(model(images, training=False))[:, 0]
+    np.testing.assert_allclose(answer[names.OUTPUT_PROBABILITY], probability, atol=1e-5)

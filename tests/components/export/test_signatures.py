@@ -1,0 +1,179 @@
+"""The SavedModel itself: alone in a fresh process, self-contained, and pruned by a server."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from serving import names
+
+PROBLEMS = ("classification", "segmentation")
+
+# Runs without this project: TensorFlow and NumPy only.
+STRANGER = """
+import json, sys
+import numpy as np, tensorflow as tf
+given = np.load(sys.argv[1])
+pictures = tf.constant([bytes(given[f"p{i}"]) for i in range(int(given["n"]))])
+out = {}
+for folder in sys.argv[3:]:
+    model = tf.saved_model.load(folder)
+    for name, more in (("serving_default", {}), ("grad_cam", {"class_index": tf.constant([-1])})):
+        for key, value in model.signatures[name](image_bytes=pictures, **more).items():
+            value = value.numpy()
+            if value.dtype != object:
+                out[f"{folder}/{name}/{key}"] = value
+np.savez(sys.argv[2], **out)
+rooms = ("components", "serving", "pipelines")
+print(json.dumps([m for m in sys.modules if m.split(".")[0] in rooms]))
+"""
+
+
+@pytest.fixture(scope="module")
+def stranger(exported, pictures, tmp_path_factory):
+    """stranger(problem): the numbers that a process without this project gets, by output."""
+    folder = tmp_path_factory.mktemp("stranger")
+    np.savez(
+        folder / "given.npz",
+        n=len(pictures),
+        **{f"p{i}": np.frombuffer(data, np.uint8) for i, data in enumerate(pictures)},
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    folders = {problem: str(exported[problem].folder) for problem in PROBLEMS}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", STRANGER, "given.npz", "out.npz", *folders.values()],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []  # nothing of the project was imported
+    with np.load(folder / "out.npz") as out:
+        values = dict(out)
+    return lambda problem: {
+        key.removeprefix(f"{folders[problem]}/"): value
+        for key, value in values.items()
+        if key.startswith(folders[problem])
+    }
+
+
+def test_a_stranger_gets_the_same_probabilities(exported, stranger, images):
+    out = stranger("classification")
+    output = np.asarray(exported["classification"].model(images, training=False))
+    expected = np.concatenate([1 - output, output], axis=1)
+    np.testing.assert_allclose(out["serving_default/probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(out["serving_default/probability"], expected.max(axis=1), atol=1e-5)
+
+
+def test_a_stranger_gets_the_same_masks(exported, stranger, images):
+    out = stranger("segmentation")
+    output = np.asarray(exported["segmentation"].model(images, training=False))
+    top_two = np.sort(output, axis=-1)[..., -2:]
+    decided = top_two[..., 1] - top_two[..., 0] > 1e-4
+    assert decided.mean() > 0.99
+    np.testing.assert_array_equal(
+        out["serving_default/mask"][decided], output.argmax(axis=-1)[decided]
+    )
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_stranger_gets_the_same_heatmaps(exported, stranger, pictures, problem):
+    here = exported[problem].explain(pictures, -1)
+    np.testing.assert_allclose(
+        stranger(problem)["grad_cam/heatmap"], here[names.OUTPUT_HEATMAP], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_graph_is_self_contained(exported, problem):
+    graph = exported[problem].graph().graph_def
+    nodes = [*graph.node]
+    for function in graph.library.function:
+        nodes += function.node_def
+    names = {node.op for node in nodes}
+    assert "Conv2D" in names
+    assert not [name for name in names if "PyFunc" in name or "Numpy" in name]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_class_index_has_any_rank_and_a_default(exported, problem):
+    signature = exported[problem].graph().signature_def[names.SIGNATURE_GRAD_CAM]
+    assert signature.inputs[names.INPUT_CLASS_INDEX].tensor_shape.unknown_rank
+    assert list(signature.defaults) == [names.INPUT_CLASS_INDEX]
+    default = signature.defaults[names.INPUT_CLASS_INDEX]
+    assert list(default.int_val) == [-1]
+    # A vector: a server that batches requests together takes no scalars.
+    assert [dim.size for dim in default.tensor_shape.dim] == [1]
+
+
+def test_methods_are_those_of_the_calls(exported):
+    signatures = exported["classification"].graph().signature_def
+    methods = {name: signatures[name].method_name for name in signatures if name[0] != "_"}
+    assert methods.pop("classify") == "tensorflow/serving/classify"
+    assert set(methods.values()) == {"tensorflow/serving/predict"}
+    # The names and ranks that TensorFlow Serving's Classify insists on.
+    classify = signatures["classify"]
+    assert list(classify.inputs) == ["inputs"]
+    assert set(classify.outputs) == {"classes", "scores"}
+    for output in classify.outputs.values():
+        assert len(output.tensor_shape.dim) == 2
+
+
+def test_a_method_for_a_signature_that_is_not_there_is_refused(exported, tmp_path):
+    import shutil
+
+    from components.export.signatures import finish_signatures
+
+    folder = tmp_path / "model"
+    shutil.copytree(exported["segmentation"].folder, folder)
+    with pytest.raises(KeyError, match="classify"):
+        finish_signatures(folder, {"classify": "tensorflow/serving/classify"})
+
+
+def test_the_fingerprint_is_that_of_the_finished_file(exported, tmp_path):
+    """Written anew it is the same, but for the random id."""
+    import shutil
+
+    import tensorflow as tf
+    from tensorflow.python.saved_model import fingerprinting_utils
+
+    folder = tmp_path / "model"
+    shutil.copytree(exported["classification"].folder, folder)
+    fingerprint = tf.saved_model.experimental.read_fingerprint(str(folder))
+    fingerprinting_utils.write_fingerprint(str(folder))
+    again = tf.saved_model.experimental.read_fingerprint(str(folder))
+    assert again.saved_model_checksum == fingerprint.saved_model_checksum
+    assert again.signature_def_hash == fingerprint.signature_def_hash
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("wanted", [[names.OUTPUT_HEATMAP], [names.OUTPUT_OVERLAY_PNG]])
+def test_a_server_computes_only_the_outputs_asked_for(exported, pictures, problem, wanted):
+    """Fetched by the signature's own tensor names, as TensorFlow Serving does it."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        loaded = v1.saved_model.loader.load(session, ["serve"], str(exported[problem].folder))
+        signature = loaded.signature_def[names.SIGNATURE_GRAD_CAM]
+        traced = v1.RunMetadata()
+        values = session.run(
+            [signature.outputs[name].name for name in wanted],
+            {
+                signature.inputs[names.INPUT_IMAGE_BYTES].name: np.array(pictures, object),
+                signature.inputs[names.INPUT_CLASS_INDEX].name: np.array([1], np.int32),
+            },
+            options=v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE),
+            run_metadata=traced,
+        )
+    ran = [node.node_name for device in traced.step_stats.dev_stats for node in device.node_stats]
+    encoded = [name for name in ran if name.endswith("EncodePng")]
+    assert bool(encoded) == (names.OUTPUT_OVERLAY_PNG in wanted)
+    direct = exported[problem].explain(pictures, 1)
+    if names.OUTPUT_HEATMAP in wanted:
+        np.testing.assert_allclose(values[0], direct[names.OUTPUT_HEATMAP], atol=1e-4)

@@ -1,0 +1,90 @@
+"""The requests that travel with a model: one for each endpoint, and all of them answered."""
+
+import numpy as np
+import pytest
+
+from serving import names
+
+PROBLEMS = ("classification", "segmentation")
+
+
+def read_logs(folder):
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = folder / names.ASSETS_EXTRA / "tf_serving_warmup_requests"
+    records = tf.data.TFRecordDataset([str(path)]).as_numpy_iterator()
+    return [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_endpoint_has_a_request_that_it_answers(exported, problem):
+    import tensorflow as tf
+
+    asked = set()
+    for log in read_logs(exported[problem].folder):
+        kind = log.WhichOneof("log_type")
+        if kind == "classify_log":
+            request = log.classify_log.request
+            examples = request.input.example_list.examples
+            inputs = {"inputs": [example.SerializeToString() for example in examples]}
+        else:
+            assert kind == "predict_log"
+            request = log.predict_log.request
+            inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        spec = request.model_spec
+        assert (spec.name, spec.HasField("version")) == ("", False)
+        asked.add((spec.signature_name, kind))
+        answer = exported[problem].call(spec.signature_name, **inputs)
+        assert all(len(value) == 1 for value in answer.values())
+    methods = {
+        "tensorflow/serving/predict": "predict_log",
+        "tensorflow/serving/classify": "classify_log",
+    }
+    signatures = exported[problem].graph().signature_def
+    assert asked == {
+        (name, methods[signatures[name].method_name]) for name in signatures if name[0] != "_"
+    }
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_the_heatmap_alone_is_warmed_up_too(exported, problem):
+    filters = [
+        list(log.predict_log.request.output_filter)
+        for log in read_logs(exported[problem].folder)
+        if log.predict_log.request.model_spec.signature_name == names.SIGNATURE_GRAD_CAM
+    ]
+    assert sorted(filters) == [[], [names.OUTPUT_HEATMAP]]
+
+
+def test_they_do_not_count_for_the_content(exported, tmp_path):
+    import shutil
+
+    from components.export.warmup_requests import write_warmup_requests
+    from serving.stores.versions import model_digest
+
+    folder = tmp_path / "model"
+    shutil.copytree(exported["classification"].folder, folder)
+    before = model_digest(folder)
+    write_warmup_requests(folder, [])
+    assert read_logs(folder) == []
+    assert model_digest(folder) == before
+
+
+def test_points_have_theirs(tmp_path):
+    import tensorflow as tf
+
+    from components import models
+    from components.export.point_endpoints import export_point_model
+
+    folder = tmp_path / "model"
+    export_point_model(models.build("linear", None), folder)
+    loaded = tf.saved_model.load(str(folder))
+    asked = []
+    for log in read_logs(folder):
+        request = log.predict_log.request
+        asked.append(request.model_spec.signature_name)
+        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+        answer = loaded.signatures[asked[-1]](**inputs)
+        assert np.isfinite(answer[names.OUTPUT_SCORE].numpy()).all()
+    assert sorted(asked) == sorted(loaded.signatures)

@@ -1,0 +1,307 @@
+"""Servers as processes through their lives: reload, broken versions, switches, graceful ends."""
+
+import json
+import re
+import shutil
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.client import PetClient
+from serving.names import ASSETS_EXTRA, WARMUP_FILE
+from serving.results import VersionStatus
+
+MODEL_NAME = "cats_vs_dogs"
+# A few seconds of work in the small model's signature `slow`.
+STEPS = np.array(60_000, np.int32)
+FEWER_STEPS = 20_000
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < 60, what
+        time.sleep(0.05)
+
+
+def _push(source: Path, base: Path, version: int) -> None:
+    shutil.copytree(source, base / "incoming")
+    (base / "incoming").rename(base / str(version))
+
+
+class _Slow(threading.Thread):
+    """A request that takes a while; `gain` is its answer."""
+
+    def __init__(self, ask: Callable[[], float]):
+        super().__init__()
+        self._ask = ask
+        self.gain: float | None = None
+        self.start()
+
+    def run(self) -> None:
+        self.gain = self._ask()
+
+
+def _slow(client: PetClient) -> _Slow:
+    return _Slow(lambda: float(client.call("slow", {"steps": STEPS})["gain"]))
+
+
+def test_life_of_a_server(saved_model, build_model, start_server, gray_png, tmp_path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    _push(saved_model, base, 1)
+    build_model(tmp_path / "half", 0.5)
+    server = start_server(base, tmp_path, "--file_system_poll_wait_seconds=0.1")
+    picture = [gray_png(255)]
+    with PetClient(server.target, MODEL_NAME, timeout_seconds=120) as client:
+
+        def states() -> dict[int, VersionStatus]:
+            return {one.version: one for one in client.status()}
+
+        def dog() -> float:
+            return client.predict(picture)[0].probabilities[1]
+
+        try:
+            assert dog() == pytest.approx(1.0)
+
+            _push(saved_model, base, 2)
+            _until(lambda: client.metadata().version == 2, "version 2 never served")
+            _until(lambda: states()[1].state == "END", "version 1 was never unloaded")
+
+            # A broken version is told and does not serve.
+            (base / "3").mkdir()
+            (base / "3" / "saved_model.pb").write_bytes(b"broken")
+            _until(lambda: 3 in states() and states()[3].error != "", "version 3 never failed")
+            assert states()[3].state == "END"
+            assert states()[2].state == "AVAILABLE"
+            assert dog() == pytest.approx(1.0)
+
+            # A good one beside it takes over; what runs on the old one finishes there.
+            slow = _slow(client)
+            time.sleep(0.3)
+            _push(tmp_path / "half", base, 4)
+            _until(lambda: client.metadata().version == 4, "version 4 never served")
+            assert dog() == pytest.approx(0.5)
+            if slow.is_alive():
+                assert states()[2].state == "UNLOADING"
+            slow.join()
+            assert slow.gain == 1.0
+            _until(lambda: states()[2].state == "END", "version 2 was never unloaded")
+
+            # Taken away again: back to the newest that loads.
+            shutil.rmtree(base / "4")
+            _until(lambda: client.metadata().version == 2, "no roll-back")
+            assert dog() == pytest.approx(1.0)
+
+            # A stop lets the running request finish.
+            slow = _slow(client)
+            time.sleep(0.3)
+            assert server.stop() == 0
+            slow.join()
+            assert slow.gain == 1.0
+        finally:
+            server.stop()
+    assert "Traceback" not in server.stderr.read_text()
+
+
+def test_a_stop_does_not_wait_for_ever(saved_model, start_server, tmp_path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "1").symlink_to(saved_model)
+    server = start_server(base, tmp_path, "--shutdown_grace_seconds=0.5")
+    refused: list[grpc.StatusCode] = []
+
+    def ask() -> float:
+        with grpc.insecure_channel(server.target) as channel:
+            try:
+                return _gain(channel, MODEL_NAME, steps=2**31 - 1)
+            except grpc.RpcError as error:
+                refused.append(error.code())
+                return 0.0
+
+    request = _Slow(ask)
+    time.sleep(0.5)
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 15
+    request.join()
+    assert refused
+    assert "cut off" in server.stderr.read_text()
+
+
+def _config(path: Path, models: dict[str, Path], **labels: int) -> None:
+    """A file that changes at once, with all versions of each model; labels are the first's."""
+    parts = []
+    for index, (name, base) in enumerate(models.items()):
+        texts = [f'version_labels {{ key: "{key}" value: {labels[key]} }}' for key in labels]
+        parts.append(
+            f'config {{ name: "{name}" base_path: "{base}" model_platform: "tensorflow"'
+            f" model_version_policy {{ all {{}} }} {' '.join(texts) if index == 0 else ''} }}"
+        )
+    new = path.with_name("new.config")
+    new.write_text(f"model_config_list {{ {' '.join(parts)} }}")
+    new.rename(path)
+
+
+class _Load(threading.Thread):
+    """Asks over and over; every answer counts, every failure is kept."""
+
+    def __init__(self, ask: Callable[[], float]):
+        super().__init__()
+        self._ask, self._end = ask, threading.Event()
+        self.answers: list[float] = []
+        self.failures: list[str] = []
+        self.start()
+
+    def run(self) -> None:
+        while not self._end.is_set():
+            try:
+                self.answers.append(self._ask())
+            except Exception as error:  # noqa: BLE001 - any of them is a failed request
+                self.failures.append(repr(error))
+
+    def finish(self) -> None:
+        self._end.set()
+        self.join()
+
+
+@contextmanager
+def _loads(*asks: Callable[[], float]) -> Iterator[list[_Load]]:
+    threads = [_Load(ask) for ask in asks]
+    try:
+        yield threads
+    finally:
+        for thread in threads:
+            thread.finish()
+
+
+def _record_slow_warm_up(folder: Path) -> None:
+    import tensorflow as tf
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    log = PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.signature_name = "slow"
+    request.inputs["steps"].CopyFrom(tf.make_tensor_proto(np.array(20_000, np.int32)))
+    (folder / ASSETS_EXTRA).mkdir()
+    with tf.io.TFRecordWriter(str(folder / ASSETS_EXTRA / WARMUP_FILE)) as writer:
+        writer.write(log.SerializeToString())
+
+
+def test_life_with_a_config_file(saved_model, build_model, start_server, tmp_path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    _push(saved_model, one, 1)
+    build_model(tmp_path / "half", 0.5)
+    _push(tmp_path / "half", two, 7)
+    _record_slow_warm_up(two / "7")
+    config = tmp_path / "models.config"
+    _config(config, {MODEL_NAME: one})
+    server = start_server(
+        one,
+        tmp_path,
+        f"--model_config_file={config}",
+        "--model_config_file_poll_wait_seconds=0.1",
+        "--file_system_poll_wait_seconds=0.1",
+        "--rest_api_port=-1",
+    )
+    try:
+        _live(server, config, one, two, tmp_path / "half")
+    finally:
+        server.stop()
+    assert "Traceback" not in server.stderr.read_text()
+
+
+def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
+    found = re.search(r"^REST on (http://127\.0\.0\.1:\d+)$", server.stdout.read_text(), re.M)
+    assert found
+    rest = f"{found[1]}/v1/models"
+
+    def over_grpc(name: str = MODEL_NAME, **spec: object) -> float:
+        with grpc.insecure_channel(server.target) as channel:
+            return _gain(channel, name, **spec)
+
+    def over_rest(path: str = MODEL_NAME) -> float:
+        body = {"signature_name": "slow", "inputs": {"steps": 1}}
+        return float(_post(f"{rest}/{path}:predict", body)["outputs"])
+
+    assert (over_grpc(), over_rest()) == (1.0, 1.0)
+    with _loads(over_grpc, over_grpc, over_rest) as loads:
+        # Versions come and go, labels move, a model is added while another answers.
+        _push(half, one, 2)
+        _until(lambda: over_grpc() == 0.5, "version 2 never served")
+        _config(config, {MODEL_NAME: one}, stable=1, canary=2)
+        _until(lambda: _answers(over_rest, f"{MODEL_NAME}/labels/canary"), "no label canary")
+        assert over_grpc(label="stable") == 1.0
+        assert over_rest(f"{MODEL_NAME}/labels/canary") == 0.5
+        _config(config, {MODEL_NAME: one, "other": two}, stable=1)
+        _until(lambda: _answers(over_rest, "other"), "the other model was never served")
+        assert over_grpc("other", version=7) == 0.5
+        assert not _answers(over_rest, f"{MODEL_NAME}/labels/canary")
+        # A wrong file changes nothing.
+        _config(config, {MODEL_NAME: one, "third": one / "absent"})
+        _until(lambda: "third" in server.stderr.read_text(), "the wrong file was never told")
+        assert over_rest("other") == 0.5
+        assert over_grpc(label="stable") == 1.0
+    for load in loads:
+        assert load.failures == []
+        assert set(load.answers) == {1.0, 0.5}
+
+    # A stop lets what runs finish, over both, and takes no more.
+    slow = [
+        _Slow(lambda: over_grpc(steps=FEWER_STEPS)),
+        _Slow(lambda: _slow_over_rest(rest)),
+    ]
+    time.sleep(0.5)
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 25
+    for request in slow:
+        request.join()
+        assert request.gain == 0.5
+    assert not _answers(over_rest, MODEL_NAME)
+
+
+def _slow_over_rest(rest: str) -> float:
+    body = {"signature_name": "slow", "inputs": {"steps": FEWER_STEPS}}
+    return float(_post(f"{rest}/{MODEL_NAME}:predict", body)["outputs"])
+
+
+def _gain(
+    channel: grpc.Channel, name: str, version: int | None = None, label: str = "", steps: int = 1
+) -> float:
+    """Asks with TensorFlow Serving's own stubs."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = name, "slow"
+    if version is not None:
+        request.model_spec.version.value = version
+    if label:
+        request.model_spec.version_label = label
+    request.inputs["steps"].CopyFrom(tf.make_tensor_proto(np.array(steps, np.int32)))
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    return float(stub.Predict(request, timeout=60).outputs["gain"].float_val[0])
+
+
+def _post(url: str, body: dict[str, object]) -> dict:
+    request = urllib.request.Request(url, json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+def _answers(ask: Callable[[str], float], path: str) -> bool:
+    try:
+        ask(path)
+    except OSError:
+        return False
+    return True
