@@ -1,0 +1,37 @@
+"""What a step is, told by the step itself: its package holds a `Step`, which is light.
+
+The order of the steps is the pipeline's (`pipelines.steps`); everything else that a runner has to
+know of one stands here.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a pipeline.
+
+    Attributes:
+        name: its id in the pipeline.
+        section: the configuration's section without which the pipeline has no such step; empty: it
+            always has.
+        beam: whether it runs on Beam.
+        cached: whether its result may be taken from an earlier run. Not where it depends on what no
+            runner can see, such as what is served.
+        cached_on_cluster: the same on Kubeflow Pipelines, whose cache goes by paths and runs no
+            drivers of TFX's.
+        talkative: whether it prints progress of its own.
+        uses: what it needs of a cluster: `data` (the data folder), `models` (the serving root),
+            `state` (what a killed training goes on from).
+        sources: modules whose code it runs without importing it: named by a string, or started as a
+            process.
+    """
+
+    name: str
+    section: str = ""
+    beam: bool = False
+    cached: bool = True
+    cached_on_cluster: bool = True
+    talkative: bool = False
+    uses: str = ""
+    sources: tuple[str, ...] = ()

@@ -1,0 +1,289 @@
+"""What the parts of a task have to answer, and whom.
+
+Every part is made of the data set's `Classes`; `Data` also of None, where nothing is asked of it that
+depends on them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from serving.classes import Classes
+
+if TYPE_CHECKING:
+    from components.datasets.records import Found, Listing, Record
+    from components.interpreter.cards import Group, Predictions
+    from components.interpreter.predictor import Predictor
+    from components.trainer.sections import LossConfig
+
+
+class RejectedError(Exception):
+    """This record cannot become an Example.
+
+    Attributes:
+        reason: a short text that counts are kept by.
+        detail: what was found in it.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Converted(NamedTuple):
+    """An Example and what decides about it.
+
+    Attributes:
+        record: what it was made of.
+        label: its class, an index; None: it has none, or one a pixel.
+        key: its split key: what has equal keys shares a split.
+        digest: of its content: what has equal digests is a duplicate.
+        example: the serialized tf.train.Example.
+    """
+
+    record: "Record"
+    label: int | None
+    key: str
+    digest: str
+    example: bytes
+
+
+class Part:
+    """Base of all parts."""
+
+    def __init__(self, classes: Classes | None):
+        self._classes = classes
+
+    @property
+    def classes(self) -> Classes:
+        """Of the data set."""
+        assert self._classes is not None, "this needs the classes"
+        return self._classes
+
+
+class Data(Part, ABC):
+    """Asked by example_gen and data_validation. Imports TensorFlow only inside `convert`."""
+
+    content: str = "pixels"  # what two duplicates share, for messages
+
+    @abstractmethod
+    def settle(self, listing: "Listing", root: Path, data: Any) -> "Found":
+        """Decides about the classes of what a reader found.
+
+        Args:
+            listing: of the layout's reader.
+            root: the data folder.
+            data: the section `data`, of which `classes` pins names, order and aliases.
+
+        Returns:
+            The records, each with the name of a class, or a problem.
+
+        Raises:
+            InputError: no two classes, an empty one, a pinned one without a record.
+        """
+
+    @abstractmethod
+    def convert(self, root: Path, record: "Record", max_side: int) -> Converted:
+        """Reads, checks and encodes one record.
+
+        Args:
+            root: the data folder.
+            record: of `settle`, without a problem.
+            max_side: longest side of a stored picture, in pixels.
+
+        Raises:
+            RejectedError: it is unusable.
+        """
+
+    @property
+    @abstractmethod
+    def counted_features(self) -> list[str]:
+        """Features that statistics are made of: not the encoded pictures. Needs no classes."""
+
+    @abstractmethod
+    def schema(self) -> Any:
+        """What Examples must look like: a `schema_pb2.Schema`."""
+
+
+class Training(Part, ABC):
+    """Asked by trainer, tuner and ablation. What is computed in a step uses `keras` only."""
+
+    content_features: Sequence[str] = ()  # bytes features whose content a training depends on
+    mixes: bool = False  # whether targets can be blended (mixup)
+    moves: bool = False  # whether targets are maps that move along with the picture
+
+    @abstractmethod
+    def feature_specs(self) -> dict[str, Any]:
+        """What is parsed of an Example, besides key and origin: `tf.io` feature specifications."""
+
+    @abstractmethod
+    def decode(self, parsed: Mapping[str, Any], side: int | None) -> tuple[Any, Any]:
+        """Input and target of one parsed Example, as tensors, in a graph.
+
+        Args:
+            parsed: by feature.
+            side: of a square picture in pixels; None where there are no pictures.
+
+        Returns:
+            Of the shapes and dtypes of `input_shape`/`input_dtype` and `target_shape`/
+            `target_dtype`.
+        """
+
+    @abstractmethod
+    def shapes(self, side: int | None) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
+        """Shape and NumPy dtype of one input, and of one target."""
+
+    @abstractmethod
+    def check_targets(self, split: str, targets: np.ndarray) -> None:
+        """Refuses targets that nothing can be learned from.
+
+        Args:
+            split: its name.
+            targets: of all its Examples.
+
+        Raises:
+            InputError: a class that there is none of to learn from, an id that is no class.
+        """
+
+    @abstractmethod
+    def trainee(self, model: Any) -> Any:
+        """The Keras model that `fit` trains: the model itself, or one that shares all its weights.
+
+        Args:
+            model: of `components.models.build`.
+        """
+
+    @abstractmethod
+    def loss(self, config: "LossConfig") -> Any:
+        """A `keras.losses.Loss` of the trainee's output."""
+
+    @abstractmethod
+    def metrics(self) -> list[Any]:
+        """`keras.metrics` of the trainee's output; one for each of the task's monitors."""
+
+    @abstractmethod
+    def class_weights(self, config: "LossConfig", targets: np.ndarray) -> list[float]:
+        """A weight a class, in their order; empty: all weigh the same.
+
+        Raises:
+            InputError: another number of weights than of classes.
+        """
+
+    @abstractmethod
+    def sample_weights(self, weights: list[float], targets: Any) -> Any:
+        """Class weights spread over a batch of targets, float32."""
+
+    @abstractmethod
+    def draw_samples(self, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """What TensorBoard shows of a few inputs: uint8 [n, height, width, 3]."""
+
+
+class Evaluation(Part, ABC):
+    """Asked by evaluator, converter and report; see `components.evaluator`."""
+
+    @abstractmethod
+    def model_spec(self) -> dict[str, Any]:
+        """Fields of TFMA's ModelSpec: label and prediction keys, preprocessing."""
+
+    @abstractmethod
+    def metrics_specs(self) -> list[Any]:
+        """TFMA's MetricsSpecs whose arrays `figures` reads."""
+
+    @abstractmethod
+    def figures(
+        self, arrays: Mapping[str, np.ndarray], *, whole: bool
+    ) -> Iterator[tuple[str, str | None, float | None, float | None]]:
+        """(metric, class name or None, value, half of its 95% interval or None) of one slice.
+
+        Args:
+            arrays: by metric name, what the combiners gave on the slice.
+            whole: whether it is the whole split: figures of single classes are of it alone.
+        """
+
+    @abstractmethod
+    def confusion(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[dict] | None]:
+        """Counts [classes, classes] by true and predicted class; the ROC curve of two classes."""
+
+    @abstractmethod
+    def left_out(self, feature: str) -> tuple[str, ...]:
+        """Metrics that tell nothing on slices by this feature."""
+
+    @abstractmethod
+    def decide(self, answer: np.ndarray) -> np.ndarray:
+        """Class ids from a batch of a bare Keras model's outputs."""
+
+    @abstractmethod
+    def truth(self, example: Any, side: int | None) -> np.ndarray:
+        """The true class id, or ids [side, side], of a parsed tf.train.Example."""
+
+    quality: str = "accuracy"  # the metric that compares conversions
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One signature of a SavedModel.
+
+    Attributes:
+        function: of tensors, in the order of `inputs` -> outputs by name.
+        inputs: `tf.TensorSpec`s.
+        method: its method name where it is for another call than Predict.
+    """
+
+    function: Callable[..., dict[str, Any]]
+    inputs: list[Any]
+    method: str = ""
+
+
+class Export(Part, ABC):
+    """Asked by trainer (export), infra_validator, pusher's live check."""
+
+    required_outputs: frozenset[str] = frozenset()  # of `serving_default`
+
+    @abstractmethod
+    def endpoints(self, model: Any, side: int | None, options: Any) -> dict[str, Endpoint]:
+        """The signatures of a SavedModel by name.
+
+        Args:
+            model: of `components.models.build`, in float32.
+            side: of its square input; None where there are no pictures.
+            options: spec of the architecture, layer to explain, test-time flip.
+        """
+
+    @abstractmethod
+    def warmup_requests(self) -> list[Any]:
+        """A PredictionLog for every endpoint, whatever its batch."""
+
+    @abstractmethod
+    def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Every input that an endpoint may take, by name, for serialized Examples in one batch."""
+
+
+class Report(Part, ABC):
+    """Asked by the interpreter."""
+
+    @abstractmethod
+    def example_groups(self, examples: Iterator[Any]) -> list["Group"]:
+        """What is shown of the training split.
+
+        Args:
+            examples: parsed `tf.train.Example`s, in the order of the files.
+        """
+
+    @abstractmethod
+    def predictions(
+        self, predictor: "Predictor", read: Callable[[], Iterator[Any]], count: int
+    ) -> "Predictions":
+        """What the exported model makes of the test split, and `count` telling Examples."""
+
+    @abstractmethod
+    def legend(self) -> list[tuple[str, str]]:
+        """Names and CSS colors of mask classes; empty where there are none."""
+
+    @abstractmethod
+    def card(self) -> dict[str, Any]:
+        """For the model card: `purpose`, `output`, `intended_use` and `limits`."""
