@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
     """A folder of whole batches of pictures, the same ones decoded, and the seconds that took."""
-    from components.trainer.input.batches.split import index_split, load_split
+    from components.trainer.input.split import index_split, load_split
 
     from benchmarks.examples import write_examples
     from components.datasets import list_pictures
@@ -90,7 +90,7 @@ def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
 def measure_steps(pictures: Any) -> dict[str, Any]:
     """Times of a training step by where its batch comes from."""
     import tensorflow as tf
-    from components.trainer.input.batches.augmentation import make_augment
+    from components.trainer.input.augmentation import make_augment
 
     from components.trainer.input.batches import training_batches
     from components.trainer.sections import AugmentationConfig

@@ -94,7 +94,7 @@ def measure_moves(side: int, blocks: int) -> dict[str, Any]:
     """Times of moving a batch at random, by how often it is interpolated."""
     import keras
     import tensorflow as tf
-    from components.trainer.input.batches.augmentation import make_augment
+    from components.trainer.input.augmentation import make_augment
 
     from components.trainer.sections import AugmentationConfig
 

@@ -15,8 +15,8 @@ from components.trainer.fit import losses
 from components.trainer.fit.failures import explained
 from components.trainer.fit.phases import Phase, train_phases
 from components.trainer.input.batches import batches_of, steps_per_epoch, training_batches
-from components.trainer.input.batches.augmentation import make_augment
-from components.trainer.input.batches.split import Pictures
+from components.trainer.input.augmentation import make_augment
+from components.trainer.input.split import Pictures
 from components.trainer.records import history
 from components.trainer.records.state import TrainingState
 from components.trainer.records.tensorboard import SamplePictures

@@ -18,7 +18,7 @@ from components.trainer.fit import loop
 from components.trainer.fit.building import bare_model, build_model, continued_model
 from components.trainer.fit.callbacks import NonFiniteLossError
 from components.trainer.fit.phases import is_finished
-from components.trainer.input.batches.split import Pictures
+from components.trainer.input.split import Pictures
 from components.trainer.records import history
 from components.trainer.records.state import TrainingState
 from components.trainer.settings import EARLIER, TrainerConfig

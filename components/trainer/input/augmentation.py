@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.input.batches.geometry import RandomGeometry
+from components.trainer.input.geometry import RandomGeometry
 from components.trainer.sections import AugmentationConfig
 
 _LARGE = 2**30  # seeds are int32 under some backends

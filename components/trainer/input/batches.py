@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.trainer.devices.sharing import part
-from components.trainer.input.batches.augmentation import Augment
-from components.trainer.input.batches.split import Pictures
+from components.trainer.input.augmentation import Augment
+from components.trainer.input.split import Pictures
 
 
 def training_batches(

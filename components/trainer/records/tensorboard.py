@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.features import CLASS_NAMES
-from components.trainer.input.batches.split import Pictures
+from components.trainer.input.split import Pictures
 
 SAMPLES = 8
 

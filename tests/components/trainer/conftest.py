@@ -71,7 +71,7 @@ def example(number: int) -> bytes:
 
 @pytest.fixture(scope="session")
 def loading():
-    """The module components.trainer.input.batches.split."""
+    """The module components.trainer.input.split."""
     from components.trainer.input.batches import split as pictures
 
     return pictures

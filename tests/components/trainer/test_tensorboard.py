@@ -38,7 +38,7 @@ def test_masks_lie_side_by_side(tensorboard):
 def test_written_every_few_epochs_and_in_the_first_and_last(tensorboard, tmp_path, every, expected):
     import keras
     import tensorflow as tf
-    from components.trainer.input.batches.split import Pictures
+    from components.trainer.input.split import Pictures
 
     model = keras.Sequential(
         [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]

@@ -22,7 +22,7 @@ ALL = {
 def change():
     """change(images, targets, step, problem, seed, **config) -> pictures, targets as arrays."""
     import keras
-    from components.trainer.input.batches.augmentation import make_augment
+    from components.trainer.input.augmentation import make_augment
 
     def run(images, targets, step=0, problem="classification", seed=1, **config):
         augment = make_augment(AugmentationConfig(**config), problem, seed)
@@ -42,7 +42,7 @@ def labels(count: int = 6) -> np.ndarray:
 
 
 def test_nothing_configured_is_nothing_done():
-    from components.trainer.input.batches.augmentation import make_augment
+    from components.trainer.input.augmentation import make_augment
 
     assert make_augment(AugmentationConfig(), "classification", 1) is None
 
@@ -164,7 +164,7 @@ def test_mixup_blends_pictures_and_labels_alike(change):
 
 def test_in_tf_data_it_is_the_same_as_outside(change, loading):
     import tensorflow as tf
-    from components.trainer.input.batches.augmentation import make_augment
+    from components.trainer.input.augmentation import make_augment
 
     from components.trainer.input.batches import training_batches
 

@@ -14,7 +14,7 @@ COUNT = 200
 def draw():
     """draw(count, **config) -> float32 [count, 2, 3]: rows that give (x, y) in the picture."""
     import keras
-    from components.trainer.input.batches.geometry import RandomGeometry
+    from components.trainer.input.geometry import RandomGeometry
 
     def run(count: int = COUNT, **config) -> np.ndarray:
         geometry = RandomGeometry(AugmentationConfig(**config))
@@ -43,7 +43,7 @@ def corners(rows: np.ndarray) -> np.ndarray:
     [({}, False), ({"contrast": 0.2}, False), ({"crop": 0.1}, True), ({"flip": True}, True)],
 )
 def test_is_wanted_if_something_moves(config, wanted):
-    from components.trainer.input.batches.geometry import RandomGeometry
+    from components.trainer.input.geometry import RandomGeometry
 
     assert RandomGeometry.wanted(AugmentationConfig(**config)) is wanted
 
@@ -97,7 +97,7 @@ def test_flip_mirrors_only_left_and_right(draw):
 @pytest.mark.parametrize(("order", "interpolation"), [(1, "images"), (0, "segmentation_masks")])
 def test_pixels_are_those_scipy_finds_there(draw, order, interpolation):
     """All moves at once, over the edges, where the mirror image goes on."""
-    from components.trainer.input.batches.geometry import RandomGeometry
+    from components.trainer.input.geometry import RandomGeometry
 
     config = {"flip": True, "rotation": 0.1, "zoom": 0.3, "translation": 0.2, "crop": 0.4}
     rows = draw(6, **config)
