@@ -32,7 +32,9 @@ def resolve(name: str, shipped: Mapping[str, str], *, kind: str, key: str) -> st
         return shipped[name]
     if ":" in name:
         return name
-    announced = {point.name: point.value for point in metadata.entry_points(group=f"pawlens.{kind}")}
+    announced = {
+        point.name: point.value for point in metadata.entry_points(group=f"pawlens.{kind}")
+    }
     if name in announced:
         return announced[name]
     known = [*shipped, *announced]

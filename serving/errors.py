@@ -1,7 +1,7 @@
 """The two exceptions that the command turns into one line: status 2 and status 1."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class InputError(ValueError):
@@ -47,3 +47,15 @@ def check_one_of(key: str, value: str, valid: Iterable[str], of: str = "one of")
         raise InputError(
             key, expected=f"{of} {', '.join(valid)}", found=repr(value), todo=nearest(value, valid)
         )
+
+
+class Mistakes(InputError):
+    """Several mistakes, told in a line each.
+
+    Attributes:
+        errors: the mistakes.
+    """
+
+    def __init__(self, errors: Sequence[InputError]):
+        ValueError.__init__(self, "\n".join(map(str, errors)))
+        self.errors = list(errors)

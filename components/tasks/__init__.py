@@ -26,7 +26,9 @@ def get_task(name: str, key: str = "task") -> Task:
     path = extension.resolve(name, SHIPPED, kind="tasks", key=key)
     found = extension.load(path, key=key)
     if not (isinstance(found, type) and issubclass(found, Task)):
-        raise InputError(key, expected="a subclass of components.tasks.base.Task", found=f"'{name}'")
+        raise InputError(
+            key, expected="a subclass of components.tasks.base.Task", found=f"'{name}'"
+        )
     task = found()
     task.name = name  # type: ignore[misc]  # an outside one is known by its import path
     return task

@@ -135,7 +135,9 @@ class Training(Part, ABC):
         """
 
     @abstractmethod
-    def shapes(self, side: int | None) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
+    def shapes(
+        self, side: int | None
+    ) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
         """Shape and NumPy dtype of one input, and of one target."""
 
     @abstractmethod
@@ -179,7 +181,9 @@ class Training(Part, ABC):
         """Class weights spread over a batch of targets, float32."""
 
     @abstractmethod
-    def draw_samples(self, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def draw_samples(
+        self, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray
+    ) -> np.ndarray:
         """What TensorBoard shows of a few inputs: uint8 [n, height, width, 3]."""
 
 

@@ -20,7 +20,7 @@ from components.trainer.fit import stages
 from components.trainer.fit.building import bare_model, dtype_policy
 from components.trainer.fit.weights import digests
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
-from components.trainer.input.batches import split as pictures
+from components.trainer.input import split as pictures
 from components.trainer.records import history
 from components.trainer.records.model_run import write_keys, write_records
 from components.trainer.records.state import TENSORBOARD_FOLDER, fingerprint

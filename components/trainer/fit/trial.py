@@ -20,7 +20,7 @@ from components.trainer.fit import loop
 from components.trainer.fit.building import build_model, dtype_policy
 from components.trainer.fit.callbacks import NonFiniteLossError
 from components.trainer.fit.weights import digests
-from components.trainer.input.batches import split as pictures
+from components.trainer.input import split as pictures
 from components.trainer.records.history import EpochRecord
 from components.trainer.records.state import TrainingState, fingerprint
 from components.trainer.settings import TrainerConfig

@@ -72,7 +72,7 @@ def example(number: int) -> bytes:
 @pytest.fixture(scope="session")
 def loading():
     """The module components.trainer.input.split."""
-    from components.trainer.input.batches import split as pictures
+    from components.trainer.input import split as pictures
 
     return pictures
 

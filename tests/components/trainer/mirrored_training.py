@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import building, loop
-from components.trainer.input.batches import split as pictures
+from components.trainer.input import split as pictures
 from components.trainer.records.state import TrainingState
 from components.trainer.settings import TrainerConfig
 

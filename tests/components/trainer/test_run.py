@@ -29,7 +29,7 @@ def test_trains_and_hands_on(run, make_fn_args, splits, problem, capsys):
 
     from components.trainer.devices import sharing
     from components.trainer.input.batches import batches as input
-    from components.trainer.input.batches import split as loading
+    from components.trainer.input import split as loading
 
     fn_args = make_fn_args(problem, epochs=3, learning_rate=1e-3)
     run.run_fn(fn_args)
