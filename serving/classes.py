@@ -22,7 +22,7 @@ class Classes:
     Attributes:
         names: at least two, each once, UTF-8.
         colors: of each class in a drawn mask; empty where there are no masks.
-        ignored: value of a stored mask's pixels that count nowhere (`IGNORED`); None: there is none.
+        ignored: value (`IGNORED`) of a stored mask's pixels that count nowhere; None: none do.
     """
 
     names: tuple[str, ...]

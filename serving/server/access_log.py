@@ -4,13 +4,11 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serving.errors import InputError
+from serving.server.call import Call
 from serving.server.line_writer import LineWriter
-
-if TYPE_CHECKING:
-    from serving.server.observer import Call
 
 OFF = "off"
 STDERR = "stderr"
@@ -50,7 +48,7 @@ class AccessLog:
             "access log", _line, self._write, _CAPACITY
         )
 
-    def write(self, call: "Call") -> None:
+    def write(self, call: Call) -> None:
         """Hands over a request that is done; never waits."""
         line: dict[str, Any] = {
             "time": call.arrived,

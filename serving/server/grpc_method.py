@@ -8,8 +8,9 @@ from typing import Generic, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from serving.server.call import Call
 from serving.server.faults import Fault, invalid
-from serving.server.observer import REQUEST_ID, Call, Observer
+from serving.server.observer import REQUEST_ID, Observer
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 from serving.errors import InputError
+from serving.server.call import Call
 from serving.server.grpc_method import GrpcMethod
 from serving.server.health import Health, Reflection, Streams, handlers, in_pool
-from serving.server.observer import Call, Observer
+from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.service import Service
 from serving.wire import methods

@@ -6,15 +6,13 @@ tensorflow_serving/util/prometheus_exporter.cc: a metric `/tensorflow/serving/NA
 """
 
 import threading
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
-if TYPE_CHECKING:
-    from serving.server.observer import Call
+from serving.server.call import Call
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain"
@@ -105,7 +103,7 @@ class Metrics:
         self._names: set[str] = set()
         self._lock = threading.Lock()
 
-    def count(self, call: "Call") -> None:
+    def count(self, call: Call) -> None:
         """Counts a request that is done, if it was one for inference.
 
         As in TensorFlow Serving, every one counts with its status, and only those that were

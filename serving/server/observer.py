@@ -1,77 +1,21 @@
 """What is seen of every request, however it comes in: counted, timed, logged."""
 
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
 from serving.server.access_log import AccessLog
+from serving.server.call import Call
 from serving.server.faults import Fault
 from serving.server.metrics import Metrics
 from serving.server.request_log import RequestLog
 
 REQUEST_ID = "x-request-id"  # a gRPC metadata key and an HTTP header
 _MAX_REQUEST_ID = 128
-
-
-@dataclass
-class Call:
-    """One request while it is answered; whoever knows a field fills it in.
-
-    Attributes:
-        api: `grpc` or `rest`.
-        method: as the API names it: `Predict`, `GetModelStatus`; `predict`, `status`.
-        request_id: the caller's own or a new one; goes back to the caller.
-        model: the name asked for.
-        version: the version that answered.
-        signature: the signature that ran.
-        batch_size: pictures, points or Examples in the request.
-        status: what the caller is answered with.
-        details: the message beside a status other than OK.
-        run_seconds: time inside the model; None: it did not run.
-        deadline: `time.monotonic()` after which nobody waits for the answer; None: no limit.
-        sampled: whether the request log was asked already.
-        arrived: seconds since the epoch.
-        started: `time.perf_counter()` of the same moment.
-    """
-
-    api: str
-    method: str
-    request_id: str
-    model: str = ""
-    version: int | None = None
-    signature: str = ""
-    batch_size: int | None = None
-    status: grpc.StatusCode = grpc.StatusCode.OK
-    details: str = ""
-    run_seconds: float | None = None
-    deadline: float | None = None
-    sampled: bool = False
-    arrived: float = field(default_factory=time.time)
-    started: float = field(default_factory=time.perf_counter)
-
-    @property
-    def seconds(self) -> float:
-        """Time since the request came in."""
-        return time.perf_counter() - self.started
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Times the model itself."""
-        before = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.run_seconds = (self.run_seconds or 0.0) + time.perf_counter() - before
-
-    def fail(self, code: grpc.StatusCode, details: str) -> None:
-        """Notes that the request is not answered as asked."""
-        self.status, self.details = code, details
 
 
 class Observer:

@@ -5,7 +5,6 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 from tensorflow_serving.config.logging_config_pb2 import LoggingConfig
@@ -13,12 +12,10 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.errors import InputError
 from serving.server.access_log import time_text
+from serving.server.call import Call
 from serving.server.line_writer import LineWriter
 from serving.server.request_record import request_record
 from serving.server.rotating_file import RotatingFile
-
-if TYPE_CHECKING:
-    from serving.server.observer import Call
 
 _CAPACITY = 256
 # Requests that wait to be written, with their pictures: what is beyond is left out.
@@ -104,7 +101,7 @@ class RequestLog:
             if model.HasField("logging_config")
         }
 
-    def offer(self, call: "Call", request: Message, response: Message) -> None:
+    def offer(self, call: Call, request: Message, response: Message) -> None:
         """Keeps a request if chance says so; never waits and never fails."""
         sampling = self._by_model.get(call.model, self._default)
         if sampling is None or self._random.random() >= sampling.rate:

@@ -29,10 +29,11 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
 
 from serving.server import inference, multi_inference
+from serving.server.call import Call
 from serving.server.codec import encode
 from serving.server.core import Core
 from serving.server.faults import invalid
-from serving.server.observer import Call, Observer, batch_size
+from serving.server.observer import Observer, batch_size
 from serving.server.servable import Outputs
 from serving.server.signatures import fill_spec, signature_name
 from serving.wire import methods

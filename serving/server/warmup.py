@@ -13,9 +13,10 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from serving.names import ASSETS_EXTRA, WARMUP_FILE
+from serving.server.call import Call
 from serving.server.core import Core
 from serving.server.faults import Fault, from_number, invalid
-from serving.server.observer import Call, Observer
+from serving.server.observer import Observer
 from serving.server.servable import Servable
 from serving.server.service import Service
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from serving.errors import FailedError
-from serving.stores.store import VersionStore, differing, file_sizes
+from serving.stores.base import VersionStore, differing, file_sizes
 from serving.stores.versions import list_versions, read_digest, version_number
 
 STAGING_PREFIX = ".pushing-"

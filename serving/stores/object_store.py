@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import FailedError
-from serving.stores.store import VersionStore, differing, file_sizes
+from serving.stores.base import VersionStore, differing, file_sizes
 from serving.stores.claims import Claim, all_claims, bury, claim_version
 from serving.stores.objects import Objects
 from serving.stores.versions import SAVED_MODEL_FILE, version_number

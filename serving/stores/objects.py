@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from serving.stores import join
+from serving.stores.base import join
 
 
 class Objects:

@@ -10,9 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serving.server.call import Call
 from serving.server.faults import Fault
 from serving.server.metrics import CONTENT_TYPE
-from serving.server.observer import REQUEST_ID, Call, Observer
+from serving.server.observer import REQUEST_ID, Observer
 from serving.server.rest import answers
 from serving.server.rest.bodies import HttpFault, compressed, decompressed, read_body
 from serving.server.rest.endpoints import Endpoints

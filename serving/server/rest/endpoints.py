@@ -6,9 +6,9 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
+from serving.server.call import Call
 from serving.server.core import Core
 from serving.server.faults import invalid
-from serving.server.observer import Call
 from serving.server.rest import answers
 from serving.server.rest.json_text import parse_object
 from serving.server.rest.paths import Target

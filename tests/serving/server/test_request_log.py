@@ -10,7 +10,8 @@ import pytest
 from google.protobuf import text_format
 
 from serving.errors import InputError
-from serving.server.observer import Call, Observer
+from serving.server.call import Call
+from serving.server.observer import Observer
 from serving.server.request_log import RequestLog, Sampling
 from serving.wire.tensors import fill_proto
 

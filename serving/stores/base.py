@@ -6,11 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from serving.errors import InputError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores.versions import model_digest
-
-_LOCAL_SCHEMES = ("file", "local")
 
 
 class VersionStore(ABC):
@@ -96,38 +93,6 @@ class VersionStore(ABC):
     @abstractmethod
     def remove(self, version: int) -> None:
         """Removes a version; from the first moment on it is passed over."""
-
-
-def open_store(base: str | Path) -> VersionStore:
-    """Opens the place of a model's versions, which need not exist.
-
-    Args:
-        base: a folder, or a URL that fsspec knows, like `s3://bucket/models/cats`. Credentials and
-            endpoints come from where fsspec takes them: its configuration files and `FSSPEC_...`
-            variables, and what the store's own library reads.
-
-    Raises:
-        InputError: fsspec does not know the scheme, or the library for it is not installed.
-    """
-    from serving.stores.local_store import LocalStore  # late: these modules need this one
-
-    text = str(base)
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return LocalStore(Path(text))
-    if scheme in _LOCAL_SCHEMES:  # a rename is worth more than what an object store can promise
-        return LocalStore(Path(rest))
-    import fsspec
-
-    from serving.stores.object_store import ObjectStore
-
-    try:
-        filesystem, root = fsspec.core.url_to_fs(text)
-    except (ValueError, ImportError) as error:
-        raise InputError(
-            f"serving root {text}", expected="a folder or a URL that fsspec opens", found=str(error)
-        ) from error
-    return ObjectStore(filesystem, root, text.rstrip("/"))
 
 
 def join(root: str | Path, name: str) -> str:
