@@ -4,7 +4,10 @@ The order of the steps is the pipeline's (`pipelines.steps`); everything else th
 know of one stands here.
 """
 
+import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,19 @@ class Step:
     talkative: bool = False
     uses: str = ""
     sources: tuple[str, ...] = ()
+
+
+def lazily(package: str, **exports: str) -> Callable[[str], Any]:
+    """A package's `__getattr__` (PEP 562) that imports what is heavy when it is first asked for.
+
+    Args:
+        package: its dotted name.
+        exports: attribute -> the module of the package that defines it.
+    """
+
+    def find(name: str) -> Any:
+        if name not in exports:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        return getattr(importlib.import_module(f"{package}.{exports[name]}"), name)
+
+    return find

@@ -1,1 +1,14 @@
-"""The optional step that converts the model to other formats and compares them with it."""
+"""The converter step: the model in other formats, compared with the original."""
+
+from typing import TYPE_CHECKING
+
+from components.steps import Step, lazily
+
+if TYPE_CHECKING:
+    from components.converter.component import Converter
+else:
+    __getattr__ = lazily(__name__, Converter="component")
+
+STEP = Step(name="converter", section="converter")
+
+__all__ = ["STEP", "Converter"]

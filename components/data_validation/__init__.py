@@ -1,1 +1,28 @@
-"""The data_validation step: anomalies stop the run."""
+"""The steps that check Examples against the schema of their classes; anomalies stop the run."""
+
+from typing import TYPE_CHECKING
+
+from components.steps import Step, lazily
+
+if TYPE_CHECKING:
+    from components.data_validation.component import DataValidation
+    from components.data_validation.example_validator import ExampleValidator
+    from components.data_validation.schema_gen import SchemaGen
+    from components.data_validation.statistics_gen import StatisticsGen
+else:
+    __getattr__ = lazily(
+        __name__,
+        StatisticsGen="statistics_gen",
+        SchemaGen="schema_gen",
+        ExampleValidator="example_validator",
+        DataValidation="component",
+    )
+
+STEPS = (
+    Step(name="statistics_gen", beam=True),
+    Step(name="schema_gen"),
+    Step(name="example_validator"),
+    Step(name="data_validation"),
+)
+
+__all__ = ["STEPS", "DataValidation", "ExampleValidator", "SchemaGen", "StatisticsGen"]

@@ -1,1 +1,14 @@
-"""The report: one page about the data, the training, the measures and what the model looked at."""
+"""The interpreter step: what the model sees, as a report."""
+
+from typing import TYPE_CHECKING
+
+from components.steps import Step, lazily
+
+if TYPE_CHECKING:
+    from components.interpreter.component import Interpreter
+else:
+    __getattr__ = lazily(__name__, Interpreter="component")
+
+STEP = Step(name="interpreter")
+
+__all__ = ["STEP", "Interpreter"]

@@ -1,1 +1,14 @@
-"""The pusher step: a good model goes where servers look, atomically."""
+"""The pusher step: a good model goes where it is served."""
+
+from typing import TYPE_CHECKING
+
+from components.steps import Step, lazily
+
+if TYPE_CHECKING:
+    from components.pusher.component import Pusher
+else:
+    __getattr__ = lazily(__name__, Pusher="component")
+
+STEP = Step(name="pusher", cached=False, cached_on_cluster=False, uses="models")
+
+__all__ = ["STEP", "Pusher"]

@@ -1,1 +1,16 @@
-"""The tuning step: the stock TFX Tuner runs `components.tuner.run.tuner_fn`."""
+"""The tuner step: short trainings that find settings for the long one."""
+
+from typing import TYPE_CHECKING
+
+from components.steps import Step, lazily
+
+if TYPE_CHECKING:
+    from components.tuner.component import Tuner
+else:
+    __getattr__ = lazily(__name__, Tuner="component")
+
+STEP = Step(
+    name="tuner", section="tuner", talkative=True, uses="state", sources=("components.tuner.run",)
+)
+
+__all__ = ["STEP", "Tuner"]

@@ -1,0 +1,37 @@
+"""All steps that a pipeline may have, in their order; what each is, its own package tells."""
+
+from components import (
+    baseline,
+    converter,
+    data_validation,
+    evaluator,
+    example_gen,
+    infra_validator,
+    interpreter,
+    pusher,
+    trainer,
+    tuner,
+)
+from components.steps import Step
+
+STEPS: dict[str, Step] = {
+    step.name: step
+    for step in (
+        example_gen.STEP,
+        *data_validation.STEPS,
+        tuner.STEP,
+        trainer.STEP,
+        baseline.STEP,
+        evaluator.STEP,
+        interpreter.STEP,
+        converter.STEP,
+        infra_validator.STEP,
+        pusher.STEP,
+    )
+}
+BEAM_STEPS = tuple(name for name, step in STEPS.items() if step.beam)
+
+
+def using(what: str) -> list[str]:
+    """The steps that need something of a cluster: `data`, `models` or `state`."""
+    return [name for name, step in STEPS.items() if step.uses == what]
