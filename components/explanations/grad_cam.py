@@ -115,6 +115,22 @@ def _explainable(model: keras.Model, logits_name: str) -> list[str]:
     ]
 
 
+def class_score(logits: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    """What speaks for a class of a classifier.
+
+    Args:
+        logits: float32 [batch, classes]; or [batch, 1] for two classes: what speaks for class 1
+            speaks against class 0.
+        chosen: int32 [batch], a class for each image.
+
+    Returns:
+        float32 [batch].
+    """
+    if logits.shape[-1] == 1:
+        return tf.where(chosen == 1, logits[:, 0], -logits[:, 0])
+    return tf.gather(logits, chosen, batch_dims=1)
+
+
 def grad_cam(
     trunk: Callable[..., Any],
     head: Callable[..., Any],

@@ -1,1 +1,22 @@
-"""The SavedModel: its endpoints, their signatures, and the requests that warm a server up."""
+"""The SavedModel: its endpoints, their signatures, its classes, and what warms a server up."""
+
+from serving.classes import Classes
+from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
+
+
+def model_classes(folder: str) -> Classes | None:
+    """The classes that a SavedModel tells apart; None: it tells none, as it was made elsewhere.
+
+    Args:
+        folder: the SavedModel's, a path or URI.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    from tfx.dsl.io import fileio
+
+    where = f"{folder}/{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}"
+    if not fileio.exists(where):
+        return None
+    with fileio.open(where, "rb") as file:
+        return Classes.from_json(file.read(), where)

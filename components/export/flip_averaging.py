@@ -1,4 +1,4 @@
-"""Test-time augmentation: one answer from a picture and its mirror image.
+"""Test-time augmentation: one answer from an image and its mirror image.
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition"
 (2014), section 3.2, average the class probabilities of both; here the logits are averaged, whose
@@ -9,12 +9,12 @@ from typing import Any
 
 import keras
 
+from components import models
 from components.explanations.grad_cam import join_model, split_model
-from components.models import ModelSpec
 
 
-def flip_averaged_model(model: keras.Model, spec: ModelSpec) -> keras.Model:
-    """A model whose logits are the mean over a picture and its mirror image, at twice the work.
+def flip_averaged_model(model: keras.Model, spec: models.ModelSpec) -> keras.Model:
+    """A model whose logits are the mean over an image and its mirror image, at twice the work.
 
     A classifier then answers the same for both, and the mask of a segmenter is mirrored with the
     picture.
@@ -26,23 +26,23 @@ def flip_averaged_model(model: keras.Model, spec: ModelSpec) -> keras.Model:
     Returns:
         A functional model that takes and gives the same, and shares the weights.
     """
-    trunk, head = flip_averaged(*split_model(model, spec.grad_cam_layer, spec.logits_layer))
+    trunk, head = flip_averaged(*split_model(model, *models.explained_layers(model, spec)))
     return join_model(trunk, head)
 
 
 def flip_averaged(trunk: keras.Model, head: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The halves of a model whose logits are the mean over a picture and its mirror image.
+    """The halves of a model whose logits are the mean over an image and its mirror image.
 
     Maps of the mirror image are mirrored back: where both stand side by side, the same place of
-    the picture is at the same place of both.
+    the image is at the same place of both.
 
     Args:
         trunk, head: of `components.explanations.grad_cam.split_model`.
 
     Returns:
-        The same for the averaging model. Its trunk's features hold the channels of the picture
+        The same for the averaging model. Its trunk's features hold the channels of the image
         and then those of the mirror image, [batch, h, w, 2 * channels]; what else it hands to the
-        head is that of the picture and then that of the mirror image, which is not mirrored back.
+        head is that of the image and then that of the mirror image, which is not mirrored back.
     """
     images = keras.Input(trunk.input.shape[1:], name=trunk.input.name)
     plain = _listed(trunk(images))

@@ -15,55 +15,7 @@ import numpy as np
 from components import features as f
 from serving import names
 
-_SIDE = 64  # of the drawn picture in pixels
-_HEATMAP_ONLY = (names.OUTPUT_HEATMAP,)
-
-
-def picture_requests(problem: str) -> list[Any]:
-    """One PredictionLog for every endpoint of a picture model, and one for the heatmap alone.
-
-    Args:
-        problem: `classification` or `segmentation`.
-    """
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    picture, example = _drawn_picture(), _example()
-    explained = {
-        names.INPUT_IMAGE_BYTES: [picture],
-        names.INPUT_CLASS_INDEX: np.array([-1], np.int32),
-    }
-    logs = [
-        _predict_log(names.SIGNATURE_SERVING, {names.INPUT_IMAGE_BYTES: [picture]}),
-        _predict_log(
-            names.SIGNATURE_FROM_EXAMPLES, {names.INPUT_EXAMPLES: [example.SerializeToString()]}
-        ),
-        _predict_log(names.SIGNATURE_GRAD_CAM, explained),
-        _predict_log(names.SIGNATURE_GRAD_CAM, explained, _HEATMAP_ONLY),
-    ]
-    if problem == "segmentation":
-        with_mask = {names.INPUT_EXAMPLES: [_example(mask=True).SerializeToString()]}
-        return [*logs, _predict_log(names.SIGNATURE_LABELS, with_mask)]
-    log = prediction_log_pb2.PredictionLog()
-    request = log.classify_log.request
-    request.model_spec.signature_name = names.SIGNATURE_CLASSIFY
-    request.input.example_list.examples.append(example)
-    return [*logs, log]
-
-
-def point_requests() -> list[Any]:
-    """One PredictionLog for every endpoint of a model of points."""
-    import tensorflow as tf
-
-    example = tf.train.Example()
-    for key in (f.POINT_X, f.POINT_Y):
-        example.features.feature[key].float_list.value.append(0.0)
-    points = np.zeros([1, 2], np.float32)
-    return [
-        _predict_log(names.SIGNATURE_SERVING, {names.INPUT_POINTS: points}),
-        _predict_log(
-            names.SIGNATURE_FROM_EXAMPLES, {names.INPUT_EXAMPLES: [example.SerializeToString()]}
-        ),
-    ]
+_SIDE = 64  # of the drawn image in pixels
 
 
 def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
@@ -82,7 +34,14 @@ def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
             writer.write(log.SerializeToString(deterministic=True))
 
 
-def _predict_log(signature: str, inputs: Mapping[str, Any], outputs: Iterable[str] = ()) -> Any:
+def predict_request(signature: str, inputs: Mapping[str, Any], outputs: Iterable[str] = ()) -> Any:
+    """The PredictionLog of a Predict call.
+
+    Args:
+        signature: its name.
+        inputs: by name, what `tf.make_tensor_proto` takes.
+        outputs: those asked for; none: all.
+    """
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -95,25 +54,39 @@ def _predict_log(signature: str, inputs: Mapping[str, Any], outputs: Iterable[st
     return log
 
 
-def _drawn_picture() -> bytes:
-    """A JPEG with an edge in it."""
-    from PIL import Image
+def classify_request(signature: str, example: Any) -> Any:
+    """The PredictionLog of a Classify call about one tf.train.Example."""
+    from tensorflow_serving.apis import prediction_log_pb2
 
+    log = prediction_log_pb2.PredictionLog()
+    request = log.classify_log.request
+    request.model_spec.signature_name = signature
+    request.input.example_list.examples.append(example)
+    return log
+
+
+def drawn_image() -> bytes:
+    """A JPEG with an edge in it."""
     pixels = np.zeros([_SIDE, _SIDE, 3], np.uint8)
     pixels[:, _SIDE // 2 :] = (250, 180, 40)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG")
-    return buffer.getvalue()
+    return _encode(pixels, "JPEG")
 
 
-def _example(*, mask: bool = False) -> Any:
+def drawn_example(*, mask: bool = False) -> Any:
+    """A tf.train.Example of the drawn image; with a mask of class 0."""
     import tensorflow as tf
-    from PIL import Image
 
     example = tf.train.Example()
-    example.features.feature[f.IMAGE].bytes_list.value.append(_drawn_picture())
+    example.features.feature[f.IMAGE].bytes_list.value.append(drawn_image())
     if mask:
-        buffer = io.BytesIO()
-        Image.fromarray(np.zeros([_SIDE, _SIDE], np.uint8)).save(buffer, "PNG")
-        example.features.feature[f.MASK].bytes_list.value.append(buffer.getvalue())
+        encoded = _encode(np.zeros([_SIDE, _SIDE], np.uint8), "PNG")
+        example.features.feature[f.MASK].bytes_list.value.append(encoded)
     return example
+
+
+def _encode(pixels: np.ndarray, form: str) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, form)
+    return buffer.getvalue()

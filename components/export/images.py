@@ -1,0 +1,171 @@
+"""The endpoints of models of images, shared by all tasks that have such.
+
+Every endpoint takes encoded images (the `_bytes` suffix makes TensorFlow Serving's REST API carry
+base64), decodes them with `components.preprocessing` and answers with named tensors; names, dtypes
+and shapes are in `serving.names`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components import features as f
+from components import models
+from components.explanations.grad_cam import grad_cam, join_model, split_model
+from components.explanations.overlay import overlay_png
+from components.export.class_index import class_of_each
+from components.export.flip_averaging import flip_averaged
+from components.export.saved_model import ExportOptions
+from components.export.warmup_requests import drawn_example, drawn_image, predict_request
+from components.preprocessing import decode_images
+from components.tasks.parts import Endpoint, Export
+from serving import names
+
+Outputs = dict[str, tf.Tensor]
+
+
+class ImageExport(Export):
+    """What a task adds: what is told of probabilities, and what Grad-CAM explains of them."""
+
+    @property
+    @abstractmethod
+    def unasked(self) -> str:
+        """What is explained where nobody asks for a class, for messages."""
+
+    @abstractmethod
+    def answer(self, probabilities: tf.Tensor) -> Outputs:
+        """What `serving_default` and `from_examples` tell, from the model's output."""
+
+    @abstractmethod
+    def choose(self, probabilities: tf.Tensor, asked: tf.Tensor) -> tf.Tensor:
+        """The classes to explain, int32 [batch], where `asked` is one or -1 for each image."""
+
+    @abstractmethod
+    def score(self, logits: tf.Tensor, probabilities: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+        """What speaks for the chosen class of each image, float32 [batch]."""
+
+    @abstractmethod
+    def probability(self, probabilities: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+        """Of the chosen class of each image, float32 [batch] in [0, 1]."""
+
+    @abstractmethod
+    def own_endpoints(
+        self, predict: Callable[[tf.Tensor], tf.Tensor], side: int
+    ) -> dict[str, Endpoint]:
+        """Endpoints of this task alone.
+
+        Args:
+            predict: encoded images, string [batch] -> the model's probabilities.
+            side: of the model's input in pixels.
+        """
+
+    def names_of_each(self, batch_size: tf.Tensor) -> tf.Tensor:
+        """All class names for each image, string [batch, classes]."""
+        return tf.tile([self.classes.names], [batch_size, 1])
+
+    def endpoints(
+        self, model: keras.Model, side: int | None, options: ExportOptions
+    ) -> dict[str, Endpoint]:
+        """See `Export.endpoints`; the model gives probabilities [batch, ..., classes]."""
+        assert side is not None
+        explained, logits = models.explained_layers(model, options.spec)
+        halves = split_model(model, options.grad_cam_layer or explained, logits)
+        if options.test_time_flip:
+            halves = flip_averaged(*halves)
+        whole = join_model(*halves)
+
+        def decode(image_bytes: tf.Tensor) -> tf.Tensor:
+            return decode_images(_not_empty(image_bytes), side)
+
+        def predict(image_bytes: tf.Tensor) -> tf.Tensor:
+            return whole(decode(image_bytes), training=False)
+
+        def serving_default(image_bytes: tf.Tensor) -> Outputs:
+            told = self.answer(predict(image_bytes))
+            return told | {names.OUTPUT_CLASSES: self.names_of_each(tf.size(image_bytes))}
+
+        def from_examples(examples: tf.Tensor) -> Outputs:
+            return self.answer(predict(parse(examples, f.IMAGE)))
+
+        # The default becomes a SignatureDef default, which servers fill in. A vector, for a server
+        # that batches requests together takes nothing else.
+        def explain(
+            image_bytes: tf.Tensor,
+            class_index: tf.Tensor = tf.constant([-1], tf.int32),  # noqa: B008
+        ) -> Outputs:
+            return self._explain(halves, image_bytes, decode(image_bytes), class_index)
+
+        image_bytes = tf.TensorSpec([None], tf.string, name=names.INPUT_IMAGE_BYTES)
+        examples = tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)
+        index = tf.TensorSpec(None, tf.int32, name=names.INPUT_CLASS_INDEX)
+        return self.own_endpoints(predict, side) | {
+            names.SIGNATURE_SERVING: Endpoint(serving_default, [image_bytes]),
+            names.SIGNATURE_FROM_EXAMPLES: Endpoint(from_examples, [examples]),
+            names.SIGNATURE_GRAD_CAM: Endpoint(explain, [image_bytes, index]),
+        }
+
+    def _explain(
+        self,
+        halves: tuple[keras.Model, keras.Model],
+        image_bytes: tf.Tensor,
+        images: tf.Tensor,
+        class_index: tf.Tensor,
+    ) -> Outputs:
+        asked = class_of_each(class_index, tf.shape(images)[0], len(self.classes), self.unasked)
+
+        def score(logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+            return self.score(logits, probabilities, self.choose(probabilities, asked))
+
+        heatmap, probabilities = grad_cam(*halves, images, score)
+        chosen = self.choose(probabilities, asked)
+        return {
+            names.OUTPUT_HEATMAP: heatmap,
+            names.OUTPUT_OVERLAY_PNG: overlay_png(image_bytes, heatmap),
+            names.OUTPUT_LABEL: tf.gather(tf.constant(self.classes.names), chosen),
+            names.OUTPUT_PROBABILITY: self.probability(probabilities, chosen),
+        }
+
+    def warmup_requests(self) -> list[Any]:
+        """One for every shared endpoint, and one for the heatmap alone."""
+        images = {names.INPUT_IMAGE_BYTES: [drawn_image()]}
+        explained = images | {names.INPUT_CLASS_INDEX: np.array([-1], np.int32)}
+        examples = {names.INPUT_EXAMPLES: [drawn_example().SerializeToString()]}
+        return [
+            predict_request(names.SIGNATURE_SERVING, images),
+            predict_request(names.SIGNATURE_FROM_EXAMPLES, examples),
+            predict_request(names.SIGNATURE_GRAD_CAM, explained),
+            predict_request(names.SIGNATURE_GRAD_CAM, explained, [names.OUTPUT_HEATMAP]),
+        ]
+
+    def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """See `Export.inputs_of`; the class to explain is left to the model."""
+        parsed = [tf.train.Example.FromString(one).features.feature for one in examples]
+        return {
+            names.INPUT_EXAMPLES: np.array(examples, object),
+            names.INPUT_IMAGE_BYTES: np.array(
+                [one[f.IMAGE].bytes_list.value[0] for one in parsed], object
+            ),
+            names.INPUT_CLASS_INDEX: np.array(-1, np.int32),
+        }
+
+
+def best(probabilities: tf.Tensor) -> tf.Tensor:
+    """The likeliest class, int32 [batch] or [batch, height, width]."""
+    return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+
+
+def parse(examples: tf.Tensor, key: str) -> tf.Tensor:
+    """The bytes feature `key` of serialized Examples, string [batch]."""
+    return tf.io.parse_example(examples, {key: tf.io.FixedLenFeature([], tf.string)})[key]
+
+
+def _not_empty(image_bytes: tf.Tensor) -> tf.Tensor:
+    """The same images, if there are any: of none, some layers fail without saying so."""
+    message = "a batch of no images: expected at least one"
+    check = tf.debugging.Assert(tf.size(image_bytes) > 0, [message])
+    with tf.control_dependencies([check]):
+        return tf.identity(image_bytes)
