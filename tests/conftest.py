@@ -22,19 +22,24 @@ SECONDS = 400.0  # that a program may take on a busy machine
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """Where several workers share the tests, a file stays whole, and so does tests/e2e.
+    """Where several workers share the tests, a file stays whole, and so does half of tests/e2e.
 
     Their fixtures are dear: a trained model, a server, a whole run.
     """
     return Rooms(config, log)
 
 
+# Of tests/e2e: what starts from one finished run of cats_vs_dogs; one worker takes these.
+SAME_RUN = {"test_run.py", "test_kill.py", "test_kubeflow.py"}
+
+
 class Rooms(LoadFileScheduling):
-    """Hands out files, and tests/e2e as if it were one."""
+    """Hands out files, and those of tests/e2e as if they were two."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return "tests/e2e" if file.startswith("tests/e2e/") else file
+        folder, _, name = file.rpartition("/")
+        return f"{folder}/{name in SAME_RUN}" if folder == "tests/e2e" else file
 
 
 @dataclass

@@ -17,7 +17,7 @@ from serving.server.loaded import Load, Loaded
 from serving.server.model_config import check_config
 from serving.server.polling import Poller
 from serving.server.servable import Servable
-from serving.server.served_model import DEFAULT_RETRY, Retry, ServedModel, Stage
+from serving.server.served_model import DEFAULT_RETRY, Retry, ServedModel, Update
 
 logger = logging.getLogger(__name__)
 
@@ -155,32 +155,32 @@ class Core:
                 self.versions,
                 allow_unavailable=self._labels_for_unavailable,
             )
-            stages: dict[ServedModel, Stage] = {}
+            updates: dict[ServedModel, Update] = {}
             try:
                 for one in config.model_config_list.config:
                     fresh = ServedModel(one, self._load, self._retry, self._lock)
                     model = self._known.setdefault(one.name, fresh)
-                    stages[model] = _stage(model, one)
+                    updates[model] = _prepared(model, one)
                 if self._on_config:
                     self._on_config(config)
             except BaseException as error:
-                for model, stage in stages.items():
-                    model.drop(stage)
+                for model, update in updates.items():
+                    model.drop(update)
                 if isinstance(error, InputError):
                     raise invalid(str(error)) from error
                 raise
-            self._commit(stages, labels)
+            self._commit(updates, labels)
 
     def refresh(self) -> None:
         """Looks at every base path once and switches where other versions are to be served."""
         with self._update:
             for model in list(self._models.values()):
                 try:
-                    stage = model.stage(model.config)
+                    update = model.prepare(model.config)
                 except OSError as error:
                     logger.warning("%s cannot be read: %s", model.config.base_path, error)
                     continue
-                self._commit({model: stage}, None)
+                self._commit({model: update}, None)
 
     def start_polling(self, seconds: float) -> None:
         """Refreshes in the background every so many seconds."""
@@ -198,22 +198,22 @@ class Core:
         with self._update:
             self._commit({}, {})
 
-    def _commit(self, stages: dict[ServedModel, Stage], labels: Labels | None) -> None:
-        """Makes stages visible at once; labels of None: only these models change."""
+    def _commit(self, updates: dict[ServedModel, Update], labels: Labels | None) -> None:
+        """Makes updates visible at once; labels of None: only these models change."""
         retired: list[tuple[str, Loaded]] = []
         with self._lock:
-            for model, stage in stages.items():
-                retired += [(model.name, loaded) for loaded in model.commit(stage)]
+            for model, update in updates.items():
+                retired += [(model.name, loaded) for loaded in model.commit(update)]
             if labels is not None:
-                new = {model.name: model for model in stages}
+                new = {model.name: model for model in updates}
                 for name, model in self._models.items():
                     if name not in new:
-                        gone = Stage(model.config, vacant=True)
+                        gone = Update(model.config, vacant=True)
                         retired += [(name, loaded) for loaded in model.commit(gone)]
                 self._models, self._labels = new, labels
             idle = [(name, loaded) for name, loaded in retired if loaded.users == 0]
-        for model, stage in stages.items():
-            for version in sorted(stage.fresh):
+        for model, update in updates.items():
+            for version in sorted(update.fresh):
                 logger.info("%s version %d is served", model.name, version)
         for name, loaded in idle:
             self._unload(name, loaded)
@@ -230,19 +230,19 @@ class Core:
         logger.info("%s version %d is unloaded", name, version)
 
 
-def _stage(model: ServedModel, config: ModelConfig) -> Stage:
-    """A stage of which something serves.
+def _prepared(model: ServedModel, config: ModelConfig) -> Update:
+    """An update of which something serves.
 
     Raises:
         Fault: nothing would.
     """
     try:
-        stage = model.stage(config)
+        update = model.prepare(config)
     except OSError as error:
         raise invalid(f"{config.base_path} cannot be read: {error}") from error
-    if not model.available(stage):
-        model.drop(stage)
+    if not model.available(update):
+        model.drop(update)
         raise Fault(
             grpc.StatusCode.UNKNOWN, f"model {model.name} did not become available: {model.why()}"
         )
-    return stage
+    return update

@@ -46,7 +46,7 @@ class _Failure:
 
 
 @dataclass
-class Stage:
+class Update:
     """What one look at the disk wants to change; nothing is visible to requests yet.
 
     Attributes:
@@ -102,7 +102,7 @@ class ServedModel:
         """What clients ask for."""
         return self.config.name
 
-    def stage(self, config: ModelConfig) -> Stage:
+    def prepare(self, config: ModelConfig) -> Update:
         """Loads what the policy wants and is not loaded.
 
         Raises:
@@ -114,51 +114,51 @@ class ServedModel:
         chosen, count = candidates(config.model_version_policy, found.whole)
         # Another base path is another model: its version 3 is not the one that is loaded.
         moved = base != Path(self.config.base_path)
-        stage = Stage(config, vacant=not chosen, moved=moved)
+        update = Update(config, vacant=not chosen, moved=moved)
         live = {} if moved else self.versions
         try:
             for version in chosen:
-                if len(stage.wanted) == count:
+                if len(update.wanted) == count:
                     break
                 if version not in live:
                     fresh = self._try(base / str(version), version)
                     if fresh is None:
                         continue
-                    stage.fresh[version] = fresh
-                stage.wanted.add(version)
+                    update.fresh[version] = fresh
+                update.wanted.add(version)
         except BaseException:
-            self.drop(stage)
+            self.drop(update)
             raise
-        return stage
+        return update
 
-    def available(self, stage: Stage) -> set[int]:
-        """The versions that would be live after a commit of `stage`."""
-        if stage.wanted or stage.vacant or stage.moved:
-            return set(stage.wanted)
+    def available(self, update: Update) -> set[int]:
+        """The versions that would be live after a commit of `update`."""
+        if update.wanted or update.vacant or update.moved:
+            return set(update.wanted)
         return set(self.versions)
 
-    def commit(self, stage: Stage) -> list[Loaded]:
-        """Makes a stage visible.
+    def commit(self, update: Update) -> list[Loaded]:
+        """Makes an update visible.
 
         Returns:
             The versions that are no longer live, retired; the caller unloads the idle ones.
         """
-        keep = self.available(stage)
+        keep = self.available(update)
         retired = []
         for version, loaded in list(self.versions.items()):
-            if version not in keep or version in stage.fresh:
+            if version not in keep or version in update.fresh:
                 loaded.retired = True
                 retired.append(self.versions.pop(version))
                 self.set_status(version, ModelVersionStatus.UNLOADING)
-        for version, loaded in stage.fresh.items():
+        for version, loaded in update.fresh.items():
             self.versions[version] = loaded
             self.set_status(version, ModelVersionStatus.AVAILABLE)
-        self.config = stage.config
+        self.config = update.config
         return retired
 
-    def drop(self, stage: Stage) -> None:
-        """Closes what was loaded for a stage that is not to be."""
-        for version, loaded in stage.fresh.items():
+    def drop(self, update: Update) -> None:
+        """Closes what was loaded for an update that is not to be."""
+        for version, loaded in update.fresh.items():
             loaded.servable.close()
             self.set_status(version, ModelVersionStatus.END)
 
