@@ -1,34 +1,45 @@
 """The architectures, by name: one file each, written with `keras` alone.
 
-A new one is a file with a `build(image_size, **args)`, a line in `_SPECS` and its module's name in
-`_builder`. Importing this package costs nothing; Keras is imported when a model is built.
+One from outside is named by its import path, `package.module:build`, and any backbone of Keras's
+own as `keras.applications.MobileNetV3Small`. Importing this package costs nothing; Keras is
+imported when a model is built.
 """
 
+import dataclasses
 import inspect
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from components import extension
+from components.models.applications import FINE_TUNED_SHARE, PREFIX, check_name
 from components.models.spec import ModelSpec
 from serving.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import keras
 
+_KEY = "trainer.model"
+_CLASSIFIERS, _SEGMENTERS, _POINTS = "image_classification", "image_segmentation", "points"
+
+
+def _shipped(name: str, task: str, builder: str = "", **more: Any) -> ModelSpec:
+    return ModelSpec(name, f"{__name__}.{builder or f'{name}:build'}", task, **more)
+
+
 _SPECS = {
     spec.name: spec
     for spec in (
-        ModelSpec("convnet_baseline", "classification"),
-        ModelSpec("convnet_small_150", "classification"),
-        ModelSpec(
-            "mini_xception", "classification", ablations=("residual", "batch_norm", "separable")
+        _shipped("convnet_baseline", _CLASSIFIERS),
+        _shipped("convnet_small_150", _CLASSIFIERS),
+        _shipped("mini_xception", _CLASSIFIERS, ablations=("residual", "batch_norm", "separable")),
+        _shipped("residual_convnet", _CLASSIFIERS),
+        _shipped("vgg16", _CLASSIFIERS, "pretrained:vgg16", fine_tune_from="block5_conv1"),
+        _shipped(
+            "xception", _CLASSIFIERS, "pretrained:xception", fine_tune_from="block13_sepconv1_act"
         ),
-        ModelSpec("residual_convnet", "classification"),
-        ModelSpec("vgg16", "classification", fine_tune_from="block5_conv1"),
-        ModelSpec("xception", "classification", fine_tune_from="block13_sepconv1_act"),
-        ModelSpec("segmentation_convnet", "segmentation"),
-        ModelSpec("xception_unet", "segmentation"),
-        ModelSpec("linear", "points"),
+        _shipped("segmentation_convnet", _SEGMENTERS),
+        _shipped("xception_unet", _SEGMENTERS),
+        _shipped("linear", _POINTS),
     )
 }
 
@@ -36,73 +47,149 @@ MODEL_NAMES: tuple[str, ...] = tuple(_SPECS)
 
 
 def spec(name: str) -> ModelSpec:
-    """What is known of an architecture; light, builds nothing.
+    """What is known of an architecture; builds nothing, and imports nothing but what is outside.
+
+    Args:
+        name: one of `MODEL_NAMES`, an announced one, `keras.applications.<name>`, or the import
+            path of a `build(image_size, classes, **own)` or of a `ModelSpec`.
 
     Raises:
-        InputError: there is no architecture of that name.
+        InputError: there is no such architecture.
     """
-    if name not in _SPECS:
-        raise InputError(
-            f"model '{name}'",
-            expected=f"one of {', '.join(MODEL_NAMES)}",
-            found="an unknown name",
-            todo=nearest(name, MODEL_NAMES),
+    if name in _SPECS:
+        return _SPECS[name]
+    if name.startswith(PREFIX):
+        check_name(name, _KEY)
+        return _shipped(
+            name, _CLASSIFIERS, "pretrained:application", fine_tune_from=FINE_TUNED_SHARE
         )
-    return _SPECS[name]
+    path = extension.resolve(name, dict.fromkeys(_SPECS, ""), kind="models", key=_KEY)
+    found = extension.load(path, key=_KEY)
+    if isinstance(found, ModelSpec):
+        return dataclasses.replace(found, name=name)
+    return ModelSpec(name, path)
 
 
-def build(name: str, image_size: int | None, **args: Any) -> "keras.Model":
+def sources(name: str) -> tuple[str, ...]:
+    """Dotted modules whose code builds an architecture.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    paths = [spec(name).builder]
+    if name not in _SPECS and not name.startswith(PREFIX):
+        # Where it is described may be elsewhere than where it is built.
+        paths.append(extension.resolve(name, {}, kind="models", key=_KEY))
+    return tuple(dict.fromkeys(map(extension.module_of, paths)))
+
+
+def build(name: str, image_size: int | None, classes: int, **args: Any) -> "keras.Model":
     """Builds an architecture with fresh weights, not compiled.
 
     Weights and dropout follow `keras.utils.set_random_seed`.
 
     Args:
-        name: one of `MODEL_NAMES`.
-        image_size: side of the square input in pixels; None for points.
+        name: see `spec`.
+        image_size: side of the square input in pixels; None where there are no pictures.
+        classes: how many, at least 2.
         **args: the architecture's own arguments.
 
     Returns:
         A functional model from float32 [batch, image_size, image_size, 3], RGB in [0, 255], to
-        float32 [batch, 1], the probability of class 1 (classification), or to float32
-        [batch, image_size, image_size, classes], probabilities that sum to 1 (segmentation);
-        of points from float32 [batch, 2] to float32 [batch, 1], the score.
+        float32 probabilities that sum to 1, [batch, classes] or of masks
+        [batch, image_size, image_size, classes]; of points from float32 [batch, 2] to float32
+        [batch, 1], the score.
 
     Raises:
-        InputError: unknown name or argument, a value of the wrong type or range, or a size that
-            the architecture cannot take.
+        InputError: unknown name or argument, a value of the wrong type or range, a size that
+            the architecture cannot take, or a model of another output.
     """
-    spec(name)
-    builder = _builder(name)
+    known = spec(name)
+    builder = extension.load(known.builder, key=_KEY)
+    if name.startswith(PREFIX):
+        builder = builder(name)
     _check_arguments(name, builder, args)
-    return builder(image_size, **args)
+    model: keras.Model = builder(image_size, classes, **args)
+    if image_size is not None:
+        _check_shapes(model, known, image_size, classes)
+    return model
 
 
-def _builder(name: str) -> Callable[..., "keras.Model"]:
-    # Imported by name, although they are taken from the package: whoever asks which code a step
-    # reaches (pipelines/source_digest.py) reads import statements.
-    from components.models import (  # noqa: F401
-        convnet_baseline,
-        convnet_small_150,
-        linear,
-        mini_xception,
-        residual_convnet,
-        segmentation_convnet,
-        vgg16,
-        xception,
-        xception_unet,
-    )
+def explained_layers(model: "keras.Model", spec: ModelSpec) -> tuple[str, str]:
+    """The layers of a picture model between which an explanation looks.
 
-    builder: Callable[..., keras.Model] = sys.modules[f"{__name__}.{name}"].build
-    return builder
+    Args:
+        model: of `build`.
+        spec: its specification.
+
+    Returns:
+        The layer that Grad-CAM explains, `spec.grad_cam_layer` or, where the model has none of that
+        name, the last one before the logits that still gives a map; and the layer of the logits.
+
+    Raises:
+        InputError: there is no layer of the logits, or none that gives a map.
+    """
+    names = [layer.name for layer in model.layers]
+    if spec.logits_layer not in names:
+        raise InputError(
+            f"model '{spec.name}'",
+            expected=f"a layer '{spec.logits_layer}', linear, whose scores the output is made of",
+            found="none of that name",
+            todo="name it so, and leave sigmoid or softmax to a layer of its own",
+        )
+    if spec.grad_cam_layer in names:
+        return spec.grad_cam_layer, spec.logits_layer
+    before = model.layers[: names.index(spec.logits_layer)]
+    maps = [layer.name for layer in before if _gives_map(layer)]
+    if not maps:
+        raise InputError(
+            f"model '{spec.name}'",
+            expected="a layer before the logits with an output [batch, height, width, channels]",
+            found="none",
+            todo=f"put a keras.layers.Identity named '{spec.grad_cam_layer}' behind the last map",
+        )
+    return maps[-1], spec.logits_layer
 
 
-def _check_arguments(
-    name: str, builder: Callable[..., "keras.Model"], args: dict[str, Any]
-) -> None:
+def _gives_map(layer: Any) -> bool:
+    # What is inside of a model in the model cannot be cut at: it is not of the same graph.
+    if type(layer).__name__ == "InputLayer" or hasattr(layer, "layers"):
+        return False
+    return len(getattr(layer.output, "shape", ())) == 4
+
+
+def _check_shapes(model: Any, spec: ModelSpec, size: int, classes: int) -> None:
+    """Refuses a picture model of other inputs or outputs than told in `build`."""
+    takes = (None, size, size, 3)
+    gives = [(None, classes), (None, size, size, classes)]
+    for what, found, fitting in (
+        ("input", getattr(model, "input_shape", None), [takes]),
+        ("output", getattr(model, "output_shape", None), gives),
+    ):
+        if found not in fitting:
+            raise InputError(
+                f"model '{spec.name}'",
+                expected=f"an {what} of shape {' or '.join(map(str, fitting))} "
+                f"for {classes} classes",
+                found=f"{found}" if found else type(model).__name__,
+            )
+    explained_layers(model, spec)
+
+
+def _check_arguments(name: str, builder: Callable[..., Any], args: dict[str, Any]) -> None:
     parameters = dict(inspect.signature(builder).parameters)
-    parameters.pop("image_size")
+    for given in ("image_size", "classes"):
+        if parameters.pop(given, None) is None:
+            raise InputError(
+                f"model '{name}'",
+                expected="a function build(image_size, classes, ...)",
+                found=f"{getattr(builder, '__name__', builder)}({', '.join(parameters)})",
+            )
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key, value in args.items():
         if key not in parameters:
+            if anything:
+                continue
             raise InputError(
                 f"trainer.model_args.{key}",
                 expected=f"an argument of {name} ({', '.join(parameters) or 'it has none'})",
@@ -111,7 +198,8 @@ def _check_arguments(
             )
         kind = parameters[key].annotation
         # An int is a fine float; a bool, which Python counts as an int, is not a number here.
-        if type(value) is not kind and not (kind is float and type(value) is int):
+        fitting = {float: (float, int)}.get(kind, (kind,))
+        if kind in (bool, int, float, str) and type(value) not in fitting:
             raise InputError(
                 f"trainer.model_args.{key}", expected=f"a {kind.__name__}", found=repr(value)
             )

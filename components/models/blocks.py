@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import keras
 
-from components.features import MASK_CLASS_NAMES
 from components.models.spec import (
     LOGITS_LAYER,
     PROBABILITIES_LAYER,
@@ -201,31 +200,49 @@ def upsample_to(x: keras.KerasTensor, height: int, width: int, *, name: str) -> 
     return x
 
 
-def binary_output(features: keras.KerasTensor, *, dropout: float = 0.5) -> keras.KerasTensor:
-    """Dropout, if any, one score and its sigmoid.
+@keras.saving.register_keras_serializable(package="pawlens")
+class BothClasses(keras.layers.Layer):
+    """Probabilities of two classes from that of the second: [batch, 1] -> [batch, 2]."""
+
+    def call(self, probability: keras.KerasTensor) -> keras.KerasTensor:
+        """Applies the layer; it has no weights."""
+        return keras.ops.concatenate([1.0 - probability, probability], axis=-1)
+
+
+def class_output(
+    features: keras.KerasTensor, classes: int, *, dropout: float = 0.5
+) -> keras.KerasTensor:
+    """Dropout, if any, the scores and their probabilities.
+
+    Two classes have one score, whose sigmoid is the probability of class 1; more have one each.
 
     Args:
         features: float32 [batch, channels].
+        classes: how many, at least 2.
         dropout: share of the features that a training step drops, in [0, 1).
 
     Returns:
-        float32 [batch, 1]: probability of class 1, in [0, 1].
+        float32 [batch, classes]: probabilities that sum to 1.
     """
     if dropout:
         features = keras.layers.Dropout(dropout, name="dropout")(features)
+    if classes > 2:
+        x = keras.layers.Dense(classes, name=LOGITS_LAYER)(features)
+        return keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES_LAYER)(x)
     x = keras.layers.Dense(1, name=LOGITS_LAYER)(features)
-    return keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITY_LAYER)(x)
+    x = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITY_LAYER)(x)
+    return BothClasses(dtype="float32", name=PROBABILITIES_LAYER)(x)
 
 
-def mask_output(features: keras.KerasTensor) -> keras.KerasTensor:
+def mask_output(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:
     """A 3x3 convolution to one score a class, and their softmax.
 
     Args:
         features: float32 [batch, height, width, channels].
+        classes: how many, at least 2.
 
     Returns:
         float32 [batch, height, width, classes]: probabilities that sum to 1.
     """
-    classes = len(MASK_CLASS_NAMES)
     x = keras.layers.Conv2D(classes, 3, padding="same", name=LOGITS_LAYER)(features)
     return keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES_LAYER)(x)

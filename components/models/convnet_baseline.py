@@ -11,11 +11,12 @@ from components.models.checks import check_image_size
 _FILTERS = (32, 64, 128, 256, 256)
 
 
-def build(image_size: int) -> keras.Model:
+def build(image_size: int, classes: int) -> keras.Model:
     """Builds the model; see `components.models.build` for shapes and ranges.
 
     Args:
         image_size: side of the square input in pixels, at least 78.
+        classes: how many.
 
     Raises:
         InputError: the picture is too small for five unpadded convolutions.
@@ -30,4 +31,4 @@ def build(image_size: int) -> keras.Model:
     x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
     x = blocks.convolutions_and_poolings(x, _FILTERS, pool_last=False)
     x = keras.layers.Flatten(name="flatten")(x)
-    return keras.Model(inputs, blocks.binary_output(x), name="convnet_baseline")
+    return keras.Model(inputs, blocks.class_output(x, classes), name="convnet_baseline")

@@ -11,11 +11,12 @@ from components.models.checks import check_image_size
 _FILTERS = (32, 64, 128, 128)
 
 
-def build(image_size: int) -> keras.Model:
+def build(image_size: int, classes: int) -> keras.Model:
     """Builds the model; see `components.models.build` for shapes and ranges.
 
     Args:
         image_size: side of the square input in pixels, at least 46.
+        classes: how many.
 
     Raises:
         InputError: the picture is too small for four unpadded convolutions.
@@ -33,4 +34,6 @@ def build(image_size: int) -> keras.Model:
     # The book drops out before the wide layer, not before the last one.
     x = keras.layers.Dropout(0.5, name="dropout")(x)
     x = keras.layers.Dense(512, activation="relu", name="dense")(x)
-    return keras.Model(inputs, blocks.binary_output(x, dropout=0.0), name="convnet_small_150")
+    return keras.Model(
+        inputs, blocks.class_output(x, classes, dropout=0.0), name="convnet_small_150"
+    )

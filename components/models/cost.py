@@ -7,7 +7,12 @@ from typing import Any
 import keras
 
 # Layers with weights that are not a sum of products: a few steps a value, which nobody counts.
-_FREE = (keras.layers.BatchNormalization, keras.layers.Normalization)
+_FREE = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+)
 
 
 def multiply_adds(model: keras.Model) -> int:

@@ -40,16 +40,17 @@ class SimpleDense(keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
-def build(image_size: int | None = None) -> keras.Model:
+def build(image_size: int | None, classes: int) -> keras.Model:
     """Builds the model.
 
     Args:
         image_size: not used: points have no size.
+        classes: two, which one score tells apart.
 
     Returns:
         A functional model from float32 [batch, 2], x and y in any unit, to float32 [batch, 1],
         the score: any number.
     """
-    del image_size
+    del image_size, classes
     inputs = keras.Input((2,), dtype="float32", name="points")
     return keras.Model(inputs, SimpleDense(1, name=LOGITS_LAYER)(inputs), name="linear")

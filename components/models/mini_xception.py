@@ -14,6 +14,8 @@ _BLOCK_FILTERS = (32, 64, 128, 256, 512)
 
 def build(
     image_size: int,
+    classes: int,
+    *,
     residual: bool = True,
     batch_norm: bool = True,
     separable: bool = True,
@@ -23,6 +25,7 @@ def build(
 
     Args:
         image_size: side of the square input in pixels, at least 32.
+        classes: how many.
         residual: whether each block's input is added to its output.
         batch_norm: whether what goes into each convolution of a block is normalised; without it
             convolutions have a bias.
@@ -56,4 +59,4 @@ def build(
             output_name=TRUNK_OUTPUT_LAYER if last else f"block{number}_output",
         )
     x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
-    return keras.Model(inputs, blocks.binary_output(x), name="mini_xception")
+    return keras.Model(inputs, blocks.class_output(x, classes), name="mini_xception")

@@ -1,55 +1,128 @@
-"""Classifiers on a published backbone: its convolutions, its weights, a head of our own."""
+"""Classifiers on a published backbone: its convolutions, its weights, a head of our own.
 
+Any backbone of `keras.applications` will do. Two have names of their own: VGG16 (Simonyan &
+Zisserman, 2014; 14,714,688 parameters, its own size is 224) and Xception (Chollet, 2017;
+20,861,480 parameters, its own size is 299).
+"""
+
+import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from components.models import blocks
+from components.models.applications import PREFIX
+from components.models.checks import check_below_one
 from components.models.spec import TRUNK_OUTPUT_LAYER
 from serving.errors import FailedError, InputError
 
 IMAGENET = "imagenet"  # the weights that the library downloads
 
+Build = Callable[..., keras.Model]
 
-def classifier(
-    name: str,
-    backbone: Callable[..., keras.Model],
-    inputs: keras.KerasTensor,
-    preprocessed: keras.KerasTensor,
-    *,
-    weights: str,
-    dropout: float,
-) -> keras.Model:
-    """Puts global average pooling, dropout and one score on a backbone.
 
-    The backbone's layers become the model's own, so that Grad-CAM and fine-tuning find them.
+def application(name: str) -> Build:
+    """The `build` of a backbone.
 
     Args:
-        name: of the model.
-        backbone: a function of `keras.applications`.
-        inputs: the picture, float32 [batch, image_size, image_size, 3] in [0, 255].
-        preprocessed: the picture as the backbone's weights expect it, same shape.
-        weights: "" for random ones, "imagenet" for those that the library downloads, else the
-            path of a local file: the published one without the top (`*_notop.h5`), or
-            `*.weights.h5`, as the backbone's `save_weights` writes it.
-        dropout: share of the pooled features that a training step drops, in [0, 1).
-
-    Raises:
-        InputError: the file is not there, or holds the weights of another architecture.
-        FailedError: the published weights cannot be downloaded.
+        name: of the model; what follows its last point is the library's name.
     """
-    path = _weights_file(weights) if weights not in ("", IMAGENET) else None
-    if weights == IMAGENET:
-        trunk = _downloaded(name, backbone, preprocessed)
-    else:
-        trunk = backbone(include_top=False, weights=None, input_tensor=preprocessed)
-    if path:
-        _load(trunk, path, name)
-    x = keras.layers.Identity(name=TRUNK_OUTPUT_LAYER)(trunk.output)
-    x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
-    return keras.Model(inputs, blocks.binary_output(x, dropout=dropout), name=name)
+
+    def build(
+        image_size: int, classes: int, weights: str = "", dropout: float = 0.5
+    ) -> keras.Model:
+        """Puts global average pooling, dropout and the classes on a backbone.
+
+        The backbone's layers become the model's own, so that Grad-CAM and fine-tuning find them.
+        What its weights expect of a picture is done by the model's first layers.
+
+        Args:
+            image_size: side of the square input in pixels, at least what the backbone takes.
+            classes: how many.
+            weights: "" for random ones, "imagenet" for those that the library downloads, else the
+                path of a local file: the published one without the top (`*_notop.h5`), or
+                `*.weights.h5`, as the backbone's `save_weights` writes it.
+            dropout: share of the pooled features that a training step drops, in [0, 1).
+
+        Raises:
+            InputError: a size or a rate out of range, or a file that is not there or holds the
+                weights of another architecture.
+            FailedError: the published weights cannot be downloaded.
+        """
+        check_below_one("dropout", dropout)
+        path = _weights_file(weights) if weights not in ("", IMAGENET) else None
+        inputs = blocks.picture_input(image_size)
+        trunk = _trunk(name, inputs, IMAGENET if weights == IMAGENET else None)
+        if path:
+            _load(trunk, path, name)
+        x = keras.layers.Identity(name=TRUNK_OUTPUT_LAYER)(trunk.output)
+        x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
+        outputs = blocks.class_output(x, classes, dropout=dropout)
+        return keras.Model(inputs, outputs, name=name.removeprefix(PREFIX).lower())
+
+    return build
+
+
+def _trunk(name: str, inputs: keras.KerasTensor, weights: str | None) -> keras.Model:
+    called = {"vgg16": "VGG16", "xception": "Xception"}.get(name, name.removeprefix(PREFIX))
+    backbone = getattr(keras.applications, called)
+    prepared = _prepared(inputs, sys.modules[backbone.__module__].preprocess_input)
+    size = inputs.shape[1]
+    try:
+        return backbone(
+            include_top=False,
+            weights=weights,
+            input_tensor=prepared,
+            input_shape=(size, size, 3),
+        )
+    except Exception as error:  # where a download fails, the library raises nothing narrower
+        reason = " ".join(str(error).split())
+        if least := re.search(r"at least (\d+)x", reason):
+            raise InputError(
+                f"trainer.image_size for {name}",
+                expected=f"at least {least[1]} (as published)",
+                found=str(size),
+                todo=f"try {least[1]}",
+            ) from error
+        if weights:
+            raise FailedError(
+                f"the published weights of {name} could not be had ({reason}); "
+                "give the path of a file as trainer.model_args.weights"
+            ) from error
+        raise
+
+
+def _prepared(
+    inputs: keras.KerasTensor, preprocess: Callable[[np.ndarray], np.ndarray]
+) -> keras.KerasTensor:
+    """The picture as a backbone's weights expect it, by layers that go with the model.
+
+    Args:
+        inputs: float32 [batch, height, width, 3] in [0, 255], RGB.
+        preprocess: the library's function: linear in each channel, in this order or turned round.
+
+    Returns:
+        The same shape.
+    """
+    # Seen from what becomes of black and of the three pure colours: [4, 1, 1, 3].
+    black, *pure = preprocess(np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)])[:, None, None])
+    offset = black.ravel()
+    response = np.array([color.ravel() - offset for color in pure]) / 255  # [from, to]
+    turned = abs(response[0, 0]) < abs(response[0, 2])
+    scale = np.diag(response[:, ::-1] if turned else response)[:: -1 if turned else 1]
+    # Rounded to what it is computed in, so that 2/255 stays what the library divides by.
+    scales, offsets = (list(map(float, values.astype(np.float32))) for values in (scale, offset))
+    if turned:
+        inputs = keras.ops.flip(inputs, axis=-1)
+    if len(set(scales)) == len(set(offsets)) == 1:
+        scales, offsets = scales[0], offsets[0]
+    if scales == 1.0 and offsets == 0.0:
+        return inputs
+    return keras.layers.Rescaling(scales, offset=offsets, name="prepare")(inputs)
 
 
 def _weights_file(weights: str) -> Path:
@@ -81,14 +154,4 @@ def _load(trunk: keras.Model, path: Path, name: str) -> None:
         ) from error
 
 
-def _downloaded(
-    name: str, backbone: Callable[..., keras.Model], preprocessed: keras.KerasTensor
-) -> keras.Model:
-    try:
-        return backbone(include_top=False, weights=IMAGENET, input_tensor=preprocessed)
-    except Exception as error:  # the library raises nothing narrower
-        reason = " ".join(str(error).split())
-        raise FailedError(
-            f"the published weights of {name} could not be had ({reason}); "
-            "give the path of a file as trainer.model_args.weights"
-        ) from error
+vgg16, xception = application("vgg16"), application("xception")

@@ -12,11 +12,12 @@ from components.models.spec import TRUNK_OUTPUT_LAYER
 _BLOCKS = ((32, True), (64, True), (128, False))  # channels, and whether the block pools
 
 
-def build(image_size: int) -> keras.Model:
+def build(image_size: int, classes: int) -> keras.Model:
     """Builds the model; see `components.models.build` for shapes and ranges.
 
     Args:
         image_size: side of the square input in pixels, at least 8.
+        classes: how many.
 
     Raises:
         InputError: nothing would be left to look at after two poolings.
@@ -42,4 +43,6 @@ def build(image_size: int) -> keras.Model:
             output_name=TRUNK_OUTPUT_LAYER if number == len(_BLOCKS) else f"{name}_add",
         )
     x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
-    return keras.Model(inputs, blocks.binary_output(x, dropout=0.0), name="residual_convnet")
+    return keras.Model(
+        inputs, blocks.class_output(x, classes, dropout=0.0), name="residual_convnet"
+    )

@@ -12,11 +12,12 @@ from components.models.spec import TRUNK_OUTPUT_LAYER
 _FILTERS = (64, 128, 256)
 
 
-def build(image_size: int) -> keras.Model:
+def build(image_size: int, classes: int) -> keras.Model:
     """Builds the model; see `components.models.build` for shapes and ranges.
 
     Args:
         image_size: side of the square input in pixels, a multiple of 8.
+        classes: how many.
 
     Raises:
         InputError: the decoder would give back another size.
@@ -49,4 +50,4 @@ def build(image_size: int) -> keras.Model:
         x = keras.layers.Conv2DTranspose(
             filters, 3, strides=2, padding="same", activation="relu", name=f"decoder{number}_up"
         )(x)
-    return keras.Model(inputs, blocks.mask_output(x), name="segmentation_convnet")
+    return keras.Model(inputs, blocks.mask_output(x, classes), name="segmentation_convnet")

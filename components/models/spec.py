@@ -1,36 +1,40 @@
 """What the rest of the system knows of an architecture, without building it."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 # Names of the layers that explanations, endpoints and tests aim at; the same in every architecture.
 TRUNK_OUTPUT_LAYER = "trunk_output"  # last layer that still has a spatial map worth explaining
 LOGITS_LAYER = "logits"  # last layer with weights, linear
-PROBABILITY_LAYER = "probability"  # classifiers: sigmoid of the logits
-PROBABILITIES_LAYER = "probabilities"  # segmentation: softmax of the logits over the classes
+PROBABILITY_LAYER = "probability"  # of two classes: sigmoid of the one logit
+PROBABILITIES_LAYER = "probabilities"  # of all classes: the output
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One architecture.
+    """One architecture. An own one may be described by one, and named by its import path.
 
     Attributes:
-        name: its name in the configuration, and of its file in this package.
-        problem: what it takes and what its output means.
+        name: in the configuration.
+        builder: import path of `build(image_size, classes, **own)`, which gives a `keras.Model`;
+            see `components.models.build` for its input and output.
+        task: shipped name of the task that it is for; empty: any task of its input and output.
         grad_cam_layer: layer whose output, float32 [batch, height, width, channels], Grad-CAM
-            explains. Everything that leads from the picture to the logits passes through it.
+            explains. Everything that leads from the picture to the logits passes through it. See
+            `components.models.explained_layers` for a model that has none of that name.
         logits_layer: layer whose output is the scores before sigmoid or softmax: float32
-            [batch, 1] for classification, [batch, height, width, classes] for segmentation.
-        fine_tune_from: for a backbone with published weights, the first of its layers that the
-            second phase of fine-tuning trains (see `components.models.transfer`); None for
-            architectures that are trained whole, from the start.
+            [batch, classes], of two classes [batch, 1] where one sigmoid tells both, or
+            [batch, height, width, classes] of masks.
+        fine_tune_from: where the backbone's part begins that fine-tuning trains as `top` (see
+            `components.models.transfer`): a layer's name, or a share of the backbone's layers,
+            the last ones, in (0, 1). None for architectures that are trained whole.
         ablations: arguments of its `build`, all True or False, whose combinations are worth a
             comparison.
     """
 
     name: str
-    problem: Literal["classification", "segmentation", "points"]
+    builder: str
+    task: str = ""
     grad_cam_layer: str = TRUNK_OUTPUT_LAYER
     logits_layer: str = LOGITS_LAYER
-    fine_tune_from: str | None = None
+    fine_tune_from: str | float | None = None
     ablations: tuple[str, ...] = ()

@@ -7,7 +7,8 @@ from typing import Literal
 
 import keras
 
-from components.models.spec import TRUNK_OUTPUT_LAYER, ModelSpec
+from components.models import explained_layers
+from components.models.spec import ModelSpec
 from serving.errors import InputError, check_one_of
 
 Phase = Literal["head", "top", "all"]
@@ -42,8 +43,10 @@ def set_phase(model: keras.Model, spec: ModelSpec, phase: Phase) -> None:
         )
     # Layers come in the order of the graph: what lies above a layer follows it.
     names = [layer.name for layer in model.layers]
-    head = names.index(TRUNK_OUTPUT_LAYER) + 1
-    first = head if phase == "head" else names.index(spec.fine_tune_from)
+    first = head = names.index(explained_layers(model, spec)[0]) + 1
+    if phase == "top":
+        start = spec.fine_tune_from
+        first = names.index(start) if isinstance(start, str) else round(head * (1 - start))
     for position, layer in enumerate(model.layers):
         # All batch norm is the backbone's: the head has none.
         frozen = position < first or isinstance(layer, keras.layers.BatchNormalization)

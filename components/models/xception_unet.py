@@ -20,7 +20,9 @@ _ENCODER_FILTERS = (64, 128, 256, 384)  # at 1/4, 1/8, 1/16 and 1/32
 _DECODER_FILTERS = (192, 128, 64, 32)  # at 1/16, 1/8, 1/4 and 1/2
 
 
-def build(image_size: int, dropout: float = 0.2, batch_norm_momentum: float = 0.9) -> keras.Model:
+def build(
+    image_size: int, classes: int, dropout: float = 0.2, batch_norm_momentum: float = 0.9
+) -> keras.Model:
     """Builds the model; see `components.models.build` for shapes and ranges.
 
     Grad-CAM explains the decoder's last map, at half the size: further down the skips lead round
@@ -28,6 +30,7 @@ def build(image_size: int, dropout: float = 0.2, batch_norm_momentum: float = 0.
 
     Args:
         image_size: side of the square input in pixels, at least 32.
+        classes: how many.
         dropout: share of the channels at 1/32 that a training step drops, in [0, 1). Whole
             channels: neighbours in a map know too much of each other.
         batch_norm_momentum: how much of the moving averages each step keeps, in [0, 1). They
@@ -69,4 +72,4 @@ def build(image_size: int, dropout: float = 0.2, batch_norm_momentum: float = 0.
     # Nothing but the scores is computed at full size, where each channel costs four times as much.
     x = blocks.batch_norm_relu(x, style=style, name="head", part="a")
     x = blocks.upsample_to(x, image_size, image_size, name="head")
-    return keras.Model(inputs, blocks.mask_output(x), name="xception_unet")
+    return keras.Model(inputs, blocks.mask_output(x, classes), name="xception_unet")
