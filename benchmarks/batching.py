@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(folder: Path, blocks: int, seconds: float) -> dict[str, Any]:
     from components import models
-    from serving.client import PetClient
+    from serving.client import ImageClient
 
     pictures = draw_pictures(folder / "pictures", _PICTURES)
     export(models.build(MODEL, IMAGE_SIZE), MODEL, IMAGE_SIZE, folder / "base" / "1")
@@ -65,7 +65,7 @@ def measure(folder: Path, blocks: int, seconds: float) -> dict[str, Any]:
         for number, (name, fields) in enumerate(SETTINGS.items()):
             flags = batching_flags(folder / f"batching_{number}.txt", fields)
             server = stack.enter_context(serving(MODEL, folder / "base", *flags))
-            clients[name] = stack.enter_context(PetClient(server.target, MODEL))
+            clients[name] = stack.enter_context(ImageClient(server.target, MODEL))
         for number in range(blocks + 1):
             for count in CLIENTS:
                 for name, client in clients.items():

@@ -124,11 +124,11 @@ class Fuzzer:
     def __init__(self, server: Server, base: Path, picture: bytes):
         import grpc
 
-        from serving.client import PetClient
+        from serving.client import ImageClient
 
         self._server, self._base = server, base
         self._channel = grpc.insecure_channel(server.target, (("grpc.enable_retries", 0),))
-        self._client = PetClient(server.target, NAME)
+        self._client = ImageClient(server.target, NAME)
         self._picture = picture
         self._before = self._good()
         self.answers: Counter[str] = Counter()

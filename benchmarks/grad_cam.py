@@ -55,14 +55,14 @@ def measure(name: str, image_size: int, rounds: int, folder: Path) -> list[dict[
     import keras
 
     from components import models
-    from serving.client import PetClient
+    from serving.client import ImageClient
 
     [picture] = draw_pictures(folder / "pictures", 1)
     keras.utils.set_random_seed(1)
     model = models.build(name, image_size)
     export(model, name, image_size, folder / "base" / "1")
     inputs = picture_input(picture)
-    with serving(name, folder / "base") as server, PetClient(server.target, name) as client:
+    with serving(name, folder / "base") as server, ImageClient(server.target, name) as client:
 
         def heatmap(**more: np.ndarray) -> np.ndarray:
             return client.call(

@@ -51,13 +51,13 @@ def main(arguments: list[str] | None = None) -> None:
 def measure(folder: Path, rounds: int, blocks: int) -> list[dict[str, Any]]:
     """Both figures, from one server."""
     from components import models
-    from serving.client import PetClient
+    from serving.client import ImageClient
 
     [picture] = draw_pictures(folder / "pictures", 1)
     export(models.build(MODEL, IMAGE_SIZE), MODEL, IMAGE_SIZE, folder / "base" / "1")
     inputs = picture_input(picture)
     in_process = saved_model_call(folder / "base" / "1", picture)
-    with serving(MODEL, folder / "base") as server, PetClient(server.target, MODEL) as client:
+    with serving(MODEL, folder / "base") as server, ImageClient(server.target, MODEL) as client:
 
         def over_grpc() -> None:
             client.call(names.SIGNATURE_SERVING, inputs)

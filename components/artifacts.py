@@ -74,6 +74,8 @@ VALIDATION = "validation.json"
 
 # A baseline Model without a model: nothing is served yet (an empty folder vanishes on a cluster)
 NO_BASELINE = "NO_BASELINE"
+# A baseline Model: custom property, an int: the served version that it is a copy of
+BASELINE_VERSION = "version"
 
 # ModelRun: {"model", "parameters", "seed", "made_with", "hyperparameters": what a tuner chose, by
 #            dotted key, "test_time_flip": whether the model answers for picture and mirror image
@@ -101,10 +103,11 @@ TRAINING_KEYS = "training_keys.txt"
 FIGURES = "figures.json"
 
 # PushedModel: {"status": "pushed" | "already served" | "set aside" (it was rolled back from) |
-#                         "rolled back" (it failed on the live server) | "not blessed", "name",
-#               and unless not blessed: "version", "path", "digest";
+#                         "rolled back" (it failed on the live server) | "not blessed" |
+#                         "classes changed" (others than the served model's), "name",
+#               and unless not blessed or classes changed: "version", "path", "digest";
 #               pushed: "removed": versions; maybe "reason";
-#               rolled back: "reason", "served": null | {"version", "path"}}
+#               rolled back, classes changed: "reason", "served": null | {"version", "path"}}
 PUSH = "push.json"
 
 # Conversions: {"examples", "metric", "original": {"value", "milliseconds", "bytes"},

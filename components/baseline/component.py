@@ -33,7 +33,7 @@ class Baseline(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
     DRIVER_CLASS = Driver
 
-    def __init__(self, model: BaseChannel, model_base_path: str, model_config_file: str = ""):
+    def __init__(self, model: BaseChannel, *, model_base_path: str, model_config_file: str = ""):
         super().__init__(
             BaselineSpec(
                 model=model,

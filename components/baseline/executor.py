@@ -8,12 +8,10 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
-from components.artifacts import NO_BASELINE
+from components.artifacts import BASELINE_VERSION, NO_BASELINE
 from components.baseline.select import baseline_version
 from serving.stores import open_store
 from serving.stores.versions import model_digest
-
-VERSION_PROPERTY = "version"  # custom property of the Model artifact
 
 
 class Executor(base_executor.BaseExecutor):
@@ -38,5 +36,5 @@ class Executor(base_executor.BaseExecutor):
             with fileio.open(f"{baseline.uri}/{NO_BASELINE}", "w") as file:
                 file.write(f"no other version under {base}\n")
             return
-        baseline.set_int_custom_property(VERSION_PROPERTY, version)
+        baseline.set_int_custom_property(BASELINE_VERSION, version)
         open_store(base).fetch(version, Path(path_utils.serving_model_dir(baseline.uri)))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from components.pusher.labels import STABLE
-from components.pusher.model_config import ModelConfigFile
+from components.releases.labels import STABLE
+from components.releases.model_config import ModelConfigFile
 from serving.stores import open_store
 
 

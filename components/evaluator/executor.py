@@ -14,7 +14,7 @@ from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components import features as f
 from components.artifacts import FIGURES, NO_BASELINE
-from components.baseline.executor import VERSION_PROPERTY
+from components.artifacts import BASELINE_VERSION
 from components.evaluator.figures import (
     read_checks,
     read_confusion,
@@ -45,7 +45,7 @@ class Executor(executor.Executor):
             warning = self._overlap_warning(input_dict, baseline, exec_properties, points=points)
             if warning:
                 logging.warning(warning)
-            version = baseline.get_int_custom_property(VERSION_PROPERTY)
+            version = baseline.get_int_custom_property(BASELINE_VERSION)
             about_baseline = {"version": version, "warning": warning}
         reduced = proto_utils.proto_to_json(to_measure(eval_config))
         super().Do(input_dict, output_dict, {**exec_properties, specs.EVAL_CONFIG_KEY: reduced})

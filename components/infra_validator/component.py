@@ -6,6 +6,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.infra_validator import executor
+from components.infra_validator.settings import InfraValidatorConfig
 
 
 class InfraValidatorSpec(ComponentSpec):
@@ -13,9 +14,8 @@ class InfraValidatorSpec(ComponentSpec):
 
     PARAMETERS = {
         "model_name": ExecutionParameter(type=str),
-        "pictures": ExecutionParameter(type=int),
-        "timeout_seconds": ExecutionParameter(type=float),
-        "problem": ExecutionParameter(type=str),
+        "task": ExecutionParameter(type=str),
+        "config": ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -37,9 +37,8 @@ class InfraValidator(base_component.BaseComponent):
         model: the exported model.
         examples: Examples with a `test` split.
         model_name: the name the model is served under.
-        pictures: test pictures or points sent to each endpoint.
-        timeout_seconds: time for the server to start and to answer, all together.
-        problem: `classification`, `segmentation` or `points`: which outputs the model has to have.
+        task: name or import path: which outputs the model has to have.
+        config: how much is asked, and for how long.
     """
 
     SPEC_CLASS = InfraValidatorSpec
@@ -51,18 +50,16 @@ class InfraValidator(base_component.BaseComponent):
         examples: types.BaseChannel,
         *,
         model_name: str,
-        pictures: int,
-        timeout_seconds: float,
-        problem: str,
+        task: str = "image_classification",
+        config: InfraValidatorConfig | None = None,
     ):
         super().__init__(
             spec=InfraValidatorSpec(
                 model=model,
                 examples=examples,
                 model_name=model_name,
-                pictures=pictures,
-                timeout_seconds=timeout_seconds,
-                problem=problem,
+                task=task,
+                config=(config or InfraValidatorConfig()).model_dump_json(),
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),
             )
         )

@@ -1,5 +1,6 @@
 """Serves the exported model in a process of its own and compares the answers."""
 
+import itertools
 import shutil
 import tempfile
 import time
@@ -12,10 +13,13 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.infra_validator.golden import ask, compare, read_examples
-from components.infra_validator.problem import NotServable
+from components.datasets.examples import read_classes, read_records
+from components.export.answers import NotServable, ask, compare
 from components.infra_validator.server_process import running_server
-from serving.client import PetClient
+from components.infra_validator.settings import InfraValidatorConfig
+from components.tasks import get_task
+from components.tasks.parts import Export
+from serving.client import ImageClient
 
 SPLIT = "test"
 VERSION = 1
@@ -41,21 +45,21 @@ class Executor(base_executor.BaseExecutor):
             input_dict: `model`: one Model; `examples`: one Examples with a `test` split.
             output_dict: `blessing`: one InfraBlessing. Gets the file INFRA_BLESSED or
                 INFRA_NOT_BLESSED, the int custom property `blessed`, and `reason.txt` if not.
-            exec_properties: `model_name`, `pictures`, `timeout_seconds`, `problem`.
+            exec_properties: `model_name`, `task`, `config`.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(input_dict["model"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         folder = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+        task = get_task(exec_properties["task"])
         try:
             validate(
                 folder,
                 artifact_utils.get_split_uri([examples], SPLIT),
                 model_name=exec_properties["model_name"],
-                pictures=exec_properties["pictures"],
-                timeout_seconds=exec_properties["timeout_seconds"],
-                problem=exec_properties["problem"],
+                export=task.export(read_classes(examples.uri)),
+                config=InfraValidatorConfig.model_validate_json(exec_properties["config"]),
             )
         except NotServable as error:
             _write(blessing, blessed=False, reason=str(error))
@@ -68,34 +72,32 @@ def validate(
     examples_folder: str,
     *,
     model_name: str,
-    pictures: int,
-    timeout_seconds: float,
-    problem: str,
+    export: Export,
+    config: InfraValidatorConfig,
 ) -> None:
     """Serves a SavedModel and compares its answers with those it gives in this process.
 
     Args:
         folder: the SavedModel.
-        examples_folder: gzipped TFRecords of Examples.
+        examples_folder: of the split to ask with.
         model_name: the name to serve it under.
-        pictures: how many Examples to send to each endpoint.
-        timeout_seconds: time for the server to start and to answer.
-        problem: `classification`, `segmentation` or `points`.
+        export: the task's part.
+        config: how much is asked, and for how long.
 
     Raises:
         NotServable: anything about the model that is not as it should be.
     """
-    serialized = read_examples(examples_folder, pictures)
-    if not serialized:
+    examples = list(itertools.islice(read_records(examples_folder), config.images))
+    if not examples:
         raise NotServable(f"no Example in the {SPLIT} split to try the model with")
-    deadline = time.monotonic() + timeout_seconds
+    deadline = time.monotonic() + config.timeout_seconds
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary, model_name)
         _copy(folder, base / str(VERSION))
         with running_server(model_name, base, deadline) as target:
             left = max(deadline - time.monotonic(), 1.0)
-            with PetClient(target, model_name, timeout_seconds=left) as client:
-                answers = ask(client, problem, serialized, deadline)
+            with ImageClient(target, model_name, timeout_seconds=left) as client:
+                answers = ask(client, export, examples, deadline)
         compare(base / str(VERSION), answers)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import serving
-from components.infra_validator.problem import NotServable
+from components.export.answers import NotServable
 
 _READY = re.compile(r"^Serving .* on (\S+:\d+)$", re.MULTILINE)
 _POLL_SECONDS = 0.1

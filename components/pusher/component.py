@@ -6,8 +6,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import BaseChannel, standard_artifacts
 from tfx.types import standard_component_specs as specs
 from tfx.types.channel_utils import as_channel
-from tfx.types.component_spec import ChannelParameter
-from tfx.utils import json_utils
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.artifacts import Report
 from components.pusher.executor import EXAMPLES_KEY, REPORT_KEY, Executor
@@ -17,6 +16,10 @@ from components.pusher.settings import PusherConfig
 class PusherSpec(specs.PusherSpec):
     """TFX's, with what the model card and the check on the live server need."""
 
+    PARAMETERS = specs.PusherSpec.PARAMETERS | {
+        "task": ExecutionParameter(type=str),
+        "config": ExecutionParameter(type=str),
+    }
     INPUTS = specs.PusherSpec.INPUTS | {
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         REPORT_KEY: ChannelParameter(type=Report, optional=True),
@@ -31,12 +34,12 @@ class Pusher(component.Pusher):
     Args:
         model: the exported model.
         model_blessing: the evaluator's.
-        infra_blessing: the infra validator's.
+        infra_blessing: the infra validator's; None: it is not asked.
         base_directory: folder or URL of the model's versions.
-        settings: of the section `pusher`.
-        problem: `classification`, `segmentation` or `points`.
+        task: name or import path.
+        config: the section `pusher`.
         report: of the interpreter: the model card in it travels with the version.
-        examples: with a `test` split; needed for `settings.live_check`.
+        examples: with a `test` split; needed for `config.live_check`.
     """
 
     SPEC_CLASS = PusherSpec
@@ -46,11 +49,11 @@ class Pusher(component.Pusher):
         self,
         model: BaseChannel,
         model_blessing: BaseChannel,
-        infra_blessing: BaseChannel,
+        infra_blessing: BaseChannel | None = None,
         *,
         base_directory: str,
-        settings: PusherConfig,
-        problem: str,
+        task: str = "image_classification",
+        config: PusherConfig,
         report: BaseChannel | None = None,
         examples: BaseChannel | None = None,
     ):
@@ -64,9 +67,8 @@ class Pusher(component.Pusher):
                 EXAMPLES_KEY: examples,
                 REPORT_KEY: report,
                 specs.PUSH_DESTINATION_KEY: destination,
-                specs.CUSTOM_CONFIG_KEY: json_utils.dumps(
-                    {"settings": settings.model_dump(), "problem": problem}
-                ),
+                "task": task,
+                "config": config.model_dump_json(),
                 specs.PUSHED_MODEL_KEY: as_channel([standard_artifacts.PushedModel()]),
             }
         )

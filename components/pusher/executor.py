@@ -11,13 +11,15 @@ from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types import Artifact, artifact_utils
 from tfx.types import standard_component_specs as specs
-from tfx.utils import json_utils, proto_utils
+from tfx.utils import proto_utils
 
 from components.artifacts import MODEL_CARD, MODEL_CARD_DATA, PUSH
+from components.datasets.examples import read_classes
 from components.pusher.live_check import check_live
 from components.pusher.push import PUSHED
 from components.pusher.release import Release
 from components.pusher.settings import PusherConfig
+from components.tasks import get_task
 
 EXAMPLES_KEY = "examples"
 REPORT_KEY = "report"
@@ -37,13 +39,12 @@ class Executor(executor.Executor):
         pushed_model = artifact_utils.get_single_instance(output_dict[specs.PUSHED_MODEL_KEY])
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties[specs.PUSH_DESTINATION_KEY], destination)
-        asked = json_utils.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])
-        settings = PusherConfig.model_validate(asked["settings"])
-        result: dict[str, Any] = {"status": "not blessed", "name": settings.model_name}
+        config = PusherConfig.model_validate_json(exec_properties["config"])
+        result: dict[str, Any] = {"status": "not blessed", "name": config.model_name}
         if self.CheckBlessing(input_dict):
             model = Path(self.GetModelPath(input_dict))
-            check = _check(input_dict, settings, asked["problem"], model)
-            release = Release(destination.filesystem.base_directory, settings, check)
+            check = _check(input_dict, config, exec_properties["task"], model)
+            release = Release(destination.filesystem.base_directory, config, check)
             result |= release.run(model, _model_card(input_dict))
         if result["status"] == PUSHED:
             self._MarkPushed(pushed_model, result["path"], str(result["version"]))
@@ -54,18 +55,19 @@ class Executor(executor.Executor):
 
 
 def _check(
-    inputs: dict[str, list[Artifact]], settings: PusherConfig, problem: str, model: Path
+    inputs: dict[str, list[Artifact]], config: PusherConfig, task: str, model: Path
 ) -> Callable[[int], None] | None:
     """What asks the live server about a version, if that is configured."""
-    if not settings.live_check:
+    if not config.live_check:
         return None
+    examples = artifact_utils.get_single_instance(inputs[EXAMPLES_KEY])
     return functools.partial(
         check_live,
-        settings.live_check,
-        settings.model_name,
+        config.live_check,
+        config.model_name,
         model=model,
-        examples_folder=artifact_utils.get_split_uri(inputs[EXAMPLES_KEY], SPLIT),
-        problem=problem,
+        examples_folder=artifact_utils.get_split_uri([examples], SPLIT),
+        export=get_task(task).export(read_classes(examples.uri)),
     )
 
 

@@ -1,13 +1,15 @@
 """Does the live server serve the pushed version, and answer as the model does by itself?"""
 
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from components.infra_validator.golden import ask, compare, read_examples
-from components.infra_validator.problem import NotServable
+from components.datasets.examples import read_records
+from components.export.answers import NotServable, ask, compare
 from components.pusher.settings import LiveCheckConfig
-from serving.client import PetClient
+from components.tasks.parts import Export
+from serving.client import ImageClient
 from serving.errors import InputError
 from serving.results import ServingError
 
@@ -32,38 +34,38 @@ class Superseded(Exception):
 
 
 def check_live(
-    settings: LiveCheckConfig,
+    config: LiveCheckConfig,
     name: str,
     version: int,
     *,
     model: Path,
     examples_folder: str,
-    problem: str,
+    export: Export,
 ) -> None:
     """Waits until the server has the version, then compares its answers with the model's own.
 
     Args:
-        settings: which server, how long.
+        config: which server, how long.
         name: of the model there.
         version: that was pushed.
         model: the SavedModel, on this machine.
-        examples_folder: gzipped TFRecords of Examples.
-        problem: `classification`, `segmentation` or `points`.
+        examples_folder: of the split to ask with.
+        export: the task's part.
 
     Raises:
         NotServable: it is not served in time, or not as it should be; NoServer: there is none.
         Superseded: the server has a newer version.
     """
-    deadline = time.monotonic() + settings.deadline_seconds
-    examples = read_examples(examples_folder, settings.pictures)
+    deadline = time.monotonic() + config.deadline_seconds
+    examples = list(itertools.islice(read_records(examples_folder), config.images))
     if not examples:
         raise NotServable("no Example to try the version with")
-    with _client(settings.target, name) as client:
-        _wait(client, version, deadline, settings.deadline_seconds, _state)
+    with _client(config.target, name) as client:
+        _wait(client, version, deadline, config.deadline_seconds, _state)
         left = max(deadline - time.monotonic(), 1.0)
-        with PetClient(settings.target, name, timeout_seconds=left, version=version) as pinned:
+        with ImageClient(config.target, name, timeout_seconds=left, version=version) as pinned:
             try:
-                calls = ask(pinned, problem, examples, deadline)
+                calls = ask(pinned, export, examples, deadline)
             except NotServable:
                 _state(client, version)  # replaced meanwhile?
                 raise
@@ -91,16 +93,16 @@ def live_versions(target: str, name: str) -> set[int]:
         return {one.version for one in client.status() if one.state != END}
 
 
-def _client(target: str, name: str) -> PetClient:
-    return PetClient(target, name, timeout_seconds=_REQUEST_SECONDS, attempts=1)
+def _client(target: str, name: str) -> ImageClient:
+    return ImageClient(target, name, timeout_seconds=_REQUEST_SECONDS, attempts=1)
 
 
 def _wait(
-    client: PetClient,
+    client: ImageClient,
     version: int,
     deadline: float,
     seconds: float,
-    look: Callable[[PetClient, int], str],
+    look: Callable[[ImageClient, int], str],
 ) -> None:
     while True:
         kind: type[NotServable] = NotServable
@@ -120,7 +122,7 @@ def _wait(
         time.sleep(_POLL_SECONDS)
 
 
-def _loaded(client: PetClient, version: int) -> str:
+def _loaded(client: ImageClient, version: int) -> str:
     for one in client.status():
         if one.version == version:
             if one.state == END and one.error:
@@ -131,7 +133,7 @@ def _loaded(client: PetClient, version: int) -> str:
     return "the server does not know it"
 
 
-def _state(client: PetClient, version: int) -> str:
+def _state(client: ImageClient, version: int) -> str:
     """As `_loaded`, of a version that was never loaded before."""
     found = _loaded(client, version)
     if found not in (AVAILABLE, LOADING):

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from components.export import model_classes
 from components.pusher.history import set_aside
+from serving.classes import Classes
 from serving.errors import FailedError
-from serving.names import ASSETS_EXTRA, DIGEST_FILE
+from serving.names import ASSETS_EXTRA, DIGEST_FILE, MODEL_CLASSES_FILE
 from serving.stores import VersionStore, open_store
 from serving.stores.versions import SAVED_MODEL_FILE, model_digest
 
 PUSHED = "pushed"
 ALREADY_SERVED = "already served"
 SET_ASIDE = "set aside"
+CLASSES_CHANGED = "classes changed"
+_TOLD = 5  # classes, of those that differ
 
 
 class Push(NamedTuple):
@@ -27,13 +31,16 @@ class Push(NamedTuple):
         path: its folder or URL.
         digest: its content digest.
         status: PUSHED by this call; ALREADY_SERVED: it is the newest version; SET_ASIDE: it is a
-            version that was rolled back from.
+            version that was rolled back from; CLASSES_CHANGED: the newest version, which is told,
+            has other classes than the model.
+        reason: how the classes differ; else empty.
     """
 
     version: int
     path: str
     digest: str
     status: str
+    reason: str = ""
 
     @property
     def pushed(self) -> bool:
@@ -41,13 +48,24 @@ class Push(NamedTuple):
         return self.status == PUSHED
 
 
-def push_model(model: Path, base: str | Path, assets: Mapping[str, bytes] | None = None) -> Push:
+def push_model(
+    model: Path,
+    base: str | Path,
+    assets: Mapping[str, bytes] | None = None,
+    *,
+    allow_class_change: bool = False,
+) -> Push:
     """Makes a SavedModel the newest version under `base`, unless it already is or was set aside.
+
+    Nor is it pushed where the newest version tells apart other classes, or the same in another
+    order: clients would take one class for another. Versions that do not tell their classes are no
+    hindrance.
 
     Args:
         model: the SavedModel's folder.
         base: folder or URL of the model's versions; made if missing.
         assets: files to lay into the version's `assets.extra/`, by name.
+        allow_class_change: whether other classes are pushed all the same.
 
     Raises:
         FailedError: the model is none, or the store cannot take it; nothing of it is left there.
@@ -57,10 +75,11 @@ def push_model(model: Path, base: str | Path, assets: Mapping[str, bytes] | None
         raise FailedError(f"{model}: not a SavedModel: there is no {SAVED_MODEL_FILE}")
     digest = model_digest(model)
     store = open_store(base)
+    classes = None if allow_class_change else model_classes(str(model))
     found: list[Push] = []
 
     def needed() -> bool:
-        found[:] = _find(store, digest)
+        found[:] = _find(store, digest, classes)
         return not found
 
     assets = {**(assets or {}), DIGEST_FILE: f"{digest}\n".encode("ascii")}
@@ -71,12 +90,34 @@ def push_model(model: Path, base: str | Path, assets: Mapping[str, bytes] | None
     return Push(version, store.path(version), digest, PUSHED)
 
 
-def _find(store: VersionStore, digest: str) -> list[Push]:
-    """The version of this content that makes a push needless, if there is one."""
+def _find(store: VersionStore, digest: str, classes: Classes | None) -> list[Push]:
+    """The version because of which the model is not pushed, if there is one."""
     newest = store.newest()
     if newest is None:
         return []
-    if store.digest(newest) == digest:
+    served = store.digest(newest)
+    if served == digest:
         return [Push(newest, store.path(newest), digest, ALREADY_SERVED)]
     aside = set_aside(store, digest)
-    return [] if aside is None else [Push(aside, store.path(aside), digest, SET_ASIDE)]
+    if aside is not None:
+        return [Push(aside, store.path(aside), digest, SET_ASIDE)]
+    told = store.read(newest, f"{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}")
+    if classes is None or told is None:
+        return []
+    known = Classes.from_json(told, f"{store.path(newest)}/{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}")
+    if known.names == classes.names:
+        return []
+    reason = f"other classes than served version {newest} has: {_difference(known, classes)}"
+    return [Push(newest, store.path(newest), served, CLASSES_CHANGED, reason)]
+
+
+def _difference(served: Classes, new: Classes) -> str:
+    parts = [
+        f"{len(names)} {word} ({', '.join(names[:_TOLD])}{', ...' if len(names) > _TOLD else ''})"
+        for word, names in (
+            ("new", [name for name in new.names if name not in served.names]),
+            ("gone", [name for name in served.names if name not in new.names]),
+        )
+        if names
+    ]
+    return ", ".join(parts) or f"the same in another order, {', '.join(new.names[:_TOLD])}"

@@ -6,12 +6,18 @@ from typing import Any
 
 from absl import logging
 
-from components.infra_validator.problem import NotServable
-from components.pusher.labels import admit, dismiss, in_use, label
+from components.export.answers import NotServable
 from components.pusher.live_check import NoServer, Superseded, live_versions
-from components.pusher.model_config import ModelConfigFile
-from components.pusher.push import ALREADY_SERVED, PUSHED, SET_ASIDE, push_model
+from components.pusher.push import (
+    ALREADY_SERVED,
+    CLASSES_CHANGED,
+    PUSHED,
+    SET_ASIDE,
+    push_model,
+)
 from components.pusher.settings import PusherConfig
+from components.releases.labels import admit, dismiss, in_use, label
+from components.releases.model_config import ModelConfigFile
 from serving.errors import InputError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE, UNCHECKED_FILE
 from serving.results import ServingError
@@ -26,17 +32,17 @@ class Release:
 
     Args:
         base: folder or URL of the model's versions.
-        settings: of the pusher.
+        config: of the pusher.
         check: raises NotServable or Superseded about a version; None: nothing is asked.
     """
 
-    def __init__(self, base: str, settings: PusherConfig, check: Callable[[int], None] | None):
+    def __init__(self, base: str, config: PusherConfig, check: Callable[[int], None] | None):
         self._store: VersionStore = open_store(base)
-        self._settings = settings
+        self._config = config
         self._check = check
         self._file = (
-            ModelConfigFile(Path(settings.model_config_file), settings.model_name)
-            if settings.model_config_file
+            ModelConfigFile(Path(config.model_config_file), config.model_name)
+            if config.model_config_file
             else None
         )
 
@@ -61,7 +67,18 @@ class Release:
             self._file.entry()  # a mistake in it is told before anything is pushed
         if self._check or self._file:
             assets = {**assets, UNCHECKED_FILE: b"not yet tried and labelled\n"}
-        push = push_model(model, self._store.base, assets)
+        push = push_model(
+            model,
+            self._store.base,
+            assets,
+            allow_class_change=self._config.allow_class_change,
+        )
+        if push.status == CLASSES_CHANGED:
+            return {
+                "status": push.status,
+                "reason": f"{push.reason}; pusher.allow_class_change pushes it",
+                "served": {"version": push.version, "path": push.path},
+            }
         told = {
             "status": push.status,
             "version": push.version,
@@ -96,8 +113,8 @@ class Release:
 
     def _label(self, entry: Any, version: int) -> None:
         # Of two pushers at once the later version keeps the label, whoever is done last.
-        if entry.version_labels.get(self._settings.label, 0) <= version:
-            label(entry, self._settings.label, version)
+        if entry.version_labels.get(self._config.label, 0) <= version:
+            label(entry, self._config.label, version)
 
     def _take_back(self, version: int, why: str) -> dict[str, Any]:
         if self._file:
@@ -113,17 +130,17 @@ class Release:
 
     def _retain(self, needed: set[int | None]) -> list[int]:
         """Removes old versions that nobody needs; returns them."""
-        keep = self._settings.keep_versions
+        keep = self._config.keep_versions
         old = self._store.versions()[:-keep] if keep else []
         if not old:
             return []
-        live = self._settings.live_check
+        live = self._config.live_check
         entry = self._file.entry() if self._file else None
         if entry is not None:
             needed = needed | in_use(entry)
         if live:
             try:
-                needed = needed | live_versions(live.target, self._settings.model_name)
+                needed = needed | live_versions(live.target, self._config.model_name)
             except (InputError, ServingError) as error:
                 logging.warning("no version is removed: what is served is not known: %s", error)
                 return []

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.infra_validator.problem import NotServable
-from components.pusher import labels
+from components.export.answers import NotServable
 from components.pusher.history import previous, rollback_note
 from components.pusher.live_check import wait_until_loaded
-from components.pusher.model_config import ModelConfigFile
+from components.releases import labels
+from components.releases.model_config import ModelConfigFile
 from serving.errors import FailedError, InputError, nearest
 from serving.names import ASSETS_EXTRA, DIGEST_FILE, UNCHECKED_FILE
 from serving.stores import VersionStore, join, open_store

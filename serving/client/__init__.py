@@ -7,8 +7,8 @@ from serving.client.connection import (
     CallOptions,
     Tls,
 )
-from serving.client.pet_client import PetClient
-from serving.client.pictures import BATCH_SIZE, Image, check_picture
+from serving.client.image_client import ImageClient
+from serving.client.images import BATCH_SIZE, Image, check_picture
 
 __all__ = [
     "BATCH_SIZE",
@@ -17,7 +17,7 @@ __all__ = [
     "DEFAULT_TIMEOUT_SECONDS",
     "CallOptions",
     "Image",
-    "PetClient",
+    "ImageClient",
     "Tls",
     "check_picture",
 ]

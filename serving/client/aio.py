@@ -19,7 +19,7 @@ import numpy as np
 from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
 from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Request, Task, explaining
-from serving.client.pictures import Batcher, Image, Picture, check_many, prepare
+from serving.client.images import Batcher, Image, Picture, check_many, prepare
 from serving.results import (
     Answer,
     Explanation,
@@ -34,8 +34,8 @@ T = TypeVar("T")
 Images = Iterable[Image] | AsyncIterable[Image]
 
 
-class AsyncPetClient:
-    """The methods of `PetClient` for `await`; see there for each.
+class AsyncImageClient:
+    """The methods of `ImageClient` for `await`; see there for each.
 
     A connection belongs to the event loop in which it was first used; another loop gets its own.
     Where pictures are taken, they may also come from an asynchronous iterable; files are read and
@@ -54,35 +54,35 @@ class AsyncPetClient:
         self._channel = None
 
     async def predict(self, images: Images, **options: Unpack[CallOptions]) -> list[Prediction]:
-        """See `PetClient.predict`."""
+        """See `ImageClient.predict`."""
         return await self._all(CLASSIFY, images, options)
 
     async def explain(
         self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
     ) -> list[Explanation]:
-        """See `PetClient.explain`."""
+        """See `ImageClient.explain`."""
         return await self._all(explaining(class_index), images, options)
 
     async def segment(self, images: Images, **options: Unpack[CallOptions]) -> list[Segmentation]:
-        """See `PetClient.segment`."""
+        """See `ImageClient.segment`."""
         return await self._all(SEGMENT, images, options)
 
     def predict_stream(
         self, images: Images, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Prediction], None]:
-        """See `PetClient.predict_stream`."""
+        """See `ImageClient.predict_stream`."""
         return self._stream(CLASSIFY, images, options)
 
     def explain_stream(
         self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Explanation], None]:
-        """See `PetClient.explain_stream`."""
+        """See `ImageClient.explain_stream`."""
         return self._stream(explaining(class_index), images, options)
 
     def segment_stream(
         self, images: Images, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Segmentation], None]:
-        """See `PetClient.segment_stream`."""
+        """See `ImageClient.segment_stream`."""
         return self._stream(SEGMENT, images, options)
 
     async def call(
@@ -92,16 +92,16 @@ class AsyncPetClient:
         outputs: Sequence[str] = (),
         **options: Unpack[CallOptions],
     ) -> dict[str, np.ndarray]:
-        """See `PetClient.call`."""
+        """See `ImageClient.call`."""
         exchange = exchanges.call(signature, inputs, outputs, self._connection.spec())
         return await self._hold(exchange, options)
 
     async def metadata(self, **options: Unpack[CallOptions]) -> Metadata:
-        """See `PetClient.metadata`."""
+        """See `ImageClient.metadata`."""
         return await self._hold(exchanges.metadata(self._connection.spec()), options)
 
     async def status(self, **options: Unpack[CallOptions]) -> list[VersionStatus]:
-        """See `PetClient.status`."""
+        """See `ImageClient.status`."""
         return await self._hold(exchanges.status(self._connection.spec()), options)
 
     async def _hold(

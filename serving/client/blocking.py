@@ -13,14 +13,14 @@ import grpc
 from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
 from serving.client.exchanges import Exchange, Request, Task
-from serving.client.pictures import Batcher, Image, Picture, check_many, prepare
+from serving.client.images import Batcher, Image, Picture, check_many, prepare
 from serving.results import Answer, ServingError
 
 T = TypeVar("T")
 
 
 class BlockingCalls:
-    """The calls of `PetClient`; it opens the connection for the first of them."""
+    """The calls of `ImageClient`; it opens the connection for the first of them."""
 
     def __init__(self, connection: Connection):
         self._connection = connection

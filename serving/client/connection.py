@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import grpc
 from google.protobuf.message import Message
 
-from serving.client.pictures import BATCH_SIZE
+from serving.client.images import BATCH_SIZE
 from serving.errors import InputError
 from serving.results import ServingError
 from serving.wire import methods
@@ -86,7 +86,7 @@ def _pem(kind: str, path: Path | None) -> bytes | None:
 
 @dataclass(frozen=True)
 class Connection:
-    """One model on one server, and how it is asked; see `PetClient` for the attributes."""
+    """One model on one server, and how it is asked; see `ImageClient` for the attributes."""
 
     target: str = DEFAULT_TARGET
     model_name: str = CLASSIFIER_NAME

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from serving import names
 from serving.client.connection import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, Method
-from serving.client.pictures import Picture
+from serving.client.images import Picture
 from serving.results import (
     Answer,
     Explanation,
@@ -208,7 +208,7 @@ def call(
     outputs: Sequence[str],
     spec: pb.ModelSpec,
 ) -> Exchange[dict[str, np.ndarray]]:
-    """Runs a signature; see `PetClient.call`."""
+    """Runs a signature; see `ImageClient.call`."""
     message = pb.PredictRequest(model_spec=spec, output_filter=outputs)
     message.model_spec.signature_name = signature
     for name, value in inputs.items():

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving.client import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS, PetClient, Tls
+from serving.client import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS, ImageClient, Tls
 from serving.commands.outputs import FORMATS
 from serving.errors import check_one_of
 
@@ -36,9 +36,9 @@ class Options:
     def __post_init__(self) -> None:
         check_one_of("--format", self.style, FORMATS)
 
-    def client(self, model_name: str) -> PetClient:
+    def client(self, model_name: str) -> ImageClient:
         """A client that asks so."""
-        return PetClient(
+        return ImageClient(
             self.target,
             model_name,
             self.timeout_seconds,

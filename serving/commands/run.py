@@ -8,7 +8,7 @@ from typing import TypeVar
 import grpc
 
 from components.features import CLASS_NAMES, MASK_CLASS_NAMES
-from serving.client import CLASSIFIER_NAME, Image, PetClient
+from serving.client import CLASSIFIER_NAME, Image, ImageClient
 from serving.commands.inputs import Source, list_sources
 from serving.commands.options import Options
 from serving.commands.outputs import ERROR, Row, open_writer, output_files, save
@@ -134,7 +134,7 @@ def _run(
     sources: Sequence[Source],
     style: str,
     columns: Sequence[str],
-    client: PetClient,
+    client: ImageClient,
     ask: Callable[[Iterator[Image]], Iterator[Answer[T]]],
     *,
     row: Callable[[int, T], Row],
@@ -168,7 +168,7 @@ def _run(
 
 
 @contextlib.contextmanager
-def _telling_what_is_unfit(client: PetClient) -> Iterator[None]:
+def _telling_what_is_unfit(client: ImageClient) -> Iterator[None]:
     """Tells a model or class that cannot answer as wrong input."""
     try:
         yield

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.client import PetClient
+from serving.client import ImageClient
 
 MODEL_NAME = "cats_vs_dogs"
 ROOT = Path(__file__).parents[2]
@@ -171,9 +171,9 @@ def server(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[PetClient]:
-    with PetClient(server.target, MODEL_NAME, timeout_seconds=60) as pet_client:
-        yield pet_client
+def client(server: Server) -> Iterator[ImageClient]:
+    with ImageClient(server.target, MODEL_NAME, timeout_seconds=60) as image_client:
+        yield image_client
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from components.pusher.live_check import check_live
-from components.pusher.model_config import ModelConfigFile
+from components.releases.model_config import ModelConfigFile
 from components.pusher.release import Release
 from components.pusher.rollback import roll_back, set_label
 from components.pusher.settings import LiveCheckConfig, PusherConfig
-from serving.client import PetClient
+from serving.client import ImageClient
 from serving.errors import InputError
 from serving.results import ServingError
 from serving.stores import open_store
@@ -92,7 +92,7 @@ class Place:
 
     def gain(self, label: str | None = None) -> float:
         """The gain of the model that answers; -1 if none does."""
-        with PetClient(self.target, self.name, timeout_seconds=60, label=label) as client:
+        with ImageClient(self.target, self.name, timeout_seconds=60, label=label) as client:
             try:
                 return client.predict([self.white])[0].probabilities[1]
             except (InputError, ServingError):
@@ -185,7 +185,7 @@ def test_a_server_that_is_not_there_in_time(place):
 
 def test_what_is_served_is_not_removed(place):
     told = place.push("third", keep_versions=1)
-    with PetClient(place.target, place.name) as client:
+    with ImageClient(place.target, place.name) as client:
         live = {one.version for one in client.status() if one.state == "AVAILABLE"}
     assert told["version"] in live <= set(place.store.versions())
     assert told["removed"]

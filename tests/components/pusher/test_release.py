@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from components.infra_validator.problem import NotServable
-from components.pusher import labels
+from components.releases import labels
 from components.pusher import release as release_module
 from components.pusher.live_check import NoServer, Superseded
-from components.pusher.model_config import ModelConfigFile
+from components.releases.model_config import ModelConfigFile
 from components.pusher.release import Release
 from components.pusher.settings import LiveCheckConfig, PusherConfig
 from serving.errors import InputError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from components.pusher import labels, rollback
-from components.pusher.model_config import ModelConfigFile
+from components.releases import labels, rollback
+from components.releases.model_config import ModelConfigFile
 from components.pusher.push import push_model
 from components.pusher.rollback import roll_back, set_label
 from serving.errors import FailedError, InputError

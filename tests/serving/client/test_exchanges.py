@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from serving.client.exchanges import CLASSIFY, ask
-from serving.client.pictures import Picture
+from serving.client.images import Picture
 from serving.results import ServingError
 from serving.wire import serving_pb2 as pb
 from serving.wire.tensors import fill_proto

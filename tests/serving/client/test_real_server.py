@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.client import BATCH_SIZE, PetClient
+from serving.client import BATCH_SIZE, ImageClient
 from serving.results import PictureError, ServingError
 
 
-def _async(client: PetClient, method: str, *arguments, **more):
+def _async(client: ImageClient, method: str, *arguments, **more):
     async def ask():
         async with client:
             return await getattr(client.aio, method)(*arguments, **more)
@@ -20,7 +20,7 @@ def _async(client: PetClient, method: str, *arguments, **more):
     return asyncio.run(ask())
 
 
-def test_paths_and_bytes_in_order(client: PetClient, gray_png, tmp_path: Path) -> None:
+def test_paths_and_bytes_in_order(client: ImageClient, gray_png, tmp_path: Path) -> None:
     file = tmp_path / "pet.png"
     file.write_bytes(gray_png(125))
     results = client.predict([gray_png(0), str(file), np.full((9, 5), 225, np.uint8)])
@@ -29,7 +29,7 @@ def test_paths_and_bytes_in_order(client: PetClient, gray_png, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_more_pictures_than_a_batch(client: PetClient, gray_png, asynchronous: bool) -> None:
+def test_more_pictures_than_a_batch(client: ImageClient, gray_png, asynchronous: bool) -> None:
     pictures = [gray_png(value) for value in range(3 * BATCH_SIZE + 1)]
     results = (
         _async(client, "predict", pictures) if asynchronous else client.predict(iter(pictures))
@@ -39,7 +39,7 @@ def test_more_pictures_than_a_batch(client: PetClient, gray_png, asynchronous: b
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_explanations(client: PetClient, gray_png, asynchronous: bool) -> None:
+def test_explanations(client: ImageClient, gray_png, asynchronous: bool) -> None:
     pictures = [gray_png(51), gray_png(204)]
     if asynchronous:
         own, _ = _async(client, "explain", pictures)
@@ -54,7 +54,7 @@ def test_explanations(client: PetClient, gray_png, asynchronous: bool) -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_segmentations(client: PetClient, gray_png, asynchronous: bool) -> None:
+def test_segmentations(client: ImageClient, gray_png, asynchronous: bool) -> None:
     pictures = [gray_png(0), gray_png(255)]
     dark, bright = _async(client, "segment", pictures) if asynchronous else client.segment(pictures)
     assert dark.mask.dtype == np.uint8
@@ -63,8 +63,8 @@ def test_segmentations(client: PetClient, gray_png, asynchronous: bool) -> None:
     assert np.array(Image.open(io.BytesIO(bright.mask_png))).max() == 2
 
 
-def test_what_the_server_tells_about_itself(client: PetClient, server) -> None:
-    other = PetClient(server.target, client.model_name)
+def test_what_the_server_tells_about_itself(client: ImageClient, server) -> None:
+    other = ImageClient(server.target, client.model_name)
     assert _async(other, "metadata") == client.metadata()
     assert _async(other, "status") == client.status()
     n, x = np.array(2, np.int64), np.ones((1, 2), np.float32)
@@ -72,7 +72,7 @@ def test_what_the_server_tells_about_itself(client: PetClient, server) -> None:
     assert {name: value.tolist() for name, value in answer.items()} == {"scaled": [[2.0, 2.0]]}
 
 
-def test_the_bad_picture_of_many_is_named(client: PetClient, gray_png, tmp_path: Path) -> None:
+def test_the_bad_picture_of_many_is_named(client: ImageClient, gray_png, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("no picture")
     images = [gray_png(9)] * (BATCH_SIZE + 3) + [bad, gray_png(9)]
@@ -86,26 +86,26 @@ def test_the_bad_picture_of_many_is_named(client: PetClient, gray_png, tmp_path:
         assert "position" not in str(caught.value)
 
 
-def test_a_wrong_class_is_no_bad_picture(client: PetClient, gray_png) -> None:
+def test_a_wrong_class_is_no_bad_picture(client: ImageClient, gray_png) -> None:
     for pictures in ([gray_png(1)], [gray_png(1), gray_png(2)]):
         with pytest.raises(ServingError, match="class_index"):
             client.explain(pictures, class_index=7)
 
 
-def test_a_version_that_is_not_served(server, client: PetClient, gray_png) -> None:
+def test_a_version_that_is_not_served(server, client: ImageClient, gray_png) -> None:
     with (
-        PetClient(server.target, client.model_name, version=99) as other,
+        ImageClient(server.target, client.model_name, version=99) as other,
         pytest.raises(ServingError, match=r"NOT_FOUND.*99"),
     ):
         other.predict([gray_png(1)])
-    with PetClient(server.target, client.model_name, version=3) as same:
+    with ImageClient(server.target, client.model_name, version=3) as same:
         assert same.predict([gray_png(1)])[0].label == "cat"
         assert same.metadata().version == 3
 
 
-def test_an_unknown_label_is_no_pictures_fault(server, client: PetClient, gray_png) -> None:
+def test_an_unknown_label_is_no_pictures_fault(server, client: ImageClient, gray_png) -> None:
     with (
-        PetClient(server.target, client.model_name, label="nobody") as other,
+        ImageClient(server.target, client.model_name, label="nobody") as other,
         pytest.raises(ServingError, match="Unrecognized servable version label: nobody"),
     ):
         other.predict([gray_png(1)])

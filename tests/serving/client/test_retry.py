@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.client import PetClient
+from serving.client import ImageClient
 from serving.errors import InputError
 from serving.results import ServingError
 
@@ -20,7 +20,7 @@ FULL = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
 def test_an_unavailable_server_is_asked_again(peer, gray) -> None:
     peer.fail = [UNAVAILABLE, FULL, UNAVAILABLE]
     start = time.monotonic()
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         (answer,) = client.predict([gray(255)])
     assert answer.label == "dog"
     assert len(peer.requests) == 4
@@ -32,7 +32,7 @@ def test_asynchronous_calls_are_repeated_too(peer, gray) -> None:
     peer.fail = [UNAVAILABLE, UNAVAILABLE]
 
     async def ask():
-        async with PetClient(peer.target) as client:
+        async with ImageClient(peer.target) as client:
             return await client.aio.predict([gray(255)])
 
     (answer,) = asyncio.run(ask())
@@ -43,7 +43,7 @@ def test_asynchronous_calls_are_repeated_too(peer, gray) -> None:
 def test_large_requests_are_repeated(peer) -> None:
     peer.fail = [UNAVAILABLE]
     noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         client.predict([noise])
     assert len(peer.requests) == 2
     assert peer.requests[1].ByteSize() > 2 * 2**20
@@ -55,7 +55,7 @@ def test_large_requests_are_repeated(peer) -> None:
 def test_other_refusals_are_final(peer, code: str) -> None:
     peer.fail = [(grpc.StatusCode[code], "no")] * 2
     inputs = {"image_bytes": np.array([b"x"], object)}
-    with PetClient(peer.target) as client, pytest.raises(ServingError) as caught:
+    with ImageClient(peer.target) as client, pytest.raises(ServingError) as caught:
         client.call("serving_default", inputs)
     assert caught.value.code.name == code
     assert len(peer.requests) == 1
@@ -64,7 +64,7 @@ def test_other_refusals_are_final(peer, code: str) -> None:
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_attempts_are_counted(peer, gray, attempts: int) -> None:
     peer.fail = [UNAVAILABLE] * 9
-    with PetClient(peer.target, attempts=attempts) as client, pytest.raises(ServingError) as caught:
+    with ImageClient(peer.target, attempts=attempts) as client, pytest.raises(ServingError) as caught:
         client.predict([gray(0)])
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
     assert caught.value.details == UNAVAILABLE[1]
@@ -75,7 +75,7 @@ def test_one_deadline_for_a_call_and_its_repeats(peer, gray) -> None:
     peer.fail = [UNAVAILABLE] * 9
     start = time.monotonic()
     with (
-        PetClient(peer.target, timeout_seconds=0.5) as client,
+        ImageClient(peer.target, timeout_seconds=0.5) as client,
         pytest.raises(ServingError, match=r"within 0\.5 s") as caught,
     ):
         client.predict([gray(0)])
@@ -88,7 +88,7 @@ def test_one_deadline_for_all_requests_of_a_list(peer, gray, asynchronous: bool)
     peer.delay = lambda count: 0.2
     pictures = [gray(0)] * 6
 
-    def ask(client: PetClient, timeout_seconds: float) -> list:
+    def ask(client: ImageClient, timeout_seconds: float) -> list:
         if not asynchronous:
             return client.predict(pictures, timeout_seconds=timeout_seconds)
 
@@ -97,7 +97,7 @@ def test_one_deadline_for_all_requests_of_a_list(peer, gray, asynchronous: bool)
 
         return asyncio.run(run())
 
-    with PetClient(peer.target, batch_size=1, in_flight=1) as client:
+    with ImageClient(peer.target, batch_size=1, in_flight=1) as client:
         with pytest.raises(ServingError) as caught:
             ask(client, 0.7)
         assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -107,13 +107,13 @@ def test_one_deadline_for_all_requests_of_a_list(peer, gray, asynchronous: bool)
 
 def test_a_stream_has_a_deadline_for_each_batch(peer, gray) -> None:
     peer.delay = lambda count: 0.2
-    with PetClient(peer.target, batch_size=1, in_flight=1, timeout_seconds=0.7) as client:
+    with ImageClient(peer.target, batch_size=1, in_flight=1, timeout_seconds=0.7) as client:
         assert len(list(client.predict_stream([gray(0)] * 6))) == 6
 
 
 def test_a_server_that_is_back_in_time_is_found(start_peer, gray) -> None:
     peer = start_peer()
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         client.predict([gray(0)])
         peer.server.stop(0).wait()
         returned = threading.Timer(0.3, lambda: start_peer(port=peer.port))
@@ -130,10 +130,10 @@ def test_a_server_that_is_back_in_time_is_found(start_peer, gray) -> None:
 def test_nobody_there(gray) -> None:
     target = "127.0.0.1:1"
 
-    async def ask(client: PetClient) -> None:
+    async def ask(client: ImageClient) -> None:
         await client.aio.predict([gray(0)])
 
-    with PetClient(target, timeout_seconds=20) as client:
+    with ImageClient(target, timeout_seconds=20) as client:
         with pytest.raises(InputError, match=rf"no server answers at {target}.*pawlens serve"):
             client.predict([gray(0)])
         with pytest.raises(InputError, match=rf"no server answers at {target}.*pawlens serve"):
@@ -141,7 +141,7 @@ def test_nobody_there(gray) -> None:
 
 
 def test_headers_reach_the_server(peer, gray) -> None:
-    with PetClient(peer.target, headers={"X-Request-Id": "7", "x-team": "pets"}) as client:
+    with ImageClient(peer.target, headers={"X-Request-Id": "7", "x-team": "pets"}) as client:
         client.predict([gray(0)])
         client.predict([gray(0)], headers={"x-request-id": os.urandom(4).hex()})
     first, second = peer.headers
@@ -166,4 +166,4 @@ def test_headers_reach_the_server(peer, gray) -> None:
 )
 def test_wrong_settings(more: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        PetClient(**more)
+        ImageClient(**more)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import grpc
 import pytest
 
-from serving.client import PetClient
+from serving.client import ImageClient
 from serving.results import PictureError, ServingError
 
 
@@ -20,7 +20,7 @@ def _values(count: int | None, gray, read: list[int]) -> Iterator[bytes]:
         yield gray(number % 256)
 
 
-def _stream(client: PetClient, images, *, asynchronous: bool, most: int | None = None) -> list:
+def _stream(client: ImageClient, images, *, asynchronous: bool, most: int | None = None) -> list:
     if not asynchronous:
         with contextlib.closing(client.predict_stream(images)) as stream:
             return list(itertools.islice(stream, most))
@@ -45,7 +45,7 @@ both = pytest.mark.parametrize("asynchronous", [False, True])
 @both
 def test_answers_come_in_order_although_requests_overtake(peer, gray, asynchronous: bool) -> None:
     peer.delay = lambda count: 0.15 if count % 3 == 1 else 0.0
-    with PetClient(peer.target, batch_size=2, in_flight=4) as client:
+    with ImageClient(peer.target, batch_size=2, in_flight=4) as client:
         answers = _stream(client, _values(25, gray, []), asynchronous=asynchronous)
     assert [answer.position for answer in answers] == list(range(25))
     found = [answer.result.probabilities[1] * 255 for answer in answers]
@@ -59,7 +59,7 @@ def test_requests_at_a_time_are_bounded_and_used(
     peer, gray, asynchronous: bool, in_flight: int
 ) -> None:
     peer.delay = lambda count: 0.05
-    with PetClient(peer.target, batch_size=1, in_flight=in_flight) as client:
+    with ImageClient(peer.target, batch_size=1, in_flight=in_flight) as client:
         start = time.monotonic()
         answers = _stream(client, _values(18, gray, []), asynchronous=asynchronous)
         seconds = time.monotonic() - start
@@ -71,7 +71,7 @@ def test_requests_at_a_time_are_bounded_and_used(
 @both
 def test_unbounded_input_is_read_a_little_ahead_only(peer, gray, asynchronous: bool) -> None:
     read: list[int] = []
-    with PetClient(peer.target, batch_size=4, in_flight=3) as client:
+    with ImageClient(peer.target, batch_size=4, in_flight=3) as client:
         answers = _stream(client, _values(None, gray, read), asynchronous=asynchronous, most=40)
     assert [answer.position for answer in answers] == list(range(40))
     # The batch that is answered, and two more under way.
@@ -80,7 +80,7 @@ def test_unbounded_input_is_read_a_little_ahead_only(peer, gray, asynchronous: b
 
 def test_one_request_in_flight_is_answered_before_more_is_read(peer, gray) -> None:
     read: list[int] = []
-    with PetClient(peer.target, batch_size=1, in_flight=1) as client:
+    with ImageClient(peer.target, batch_size=1, in_flight=1) as client:
         for number, _ in enumerate(client.predict_stream(_values(5, gray, read))):
             assert len(read) == number + 1
 
@@ -92,7 +92,7 @@ def test_asynchronous_input(peer, gray) -> None:
             yield gray(value * 51)
 
     async def ask() -> list:
-        async with PetClient(peer.target) as client:
+        async with ImageClient(peer.target) as client:
             return await client.aio.predict(camera())
 
     found = [one.probabilities[1] for one in asyncio.run(ask())]
@@ -104,7 +104,7 @@ def test_the_event_loop_is_free_while_requests_run(peer, gray) -> None:
 
     async def ask() -> int:
         ticks = 0
-        async with PetClient(peer.target) as client:
+        async with ImageClient(peer.target) as client:
             answer = asyncio.create_task(client.aio.predict([gray(1)]))
             while not answer.done():
                 await asyncio.sleep(0.01)
@@ -122,7 +122,7 @@ def test_whoever_leaves_a_stream_waits_for_nothing(peer, gray, asynchronous: boo
         return 0.0 if list(asked) == [gray(0)] else 3.0
 
     peer.delay = delay
-    with PetClient(peer.target, batch_size=1, in_flight=3) as client:
+    with ImageClient(peer.target, batch_size=1, in_flight=3) as client:
         start = time.monotonic()
         images = _values(None, gray, [])
         # Two more requests are under way.
@@ -131,7 +131,7 @@ def test_whoever_leaves_a_stream_waits_for_nothing(peer, gray, asynchronous: boo
 
 
 def test_a_client_serves_one_event_loop_after_another(peer, gray) -> None:
-    client = PetClient(peer.target)
+    client = ImageClient(peer.target)
 
     async def ask() -> str:
         return (await client.aio.predict([gray(255)]))[0].label
@@ -149,7 +149,7 @@ def test_bad_pictures_do_not_keep_others_from_an_answer(
     images = [gray(value) for value in range(12)]
     for bad in (0, 5, 6, 11):
         images[bad] = b"no picture"
-    with PetClient(peer.target, batch_size=5) as client:
+    with ImageClient(peer.target, batch_size=5) as client:
         answers = _stream(client, images, asynchronous=asynchronous)
     assert [answer.position for answer in answers if answer.error] == [0, 5, 6, 11]
     for answer in answers:
@@ -161,7 +161,7 @@ def test_bad_pictures_do_not_keep_others_from_an_answer(
 
 
 def test_a_named_position_costs_one_more_request(peer, gray) -> None:
-    with PetClient(peer.target) as client, pytest.raises(PictureError):
+    with ImageClient(peer.target) as client, pytest.raises(PictureError):
         client.predict([*[gray(1)] * 3, b"no picture", *[gray(2)] * 4])
     assert peer.sent() == [8, 7]
 
@@ -172,7 +172,7 @@ def test_lists_raise_for_the_first_bad_picture(peer, gray, tmp_path, asynchronou
     bad.write_text("no picture")
     images = [gray(1)] * 10 + [bad]
     with (
-        PetClient(peer.target, batch_size=4) as client,
+        ImageClient(peer.target, batch_size=4) as client,
         pytest.raises(PictureError, match=r"bad\.jpg: the server refuses it: Unknown") as caught,
     ):
         if asynchronous:
@@ -186,7 +186,7 @@ def test_lists_raise_for_the_first_bad_picture(peer, gray, tmp_path, asynchronou
 def test_answers_larger_than_a_message_are_asked_for_by_halves(peer, gray) -> None:
     peer.heatmap_side = 300  # 0.34 MiB a picture
     images = [gray(value) for value in range(8)]
-    with PetClient(peer.target, max_message_bytes=2**20) as client:
+    with ImageClient(peer.target, max_message_bytes=2**20) as client:
         results = client.explain(images)
         assert [one.probability for one in results] == pytest.approx(
             [1 - value / 255 for value in range(8)]
@@ -201,7 +201,7 @@ def test_answers_larger_than_a_message_are_asked_for_by_halves(peer, gray) -> No
 def test_a_server_that_will_not_send_so_much_is_asked_for_halves(peer, gray) -> None:
     refusal = (grpc.StatusCode.RESOURCE_EXHAUSTED, "the answer takes 9 bytes, at most 8 are sent")
     peer.fail = [refusal]
-    with PetClient(peer.target, attempts=1) as client:
+    with ImageClient(peer.target, attempts=1) as client:
         assert len(client.predict([gray(0)] * 5)) == 5
         assert peer.sent() == [5, 2, 2, 1]
         peer.fail = [refusal]
@@ -218,7 +218,7 @@ def test_what_is_not_about_a_picture_is_not_blamed_on_one(peer, gray) -> None:
         "input image_bytes, position 0: class_index: expected -1 or one of 0 to 1; found 7",
         "output tensor alias not found in signature: mask",
     ]
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         for details in refusals:
             peer.fail = [(grpc.StatusCode.INVALID_ARGUMENT, details)]
             with pytest.raises(ServingError) as caught:
@@ -228,7 +228,7 @@ def test_what_is_not_about_a_picture_is_not_blamed_on_one(peer, gray) -> None:
 
 
 def test_class_index_is_a_vector(peer, gray) -> None:
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         client.explain([gray(0), gray(1), gray(2)], class_index=1)
     index = peer.requests[0].inputs["class_index"]
     assert [dim.size for dim in index.tensor_shape.dim] == [3]
@@ -237,7 +237,7 @@ def test_class_index_is_a_vector(peer, gray) -> None:
 
 def test_versions_and_labels_are_asked_for(peer, gray) -> None:
     for more in ({"version": 7}, {"label": "canary"}, {}):
-        with PetClient(peer.target, "pets", **more) as client:
+        with ImageClient(peer.target, "pets", **more) as client:
             client.predict([gray(0)])
     first, second, third = (request.model_spec for request in peer.requests)
     assert (first.name, first.version.value) == ("pets", 7)

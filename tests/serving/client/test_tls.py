@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from serving.client import PetClient, Tls
+from serving.client import ImageClient, Tls
 from serving.errors import InputError
 
 
@@ -92,7 +92,7 @@ def test_a_server_known_by_its_authority(start_peer, authority, gray) -> None:
     import asyncio
 
     peer = start_peer(_credentials(authority, LOCAL))
-    client = PetClient(peer.target, tls=Tls(ca=authority.file))
+    client = ImageClient(peer.target, tls=Tls(ca=authority.file))
     assert client.predict([gray(255)])[0].label == "dog"
     (answer,) = asyncio.run(client.aio.predict([gray(255)]))
     assert answer.label == "dog"
@@ -103,7 +103,7 @@ def test_a_server_that_nobody_vouches_for_is_refused(start_peer, authority, gray
     peer = start_peer(_credentials(authority, LOCAL))
     for tls in (Tls(), None):
         with (
-            PetClient(peer.target, tls=tls, attempts=1) as client,
+            ImageClient(peer.target, tls=tls, attempts=1) as client,
             pytest.raises(InputError, match="no server answers"),
         ):
             client.predict([gray(0)])
@@ -114,22 +114,22 @@ def test_a_certificate_of_another_name(start_peer, authority, gray) -> None:
     peer = start_peer(_credentials(authority, x509.DNSName("pets.example")))
     tls = Tls(ca=authority.file)
     with (
-        PetClient(peer.target, tls=tls, attempts=1) as client,
+        ImageClient(peer.target, tls=tls, attempts=1) as client,
         pytest.raises(InputError, match="does it speak TLS"),
     ):
         client.predict([gray(0)])
     named = Tls(ca=authority.file, server_name="pets.example")
-    with PetClient(peer.target, tls=named) as client:
+    with ImageClient(peer.target, tls=named) as client:
         assert client.predict([gray(255)])[0].label == "dog"
 
 
 def test_a_server_that_asks_who_calls(start_peer, authority, gray) -> None:
     peer = start_peer(_credentials(authority, LOCAL, mutual=True))
     certificate, key = authority.issue("client")
-    with PetClient(peer.target, tls=Tls(authority.file, certificate, key)) as client:
+    with ImageClient(peer.target, tls=Tls(authority.file, certificate, key)) as client:
         assert client.predict([gray(255)])[0].label == "dog"
     with (
-        PetClient(peer.target, tls=Tls(authority.file), attempts=1) as client,
+        ImageClient(peer.target, tls=Tls(authority.file), attempts=1) as client,
         pytest.raises(InputError, match="no server answers"),
     ):
         client.predict([gray(0)])
@@ -146,11 +146,11 @@ def test_a_server_that_asks_who_calls(start_peer, authority, gray) -> None:
 )
 def test_wrong_files_are_told_at_once(tls: Tls, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        PetClient(tls=tls)
+        ImageClient(tls=tls)
 
 
 def test_a_file_that_is_no_pem(tmp_path: Path) -> None:
     file = tmp_path / "ca.der"
     file.write_bytes(b"\x30\x82")
     with pytest.raises(InputError, match=r"ca\.der: expected a PEM file, found something else"):
-        PetClient(tls=Tls(ca=file))
+        ImageClient(tls=Tls(ca=file))

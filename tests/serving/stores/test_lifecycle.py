@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.client import PetClient
+from serving.client import ImageClient
 from serving.names import ASSETS_EXTRA, WARMUP_FILE
 from serving.results import VersionStatus
 
@@ -49,7 +49,7 @@ class _Slow(threading.Thread):
         self.gain = self._ask()
 
 
-def _slow(client: PetClient) -> _Slow:
+def _slow(client: ImageClient) -> _Slow:
     return _Slow(lambda: float(client.call("slow", {"steps": STEPS})["gain"]))
 
 
@@ -60,7 +60,7 @@ def test_life_of_a_server(saved_model, build_model, start_server, gray_png, tmp_
     build_model(tmp_path / "half", 0.5)
     server = start_server(base, tmp_path, "--file_system_poll_wait_seconds=0.1")
     picture = [gray_png(255)]
-    with PetClient(server.target, MODEL_NAME, timeout_seconds=120) as client:
+    with ImageClient(server.target, MODEL_NAME, timeout_seconds=120) as client:
 
         def states() -> dict[int, VersionStatus]:
             return {one.version: one for one in client.status()}

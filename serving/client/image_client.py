@@ -6,7 +6,7 @@ from typing import Unpack
 import numpy as np
 
 from serving.client import exchanges
-from serving.client.aio import AsyncPetClient
+from serving.client.aio import AsyncImageClient
 from serving.client.blocking import BlockingCalls
 from serving.client.connection import (
     CLASSIFIER_NAME,
@@ -19,7 +19,7 @@ from serving.client.connection import (
     Tls,
 )
 from serving.client.exchanges import CLASSIFY, SEGMENT, explaining
-from serving.client.pictures import BATCH_SIZE, Image
+from serving.client.images import BATCH_SIZE, Image
 from serving.results import (
     Answer,
     Explanation,
@@ -31,7 +31,7 @@ from serving.results import (
 from serving.wire import methods
 
 
-class PetClient:
+class ImageClient:
     """Talks to TensorFlow Serving or to the embedded server.
 
     Close it after use, or use it in a `with` statement. `aio` has the same methods for `await`;
@@ -93,15 +93,15 @@ class PetClient:
         self._calls = BlockingCalls(self._connection)
         self.target = target
         self.model_name = model_name
-        self.aio = AsyncPetClient(self._connection)
+        self.aio = AsyncImageClient(self._connection)
 
-    def __enter__(self) -> "PetClient":
+    def __enter__(self) -> "ImageClient":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> "PetClient":
+    async def __aenter__(self) -> "ImageClient":
         return self
 
     async def __aexit__(self, *_: object) -> None:

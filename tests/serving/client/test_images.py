@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.client import PetClient
-from serving.client.pictures import Batcher, Picture, encode
+from serving.client import ImageClient
+from serving.client.images import Batcher, Picture, encode
 from serving.errors import InputError
 from serving.results import PictureError
 
@@ -49,7 +49,7 @@ def test_all_kinds_are_answered(peer, gray, tmp_path: Path) -> None:
     file.write_bytes(gray(51))
     color = np.full((3, 2, 3), 51, np.uint8)
     images = [file, str(file), gray(51), color, color[..., 0], Image.fromarray(color)]
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         found = [one.probability for one in client.predict(image for image in images)]
         batch = client.predict(np.stack([color, color]))
     assert found == pytest.approx([0.8] * 6)
@@ -72,7 +72,7 @@ def test_all_kinds_are_answered(peer, gray, tmp_path: Path) -> None:
 )
 def test_what_is_no_picture_is_told(image: object, words: str) -> None:
     with (
-        PetClient("127.0.0.1:1") as client,
+        ImageClient("127.0.0.1:1") as client,
         pytest.raises(PictureError, match=words) as caught,
     ):
         client.predict([b"" for _ in range(0)] + [image])
@@ -89,7 +89,7 @@ def test_a_pillow_picture_cut_short(tmp_path: Path) -> None:
 
 
 def test_streams_go_on_after_an_unreadable_file(peer, gray) -> None:
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         answers = list(client.predict_stream([gray(0), "absent.jpg", gray(255)]))
     assert [answer.error is None for answer in answers] == [True, False, True]
     assert answers[2].result.label == "dog"
@@ -97,7 +97,7 @@ def test_streams_go_on_after_an_unreadable_file(peer, gray) -> None:
 
 
 def test_a_list_of_unsendable_pictures_sends_nothing(peer) -> None:
-    with PetClient(peer.target) as client:
+    with ImageClient(peer.target) as client:
         assert [one.error is None for one in client.predict_stream(["a", "b"])] == [False, False]
         assert client.predict([]) == []
     assert peer.requests == []
@@ -107,7 +107,7 @@ def test_a_list_of_unsendable_pictures_sends_nothing(peer) -> None:
     "image", ["a.jpg", Path("a.jpg"), b"x", np.zeros((4, 4, 3), np.uint8), Image.new("L", (2, 2))]
 )
 def test_a_single_picture_is_no_list(image: object) -> None:
-    with PetClient("127.0.0.1:1") as client:
+    with ImageClient("127.0.0.1:1") as client:
         with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
             client.predict(image)
         with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
@@ -115,7 +115,7 @@ def test_a_single_picture_is_no_list(image: object) -> None:
 
 
 def test_pictures_beyond_a_message_are_refused_before_they_are_sent(peer, gray) -> None:
-    with PetClient(peer.target, max_message_bytes=2**20) as client:
+    with ImageClient(peer.target, max_message_bytes=2**20) as client:
         large = b"x" * 2**20
         answers = list(client.predict_stream([gray(1), large, gray(2)]))
     assert [answer.error is None for answer in answers] == [True, False, True]
@@ -136,7 +136,7 @@ def test_neither_tensorflow_nor_pillow_is_imported() -> None:
     code = (
         "import sys, serving.client, serving.commands, serving.stores.versions\n"
         "heavy = {'tensorflow', 'tfx', 'keras', 'matplotlib', 'pandas', 'rich', 'PIL'}\n"
-        "with serving.client.PetClient('127.0.0.1:1', attempts=1) as client:\n"
+        "with serving.client.ImageClient('127.0.0.1:1', attempts=1) as client:\n"
         "    try: client.predict([b'x'])\n"
         "    except ValueError: pass\n"
         "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"

@@ -8,8 +8,8 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from components.pusher import labels
-from components.pusher.model_config import ModelConfigFile
+from components.releases import labels
+from components.releases.model_config import ModelConfigFile
 from serving.errors import InputError
 
 WRITTEN = """# served on the first floor
@@ -96,8 +96,8 @@ def test_mistakes_are_told_in_a_line_and_nothing_is_written(path):
 ADDER = """
 import sys
 from pathlib import Path
-from components.pusher import labels
-from components.pusher.model_config import ModelConfigFile
+from components.releases import labels
+from components.releases.model_config import ModelConfigFile
 file = ModelConfigFile(Path(sys.argv[1]), "cats")
 for step in range(10):
     file.change(lambda entry: labels.label(entry, f"label{sys.argv[2]}-{step}", 7))

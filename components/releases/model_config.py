@@ -13,7 +13,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
-from components.pusher.text_proto import Field, UnknownForm, message_fields, without
+from components.releases.text_proto import Field, UnknownForm, message_fields, without
 from serving.errors import InputError
 
 _LIST = "model_config_list"

@@ -1,0 +1,190 @@
+"""Does a server answer known questions as the SavedModel does by itself?"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.tasks.parts import Export
+from serving import names
+from serving.client import ImageClient
+from serving.errors import InputError
+from serving.results import ServingError
+
+ENDPOINTS = (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM, names.SIGNATURE_FROM_EXAMPLES)
+FLOAT_TOLERANCE = 1e-4
+# Two runs of one graph may differ by rounding. Where a class id or a color level is decided by
+# such a difference it jumps, so this share of an image's values may differ, by any amount.
+PIXEL_SHARE = 1e-3
+_PNG_MAGIC = b"\x89PNG"
+
+# By endpoint: inputs and answers, each by name.
+Calls = dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]
+
+
+class NotServable(Exception):
+    """The model does not serve as it should; told in one line."""
+
+    def __init__(self, reason: str):
+        super().__init__(" ".join(reason.split()))
+
+
+def ask(client: ImageClient, export: Export, examples: list[bytes], deadline: float) -> Calls:
+    """Sends Examples to every endpoint that a server tells.
+
+    Args:
+        client: of the model to ask.
+        export: the task's part: which outputs there have to be, and what is sent.
+        examples: serialized, in one batch.
+        deadline: as `time.monotonic` tells it.
+
+    Returns:
+        Inputs and the server's answers, by endpoint.
+
+    Raises:
+        NotServable: an endpoint is missing, refuses, or is late.
+    """
+    try:
+        signatures = client.metadata().signatures
+    except (ServingError, InputError) as error:
+        raise NotServable(f"the server tells no signatures: {error}") from error
+    outputs = (
+        signatures[names.SIGNATURE_SERVING].outputs if names.SIGNATURE_SERVING in signatures else {}
+    )
+    missing = export.required_outputs - set(outputs)
+    if missing:
+        raise NotServable(
+            f"endpoint {names.SIGNATURE_SERVING}: the task needs the outputs"
+            f" {', '.join(sorted(missing))}, found {', '.join(sorted(outputs)) or 'none'}"
+        )
+    known = export.inputs_of(examples)
+    calls: Calls = {}
+    for name in ENDPOINTS:
+        if name not in signatures:
+            continue
+        unknown = set(signatures[name].inputs) - set(known)
+        if unknown:
+            raise NotServable(f"endpoint {name}: unknown input {', '.join(sorted(unknown))}")
+        inputs = {key: known[key] for key in signatures[name].inputs}
+        # The server has to fill in what the signature has a default for.
+        sent = {k: v for k, v in inputs.items() if k not in signatures[name].optional}
+        try:
+            calls[name] = inputs, client.call(name, sent)
+        except (ServingError, InputError) as error:
+            raise NotServable(f"endpoint {name} fails: {error}") from error
+        if time.monotonic() > deadline:
+            raise NotServable(f"timed out: endpoint {name} did not answer in time")
+    return calls
+
+
+def compare(folder: Path, calls: Calls) -> None:
+    """Checks answers against those that a SavedModel gives in this process, on the CPU.
+
+    Args:
+        folder: the SavedModel.
+        calls: what `ask` returned.
+
+    Raises:
+        NotServable: they differ; tells where and by how much.
+    """
+    import tensorflow as tf
+
+    # The server, too, computes on the CPU.
+    with tf.device("/CPU:0"):
+        model = tf.saved_model.load(str(folder))
+        for name, (inputs, served) in calls.items():
+            tensors = {key: _tensor(value) for key, value in inputs.items()}
+            direct = model.signatures[name](**tensors)
+            check_answers(name, served, {key: value.numpy() for key, value in direct.items()})
+
+
+def _tensor(value: np.ndarray) -> Any:
+    import tensorflow as tf
+
+    return tf.constant(value.tolist() if value.dtype == object else value)
+
+
+def check_answers(
+    endpoint: str, served: Mapping[str, np.ndarray], direct: Mapping[str, np.ndarray]
+) -> None:
+    """Compares the outputs of one endpoint.
+
+    Args:
+        endpoint: its name, for the message.
+        served: the server's outputs by name; strings as `object` arrays.
+        direct: the SavedModel's own.
+
+    Raises:
+        NotServable: they differ; tells where and by how much.
+    """
+    if set(served) != set(direct):
+        raise NotServable(
+            f"endpoint {endpoint}: the server answers with {', '.join(sorted(served))},"
+            f" the model with {', '.join(sorted(direct))}"
+        )
+    for name in sorted(direct):
+        _check(f"endpoint {endpoint}, output {name}", served[name], direct[name])
+
+
+def _check(where: str, served: np.ndarray, direct: np.ndarray) -> None:
+    if served.shape != direct.shape or served.dtype != direct.dtype:
+        raise NotServable(
+            f"{where}: answers differ: the server gives {served.dtype} {list(served.shape)},"
+            f" the model {direct.dtype} {list(direct.shape)}"
+        )
+    if served.dtype.kind == "f":
+        _check_floats(where, served, direct)
+    elif served.dtype == np.uint8:
+        _check_pixels(where, served, direct)
+    elif served.dtype == object:
+        pairs = zip(served.ravel().tolist(), direct.ravel().tolist(), strict=True)
+        for index, (left, right) in enumerate(pairs):
+            _check_bytes(f"{where}, value {index}", left, right)
+    elif not np.array_equal(served, direct):
+        raise NotServable(f"{where}: answers differ in {np.sum(served != direct)} values")
+
+
+def _check_floats(where: str, served: np.ndarray, direct: np.ndarray) -> None:
+    if not np.all(np.isfinite(served)):
+        count = int(np.sum(~np.isfinite(served)))
+        raise NotServable(f"{where}: {count} of {served.size} values are not finite")
+    # A NaN in the model's own answer alone is no agreement either.
+    difference = np.abs(served.astype(np.float64) - direct.astype(np.float64))
+    largest = float(np.max(difference, initial=0.0))
+    if not largest <= FLOAT_TOLERANCE:
+        raise NotServable(
+            f"{where}: answers differ by up to {largest:.3g}, {FLOAT_TOLERANCE:g} is allowed"
+        )
+
+
+def _check_pixels(where: str, served: np.ndarray, direct: np.ndarray) -> None:
+    differing = int(np.sum(served != direct))
+    if differing > PIXEL_SHARE * served.size:
+        largest = int(np.max(np.abs(served.astype(int) - direct.astype(int))))
+        raise NotServable(
+            f"{where}: answers differ in {differing} of {served.size} values by up to {largest}"
+        )
+
+
+def _check_bytes(where: str, served: bytes, direct: bytes) -> None:
+    if served == direct:
+        return
+    if not (served.startswith(_PNG_MAGIC) and direct.startswith(_PNG_MAGIC)):
+        raise NotServable(
+            f"{where}: answers differ: the server gives {served[:40]!r}, the model {direct[:40]!r}"
+        )
+    left, right = _decode_png(served), _decode_png(direct)
+    if left.shape != right.shape:
+        raise NotServable(
+            f"{where}: images differ: the server's is {list(left.shape)},"
+            f" the model's {list(right.shape)}"
+        )
+    _check_pixels(where, left, right)
+
+
+def _decode_png(encoded: bytes) -> np.ndarray:
+    import tensorflow as tf
+
+    return tf.io.decode_png(encoded).numpy()

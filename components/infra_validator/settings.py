@@ -1,0 +1,17 @@
+"""How the exported model is tried in a server."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.settings import PositiveInt, Section
+
+
+class InfraValidatorConfig(Section):
+    """How the exported model is tried in a server before it may be pushed."""
+
+    images: PositiveInt = 4
+    """Test images (or points) sent to each endpoint."""
+
+    timeout_seconds: Annotated[float, Field(gt=0.0)] = 120.0
+    """Seconds for the server to start and to answer, all together."""

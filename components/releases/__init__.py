@@ -1,0 +1,1 @@
+"""Which versions a server loads and what it calls them: read by baseline, changed by pusher."""
