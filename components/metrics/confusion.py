@@ -1,4 +1,4 @@
-"""What was taken for what: counts by true and predicted class, and the ROC curve from counts.
+"""What was taken for what: counts by true and predicted class, and what is read from them.
 
 After Fawcett, "An introduction to ROC analysis" (2006), sections 2 and 4.
 """
@@ -8,20 +8,51 @@ from typing import Any
 
 import numpy as np
 
+MOST = 50  # confusions that are listed
+
 
 def count_pairs(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Counts every pair of classes.
 
     Args:
-        truth: integers of any shape, class ids in [0, classes).
+        truth: integers of any shape; what is no class id in [0, classes) counts nowhere.
         predicted: integers of the same shape, class ids in [0, classes).
         classes: number of classes.
 
     Returns:
         int64 [classes, classes]: rows are the true classes, columns the predicted ones.
     """
-    pairs = truth.astype(np.int64).ravel() * classes + predicted.astype(np.int64).ravel()
+    truth, predicted = truth.astype(np.int64).ravel(), predicted.astype(np.int64).ravel()
+    known = (truth >= 0) & (truth < classes)
+    pairs = (truth * classes + predicted)[known]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def to_triples(counts: np.ndarray) -> np.ndarray:
+    """The counts that are not 0: int64 [k, 3], (true, predicted, count) by true class.
+
+    Args:
+        counts: integers [classes, classes].
+    """
+    truth, predicted = np.nonzero(counts)
+    return np.stack([truth, predicted, counts[truth, predicted]], axis=1).astype(np.int64)
+
+
+def from_triples(triples: np.ndarray, classes: int) -> np.ndarray:
+    """The counts int64 [classes, classes] that `to_triples` was given."""
+    counts = np.zeros((classes, classes), np.int64)
+    counts[triples[:, 0], triples[:, 1]] = triples[:, 2]
+    return counts
+
+
+def accuracy(counts: np.ndarray) -> float:
+    """Share of what is right, in [0, 1]; NaN of nothing.
+
+    Args:
+        counts: integers [classes, classes].
+    """
+    total = counts.sum()
+    return float(np.trace(counts) / total) if total else float("nan")
 
 
 def class_ious(counts: np.ndarray) -> np.ndarray:
@@ -38,26 +69,37 @@ def class_ious(counts: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.full(len(counts), np.nan), where=union > 0)
 
 
-def confusion_at(counts: np.ndarray, thresholds: Sequence[float], decision: float) -> np.ndarray:
-    """The confusion matrix of two classes at one of the thresholds.
+def mean_iou(counts: np.ndarray) -> float:
+    """Mean of the classes' IoUs; classes that never occur are left out. NaN of nothing."""
+    ious = class_ious(counts)
+    return float(np.nanmean(ious)) if counts.any() else float("nan")
+
+
+def top_confusions(counts: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What is taken for something else most often.
 
     Args:
-        counts: int64 [2, thresholds + 1]; see `score_counts.ScoreCounts`.
-        thresholds: ascending.
-        decision: one of the thresholds; scores above it are taken for class 1.
+        counts: int64 [classes, classes].
+        names: of the classes.
 
     Returns:
-        int64 [2, 2]: rows are the true classes, columns the predicted ones.
+        At most `MOST` times `{"true", "predicted", "count"}`, counts falling.
     """
-    ones = thresholds.index(decision) + 1
-    return np.stack([counts[:, :ones].sum(axis=1), counts[:, ones:].sum(axis=1)], axis=1)
+    triples = to_triples(counts)
+    wrong = triples[triples[:, 0] != triples[:, 1]]
+    order = np.argsort(-wrong[:, 2], kind="stable")[:MOST]
+    return [
+        {"true": names[truth], "predicted": names[predicted], "count": count}
+        for truth, predicted, count in wrong[order].tolist()
+    ]
 
 
 def roc_curve(counts: np.ndarray, thresholds: Sequence[float]) -> list[dict[str, float]] | None:
     """The ROC curve of class 1, from (0, 0) to (1, 1).
 
     Args:
-        counts: int64 [2, thresholds + 1]; see `score_counts.ScoreCounts`.
+        counts: int64 [2, thresholds + 1]: at [c, n] how many examples of class c have a score
+            above exactly the first n thresholds.
         thresholds: ascending. No score may lie above the last one; at the first one every score
             counts as above it, so that the curve has both its ends.
 
