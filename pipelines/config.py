@@ -1,40 +1,24 @@
-"""One typed configuration per pipeline, validated once, at the door.
+"""Reads a pipeline's configuration once, at the door.
 
 A YAML file is one pipeline. `load_config` reads a shipped one by name or any by path, applies
 `--set key=value` and answers every mistake with one line that names the key.
 """
 
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
-from components.converter.settings import ConverterConfig
-from components.evaluator.settings import SLICE_KEYS, EvaluatorConfig, check_thresholds
-from components.example_gen.settings import ExampleGenConfig
-from components.pusher.settings import PusherConfig
-from components.settings import PositiveInt, Section, expected_by
-from components.trainer.settings import TrainerConfig
-from components.tuner.settings import TunerConfig
-from pipelines.kubeflow.settings import KubeflowConfig
-from serving.errors import InputError, check_one_of, nearest
+from components.settings import expected_by
+from pipelines import old_keys
+from pipelines.sections import PipelineConfig
+from serving.errors import InputError, Mistakes, nearest
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
-
-Problem = Literal["classification", "segmentation", "points"]
-
-# By problem, the layout that has what it needs.
-LAYOUTS = {
-    "classification": ("cats_dogs", "classes"),
-    "segmentation": ("pets", "masks"),
-    "points": ("blobs", "coordinates"),
-}
-# Steps that run on Beam.
-BEAM_STEPS = ("example_gen", "statistics_gen", "evaluator")
-# What a training of points reads; it has no batches, no pictures and one optimizer.
-POINT_SETTINGS = {"model", "model_args", "epochs", "learning_rate", "training_step", "seed"}
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,117 +30,6 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
     list("-+.0123456789"),
 )
-
-
-class DataConfig(Section):
-    """Where the data lies.
-
-    Attributes:
-        path: folder with the pictures or points; `--data` sets it.
-        layout: `cats_dogs` (`Cat/*.jpg`, `Dog/*.jpg` or `cat.N.jpg`, `dog.N.jpg` in one folder),
-            `pets` (`images/*.jpg`, `annotations/trimaps/*.png`) or `blobs` (`*.csv` with the
-            columns x, y and label).
-    """
-
-    path: str = ""
-    layout: Literal["cats_dogs", "pets", "blobs"]
-
-
-class InterpreterConfig(Section):
-    """What the report shows.
-
-    Attributes:
-        pictures: test pictures with prediction and Grad-CAM, or test points with their scores;
-            half of them wrong ones if there are.
-    """
-
-    pictures: PositiveInt = 12
-
-
-class InfraValidatorConfig(Section):
-    """How the exported model is tried in a server.
-
-    Attributes:
-        pictures: test pictures or points sent to each endpoint.
-        timeout_seconds: time for the server to start and to answer.
-    """
-
-    pictures: PositiveInt = 4
-    timeout_seconds: Annotated[float, Field(gt=0.0)] = 120.0
-
-
-class BeamConfig(Section):
-    """How Beam runs ingest, statistics and evaluation.
-
-    Attributes:
-        args: Beam pipeline options, for instance `--runner=FlinkRunner`.
-        steps: by step, those that replace `args` there.
-    """
-
-    args: list[str] = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
-    steps: dict[str, list[str]] = {}
-
-    @model_validator(mode="after")
-    def _steps_use_beam(self) -> "BeamConfig":
-        for name in self.steps:
-            check_one_of("beam.steps", name, BEAM_STEPS)
-        return self
-
-
-class PipelineConfig(Section):
-    """One pipeline, whole."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    problem: Problem
-    data: DataConfig
-    example_gen: ExampleGenConfig = ExampleGenConfig()
-    trainer: TrainerConfig
-    tuner: TunerConfig | None = None
-    evaluator: EvaluatorConfig
-    converter: ConverterConfig | None = None
-    interpreter: InterpreterConfig = InterpreterConfig()
-    infra_validator: InfraValidatorConfig = InfraValidatorConfig()
-    pusher: PusherConfig
-    beam: BeamConfig = BeamConfig()
-    kubeflow: KubeflowConfig = KubeflowConfig()
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> "PipelineConfig":
-        layout, needed = LAYOUTS[self.problem]
-        if self.data.layout != layout:
-            raise InputError(
-                f"data.layout: {self.problem} needs {needed}",
-                expected=f"'{layout}'",
-                found=f"'{self.data.layout}'",
-            )
-        self.trainer.check_problem(self.problem)
-        if self.problem == "points":
-            _check_points(self)
-        if self.tuner:
-            self.tuner.check(self.trainer, self.problem)
-        asked = self.evaluator.model_dump()
-        check_thresholds(
-            self.problem, asked["thresholds"], asked["slice_thresholds"], asked["slices"]
-        )
-        for feature in self.evaluator.slices:
-            check_one_of("evaluator.slices", feature, SLICE_KEYS[self.data.layout], "keys of")
-        return self
-
-
-def _check_points(config: PipelineConfig) -> None:
-    """Refuses settings that a pipeline of points would pass over in silence."""
-    if config.example_gen.split != "hash":
-        raise InputError(
-            "example_gen.split", expected="'hash'", found=f"'{config.example_gen.split}'"
-        )
-    if config.converter:
-        raise InputError("converter", expected="nothing: it is for pictures", found="a section")
-    for key, field in TrainerConfig.model_fields.items():
-        value = getattr(config.trainer, key)
-        if key not in POINT_SETTINGS and value != field.default:
-            raise InputError(
-                f"trainer.{key}", expected="nothing: it is for pictures", found=repr(value)
-            )
 
 
 def shipped_configs() -> list[str]:
@@ -175,7 +48,7 @@ def load_config(
         data: overrides `data.path`.
 
     Raises:
-        InputError: a mistake, told in one line.
+        InputError: a mistake, told in one line; of several, `Mistakes`.
     """
     path = _find(name_or_path)
     tree = _read_yaml(path)
@@ -183,11 +56,14 @@ def load_config(
         _assign(tree, assignment)
     if data is not None:
         _assign(tree, f"data.path={json_string(data)}")
+    tree, old = old_keys.rewrite(tree)
+    for line in old:
+        print(f"pawlens: {path.name}: {line}", file=sys.stderr)
     try:
-        config = PipelineConfig.model_validate(tree)
+        return PipelineConfig.model_validate(tree)
     except ValidationError as error:
-        raise _as_input_error(error, path) from error
-    return config
+        mistakes = list(_mistakes(error, path.name))
+        raise (mistakes[0] if len(mistakes) == 1 else Mistakes(mistakes)) from error
 
 
 def json_string(text: str) -> str:
@@ -287,16 +163,20 @@ def _valid_keys(asked: str, model: type[BaseModel] = PipelineConfig, prefix: str
     return keys
 
 
-def _as_input_error(error: ValidationError, path: Path) -> InputError:
-    """The first problem pydantic found, as one line."""
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    where = f"{path.name}: {key}" if key else path.name
-    if problem["type"] == "extra_forbidden":
-        hint = nearest(key, _valid_keys(key)) or "see the shipped configs for the valid keys"
-        return InputError(f"{where}: unknown key", todo=hint)
-    if problem["type"] == "value_error":  # one of ours, whole already
-        return InputError(f"{path.name}: {problem['ctx']['error']}")
-    if problem["type"] == "missing":
-        return InputError(f"{where}: missing", expected="a value")
-    return InputError(where, expected=expected_by(problem["msg"]), found=repr(problem["input"]))
+def _mistakes(error: ValidationError, file: str) -> Iterator[InputError]:
+    """What pydantic found, and what ours did, a line each."""
+    for found in error.errors():
+        key = ".".join(str(part) for part in found["loc"])
+        where = f"{file}: {key}" if key else file
+        if found["type"] == "extra_forbidden":
+            hint = nearest(key, _valid_keys(key)) or "see docs/configuration.md for the valid keys"
+            yield InputError(f"{where}: unknown key", todo=hint)
+        elif found["type"] == "value_error":  # ours, whole already
+            cause = found["ctx"]["error"]
+            for one in cause.errors if isinstance(cause, Mistakes) else [cause]:
+                yield InputError(f"{file}: {one}")
+        elif found["type"] == "missing":
+            yield InputError(f"{where}: missing", expected="a value")
+        else:
+            expected = expected_by(found["msg"])
+            yield InputError(where, expected=expected, found=repr(found["input"]))

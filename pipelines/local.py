@@ -1,8 +1,9 @@
 """Runs a pipeline on this machine: TFX's LocalDagRunner, with a cache that can be trusted."""
 
+import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipelines.config import PipelineConfig
-from pipelines.pipeline import EXTRA_SOURCES, NEVER_CACHED, Places, build_pipeline
+from pipelines.pipeline import Places, build_pipeline
 from pipelines.records import connection_config, fail_abandoned_executions, read_step
-from pipelines.source_digest import source_digest
+from pipelines.sections import PipelineConfig
+from pipelines.source_digest import ROOT, source_digest
+from pipelines.step_sources import step_sources, training_sources
+from pipelines.steps import STEPS
 from pipelines.workdir import WorkDir
 from serving.errors import FailedError, InputError
 
 SOURCE_FLAG = "--pawlens_source"
+STATE_SECONDS = 30 * 24 * 3600.0  # without use, after which a half-done training is removed
 
 
 class StepError(FailedError):
@@ -57,24 +61,37 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
     Args:
         progress: told of each step.
         metadata_path: the sqlite file.
+        sources: by step, modules besides its own whose code it runs.
+        root: folder that holds our packages.
     """
 
-    def __init__(self, progress: Progress, metadata_path: Path):
+    def __init__(
+        self,
+        progress: Progress,
+        metadata_path: Path,
+        sources: Mapping[str, Sequence[str]],
+        *,
+        root: Path = ROOT,
+    ):
         super().__init__()
         self._progress = progress
         self._metadata_path = metadata_path
+        self._sources = sources
+        self._root = root
         self.steps: dict[str, dict[str, Any]] = {}
 
     def run(self, pipeline: Pipeline, **kwargs: Any) -> None:
         """Compiles and runs."""
         for node in pipeline.components:
             modules = [node.executor_spec.executor_class.__module__, type(node).__module__]
+            digest = source_digest(modules, self._sources.get(node.id, ()), root=self._root)
             # TFX's cache key covers the executor's specification, its flags included.
-            node.executor_spec.add_extra_flags([f"{SOURCE_FLAG}={_step_digest(node.id, modules)}"])
+            node.executor_spec.add_extra_flags([f"{SOURCE_FLAG}={digest}"])
         ir = compiler.Compiler().compile(pipeline)
         for node in ir.nodes:
             options = node.pipeline_node.execution_options
-            if node.pipeline_node.node_info.id in NEVER_CACHED:
+            step = STEPS.get(node.pipeline_node.node_info.id)
+            if step and not step.cached:
                 options.caching_options.enable_cache = False
         self.run_with_ir(ir, **kwargs)
 
@@ -143,19 +160,26 @@ def run_pipeline(
         data=data,
         pipeline_root=str(workdir.artifacts),
         serving_root=serving_root(config, workdir),
-        state=str(state_folder(workdir)),
+        state=str(state_folder(workdir, config)),
         rehash=rehash,
         metadata=connection_config(workdir.metadata),
     )
-    runner = LocalRunner(progress, workdir.metadata)
+    runner = LocalRunner(progress, workdir.metadata, step_sources(config))
     runner.run(build(config, places))
     return runner.steps
 
 
-def state_folder(workdir: WorkDir) -> Path:
-    """Where trainings are kept to go on from; what other code left there is removed."""
-    state = workdir.state / _step_digest("trainer", [])[:16]
-    _remove_siblings(state)
+def state_folder(workdir: WorkDir, config: PipelineConfig) -> Path:
+    """Where trainings are kept to go on from, under the code that they were started with.
+
+    Folders that no run has used for `STATE_SECONDS` are removed.
+    """
+    state = workdir.state / source_digest([], training_sources(config))[:16]
+    state.mkdir(parents=True, exist_ok=True)
+    os.utime(state)
+    for folder in workdir.state.iterdir():
+        if time.time() - folder.stat().st_mtime > STATE_SECONDS:
+            shutil.rmtree(folder)
     return state
 
 
@@ -165,15 +189,3 @@ def serving_root(config: PipelineConfig, workdir: WorkDir) -> str:
     if "://" in configured:
         return configured
     return str(Path(configured).expanduser().resolve() if configured else workdir.serving)
-
-
-def _step_digest(step: str, modules: list[str]) -> str:
-    """Digest of the code that a step runs."""
-    return source_digest([*modules, *EXTRA_SOURCES.get(step, ())])
-
-
-def _remove_siblings(state: Path) -> None:
-    """A killed training goes on only under the code that it was started with."""
-    for folder in state.parent.glob("*"):
-        if folder != state:
-            shutil.rmtree(folder)

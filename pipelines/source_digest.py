@@ -1,18 +1,21 @@
 """A digest of the code behind a step, which makes an edited step run again.
 
-From the modules a step names, imports are followed through our own packages, also those inside
-functions; what they need from elsewhere is covered by the versions of the stack.
+From the modules a step names, imports are followed through our own packages and through those that
+a configuration names, also imports inside functions; what they need from elsewhere is covered by
+the versions of the stack. Code counts as parsed: an edit of a comment or a docstring is none.
 """
 
 import ast
+import functools
 import hashlib
+import importlib.util
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("components", "pipelines", "serving")
-DATA_FILES = ("*.html", "*.md", "schemas/*.pbtxt")  # belong to the modules beside them
+DATA_FILES = ("*.html", "*.md")  # belong to the modules beside them
 STACK = (
     "apache-beam",
     "keras",
@@ -21,58 +24,126 @@ STACK = (
     "tensorflow-model-analysis",
     "tfx",
 )
+_INSTALLED = {name.replace("-", "_") for name in STACK}
 
 
-def source_digest(modules: Iterable[str], root: Path = ROOT) -> str:
-    """SHA-256 over the sources that `modules` reach, and over the versions of the stack.
+def source_digest(
+    modules: Iterable[str], foreign: Iterable[str] = (), *, root: Path = ROOT, stack: bool = True
+) -> str:
+    """SHA-256 over the sources that `modules` and `foreign` reach.
 
     Args:
         modules: dotted names; those that are not ours add nothing.
+        foreign: dotted names of modules that a configuration names: their packages count as ours.
         root: folder that holds our packages.
+        stack: whether the versions of the stack count.
     """
     digest = hashlib.sha256()
-    for name in STACK:
+    for name in STACK if stack else ():
         digest.update(f"{name}=={version(name)}\n".encode())
-    for path in sorted(reached_files(modules, root)):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for name, path in sorted(reached_files(modules, foreign, root=root).items()):
+        content = path.read_bytes()
+        told = _parsed(content)[0] if path.suffix == ".py" else hashlib.sha256(content).digest()
+        digest.update(name.encode() + b"\0" + told)
     return digest.hexdigest()
 
 
-def reached_files(modules: Iterable[str], root: Path = ROOT) -> set[Path]:
-    """Our files that `modules` import, directly or not, with the data files beside them."""
-    todo = list(modules)
+def reached_files(
+    modules: Iterable[str], foreign: Iterable[str] = (), *, root: Path = ROOT
+) -> dict[str, Path]:
+    """Files that modules import, directly or not, with the data files beside them.
+
+    Args:
+        modules, foreign, root: as of `source_digest`.
+
+    Returns:
+        By path relative to the folder of its package, such as `components/features.py`.
+    """
+    named = list(foreign)
+    tops = {module.partition(".")[0] for module in named} - _INSTALLED
+    bases = {top: _base(top) for top in tops} | dict.fromkeys(PACKAGES, root)
+    todo = [*modules, *named]
     done: set[str] = set()
-    files: set[Path] = set()
+    files: dict[str, Path] = {}
     while todo:
         module = todo.pop()
-        if module in done or module.partition(".")[0] not in PACKAGES:
+        base = bases.get(module.partition(".")[0])
+        if module in done or base is None:
             continue
         done.add(module)
-        path = _module_file(module, root)
+        if "." in module:
+            todo.append(module.rpartition(".")[0])
+        path = _module_file(module, base)
         if path is None:
             continue
-        files.add(path)
-        if module.count("."):
-            files.update(file for pattern in DATA_FILES for file in path.parent.glob(pattern))
-            todo.append(module.rpartition(".")[0])
-        todo.extend(_imports(path))
+        files[path.relative_to(base).as_posix()] = path
+        if "." in module:
+            beside = (file for pattern in DATA_FILES for file in path.parent.glob(pattern))
+            files |= {file.relative_to(base).as_posix(): file for file in beside}
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        todo += _absolute(_parsed(path.read_bytes())[1], package)
     return files
 
 
-def _module_file(module: str, root: Path) -> Path | None:
-    base = root.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
+def _base(package: str) -> Path | None:
+    """The folder in which a top-level package or module lies, found without importing it."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    places = list(spec.submodule_search_locations or ([spec.origin] if spec.has_location else []))
+    return Path(str(places[0])).parent if places else None
+
+
+def _module_file(module: str, base: Path) -> Path | None:
+    place = base.joinpath(*module.split("."))
+    for path in (place.with_suffix(".py"), place / "__init__.py"):
         if path.is_file():
             return path
     return None
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Dotted names a file imports; of `from a import b` both `a` and `a.b`."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@functools.lru_cache(maxsize=2048)
+def _parsed(content: bytes) -> tuple[bytes, tuple[tuple[int, str], ...]]:
+    """Digest of what code does, and its imports: how many packages up, and dotted name.
+
+    Imports for type checkers alone are none. What cannot be parsed counts as it is.
+    """
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(content).digest(), ()
+    imports = tuple(_imports(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [one for one in node.body if not _is_text(one)]
+    return hashlib.sha256(ast.dump(tree).encode()).digest(), imports
+
+
+def _is_text(node: ast.stmt) -> bool:
+    """Whether it is a docstring, or one of an attribute."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _imports(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Of `from a import b` both `a` and `a.b`."""
+    if isinstance(node, ast.Import):
+        yield from ((0, alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        module = node.module or ""
+        yield node.level, module
+        yield from ((node.level, f"{module}.{alias.name}".lstrip(".")) for alias in node.names)
+    children = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        children = iter(node.orelse)
+    for child in children:
+        yield from _imports(child)
+
+
+def _absolute(imports: Iterable[tuple[int, str]], package: str) -> Iterator[str]:
+    """Dotted names of imports that stand in a module of `package`."""
+    for level, name in imports:
+        parents = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+        yield ".".join([*parents, *filter(None, [name])])

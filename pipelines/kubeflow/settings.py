@@ -4,12 +4,14 @@ Nothing here changes what a pipeline computes: the same file runs on one machine
 """
 
 import re
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from components.settings import PositiveInt, Section
+from pipelines.steps import using
 from serving.errors import InputError, check_one_of
 
 
@@ -22,182 +24,159 @@ def _quantity(value: Any) -> Any:
 
 
 # Kubernetes' quantities as far as CPUs and bytes need them.
-Quantity = Annotated[str, PlainValidator(_quantity)]
+Quantity = Annotated[str, PlainValidator(_quantity, json_schema_input_type=str | float)]
 # A name of an object, and an absolute path in a container.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 MountPath = Annotated[str, Field(pattern=r"^/[^\s]*[^\s/]$")]
 
-# Every step that a pipeline may have, in order.
-STEPS = (
-    "example_gen",
-    "statistics_gen",
-    "schema_gen",
-    "example_validator",
-    "data_validation",
-    "tuner",
-    "trainer",
-    "baseline",
-    "evaluator",
-    "interpreter",
-    "converter",
-    "infra_validator",
-    "pusher",
-)
 DEFAULT = "default"
 
 
 class AcceleratorConfig(Section):
-    """Accelerators of one pod.
-
-    Attributes:
-        type: the name of the Kubernetes resource, `nvidia.com/gpu`.
-        count: how many.
-    """
+    """Accelerators of one pod."""
 
     type: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[a-zA-Z0-9._-]+$")] = "nvidia.com/gpu"
+    """The name of the Kubernetes resource."""
     count: PositiveInt = 1
+    """How many."""
 
 
 class TolerationConfig(Section):
-    """A taint of nodes that a step's pod may run on all the same; as Kubernetes' toleration.
-
-    Attributes:
-        key: of the taint; empty with `Exists`: all.
-        operator: `Exists`, or `Equal` to `value`.
-        value: of the taint.
-        effect: which of its effects is tolerated; empty: all.
-    """
+    """A taint of nodes that a step's pod may run on all the same; as Kubernetes' toleration."""
 
     key: str = ""
+    """Of the taint; empty with `Exists`: all."""
     operator: Literal["Exists", "Equal"] = "Exists"
+    """Whether the taint is there, or equal to `value`."""
     value: str = ""
+    """Of the taint."""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+    """Which of its effects is tolerated; empty: all."""
 
 
 class StepConfig(Section):
-    """What one step's pod gets. What is not given is as under `default`.
-
-    Attributes:
-        cpu_request, cpu_limit: CPUs, `500m` or `4`.
-        memory_request, memory_limit: bytes, `16Gi`.
-        accelerator: GPUs; the pod then runs `kubeflow.gpu_image`. None: none.
-        node_selector: labels of the nodes that it may run on.
-        tolerations: see there.
-        shared_memory: size of /dev/shm, in bytes; None: the container engine's 64 MiB.
-        retries: how often a failed pod is started again.
-        backoff_seconds: pause before the first of them; it doubles each time.
-        timeout_seconds: after which the pod is stopped; None: never.
-    """
+    """What one step's pod gets. What is not given is as under `default`."""
 
     cpu_request: Quantity | None = None
+    """CPUs that the pod is promised, `500m` or `4`."""
     cpu_limit: Quantity | None = None
+    """CPUs that it may use."""
     memory_request: Quantity | None = None
+    """Bytes that it is promised, `16Gi`."""
     memory_limit: Quantity | None = None
+    """Bytes that it may use."""
     accelerator: AcceleratorConfig | None = None
+    """GPUs; the pod then runs `kubeflow.gpu_image`. None: none."""
     node_selector: dict[str, str] = {}
+    """Labels of the nodes that it may run on."""
     tolerations: list[TolerationConfig] = []
+    """Taints that do not keep it away."""
     shared_memory: Quantity | None = None
+    """Size of /dev/shm, in bytes; None: the container engine's 64 MiB."""
     retries: Annotated[int, Field(ge=0, le=20)] = 2
+    """How often a failed pod is started again."""
     backoff_seconds: PositiveInt = 60
+    """Pause before the first of them; it doubles each time."""
     timeout_seconds: PositiveInt | None = None
+    """After which the pod is stopped; None: never."""
 
 
 class VolumeConfig(Section):
-    """A PersistentVolumeClaim in the pods' namespace.
-
-    Attributes:
-        claim: its name.
-        path: where containers see it.
-        sub_path: folder of the volume that they see; empty: all of it.
-        steps: steps that see it; None: all.
-    """
+    """A PersistentVolumeClaim in the pods' namespace."""
 
     claim: Name
+    """Its name."""
     path: MountPath
+    """Where containers see it."""
     sub_path: str = ""
+    """Folder of the volume that they see; empty: all of it."""
     steps: list[str] | None = None
+    """Steps that see it; None: all."""
 
 
 class SecretConfig(Section):
-    """A Secret in the pods' namespace: nothing of it enters parameters, logs or metadata.
-
-    Attributes:
-        name: of the Secret.
-        env: by environment variable, the Secret's key.
-        path: folder where containers see its keys as files; empty: nowhere.
-        steps: steps that see it; None: all.
-    """
+    """A Secret in the pods' namespace: nothing of it enters parameters, logs or metadata."""
 
     name: Name
+    """Of the Secret."""
     env: dict[str, str] = {}
+    """By environment variable, the Secret's key."""
     path: MountPath | Literal[""] = ""
+    """Folder where containers see its keys as files; empty: nowhere."""
     steps: list[str] | None = None
+    """Steps that see it; None: all."""
+
+    def mistakes(self) -> Iterator[InputError]:
+        """One that is seen nowhere."""
+        if not self.env and not self.path:
+            yield InputError(
+                f"kubeflow.secrets: {self.name}", expected="env or path", found="neither"
+            )
 
 
 DEFAULT_STEP = StepConfig(
     cpu_request="1", cpu_limit="2", memory_request="2Gi", memory_limit="6Gi", timeout_seconds=21600
 )
 DEFAULT_VOLUMES = [
-    VolumeConfig(claim="data", path="/data", steps=["example_gen"]),
-    VolumeConfig(claim="models", path="/models", steps=["baseline", "pusher"]),
-    VolumeConfig(claim="training-state", path="/state", steps=["tuner", "trainer"]),
+    VolumeConfig(claim="data", path="/data", steps=using("data")),
+    VolumeConfig(claim="models", path="/models", steps=using("models")),
+    VolumeConfig(claim="training-state", path="/state", steps=using("state")),
 ]
 
 
 class KubeflowConfig(Section):
-    """How the pipeline runs on Kubeflow Pipelines. The defaults fit `k8s/pipelines`.
-
-    Attributes:
-        image: container image of the steps with a fixed tag or digest (`k8s/images`); the run's
-            parameter `image`.
-        gpu_image: that of steps with an accelerator; the run's parameter `gpu_image`.
-        data: folder with the data, in the containers; the run's parameter `data`.
-        serving_root: folder above the models' own, in the containers; `pusher.serving_root`,
-            which may be a URL, comes first.
-        state: folder where a training that was stopped leaves what its retry goes on from; empty:
-            it starts anew.
-        pipeline_root: URL (minio://, s3://, gs://) below which artifacts go; empty: the
-            installation's own.
-        service_account: of the pods; empty: the installation's own.
-        image_pull_secrets: Secrets for the images' registry.
-        image_pull_policy: as Kubernetes'.
-        volumes, secrets: see there.
-        steps: by step, or for all under `default`, what its pod gets.
-    """
+    """How the pipeline runs on Kubeflow Pipelines. The defaults fit `k8s/pipelines`."""
 
     image: str = ""
+    """Container image of the steps with a fixed tag or digest (`k8s/images`); the run's parameter
+    `image`."""
     gpu_image: str = ""
+    """That of steps with an accelerator; the run's parameter `gpu_image`."""
     data: MountPath = "/data"
+    """Folder with the data, in the containers; the run's parameter `data`."""
     serving_root: MountPath = "/models"
+    """Folder above the models' own, in the containers; `pusher.serving_root`, which may be a URL,
+    comes first."""
     state: MountPath | Literal[""] = "/state"
+    """Folder where a training that was stopped leaves what its retry goes on from; empty: it starts
+    anew."""
     pipeline_root: Annotated[str, Field(pattern=r"^$|^(minio|s3|gs)://[^\s]+$")] = ""
+    """URL (minio://, s3://, gs://) below which artifacts go; empty: the installation's own."""
     service_account: Name | Literal[""] = ""
+    """Of the pods; empty: the installation's own."""
     image_pull_secrets: list[Name] = []
+    """Secrets for the images' registry."""
     image_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """As Kubernetes'."""
     volumes: list[VolumeConfig] = DEFAULT_VOLUMES
+    """Where data, models and the state of trainings lie."""
     secrets: list[SecretConfig] = []
+    """Credentials that steps see."""
     steps: dict[str, StepConfig] = {}
+    """By step, or for all under `default`, what its pod gets."""
 
-    @model_validator(mode="after")
-    def _steps_exist(self) -> "KubeflowConfig":
-        for name in self.steps:
-            check_one_of("kubeflow.steps", name, (DEFAULT, *STEPS))
+    def step_mistakes(self, names: Collection[str]) -> Iterator[InputError]:
+        """Names of steps that the pipeline does not have.
+
+        Args:
+            names: those that it may have.
+        """
+        told = [("kubeflow.steps", name) for name in self.steps if name != DEFAULT]
         for kind, entries in (("volumes", self.volumes), ("secrets", self.secrets)):
-            for entry in entries:
-                for name in entry.steps or ():
-                    check_one_of(f"kubeflow.{kind}: steps", name, STEPS)
-        for secret in self.secrets:
-            if not secret.env and not secret.path:
-                raise InputError(
-                    f"kubeflow.secrets: {secret.name}", expected="env or path", found="neither"
-                )
-        return self
+            told += [
+                (f"kubeflow.{kind}: steps", name) for one in entries for name in one.steps or ()
+            ]
+        for key, name in told:
+            try:
+                check_one_of(key, name, names)
+            except InputError as error:
+                yield error
 
     def step(self, name: str) -> StepConfig:
         """What a step's pod gets, with the defaults under it.
 
         Args:
-            name: one of STEPS.
+            name: of the step.
         """
         merged: dict[str, Any] = {}
         for layer in (DEFAULT_STEP, self.steps.get(DEFAULT), self.steps.get(name)):
