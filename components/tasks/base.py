@@ -43,6 +43,7 @@ class Task:
         has_images: whether an Example is a picture: then it has a size, augmentation, Grad-CAM and
             conversions.
         has_masks: whether the classes are of pixels.
+        mixes: whether targets can be blended (mixup).
     """
 
     name: ClassVar[str] = ""
@@ -59,6 +60,7 @@ class Task:
     slices: ClassVar[tuple[str, ...]] = ()
     has_images: ClassVar[bool] = True
     has_masks: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
 
     def check(self, config: Any) -> Iterator[InputError]:
         """What in a `PipelineConfig` makes no sense for this task, beyond what this face tells."""

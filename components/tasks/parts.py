@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from components.features import SPLITS
 from serving.classes import Classes
+from serving.errors import InputError
 
 if TYPE_CHECKING:
     from components.datasets.records import Found, Listing, Record
-    from components.interpreter.cards import Group, Predictions
-    from components.interpreter.predictor import Predictor
+    from components.reporting.cards import Group, Predictions
+    from components.reporting.predictor import Predictor
     from components.trainer.sections import LossConfig
+
+_TOLD = 8  # names of classes in a message
 
 
 class RejectedError(Exception):
@@ -114,7 +118,6 @@ class Training(Part, ABC):
     """Asked by trainer, tuner and ablation. What is computed in a step uses `keras` only."""
 
     content_features: Sequence[str] = ()  # bytes features whose content a training depends on
-    mixes: bool = False  # whether targets can be blended (mixup)
     moves: bool = False  # whether targets are maps that move along with the picture
 
     @abstractmethod
@@ -130,8 +133,7 @@ class Training(Part, ABC):
             side: of a square picture in pixels; None where there are no pictures.
 
         Returns:
-            Of the shapes and dtypes of `input_shape`/`input_dtype` and `target_shape`/
-            `target_dtype`.
+            Of the shapes and dtypes that `shapes` tells.
         """
 
     @abstractmethod
@@ -141,6 +143,9 @@ class Training(Part, ABC):
         """Shape and NumPy dtype of one input, and of one target."""
 
     @abstractmethod
+    def class_counts(self, targets: np.ndarray) -> np.ndarray:
+        """How often each class occurs: int64 [classes], longer or shorter if an id is no class."""
+
     def check_targets(self, split: str, targets: np.ndarray) -> None:
         """Refuses targets that nothing can be learned from.
 
@@ -151,14 +156,32 @@ class Training(Part, ABC):
         Raises:
             InputError: a class that there is none of to learn from, an id that is no class.
         """
+        counts = self.class_counts(targets)
+        names = self.classes.names
+        if len(counts) != len(names):
+            raise InputError(
+                f"the labels of the {split} split",
+                expected=f"0 to {len(names) - 1}",
+                found="another one",
+            )
+        missing = [name for name, count in zip(names, counts, strict=True) if not count]
+        if missing and split == SPLITS[0]:
+            more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+            raise InputError(
+                f"the {split} split",
+                expected=f"examples of all {len(names)} classes",
+                found=f"none of {', '.join(missing[:_TOLD])}{more}",
+                todo="add some, change example_gen.split, or leave small classes out by "
+                "data.min_images",
+            )
 
-    @abstractmethod
     def trainee(self, model: Any) -> Any:
         """The Keras model that `fit` trains: the model itself, or one that shares all its weights.
 
         Args:
             model: of `components.models.build`.
         """
+        return model
 
     @abstractmethod
     def loss(self, config: "LossConfig") -> Any:
@@ -168,17 +191,31 @@ class Training(Part, ABC):
     def metrics(self) -> list[Any]:
         """`keras.metrics` of the trainee's output; one for each of the task's monitors."""
 
-    @abstractmethod
     def class_weights(self, config: "LossConfig", targets: np.ndarray) -> list[float]:
         """A weight a class, in their order; empty: all weigh the same.
+
+        `balanced` gives total / (classes * count of the class), so that the mean weight over the
+        targets is 1, as scikit-learn's function of that name does.
 
         Raises:
             InputError: another number of weights than of classes.
         """
+        asked, count = config.class_weights, len(self.classes)
+        if asked == "balanced":
+            counts = self.class_counts(targets)
+            return [float(weight) for weight in counts.sum() / (count * np.maximum(counts, 1))]
+        if asked is not None and len(asked) != count:
+            names = ", ".join(self.classes.names[:_TOLD])
+            raise InputError(
+                "trainer.loss.class_weights",
+                expected=f"{count} numbers ({names}{', ...' if count > _TOLD else ''})",
+                found=str(len(asked)),
+            )
+        return list(asked or [])
 
     @abstractmethod
     def sample_weights(self, weights: list[float], targets: Any) -> Any:
-        """Class weights spread over a batch of targets, float32."""
+        """Class weights, not empty, spread over a batch of targets, float32."""
 
     @abstractmethod
     def draw_samples(

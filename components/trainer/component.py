@@ -1,4 +1,4 @@
-"""TFX's Trainer, whose number of epochs may be given when a run is started."""
+"""TFX's Trainer, for a task, whose number of epochs may be given when a run is started."""
 
 from typing import Any
 
@@ -12,7 +12,11 @@ from tfx.types.channel_utils import as_channel
 from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import json_utils
 
+from components.tasks import get_task
 from components.trainer.executor import EPOCHS_KEY, Executor
+from components.trainer.settings import TrainerConfig
+
+RUN_FN = "components.trainer.run.run_fn"
 
 
 class TrainerSpec(specs.TrainerSpec):
@@ -23,16 +27,49 @@ class TrainerSpec(specs.TrainerSpec):
     }
 
 
+def custom_config(
+    task: str, config: TrainerConfig, state_dir: str, elsewhere: bool
+) -> dict[str, Any]:
+    """What the function that trains is given, beside the classes.
+
+    Args:
+        task: name or import path.
+        config: of the training, or what trials have in common.
+        state_dir: folder of what a killed training goes on from.
+        elsewhere: the files that it starts from are on another machine, and not looked into.
+
+    Raises:
+        Mistakes: the configuration does not fit the task.
+        InputError: no such task, or a file to start from is not there.
+    """
+    from components.trainer.fit import weights  # brings Keras along
+
+    asked = config.for_task(get_task(task))
+    asked.check_task(get_task(task))
+    return {
+        "task": task,
+        "trainer": asked.model_dump(),
+        "state_dir": state_dir,
+        # Their paths alone would let the cache take an exchanged file for the old one.
+        "starts_from": {} if elsewhere else weights.digests(asked),
+    }
+
+
 class Trainer(component.Trainer):
     """Trains a model; outputs `model` and `model_run` are TFX's.
 
     Args:
-        examples: Examples with the splits `train` and `eval`.
-        run_fn: import path of the function that trains.
-        custom_config: what it is given; `trainer` in it is a TrainerConfig as a dict.
-        hyperparameters: a tuner's; None: `trainer` says all.
-        epochs: takes the place of `trainer.epochs` (earlier stages keep theirs); None: that one
-            holds.
+        examples: Examples with the splits `train` and `eval`, classes beside them.
+        task: name or import path.
+        config: of the training.
+        hyperparameters: a tuner's; None: `config` says all.
+        state_dir: folder of what a killed training goes on from; empty: nothing is kept.
+        epochs: takes the place of `config.epochs` (stages with epochs of their own keep them);
+            None: that one holds.
+        elsewhere: the run is on other machines, so the files of weights are not looked into.
+
+    Raises:
+        InputError: see `custom_config`.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -42,19 +79,22 @@ class Trainer(component.Trainer):
         self,
         examples: BaseChannel,
         *,
-        run_fn: str,
-        custom_config: dict[str, Any],
+        task: str = "image_classification",
+        config: TrainerConfig,
         hyperparameters: BaseChannel | None = None,
+        state_dir: str = "",
         epochs: int | RuntimeParameter | None = None,
+        elsewhere: bool = False,
     ):
+        custom = custom_config(task, config, state_dir, elsewhere)
         spec = TrainerSpec(
             **{
                 specs.EXAMPLES_KEY: examples,
                 specs.HYPERPARAMETERS_KEY: hyperparameters,
                 specs.TRAIN_ARGS_KEY: trainer_pb2.TrainArgs(splits=["train"]),
                 specs.EVAL_ARGS_KEY: trainer_pb2.EvalArgs(splits=["eval"]),
-                specs.RUN_FN_KEY: run_fn,
-                specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom_config),
+                specs.RUN_FN_KEY: RUN_FN,
+                specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom),
                 specs.MODEL_KEY: as_channel([standard_artifacts.Model()]),
                 specs.MODEL_RUN_KEY: as_channel([standard_artifacts.ModelRun()]),
                 EPOCHS_KEY: epochs,

@@ -32,3 +32,4 @@ class ImageClassification(Task):
     )
     monitors: ClassVar[tuple[str, ...]] = ("val_loss", "val_accuracy")
     slices: ClassVar[tuple[str, ...]] = (features.LABEL_NAME, features.ORIENTATION)
+    mixes: ClassVar[bool] = True

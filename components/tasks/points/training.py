@@ -1,0 +1,67 @@
+"""Points: squared loss of a score, "Deep Learning with Python", 2nd edition, 3.5.5."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components import features
+from components.tasks import parts
+from components.trainer.sections import LossConfig
+from serving.errors import InputError
+
+
+class Part(parts.Training):
+    """Inputs are float32 [batch, 2], targets float32 [batch, 1] of 0 and 1, as scores should be."""
+
+    def feature_specs(self) -> dict[str, Any]:  # noqa: D102
+        number = tf.io.FixedLenFeature([], tf.float32)
+        return {
+            features.POINT_X: number,
+            features.POINT_Y: number,
+            features.POINT_LABEL: tf.io.FixedLenFeature([], tf.int64),
+        }
+
+    def decode(self, parsed: Mapping[str, Any], side: int | None) -> tuple[Any, Any]:  # noqa: D102
+        del side
+        point = tf.stack([parsed[features.POINT_X], parsed[features.POINT_Y]])
+        return point, tf.cast(parsed[features.POINT_LABEL], tf.float32)[tf.newaxis]
+
+    def shapes(  # noqa: D102
+        self, side: int | None
+    ) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
+        del side
+        return ((2,), np.float32), ((1,), np.float32)
+
+    def class_counts(self, targets: np.ndarray) -> np.ndarray:  # noqa: D102
+        return np.bincount(targets[:, 0].astype(np.int64), minlength=len(self.classes))
+
+    def loss(self, config: LossConfig) -> keras.losses.Loss:
+        """Mean of the squared differences.
+
+        Raises:
+            InputError: options that are cross-entropy's.
+        """
+        asked = config.model_dump(exclude={"class_weights"}, exclude_defaults=True)
+        for key, value in asked.items():
+            raise InputError(
+                f"trainer.loss.{key}", expected="nothing: the loss is squared", found=str(value)
+            )
+        return keras.losses.MeanSquaredError()
+
+    def metrics(self) -> list[Any]:  # noqa: D102
+        threshold = features.SCORE_THRESHOLD
+        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)]
+
+    def sample_weights(self, weights: list[float], targets: Any) -> Any:
+        """float32 [batch, 1]."""
+        return weights[0] + (weights[1] - weights[0]) * targets
+
+    def draw_samples(
+        self, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray
+    ) -> np.ndarray:
+        """Nothing: there is no image to show."""
+        del targets, outputs
+        return np.zeros((len(inputs), 1, 1, 3), np.uint8)
