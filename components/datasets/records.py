@@ -3,8 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving.classes import Classes
+
+if TYPE_CHECKING:
+    from components.datasets.masks import MaskIds
+    from components.datasets.settings import DataConfig
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,17 @@ class Found:
         records: labels are names of `classes` or None; what cannot be used has its problem.
         classes: names in order, colors, ignored value.
         missing, notes: as in `Listing`.
+        mapping: from the values of masks on disk to class ids; None where masks are no classes.
+            Small, and made to be sent to where records are converted.
     """
 
     records: list[Record]
     classes: Classes
     missing: int = 0
     notes: list[str] = field(default_factory=list)
+    mapping: "MaskIds | None" = None
 
 
-# The reader of a layout: the data folder and the section `data` of the configuration -> its listing.
+# The reader of a layout: the data folder and the configuration's section `data` -> its listing.
 # Raises InputError where the folder is not in that layout at all.
-Reader = Callable[[Path, "object"], Listing]
+Reader = Callable[[Path, "DataConfig"], Listing]

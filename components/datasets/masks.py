@@ -1,0 +1,132 @@
+"""Masks as they lie on disk, and what of them is stored: class ids from 0, ignored pixels 255."""
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from components.datasets.records import Record
+from components.datasets.settings import Value
+from serving.classes import IGNORED
+
+# What Pillow raises on files that are no images, or too large ones.
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def open_mask(root: Path, record: Record) -> Image.Image:
+    """The mask of a record, decoded, in the mode that it has on disk.
+
+    Raises:
+        One of `BROKEN`: it cannot be read.
+    """
+    assert record.mask is not None or record.mask_path is not None, "a record without a mask"
+    source = io.BytesIO(record.mask) if record.mask is not None else root / str(record.mask_path)
+    with Image.open(source) as image:
+        image.load()
+    return image
+
+
+@dataclass(frozen=True)
+class MaskIds:
+    """From the values of masks on disk to class ids.
+
+    Attributes:
+        values: of the classes, in order: ids of grey or palette pixels, or colors.
+        ignored: the value that counts nowhere; None: there is none.
+    """
+
+    values: tuple[Value, ...]
+    ignored: Value | None = None
+
+    def __call__(self, mask: Image.Image) -> np.ndarray:
+        """The ids that are stored.
+
+        Args:
+            mask: grey (8 or 16 bits), of a palette, or in color.
+
+        Returns:
+            uint8 [height, width]: indices of `values`, or `IGNORED`.
+
+        Raises:
+            ValueError: it holds other values; the text names some.
+        """
+        codes = _codes(mask, self.colors)
+        ids = {_code(value): index for index, value in enumerate(self.values)}
+        if self.ignored is not None:
+            ids[_code(self.ignored)] = IGNORED
+        known = np.array(sorted(ids))
+        nearest = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        wrong = codes[known[nearest] != codes]
+        if len(wrong):
+            found = ", ".join(self.told(code) for code in np.unique(wrong)[:8].tolist())
+            expected = ", ".join(self.told(code) for code in known[:8].tolist())
+            raise ValueError(f"{found}, expected {expected}")
+        return np.array([ids[code] for code in known.tolist()], np.uint8)[nearest]
+
+    @property
+    def colors(self) -> bool:
+        """Whether its values are colors."""
+        return isinstance(self.values[0], list)
+
+    def told(self, code: int) -> str:
+        """A value as a text: `7`, or `#804080`."""
+        return f"#{code:06x}" if self.colors else str(code)
+
+    @property
+    def names(self) -> list[str]:
+        """The values as names of classes."""
+        return [self.told(_code(value)) for value in self.values]
+
+
+def values_in(masks: Callable[[], Iterable[Image.Image]]) -> list[Value]:
+    """All values in masks, sorted: colors if one of them is in color, else ids.
+
+    Args:
+        masks: begins to read them anew. What has more values than there can be classes is no mask
+            and left out: its own fault, which is found when it is converted.
+    """
+    for colors in (False, True):
+        codes: set[int] = set()
+        try:
+            for mask in masks():
+                codes |= _codes_in(mask, colors)
+        except _ColorsError:
+            continue
+        return [[c >> 16, c >> 8 & 255, c & 255] if colors else c for c in sorted(codes)]
+    raise AssertionError("every mask has colors")
+
+
+class _ColorsError(ValueError):
+    """Ids are asked of a mask in color."""
+
+
+def _codes_in(mask: Image.Image, colors: bool) -> set[int]:
+    if colors:
+        counted = mask.convert("RGB").getcolors(IGNORED + 1) or []
+        return {_code(list(color)) for _, color in counted}  # type: ignore[call-overload]
+    codes = np.flatnonzero(np.bincount(_codes(mask, colors).ravel())).tolist()
+    return set(codes) if len(codes) <= IGNORED + 1 else set()
+
+
+def _codes(mask: Image.Image, colors: bool) -> np.ndarray:
+    """One number a pixel, int64 [height, width]: the id, or the color as 0xRRGGBB.
+
+    A palette's indices are ids, its entries colors. Transparency is dropped.
+    """
+    if colors:
+        red, green, blue = np.moveaxis(np.asarray(mask.convert("RGB"), np.int64), -1, 0)
+        return (red << 16) + (green << 8) + blue
+    pixels = np.asarray(mask).astype(np.int64)
+    if pixels.ndim == 3:
+        # Grey that was saved in color is still grey.
+        if pixels.shape[-1] > 2 and (pixels[..., :3] != pixels[..., :1]).any():
+            raise _ColorsError("colors, expected ids")
+        pixels = pixels[..., 0]
+    return pixels.clip(0)
+
+
+def _code(value: Value) -> int:
+    return value if isinstance(value, int) else (value[0] << 16) + (value[1] << 8) + value[2]

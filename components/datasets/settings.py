@@ -1,0 +1,138 @@
+"""Where the data lies and how it is read; a section of the pipeline's configuration."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.settings import Section
+from serving.errors import InputError
+
+MAX_ID = 65_535  # largest value of a mask on disk: 16-bit grey
+
+Value = int | list[int]  # of a mask's pixels: an id, or red, green and blue
+
+
+class DataConfig(Section):
+    """Where the data lies, and which classes it has."""
+
+    path: str = ""
+    """Folder with the data; `--data` sets it."""
+    layout: str = ""
+    """How the folder is laid out: a name, or the import path of a reader `package.module:function`.
+    Empty: the task's own (`auto` of image_classification looks at the folder)."""
+    classes: list[str] | dict[str, str | int | list[str] | list[int]] | None = None
+    """Pins the classes, in this order: names; or name -> other names that it has in the data, such
+    as `cat: [Cat, cats]`; of masks name -> id, or name -> [red, green, blue] (a list: ids from 0).
+    None: as found, sorted. Names are compared without regard to case."""
+    ignored: int | list[int] | None = None
+    """Value of masks' pixels that count nowhere: an id, or [red, green, blue]; None: there is none.
+    """
+    min_images: Annotated[int, Field(ge=0)] = 0
+    """Classes with fewer images are left out; 0: none is."""
+    min_share: dict[str, Annotated[float, Field(ge=0.0, lt=1.0)]] = {}
+    """Mask class -> share of the pixels; masks that have no more of it are left out."""
+    features: dict[Literal["image", "label", "mask"], str] = {}
+    """Feature keys of the layout `tfrecord`; empty: those of TensorFlow's own data sets."""
+    labels: Literal["breed", "species"] = "breed"
+    """What the layout `oxford_list` takes for the classes: 37 breeds, or cat and dog."""
+
+    def names(self) -> list[str]:
+        """The pinned names in order; empty: none are pinned."""
+        return list(self.classes or [])
+
+    def aliases(self) -> dict[str, list[str]]:
+        """Pinned name -> what it may be called in the data, itself first."""
+        if not isinstance(self.classes, dict):
+            return {name: [name] for name in self.names()}
+        return {
+            name: [name, *(other if _is_texts(other) else [str(other)])]  # type: ignore[misc]
+            for name, other in self.classes.items()
+        }
+
+    def values(self) -> dict[str, Value]:
+        """Pinned mask class -> its value.
+
+        Raises:
+            InputError: a class has none.
+        """
+        if not isinstance(self.classes, dict):
+            return {name: index for index, name in enumerate(self.names())}
+        values: dict[str, Value] = {}
+        for name, value in self.classes.items():
+            if isinstance(value, str) or _is_texts(value):
+                raise InputError(
+                    f"data.classes.{name}",
+                    expected="an id or [red, green, blue], for masks",
+                    found=repr(value),
+                )
+            values[name] = value  # type: ignore[assignment]
+        return values
+
+    def mistakes(self) -> Iterator[InputError]:
+        """Names that cannot be classes, values that cannot be told apart."""
+        names = self.names()
+        if self.classes is not None and len(names) < 2:
+            yield InputError("data.classes", expected="at least 2 classes", found=str(len(names)))
+        yield from name_mistakes("data.classes", names)
+        # A name may be repeated among its own aliases, not among those of another class.
+        called = Counter(alias for other in self.aliases().values() for alias in set(other))
+        for alias, count in called.items():
+            if count > 1:
+                yield InputError(
+                    f"data.classes: '{alias}'", expected="one class", found=f"{count} called so"
+                )
+        pinned = self.classes.values() if isinstance(self.classes, dict) else []
+        values = [value for value in pinned if not (isinstance(value, str) or _is_texts(value))]
+        for key, value in [*(("classes", v) for v in values), ("ignored", self.ignored)]:
+            if isinstance(value, int) and not 0 <= value <= MAX_ID:
+                yield InputError(f"data.{key}", expected=f"ids 0 to {MAX_ID}", found=str(value))
+            if isinstance(value, list) and (len(value) != 3 or set(value) - set(range(256))):
+                expected = "[red, green, blue], each 0 to 255"
+                yield InputError(f"data.{key}", expected=expected, found=str(value))
+        kinds = {type(value) for value in values}
+        if len(kinds) > 1:
+            yield InputError("data.classes", expected="ids or colors", found="both")
+        if (
+            kinds
+            and self.ignored is not None
+            and (self.ignored in values or type(self.ignored) not in kinds)
+        ):
+            expected = "a value like those in data.classes, and none of them"
+            yield InputError("data.ignored", expected=expected, found=str(self.ignored))
+        for name in self.min_share:
+            if names and name not in names:
+                yield InputError(
+                    "data.min_share", expected=f"one of {', '.join(names)}", found=f"'{name}'"
+                )
+
+
+def name_mistakes(where: str, names: list[str]) -> Iterator[InputError]:
+    """What keeps a text from being the name of a class; the first few of each kind.
+
+    Args:
+        where: the key or the folder, for messages.
+        names: of the classes.
+    """
+    rules = (
+        ("a name", lambda name: not name.strip()),
+        ("a name in UTF-8", lambda name: not _is_utf8(name)),
+        ("no '/' in a name", lambda name: "/" in name),
+    )
+    for expected, wrong in rules:
+        found = [name.encode(errors="backslashreplace").decode() for name in names if wrong(name)]
+        if found:
+            yield InputError(where, expected=expected, found=", ".join(map(repr, found[:3])))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_texts(other: object) -> bool:
+    return isinstance(other, list) and all(isinstance(text, str) for text in other)
