@@ -35,7 +35,7 @@ class Executor(base_executor.BaseExecutor):
             raise InputError(
                 "data does not fit the schema",
                 found="; ".join(found),
-                todo="mend the data, or the schema in components/data_validation/schemas",
+                todo="mend the data; its bounds are those of the task (components/tasks/*/data.py)",
             )
         uri = artifact_utils.get_single_uri(output_dict["validation"])
         splits = artifact_utils.decode_split_names(anomalies.split_names)

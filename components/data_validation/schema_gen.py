@@ -1,21 +1,22 @@
-"""The step `SchemaGen`: the schema that comes with the code, as an artifact."""
+"""The step `SchemaGen`: the schema of the task, completed by the classes that ingest settled."""
 
 from typing import Any
 
-from tfx.components.schema_gen.import_schema_gen import executor
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import Artifact, standard_artifacts
-from tfx.types import standard_component_specs as specs
-from tfx.types.channel import Channel
+from google.protobuf import text_format
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import Artifact, BaseChannel, artifact_utils, standard_artifacts
+from tfx.types.channel_utils import as_channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.data_validation.schema import schema_path
+from components.datasets.examples import read_classes
+from components.tasks import get_task
 
-LAYOUT_KEY = "layout"
+SCHEMA_FILE = "schema.pbtxt"  # as TFX's own steps read it
 
 
-class Executor(executor.Executor):
-    """TFX's, told of the layout: the path of its schema is another one on every machine."""
+class Executor(base_executor.BaseExecutor):
+    """See `SchemaGen`."""
 
     def Do(
         self,
@@ -23,30 +24,37 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies the schema."""
-        path = schema_path(exec_properties[LAYOUT_KEY])
-        super().Do(input_dict, output_dict, {specs.SCHEMA_FILE_KEY: str(path)})
+        """Writes the schema."""
+        classes = read_classes(artifact_utils.get_single_uri(input_dict["examples"]))
+        schema = get_task(exec_properties["task"]).data(classes).schema()
+        uri = artifact_utils.get_single_uri(output_dict["schema"])
+        fileio.makedirs(uri)
+        with fileio.open(f"{uri}/{SCHEMA_FILE}", "w") as file:
+            file.write(text_format.MessageToString(schema, as_utf8=True))
 
 
 class SchemaGenSpec(ComponentSpec):
-    """A layout in, its schema out."""
+    """Examples and their task in, their schema out."""
 
-    PARAMETERS = {LAYOUT_KEY: ExecutionParameter(type=str)}
-    INPUTS: dict[str, ChannelParameter] = {}
-    OUTPUTS = {specs.SCHEMA_KEY: ChannelParameter(type=standard_artifacts.Schema)}
+    PARAMETERS = {"task": ExecutionParameter(type=str)}
+    INPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
+    OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
 
 
 class SchemaGen(base_component.BaseComponent):
-    """Emits the schema of a layout's Examples.
+    """Emits what Examples of a task and its classes must look like.
 
     Args:
-        layout: a layout of `components.datasets`.
+        examples: example_gen's output; only its classes are read.
+        task: name or import path of the task.
     """
 
     SPEC_CLASS = SchemaGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, layout: str):
+    def __init__(self, examples: BaseChannel, *, task: str = "image_classification"):
         super().__init__(
-            SchemaGenSpec(layout=layout, schema=Channel(type=standard_artifacts.Schema))
+            SchemaGenSpec(
+                examples=examples, task=task, schema=as_channel([standard_artifacts.Schema()])
+            )
         )

@@ -1,4 +1,4 @@
-"""Pictures or points on disk to Examples in train, eval and test."""
+"""A data folder to Examples in train, eval and test."""
 
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
@@ -11,69 +11,65 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import features
 from components.artifacts import Quarantine
+from components.datasets.settings import DataConfig
 from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
+from components.example_gen.settings import ExampleGenConfig
 
-QUARANTINE_KEY = "quarantine"
 
-
-class PictureExampleGenSpec(specs.FileBasedExampleGenSpec):
-    """TFX's spec, with what pictures need besides."""
+class ImageExampleGenSpec(specs.FileBasedExampleGenSpec):
+    """TFX's spec, with what tasks need besides."""
 
     PARAMETERS = {
         **specs.FileBasedExampleGenSpec.PARAMETERS,
-        "layout": ExecutionParameter(type=str),
-        "split": ExecutionParameter(type=str),
-        "max_side": ExecutionParameter(type=int),
-        "drop_duplicates": ExecutionParameter(type=int),
+        "task": ExecutionParameter(type=str),
+        "data": ExecutionParameter(type=str),
+        "config": ExecutionParameter(type=str),
         "rehash": ExecutionParameter(type=int),
     }
     OUTPUTS = {
         **specs.FileBasedExampleGenSpec.OUTPUTS,
-        QUARANTINE_KEY: ChannelParameter(type=Quarantine),
+        "quarantine": ChannelParameter(type=Quarantine),
     }
 
 
-class PictureExampleGen(FileBasedExampleGen):
-    """Ingests a folder of pictures, or of points.
+class ImageExampleGen(FileBasedExampleGen):
+    """Ingests a data folder, of images or whatever else the task is of.
 
-    Outputs: `examples` (Examples with the splits of `features.SPLITS`) and `quarantine`
-    (Quarantine: what was found, accepted and refused, and why).
+    Outputs: `examples` (Examples with the splits of `features.SPLITS`, and their classes beside
+    them) and `quarantine` (Quarantine: what was found, accepted and refused, and why).
 
     Args:
         input_base: the data folder, or the run's parameter that tells it.
-        layout: a layout of `components.datasets`.
-        split: `hash` or `book_small` (pictures with a file number only).
-        buckets: hash buckets of train, eval and test; their ratio is that of the splits.
-        max_side: longest side of a stored picture in pixels.
-        drop_duplicates: quarantine what has the pixels or coordinates of an earlier one.
+        task: name or import path of the task.
+        data: layout and classes; its `path` counts for nothing here.
+        config: splits and sizes.
         rehash: fingerprint the input by content instead of size and time.
     """
 
-    SPEC_CLASS = PictureExampleGenSpec
+    SPEC_CLASS = ImageExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
     DRIVER_CLASS = Driver
 
     def __init__(
         self,
-        *,
         input_base: str | RuntimeParameter,
-        layout: str,
-        split: str,
-        buckets: tuple[int, int, int],
-        max_side: int,
-        drop_duplicates: bool,
-        rehash: bool,
+        *,
+        task: str = "image_classification",
+        data: DataConfig | None = None,
+        config: ExampleGenConfig | None = None,
+        rehash: bool = False,
     ):
+        data, config = data or DataConfig(), config or ExampleGenConfig()
         split_config = example_gen_pb2.SplitConfig(
             splits=[
                 example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=count)
-                for name, count in zip(features.SPLITS, buckets, strict=True)
+                for name, count in zip(features.SPLITS, config.buckets, strict=True)
             ]
         )
         # The grandparent's constructor: TFX's own fixes the spec that it fills.
         super(FileBasedExampleGen, self).__init__(
-            spec=PictureExampleGenSpec(
+            spec=ImageExampleGenSpec(
                 input_base=input_base,
                 input_config=example_gen_pb2.Input(
                     splits=[example_gen_pb2.Input.Split(name="all", pattern="*")]
@@ -81,10 +77,9 @@ class PictureExampleGen(FileBasedExampleGen):
                 output_config=example_gen_pb2.Output(split_config=split_config),
                 output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
                 output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
-                layout=layout,
-                split=split,
-                max_side=max_side,
-                drop_duplicates=int(drop_duplicates),
+                task=task,
+                data=data.model_dump_json(exclude={"path"}),
+                config=config.model_dump_json(),
                 rehash=int(rehash),
                 examples=as_channel([standard_artifacts.Examples()]),
                 quarantine=as_channel([Quarantine()]),

@@ -1,6 +1,8 @@
 """Ingest in Beam: convert, drop duplicates, split, count."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,27 +10,29 @@ from typing import Any
 import apache_beam as beam
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.dsl.io import fileio
-from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 from tfx.types import standard_component_specs as specs
-from tfx.utils import proto_utils
 
-from components import features
+from components import extension, features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
-from components.datasets import BLOBS, Picture, Point, list_pictures, list_points
-from components.example_gen.convert import Converted, RejectedError, convert
-from components.example_gen.convert_point import convert_point
-from components.example_gen.split_key import book_small_index, split_index
+from components.datasets.examples import write_classes
+from components.datasets.records import Found, Record
+from components.datasets.settings import DataConfig
+from components.example_gen.settings import ExampleGenConfig
+from components.example_gen.splits import Lot, plan, split_index
+from components.tasks import Task, get_task
+from components.tasks.parts import Converted, Data, RejectedError
 from serving.errors import InputError
 
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
+ACCEPTED = "accepted"  # the counter beside those of the splits: an Example may go to two of them
 # (The DoFns below are typed to yield Any: Beam takes their annotations for the main output's
 # type and would count tagged outputs in.)
 Refusal = tuple[str, str, str]  # path, reason, detail
 
 
 class Executor(BaseExampleGenExecutor):
-    """Writes Examples by split, and the quarantine with its counts.
+    """Writes Examples by split with their classes, and the quarantine with its counts.
 
     All that is found ends either in a split or in quarantine: found = accepted + quarantined.
     """
@@ -41,27 +45,32 @@ class Executor(BaseExampleGenExecutor):
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.pvalue.PCollection]:
         """Split name -> serialized Examples. Writes the quarantine on the way."""
-        found, convert_fn = _source(exec_properties)
+        root = Path(exec_properties[specs.INPUT_BASE_KEY])
+        config = ExampleGenConfig.model_validate_json(exec_properties["config"])
+        data = DataConfig.model_validate_json(exec_properties["data"])
+        self._found, part = find(self._task, root, data)
+        planned, notes = plan(self._found.records, config)
+        self._found.notes.extend(notes)
         converted = (
             pipeline
-            | "Found" >> beam.Create(found)
+            | "Found" >> beam.Create(planned)
             | "Spread" >> beam.Reshuffle()
-            | "Convert" >> beam.ParDo(convert_fn).with_outputs(REJECTED, main="converted")
+            | "Convert"
+            >> beam.ParDo(ConvertFn(part, str(root), config)).with_outputs(REJECTED, main=ACCEPTED)
         )
         refused = [converted[REJECTED]]
-        accepted = converted["converted"]
-        if exec_properties["drop_duplicates"]:
-            first_fn = FirstFn("coordinates" if exec_properties["layout"] == BLOBS else "pixels")
+        accepted = converted[ACCEPTED]
+        if config.drop_duplicates:
             unique = (
                 accepted
-                | "ByContent" >> beam.Map(lambda item: (item.digest, item))
+                | "ByContent" >> beam.Map(lambda item: (item[0].digest, item))
                 | "Group" >> beam.GroupByKey()
-                | "First" >> beam.ParDo(first_fn).with_outputs(REJECTED, main="unique")
+                | "First" >> beam.ParDo(FirstFn(part.content)).with_outputs(REJECTED, main=ACCEPTED)
             )
             refused.append(unique[REJECTED])
-            accepted = unique["unique"]
-        split_fn = SplitFn(exec_properties["split"], _buckets(exec_properties))
-        splits = accepted | "Split" >> beam.ParDo(split_fn).with_outputs(*features.SPLITS)
+            accepted = unique[ACCEPTED]
+        split = accepted | "Split" >> beam.FlatMap(_draw).with_outputs(*features.SPLITS)
+        splits = {name: split[name] for name in features.SPLITS}
         # One file, a JSON line each: what was refused is small beside what was kept.
         _ = (
             refused
@@ -70,16 +79,16 @@ class Executor(BaseExampleGenExecutor):
             | "WriteQuarantine"
             >> beam.io.WriteToText(f"{self._quarantine_uri}/{QUARANTINED}", shard_name_template="")
         )
-        for name in features.SPLITS:
+        for name, counted in {ACCEPTED: accepted, **splits}.items():
             _ = (
-                splits[name]
+                counted
                 | f"Count[{name}]" >> beam.combiners.Count.Globally()
                 | f"WriteCount[{name}]"
                 >> beam.io.WriteToText(
                     f"{self._quarantine_uri}/{name}.count", shard_name_template=""
                 )
             )
-        return {name: splits[name] for name in features.SPLITS}
+        return splits
 
     def Do(
         self,
@@ -90,65 +99,58 @@ class Executor(BaseExampleGenExecutor):
         """Runs the Beam pipeline, then sums up what it counted.
 
         Raises:
-            InputError: a split got nothing.
+            InputError: nothing is left of what was found, or a split got nothing.
         """
         self._quarantine_uri = artifact_utils.get_single_uri(output_dict["quarantine"])
+        self._task = get_task(exec_properties["task"])
         super().Do(input_dict, output_dict, exec_properties)
-        summary = _summarize(self._quarantine_uri)
-        empty = [name for name, count in summary["splits"].items() if not count]
-        if empty:
-            what = "points" if exec_properties["layout"] == BLOBS else "pictures"
-            raise InputError(
-                f"data.path {exec_properties[specs.INPUT_BASE_KEY]}",
-                expected=f"{what} for every split",
-                found=f"none for {', '.join(empty)} ({json.dumps(summary)})",
-                todo=f"add {what}, or check data.layout and example_gen.split",
-            )
+        summary = _summarize(self._quarantine_uri, self._found)
+        _check(summary, self._task.unit, exec_properties[specs.INPUT_BASE_KEY])
+        write_classes(artifact_utils.get_single_uri(output_dict["examples"]), self._found.classes)
 
 
-def _source(exec_properties: dict[str, Any]) -> tuple[list[Picture] | list[Point], beam.DoFn]:
-    """What the data folder holds, and what makes Examples of it."""
-    root, layout = Path(exec_properties[specs.INPUT_BASE_KEY]), exec_properties["layout"]
-    if layout == BLOBS:
-        return list_points(root), ConvertPointFn()
-    convert_fn = ConvertFn(str(root), exec_properties["max_side"], exec_properties["split"])
-    return list_pictures(root, layout), convert_fn
+def find(task: Task, root: Path, data: DataConfig) -> tuple[Found, Data]:
+    """Lists a data folder and settles its classes.
+
+    Returns:
+        What was found, and the task's part that makes Examples of it.
+
+    Raises:
+        InputError: the folder is not in that layout, or has no two classes.
+    """
+    key = "data.layout"
+    path = extension.resolve(data.layout or task.layout, task.layouts, kind="layouts", key=key)
+    part = task.data()
+    found = part.settle(extension.load(path, key=key)(root, data), root, data)
+    part.settled(found)
+    return found, part
 
 
 class ConvertFn(beam.DoFn):
-    """Picture -> Converted, or a Refusal under REJECTED.
+    """(Record, lots) -> (Converted, lots), or a Refusal under REJECTED.
 
-    Pictures outside a fixed split are refused unread: that saves their decoding, and keeps them
-    from standing as the first of two equal pictures for the one that is inside.
+    Records outside a fixed split are refused unread: that saves their decoding, and keeps them
+    from standing as the first of two equal images for the one that is inside.
     """
 
-    def __init__(self, root: str, max_side: int, split: str):
+    def __init__(self, part: Data, root: str, config: ExampleGenConfig):
+        self._part = part
         self._root = root
-        self._max_side = max_side
-        self._split = split
+        self._config = config
 
-    def process(self, picture: Picture) -> Iterator[Any]:
-        """Converts one picture."""
-        outside = self._split != "hash" and book_small_index(picture.number) is None
-        if outside and not picture.problem:
-            number = f"file number {picture.number}"
-            yield _refused(picture.path, f"not in split {self._split}", number)
-            return
+    def process(self, item: tuple[Record, tuple[Lot, ...]]) -> Iterator[Any]:
+        """Converts one record."""
+        record, lots = item
         try:
-            yield convert(Path(self._root), picture, self._max_side)
+            if record.problem:
+                raise RejectedError(record.problem, record.detail)
+            if not lots and self._config.split == "book_small":
+                raise RejectedError("not in split book_small", f"file number {record.number}")
+            if not lots:
+                raise RejectedError("no split told")
+            yield self._part.convert(Path(self._root), record, self._config.max_side), lots
         except RejectedError as error:
-            yield _refused(picture.path, error.reason, error.detail)
-
-
-class ConvertPointFn(beam.DoFn):
-    """Point -> Converted, or a Refusal under REJECTED."""
-
-    def process(self, point: Point) -> Iterator[Any]:
-        """Converts one point."""
-        try:
-            yield convert_point(point)
-        except RejectedError as error:
-            yield _refused(point.path, error.reason, error.detail)
+            yield _refused(record.path, error.reason, error.detail)
 
 
 class FirstFn(beam.DoFn):
@@ -161,83 +163,86 @@ class FirstFn(beam.DoFn):
     def __init__(self, content: str):
         self._content = content
 
-    def process(self, group: tuple[str, Iterable[Converted]]) -> Iterator[Any]:
+    def process(
+        self, group: tuple[str, Iterable[tuple[Converted, tuple[Lot, ...]]]]
+    ) -> Iterator[Any]:
         """Handles the Examples of one digest."""
-        first, *others = sorted(group[1], key=lambda item: _order(item.path))
-        if any(other.label != first.label for other in others):
-            for item in (first, *others):
-                paths = ", ".join(o.path for o in (first, *others) if o is not item)
-                reason = f"same {self._content} under another label"
-                yield _refused(item.path, reason, f"also {paths}")
+        items = sorted(group[1], key=lambda item: _order(item[0].record.path))
+        paths = [item.record.path for item, _ in items]
+        if len({item.label for item, _ in items}) > 1:
+            for path in paths:
+                others = ", ".join(other for other in paths if other != path)
+                yield _refused(path, f"same {self._content} under another label", f"also {others}")
             return
-        yield first
-        for other in others:
-            yield _refused(other.path, "duplicate", f"same {self._content} as {first.path}")
+        yield items[0]
+        for path in paths[1:]:
+            yield _refused(path, "duplicate", f"same {self._content} as {paths[0]}")
 
 
-class SplitFn(beam.DoFn):
-    """Converted -> serialized Example under the name of its split."""
-
-    def __init__(self, split: str, buckets: list[int]):
-        self._split = split
-        self._buckets = buckets
-
-    def process(self, item: Converted) -> Iterator[Any]:
-        """Assigns one Example."""
-        index = (
-            split_index(item.key, self._buckets)
-            if self._split == "hash"
-            else book_small_index(item.number)
-        )
-        if index is None:
-            raise ValueError(f"{item.path} is in no split: ConvertFn lets none such through")
-        yield beam.pvalue.TaggedOutput(features.SPLITS[index], item.example)
+def _draw(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[Any]:
+    """The serialized Example under the name of every split that its key draws."""
+    converted, lots = item
+    for lot in lots:
+        name = features.SPLITS[split_index(converted.key, lot)]
+        yield beam.pvalue.TaggedOutput(name, converted.example)
 
 
 def _refused(path: str, reason: str, detail: str) -> beam.pvalue.TaggedOutput:
     # Beam's coders and the quarantine take UTF-8 only; a file's name may be any bytes.
-    printable = path.encode(errors="backslashreplace").decode()
-    return beam.pvalue.TaggedOutput(REJECTED, (printable, reason, detail))
+    printable = [text.encode(errors="backslashreplace").decode() for text in (path, reason, detail)]
+    return beam.pvalue.TaggedOutput(REJECTED, tuple(printable))
 
 
 def _order(path: str) -> tuple[str, int]:
     """Sorts by path, the rows of a file by number."""
-    file, _, line = path.rpartition(".csv:")
-    return (file, int(line)) if file else (path, 0)
+    row = re.fullmatch(r"(.*):(\d+)", path)
+    return (row[1], int(row[2])) if row else (path, 0)
 
 
 def _refusal_to_json(refusal: Refusal) -> str:
     return json.dumps(dict(zip(("path", "reason", "detail"), refusal, strict=True)))
 
 
-def _buckets(exec_properties: dict[str, Any]) -> list[int]:
-    output = example_gen_pb2.Output()
-    proto_utils.json_to_proto(exec_properties[specs.OUTPUT_CONFIG_KEY], output)
-    return [split.hash_buckets for split in output.split_config.splits]
-
-
-def _summarize(uri: str) -> dict[str, Any]:
+def _summarize(uri: str, found: Found) -> dict[str, Any]:
     """Sorts the quarantine by path and writes the counts beside it."""
-    splits = {}
-    for name in features.SPLITS:
+    counts = {}
+    for name in (ACCEPTED, *features.SPLITS):
         with fileio.open(f"{uri}/{name}.count") as file:
-            splits[name] = int(file.read())
+            counts[name] = int(file.read())
         fileio.remove(f"{uri}/{name}.count")
     with fileio.open(f"{uri}/{QUARANTINED}") as file:
         lines = sorted(file.read().splitlines(), key=lambda line: _order(json.loads(line)["path"]))
     with fileio.open(f"{uri}/{QUARANTINED}", "w") as file:
         file.write("".join(f"{line}\n" for line in lines))
-    reasons: dict[str, int] = {}
-    for line in lines:
-        reason = json.loads(line)["reason"]
-        reasons[reason] = reasons.get(reason, 0) + 1
-    accepted = sum(splits.values())
+    accepted = counts.pop(ACCEPTED)
     summary = {
         "found": accepted + len(lines),
         "accepted": accepted,
-        "quarantined": dict(sorted(reasons.items())),
-        "splits": splits,
+        "quarantined": dict(sorted(Counter(json.loads(line)["reason"] for line in lines).items())),
+        "splits": counts,
+        "classes": list(found.classes.names),
+        "missing": found.missing,
+        "notes": found.notes,
     }
     with fileio.open(f"{uri}/{INGEST_SUMMARY}", "w") as file:
         file.write(json.dumps(summary, indent=2))
     return summary
+
+
+def _check(summary: dict[str, Any], unit: str, root: str) -> None:
+    """Refuses Examples of which nothing can be made."""
+    empty = [name for name, count in summary["splits"].items() if not count]
+    if not empty:
+        return
+    reasons = Counter(summary["quarantined"]).most_common(3)
+    told = ", ".join(f"{reason}: {count}" for reason, count in reasons)
+    refused = f"; quarantined of {summary['found']}: {told}" if told else ""
+    splits = ", ".join(f"{name}: {count}" for name, count in summary["splits"].items())
+    raise InputError(
+        f"data.path {root}",
+        expected=f"{unit} for every split",
+        found=f"none for {', '.join(empty)} ({splits}{refused})"
+        if summary["accepted"]
+        else f"nothing usable{refused}",
+        todo=f"add {unit}, or check data.layout, data.classes and example_gen.split",
+    )

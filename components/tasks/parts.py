@@ -71,7 +71,10 @@ class Part:
 
 
 class Data(Part, ABC):
-    """Asked by example_gen and data_validation. Imports TensorFlow only inside `convert`."""
+    """Asked by example_gen and data_validation. Imports TensorFlow only inside `convert`.
+
+    What `settle` and `settled` complete is pickled and sent to where records are converted.
+    """
 
     content: str = "pixels"  # what two duplicates share, for messages
 
@@ -90,6 +93,10 @@ class Data(Part, ABC):
         Raises:
             InputError: no two classes, an empty one, a pinned one without a record.
         """
+
+    def settled(self, found: "Found") -> None:
+        """Makes this the part of the classes that `settle` found, as `convert` needs it."""
+        self._classes = found.classes
 
     @abstractmethod
     def convert(self, root: Path, record: "Record", max_side: int) -> Converted:

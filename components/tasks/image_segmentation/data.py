@@ -1,0 +1,81 @@
+"""Images with their masks to Examples."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components import features as f
+from components.datasets.masks import BROKEN, open_mask
+from components.datasets.records import Found, Listing, Record
+from components.datasets.settings import DataConfig
+from components.datasets.settling import settle_masks
+from components.tasks import schemas
+from components.tasks.images import ImageData, add_bytes, encode
+from components.tasks.parts import RejectedError
+from serving.classes import IGNORED
+
+
+class Part(ImageData):
+    """See `components.tasks.parts.Data`."""
+
+    def settle(self, listing: Listing, root: Path, data: DataConfig) -> Found:
+        """The classes are those of the masks' values, or those that are pinned."""
+        found = settle_masks(listing, root, data)
+        self._ids, self._min_share = found.mapping, data.min_share
+        return found
+
+    def add_truth(
+        self, example: Any, root: Path, record: Record, sizes: tuple[tuple[int, int], ...]
+    ) -> None:
+        """The mask as class ids, and the share of each class."""
+        decoded, (height, width) = sizes
+        ids = self._read(root, record)
+        if ids.shape != decoded:
+            raise RejectedError("mask of another size", f"{ids.shape} for a picture of {decoded}")
+        # Nearest neighbour, as everywhere: a blurred class id would be another class.
+        stored = Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST)
+        example.features.feature[f.MASK_FRACTIONS].float_list.value.extend(
+            self._fractions(np.asarray(stored))
+        )
+        add_bytes(example, f.MASK, encode(stored, "PNG"))
+
+    def _read(self, root: Path, record: Record) -> np.ndarray:
+        """Class ids uint8 [height, width], `IGNORED` where the mask's value counts nowhere."""
+        assert self._ids is not None
+        try:
+            mask = open_mask(root, record)
+        except BROKEN as error:
+            detail = getattr(error, "strerror", None) or str(error).partition("<")[0].strip()
+            raise RejectedError("unreadable mask", detail) from error
+        try:
+            return self._ids(mask)
+        except ValueError as error:
+            raise RejectedError("mask values", str(error)) from error
+
+    def _fractions(self, ids: np.ndarray) -> np.ndarray:
+        counts = np.bincount(ids[ids != IGNORED], minlength=len(self.classes))
+        if not counts.any():
+            raise RejectedError("mask without classes", "all of its pixels are ignored")
+        fractions: np.ndarray = counts / counts.sum()
+        for name, bound in self._min_share.items():
+            share = fractions[self.classes.names.index(name)]
+            if share <= bound:
+                detail = f"{share:.4%} of the pixels, more than {bound:.1%} needed"
+                raise RejectedError(f"mask without {name}", detail)
+        return fractions
+
+    @property
+    def counted_features(self) -> list[str]:
+        """Also the shares of the mask's classes."""
+        return [*super().counted_features, f.MASK_FRACTIONS]
+
+    def schema(self) -> Any:
+        """Also that every class has its share.
+
+        The bounds of `data.min_share` are ingest's alone: one domain holds for all classes.
+        """
+        schema = super().schema()
+        schema.feature.append(schemas.floats(f.MASK_FRACTIONS, 0.0, 1.0, size=len(self.classes)))
+        return schema
