@@ -10,7 +10,7 @@ from components.tasks import PROBLEMS
 Tree = dict[str, Any]
 
 _LAYOUTS: dict[str, Tree] = {
-    "cats_dogs": {"layout": "auto", "classes": {"cat": ["Cat", "cats"], "dog": ["Dog", "dogs"]}},
+    "cats_dogs": {"layout": "auto", "classes": ["cat", "dog"]},
     "pets": {
         "layout": "masks",
         "classes": {"foreground": 1, "background": 2, "contour": 3},

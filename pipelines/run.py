@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from pipelines.config import PipelineConfig, check_data_path, load_config
+from pipelines.config import check_data_path, load_config
 from pipelines.logs import logging_to, use_root_logger
+from pipelines.sections import PipelineConfig
+from pipelines.steps import STEPS
 from pipelines.table import print_summary
 from pipelines.workdir import WorkDir
 from serving.errors import FailedError
 
 if TYPE_CHECKING:
     from pipelines.local import Progress
-
-TALKATIVE = ("tuner", "trainer")  # steps that print progress of their own
 
 
 def run_command(
@@ -95,7 +95,8 @@ def report_steps(console: Console) -> "Progress":
 
     def started(step: str) -> None:
         # On a terminal the line is overwritten by the step's result; in a log it stays.
-        overwritten = console.is_terminal and step not in TALKATIVE
+        talkative = step in STEPS and STEPS[step].talkative
+        overwritten = console.is_terminal and not talkative
         console.print(f"  {step} ...", end="\r" if overwritten else "\n")
 
     return Progress(started, finished)

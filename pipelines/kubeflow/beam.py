@@ -6,9 +6,10 @@ same path; or they take the URLs themselves, which Beam and TensorFlow both do f
 """
 
 from components.beam_args import runner, runs_elsewhere
-from pipelines.config import BEAM_STEPS, BeamConfig
 from pipelines.kubeflow.platform_checks import check_mounted
 from pipelines.kubeflow.settings import KubeflowConfig
+from pipelines.sections import PipelineConfig
+from pipelines.steps import using
 from serving.errors import InputError
 
 # The one kind of URL that every reader and writer of ours takes as it is.
@@ -16,22 +17,22 @@ READABLE = "gs"
 _SCRATCH = {"minio": "/minio", "s3": "/s3"}
 
 
-def check_beam(beam: BeamConfig, kubeflow: KubeflowConfig) -> None:
+def check_beam(config: PipelineConfig) -> None:
     """Refuses Beam options that cannot work in a step's pod.
 
     Args:
-        beam: options by step.
-        kubeflow: pipeline root and volumes.
+        config: its options by step, pipeline root and volumes.
 
     Raises:
         InputError: the first mistake, in one line.
     """
-    for step in BEAM_STEPS:
+    beam = config.beam
+    for step in config.beam_steps:
         key = f"beam.steps.{step}" if step in beam.steps else "beam.args"
         args = beam.steps.get(step, beam.args)
         _check_job_server(args, key)
         if runs_elsewhere(args):
-            _check_artifacts(step, args, key, kubeflow)
+            _check_artifacts(step, args, key, config.kubeflow)
 
 
 def _check_job_server(args: list[str], key: str) -> None:
@@ -56,10 +57,10 @@ def _check_artifacts(step: str, args: list[str], key: str, kubeflow: KubeflowCon
             expected="a URL gs://" if dataflow else "the URL that artifacts go below",
             found=f"'{kubeflow.pipeline_root}'",
         )
-    if dataflow and step == "example_gen":
+    if dataflow and step in using("data"):
         raise InputError(
-            f"{key}: example_gen reads a folder on a volume, which Dataflow's workers do not see",
-            todo="give it options of its own under beam.steps.example_gen",
+            f"{key}: {step} reads a folder on a volume, which Dataflow's workers do not see",
+            todo=f"give it options of its own under beam.steps.{step}",
         )
     if scheme != READABLE:
         check_mounted(kubeflow, step, f"{key}: workers elsewhere", _SCRATCH[scheme])

@@ -10,22 +10,17 @@ from typing import Any
 
 import yaml
 
-from pipelines.config import PipelineConfig
 from pipelines.kubeflow import ir
 from pipelines.kubeflow.beam import check_beam
 from pipelines.kubeflow.platform import kubernetes_platform, secrets_of
 from pipelines.kubeflow.platform_checks import check_mounted, check_platform
-from pipelines.kubeflow.settings import STEPS, KubeflowConfig
+from pipelines.kubeflow.settings import KubeflowConfig
+from pipelines.sections import PipelineConfig
+from pipelines.steps import STEPS, using
 from serving.errors import InputError
 
 COMMAND = ["python", "-m", "pipelines.kubeflow.entrypoint"]
 DATA, EPOCHS, IMAGE, GPU_IMAGE = "data", "epochs", "image", "gpu_image"
-
-# What they read can change under the same path; without TFX's drivers the cache cannot tell.
-UNCACHED = frozenset({"example_gen", "baseline", "pusher"})
-TRAINING = frozenset({"tuner", "trainer"})
-SERVING = ("baseline", "pusher")
-OPTIONAL = ("tuner", "converter")
 
 
 @dataclass(frozen=True)
@@ -61,10 +56,10 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
         InputError: something is missing that a cluster needs, or makes no sense there.
     """
     kubeflow = config.kubeflow
-    steps = steps_of(config)
+    steps = config.step_names
     _check_images(kubeflow)
     check_platform(kubeflow, steps)
-    check_beam(config.beam, kubeflow)
+    check_beam(config)
     _check_places(config)
     images = {step: GPU_IMAGE if kubeflow.step(step).accelerator else IMAGE for step in steps}
     name = ir.kubeflow_name(config.name)
@@ -77,17 +72,11 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     )
     spec["pipelineInfo"]["displayName"] = config.name
     spec["pipelineInfo"]["description"] = (
-        f"{config.trainer.model} for {config.problem}, served as {config.pusher.model_name}"
+        f"{config.trainer.model} for {config.task}, served as {config.pusher.model_name}"
     )
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root
     return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
-
-
-def steps_of(config: PipelineConfig) -> list[str]:
-    """The steps that the pipeline of `config` has, in order."""
-    left_out = {step for step in OPTIONAL if getattr(config, step) is None}
-    return [step for step in STEPS if step not in left_out]
 
 
 def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict[str, Any]:
@@ -125,11 +114,13 @@ def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict
     return spec
 
 
-def _uncached(config: PipelineConfig) -> frozenset[str]:
+def _uncached(config: PipelineConfig) -> set[str]:
+    """What reads what can change under its path: without TFX's drivers the cache cannot tell."""
     from components.trainer.fit import weights
 
+    uncached = {name for name, step in STEPS.items() if not step.cached_on_cluster}
     # A file of weights is named only; what is in it nobody looks at.
-    return UNCACHED | (TRAINING if weights.files(config.trainer) else frozenset())
+    return uncached | set(using("state") if weights.files(config.trainer) else ())
 
 
 def _serving_root(config: PipelineConfig) -> str:
@@ -148,7 +139,7 @@ def _check_places(config: PipelineConfig) -> None:
     kubeflow = config.kubeflow
     check_mounted(kubeflow, "example_gen", "kubeflow.data", config.data.path or kubeflow.data)
     root = _serving_root(config)
-    for step in SERVING:
+    for step in using("models"):
         if "://" not in root:
             check_mounted(kubeflow, step, "the serving root", root)
         elif not secrets_of(kubeflow, step) and not kubeflow.service_account:

@@ -12,6 +12,7 @@ from pipelines.kubeflow.platform import (
     volumes_of,
 )
 from pipelines.kubeflow.settings import KubeflowConfig
+from pipelines.steps import using
 from serving.errors import InputError
 
 # A pod's volumes are named after claims and secrets; these are the backend's, Argo's and ours.
@@ -30,7 +31,6 @@ _TAKEN_NAMES = {
 }
 # A mount on one of these, or above it, hides what the container runs from.
 _NEEDED_FOLDERS = ("/app", "/kfp-launcher", "/usr", "/etc", "/proc", "/sys", "/dev", "/tmp")
-_TRAINING = ("tuner", "trainer")
 
 
 def check_platform(config: KubeflowConfig, steps: Iterable[str]) -> None:
@@ -48,7 +48,7 @@ def check_platform(config: KubeflowConfig, steps: Iterable[str]) -> None:
         _check_tolerations(config, name)
         _check_mounts(config, name)
         _check_variables(config, name)
-        if name in _TRAINING and config.state:
+        if config.state and name in using("state"):
             check_mounted(config, name, "kubeflow.state", config.state)
 
 
