@@ -64,7 +64,9 @@ ARTIFACT_TYPES: dict[str, type[Artifact]] = {
 }
 
 
-# Quarantine: {"found": n, "accepted": n, "quarantined": {reason: n}, "splits": {name: n}}
+# Quarantine: {"found": n, "accepted": n, "quarantined": {reason: n}, "splits": {name: n},
+#              "classes": [name], "missing": n files that a list names and the folder lacks,
+#              "notes": [what the user should know, a line each]}
 INGEST_SUMMARY = "summary.json"
 # Quarantine: one JSON object a line: {"path", "reason", "detail"}
 QUARANTINED = "quarantined.jsonl"
@@ -88,7 +90,7 @@ HISTORY = "history.json"
 BEST_CHECKPOINT = "best.keras"
 # ModelRun: loss and metric curves
 CURVES = "curves.png"
-# ModelRun: split keys of the pictures trained on, one a line, sorted
+# ModelRun: split keys of what was trained on, one a line, sorted
 TRAINING_KEYS = "training_keys.txt"
 
 # ModelEvaluation: {"blessed", "baseline": null | {"version", "warning": null | text},
@@ -96,8 +98,10 @@ TRAINING_KEYS = "training_keys.txt"
 #                "value", "lower", "upper", "baseline": null | number}],
 #   "checks": [{"metric", "class", "slice", "kind": "min" | "max_drop", "bound", "value", "ok",
 #               "message"}],
-#   "confusion": {"classes": [name], "rows": [[count]]}: a row a true class, a column a predicted
-#                one; pictures, points or, at the model's size, pixels of the whole test split,
+#   "confusion": {"classes": [name], "rows": null | [[count]]}: a row a true class, a column a
+#                predicted one; images, points or, at the model's size, pixels of the whole test
+#                split; null where there are more than 50 classes,
+#   "top_confusions": [{"true", "predicted", "count"}]: the most frequent ones, 50 at most,
 #   "roc": null | [{"threshold", "false_positive_rate", "recall"}], thresholds falling: the curve
 #          of the second of two classes}
 FIGURES = "figures.json"

@@ -29,7 +29,8 @@ def summarize(
         seconds: of the whole run.
 
     Returns:
-        The content of `summary.json`: config, seconds, steps, data, metrics by split, blessed,
+        The content of `summary.json`: config, seconds, steps, data (see `artifacts.INGEST_SUMMARY`;
+        its `classes` in the order of the model's outputs), metrics by split, blessed,
         pushed (null unless this run pushed), served (where the model is served from now, or
         null), rolled_back (why the pushed version did not stay, or null), reasons (why nothing
         was pushed), made_with (versions, device and precision of the training, seed, SHA-256 of
@@ -82,7 +83,7 @@ def _converted(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any] | Non
 
 def _served(push: dict[str, Any], version: dict[str, Any]) -> dict[str, Any] | None:
     """The version that the model's name stands for now."""
-    if push["status"] == "rolled back":
+    if push["status"] in ("rolled back", "classes changed"):
         return push["served"] and {"name": push["name"]} | push["served"]
     return version if push["status"] in ("pushed", "already served") else None
 

@@ -5,6 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+METRICS = 20  # that the terminal shows; those of all classes together come first
+
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:
     """The table a run ends with."""
@@ -20,8 +22,15 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     console.print(f"data      {data['found']} found, {data['accepted']} accepted ({splits})")
     for reason, count in data["quarantined"].items():
         console.print(f"          {count} in quarantine: {reason}")
-    for name, value in summary["metrics"]["test"].items():
+    if data["missing"]:
+        console.print(f"          {data['missing']} that a list names are not there")
+    for note in data["notes"]:
+        console.print(f"          {note}", soft_wrap=True)
+    metrics = list(summary["metrics"]["test"].items())
+    for name, value in metrics[:METRICS]:
         console.print(f"test      {name} {'-' if value is None else format(value, '.4f')}")
+    if len(metrics) > METRICS:
+        console.print(f"          and {len(metrics) - METRICS:,} more in summary.json")
     for line in _conversions(summary["converted"]):
         console.print(f"converted {line}", soft_wrap=True)
     console.print(f"blessed   {'yes' if summary['blessed'] else 'no'}")
@@ -42,7 +51,7 @@ def _conversions(converted: dict[str, Any] | None) -> list[str]:
     own, metric = converted["original"], converted["metric"]
     return [
         f"{converted['path']}/{found['file']}: {metric} {found['value']:.4f}"
-        f" ({own['value']:.4f}), {found['milliseconds']:.1f} ms a picture"
+        f" ({own['value']:.4f}), {found['milliseconds']:.1f} ms an image"
         f" ({own['milliseconds']:.1f}), {found['bytes'] / 2**20:.1f} MiB"
         for found in converted["conversions"]
     ]

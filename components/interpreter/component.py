@@ -7,8 +7,9 @@ from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.artifacts import HTML, ClassificationMetrics, Metrics, Quarantine, Report
-from components.interpreter.executor import PROBLEMS, Executor
-from serving.errors import InputError
+from components.interpreter.executor import Executor
+from components.interpreter.settings import InterpreterConfig
+from components.tasks import get_task
 
 
 class InterpreterSpec(ComponentSpec):
@@ -16,8 +17,8 @@ class InterpreterSpec(ComponentSpec):
 
     PARAMETERS = {
         "pipeline_name": ExecutionParameter(type=str),
-        "problem": ExecutionParameter(type=str),
-        "pictures": ExecutionParameter(type=int),
+        "task": ExecutionParameter(type=str),
+        "config": ExecutionParameter(type=str),
         "recipe": ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -48,15 +49,15 @@ class Interpreter(BaseComponent):
 
     def __init__(
         self,
-        *,
         examples: BaseChannel,
         quarantine: BaseChannel,
         model: BaseChannel,
         model_run: BaseChannel,
         evaluation: BaseChannel,
+        *,
         pipeline_name: str,
-        problem: str,
-        pictures: int = 12,
+        task: str = "image_classification",
+        config: InterpreterConfig = InterpreterConfig(),  # noqa: B008  # it is frozen
         recipe: str = "{}",
     ):
         """Builds the step.
@@ -68,18 +69,14 @@ class Interpreter(BaseComponent):
             model_run: history and curves of the training.
             evaluation: the evaluator's figures and checks.
             pipeline_name: the page's title.
-            problem: `classification`, `segmentation` or `points`.
-            pictures: how many test pictures are shown with prediction and Grad-CAM, or test
-                points with their scores, at least 1.
+            task: name or import path; see `components.tasks`.
+            config: what the report shows.
             recipe: for the model card, a JSON object; see `model_card.make_card`.
 
         Raises:
-            InputError: `problem` or `pictures` is none of those.
+            InputError: there is no such task.
         """
-        if problem not in PROBLEMS:
-            raise InputError("problem", expected=" or ".join(PROBLEMS), found=repr(problem))
-        if pictures < 1:
-            raise InputError("interpreter.pictures", expected="at least 1", found=str(pictures))
+        get_task(task)
         super().__init__(
             InterpreterSpec(
                 examples=examples,
@@ -88,8 +85,8 @@ class Interpreter(BaseComponent):
                 model_run=model_run,
                 evaluation=evaluation,
                 pipeline_name=pipeline_name,
-                problem=problem,
-                pictures=pictures,
+                task=task,
+                config=config.model_dump_json(),
                 recipe=recipe,
                 report=Channel(type=Report),
                 page=Channel(type=HTML),

@@ -12,12 +12,12 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import artifacts
-from components.interpreter import cards, model_card, point_cards, report, ui
-from components.interpreter.cards import Group, Predictions
-from components.interpreter.readers import read_facts, read_pictures, read_points
-from components.interpreter.scoring import Predictor
-
-PROBLEMS = ("classification", "segmentation", "points")
+from components.datasets.examples import read_classes, read_examples
+from components.interpreter import model_card, report, ui
+from components.interpreter.readers import read_facts
+from components.interpreter.settings import InterpreterConfig
+from components.reporting.predictor import Predictor
+from components.tasks import get_task
 
 EXAMPLES_SPLIT, PREDICTIONS_SPLIT = "train", "test"
 
@@ -39,10 +39,12 @@ class Executor(BaseExecutor):
             output_dict: one artifact each under `report`, `page`, `metrics` and
                 `classification_metrics`; `page` gets one file, the others no more than said in
                 `artifacts`.
-            exec_properties: `pipeline_name`, `problem`, `pictures`, `recipe`; see `Interpreter`.
+            exec_properties: `pipeline_name`, `task`, `config`, `recipe`; see `Interpreter`.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        problem = exec_properties["problem"]
+        task = get_task(exec_properties["task"])
+        config = InterpreterConfig.model_validate_json(exec_properties["config"])
+        shown = task.report(read_classes(artifact_utils.get_single_uri(input_dict["examples"])))
         model = artifact_utils.get_single_instance(input_dict["model"])
         predictor = Predictor(path_utils.serving_model_path(model.uri))
         train, test = (
@@ -55,15 +57,17 @@ class Executor(BaseExecutor):
                 for key in ("quarantine", "model_run", "evaluation")
             )
         )
-        named = {"pipeline_name": exec_properties["pipeline_name"], "problem": problem}
+        named = {"pipeline_name": exec_properties["pipeline_name"], "task": task, "facts": facts}
         content = {
             **named,
-            "facts": facts,
-            "examples": _examples(problem, train),
-            "predictions": _predictions(problem, predictor, test, exec_properties["pictures"]),
+            "examples": shown.example_groups(read_examples(train)),
+            "predictions": shown.predictions(
+                predictor, partial(read_examples, test), config.images
+            ),
+            "legend": shown.legend(),
         }
         card = model_card.make_card(
-            **named, facts=facts, recipe=json.loads(exec_properties["recipe"])
+            **named, told=shown.card(), recipe=json.loads(exec_properties["recipe"])
         )
         outputs = {
             key: artifact_utils.get_single_instance(found) for key, found in output_dict.items()
@@ -87,16 +91,3 @@ def _write(folder: str, contents: dict[str, bytes]) -> None:
     for name, content in contents.items():
         with fileio.open(os.path.join(folder, name), "wb") as file:  # noqa: PTH118
             file.write(content)
-
-
-def _examples(problem: str, split_uri: str) -> list[Group]:
-    if problem == "points":
-        return point_cards.example_groups(read_points(split_uri))
-    return cards.example_groups(read_pictures(split_uri), problem)
-
-
-def _predictions(problem: str, predictor: Predictor, split_uri: str, count: int) -> Predictions:
-    if problem == "points":
-        return point_cards.explain_points(predictor, read_points(split_uri), count)
-    explain = cards.explain_masks if problem == "segmentation" else cards.explain_labels
-    return explain(predictor, partial(read_pictures, split_uri), count)

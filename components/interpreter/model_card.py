@@ -10,60 +10,32 @@ from typing import Any
 
 import jinja2
 
-from components import features, models
+from components import models
 from components.interpreter.readers import Facts
-from components.interpreter.report import OVERALL, format_number
+from components.interpreter.report import OVERALL, format_number, lowest
+from components.tasks import Task
 
 TEMPLATE = "model_card.md"
 
-PURPOSE = {
-    "classification": "Tells whether a picture shows a cat or a dog, and where it looked.",
-    "segmentation": "Marks the pixels of a pet, of what is behind it, and of the line between.",
-    "points": "Tells on which side of a line a point lies: a trial of the system, not of a model.",
-}
-OUTPUT = {
-    "classification": f"a probability for each of {', '.join(features.CLASS_NAMES)}",
-    "segmentation": f"for each pixel one of {', '.join(features.MASK_CLASS_NAMES)}",
-    "points": f"a score; above {features.SCORE_THRESHOLD}: {features.POINT_CLASS_NAMES[1]}",
-}
-INTENDED_USE = {
-    "classification": [
-        "Photographs with one cat or one dog as their main subject, in colour, upright.",
-        "Sorting and searching pictures, where a wrong answer costs little.",
-    ],
-    "segmentation": [
-        "Photographs with one cat or dog as their main subject, in colour, upright.",
-        "Cutting pets out of pictures and measuring how much of a picture they fill.",
-    ],
-    "points": ["Seconds-long trials of a machine or a cluster with the whole pipeline."],
-}
-LIMITS = {
-    "classification": [
-        "It knows no third answer: a picture of anything else is called a cat or a dog as well,"
-        " often with a high probability.",
-        "The probabilities are the network's own; they were not calibrated.",
-        "The heatmap shows what speaks for a class inside the network; it is no proof of a reason.",
-        "Pictures are stretched to a square, and orientation tags are not read.",
-    ],
-    "segmentation": [
-        "Anything that is no cat or dog may be marked as foreground.",
-        "Masks have the model's own size; thin parts, such as whiskers, are lost in it.",
-        "Pictures are stretched to a square, and orientation tags are not read.",
-    ],
-    "points": ["It draws one straight line and knows nothing of points far from the training's."],
-}
+DATA = ("found", "accepted", "quarantined", "missing", "splits", "classes", "notes")
 MEASURED_ON = "Its figures hold for data like the test split, which came with the training's."
 
 
 def make_card(
-    *, pipeline_name: str, problem: str, facts: Facts, recipe: dict[str, Any]
+    *,
+    pipeline_name: str,
+    task: Task,
+    facts: Facts,
+    told: dict[str, Any],
+    recipe: dict[str, Any],
 ) -> dict[str, Any]:
     """Collects the card's content.
 
     Args:
         pipeline_name: the title.
-        problem: `classification`, `segmentation` or `points`.
+        task: what kind of problem it is.
         facts: what earlier steps handed over.
+        told: what the task's report knows: `purpose`, `output`, `intended_use` and `limits`.
         recipe: `config`, the sections that made the model, `code_sha256`, a digest of the code
             that trained it, and `versions` by name; each may be missing.
 
@@ -75,18 +47,18 @@ def make_card(
     trainer = config.get("trainer", {})
     side = trainer.get("image_size")
     explained = trainer.get("export", {}).get("grad_cam_layer", "")
-    if side and not explained:
+    if side and task.has_images and not explained:
         explained = models.spec(history["model"]).grad_cam_layer
     return {
         "name": pipeline_name,
-        "problem": problem,
-        "purpose": PURPOSE[problem],
-        "unit": "points" if problem == "points" else "pictures",
+        "task": task.name,
+        "purpose": told["purpose"],
+        "unit": task.unit,
         "model": {
             "architecture": history["model"],
             "parameters": history["parameters"],
-            "input": f"encoded pictures, stretched to {side} x {side} pixels" if side else "",
-            "output": OUTPUT[problem],
+            "input": f"encoded images, stretched to {side} x {side} pixels" if side else "",
+            "output": told["output"],
             "grad_cam_layer": explained,
             "finished": history.get("finished", ""),
             "epochs": sum(record["epoch"] > 0 for record in history["epochs"]),
@@ -97,10 +69,10 @@ def make_card(
             "hyperparameters": history.get("hyperparameters", {}),
             "test_time_flip": history["test_time_flip"],
         },
-        "intended_use": INTENDED_USE[problem],
-        "limits": [*LIMITS[problem], MEASURED_ON],
+        "intended_use": told["intended_use"],
+        "limits": [*told["limits"], MEASURED_ON],
         "data": {
-            **{key: facts.ingest[key] for key in ("found", "accepted", "quarantined", "splits")},
+            **{key: facts.ingest[key] for key in DATA},
             "refused": sum(facts.ingest["quarantined"].values()),
         },
         "evaluation": {
@@ -136,14 +108,17 @@ def render_data(card: dict[str, Any]) -> bytes:
     return (json.dumps(card, indent=1) + "\n").encode()
 
 
-def figure_table(figures: list[dict[str, Any]], title: str) -> str:
+def figure_table(figures: list[dict[str, Any]], title: str, rows: str) -> str:
     """A Markdown table of entries of `artifacts.FIGURES`, with their intervals.
 
     Args:
         figures: the entries.
         title: of the first column.
+        rows: `class` or `slice`, of which no more are shown than the page has.
     """
-    lines = [f"| {title} | value | 95% interval | served now | examples |"]
+    figures, left_out = lowest(figures, rows)
+    lines = [f"By {rows}, {left_out}; the JSON beside has all.", ""] if left_out else []
+    lines += [f"| {title} | value | 95% interval | served now | examples |"]
     lines.append("| --- | ---: | --- | ---: | ---: |")
     for figure in figures:
         name = figure["metric"] + (f" of {figure['class']}" if figure["class"] else "")

@@ -8,31 +8,39 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from components.interpreter import drawing, readers
-from components.interpreter.cards import Group, Predictions
+from components.interpreter import readers
 from components.interpreter.readers import Facts
+from components.reporting import drawing
+from components.reporting.cards import Group, Predictions
+from components.tasks import Task
 
 TEMPLATE = "report.html"
 OVERALL = "overall"
+SHOWN = 50  # rows of a table by class or slice, and names of classes
+TURNED = 6  # more classes than these have their names upright above the confusion's columns
+# What tells which classes and slices a model does badly on; the first of them that was measured.
+RANKED_BY = ("f1", "iou", "accuracy", "mean_iou")
 
 
 def render(
     *,
     pipeline_name: str,
-    problem: str,
+    task: Task,
     facts: Facts,
     examples: list[Group],
     predictions: Predictions,
+    legend: list[tuple[str, str]],
     framed: bool = False,
 ) -> bytes:
     """Renders the page.
 
     Args:
         pipeline_name: the title.
-        problem: `classification`, `segmentation` or `points`.
+        task: what kind of problem it is.
         facts: what earlier steps handed over.
         examples: from the training split.
         predictions: from the test split, with what the model made of them.
+        legend: names and CSS colors of mask classes; empty where there are none.
         framed: for a frame without an address of its own (`srcdoc`), in which a link to a section
             would load the page around it: without such links.
 
@@ -45,10 +53,9 @@ def render(
         .get_template(TEMPLATE)
         .render(
             pipeline_name=pipeline_name,
-            problem=problem,
+            kind=task.name if ":" in task.name else task.name.replace("_", " ").capitalize(),
+            task=task,
             framed=framed,
-            unit="points" if problem == "points" else "pictures",
-            item="row" if problem == "points" else "file",
             ingest=facts.ingest,
             refused=facts.refused,
             listed=readers.LISTED_PER_REASON,
@@ -63,13 +70,16 @@ def render(
             baseline=facts.figures["baseline"],
             checks=facts.figures["checks"],
             confusion=facts.figures["confusion"],
+            top_confusions=facts.figures["top_confusions"],
+            turned=TURNED,
+            shown=SHOWN,
             failed=[check for check in facts.figures["checks"] if not check["ok"]],
             headlines=[f for f in figures if f["slice"] == OVERALL and f["class"] is None],
             by_class=pivot([f for f in figures if f["slice"] == OVERALL and f["class"]], "class"),
             by_slice=pivot([f for f in figures if f["slice"] != OVERALL], "slice"),
             predictions=predictions,
             tested=facts.ingest["splits"].get("test", 0),
-            legend=drawing.legend() if problem == "segmentation" else [],
+            legend=legend,
         )
     )
     # File names that are not UTF-8 reach JSON as lone surrogates, which no encoding takes.
@@ -106,6 +116,34 @@ def training_rows(history: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def lowest(figures: list[dict[str, Any]], key: str) -> tuple[list[dict[str, Any]], str]:
+    """Leaves out classes or slices where there are more than a reader takes in.
+
+    Args:
+        figures: entries of `artifacts.FIGURES`.
+        key: `class` or `slice`.
+
+    Returns:
+        The figures of all classes together, and of the `SHOWN` classes (or slices) with the lowest
+        values, those first; and what was kept, in words: empty if everything was.
+    """
+    rows = [row for row in dict.fromkeys(figure[key] for figure in figures) if row is not None]
+    if len(rows) <= SHOWN:
+        return figures, ""
+    measured = {figure["metric"] for figure in figures if figure[key] is not None}
+    metric = next((name for name in RANKED_BY if name in measured), min(measured))
+    values = {
+        figure[key]: figure["value"]
+        for figure in figures
+        if figure["metric"] == metric and figure["value"] is not None
+    }
+    kept = sorted(rows, key=lambda row: values.get(row, math.inf))[:SHOWN]
+    places = {row: place for place, row in enumerate([None, *kept])}
+    found = [figure for figure in figures if figure[key] in places]
+    found.sort(key=lambda figure: places[figure[key]])
+    return found, f"the {SHOWN} lowest of {len(rows):,} by {metric}"
+
+
 def pivot(figures: list[dict[str, Any]], row_key: str) -> dict[str, Any]:
     """Arranges figures as a table, a row for each value of `row_key`.
 
@@ -114,9 +152,10 @@ def pivot(figures: list[dict[str, Any]], row_key: str) -> dict[str, Any]:
         row_key: `class` or `slice`.
 
     Returns:
-        `{"columns": [title], "rows": [{"name", "examples", "cells": [figure or None]}]}`, in the
-        order in which rows and columns first occur.
+        `{"title", "columns": [title], "rows": [{"name", "examples", "cells": [figure or None]}]}`,
+        in the order in which rows and columns first occur; see `lowest` for which rows.
     """
+    figures, kept = lowest(figures, row_key)
     columns: dict[str, None] = {}
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     for figure in figures:
@@ -126,6 +165,7 @@ def pivot(figures: list[dict[str, Any]], row_key: str) -> dict[str, Any]:
         columns[column] = None
         rows.setdefault(figure[row_key], {})[column] = figure
     return {
+        "title": f"By {row_key}" + (f", {kept}" if kept else ""),
         "columns": list(columns),
         "rows": [
             {

@@ -4,11 +4,12 @@ Its viewers take nothing but finite numbers, and show an error in place of anyth
 """
 
 import math
+import re
 from typing import Any
 
 from tfx.types.artifact import Artifact
 
-from components.interpreter.report import OVERALL
+from components.interpreter.report import OVERALL, lowest
 
 CONFUSION_MATRIX = "confusionMatrix"
 CONFIDENCE_METRICS = "confidenceMetrics"
@@ -19,11 +20,14 @@ def overall_metrics(figures: list[dict[str, Any]]) -> dict[str, float | None]:
 
     Args:
         figures: entries of `artifacts.FIGURES`.
+
+    Returns:
+        Those of all classes together first.
     """
+    overall = [figure for figure in figures if figure["slice"] == OVERALL]
     return {
         figure["metric"] + (f"_{figure['class']}" if figure["class"] else ""): figure["value"]
-        for figure in figures
-        if figure["slice"] == OVERALL
+        for figure in sorted(overall, key=lambda figure: figure["class"] is not None)
     }
 
 
@@ -31,36 +35,43 @@ def set_metrics(artifact: Artifact, evaluation: dict[str, Any]) -> None:
     """Gives an `artifacts.Metrics` its numbers.
 
     Args:
-        artifact: gets each overall metric that has a number under its name, `blessed` (0 or 1)
-            and, if anything was measured, `examples`.
+        artifact: gets each overall metric that has a number under its name, those of classes as
+            the report has them, `blessed` (0 or 1) and, if anything was measured, `examples`.
         evaluation: `artifacts.FIGURES`.
     """
-    for name, value in overall_metrics(evaluation["figures"]).items():
+    overall = [figure for figure in evaluation["figures"] if figure["slice"] == OVERALL]
+    shown, _ = lowest(overall, "class")
+    given: set[str] = set()
+    for metric, value in overall_metrics(shown).items():
         if value is not None and math.isfinite(value):
+            name = re.sub(r"\W+", "_", metric)
+            while name in given:  # of two classes that differ in a sign only
+                name += "_"
+            given.add(name)
             artifact.set_float_custom_property(name, float(value))
     artifact.set_int_custom_property("blessed", int(evaluation["blessed"]))
-    examples = [f["examples"] for f in evaluation["figures"] if f["slice"] == OVERALL]
-    if examples:
-        artifact.set_int_custom_property("examples", max(examples))
+    if overall:
+        artifact.set_int_custom_property("examples", max(f["examples"] for f in overall))
 
 
 def set_classification_metrics(artifact: Artifact, evaluation: dict[str, Any]) -> None:
     """Gives an `artifacts.ClassificationMetrics` its table and curve.
 
     Args:
-        artifact: gets `confusionMatrix` and, where there is a curve, `confidenceMetrics`. A row
-            of the matrix is a true class: the UI draws its first index along the axis that it
-            calls "True label".
+        artifact: gets `confusionMatrix`, unless there are too many classes for one, and, where
+            there is a curve, `confidenceMetrics`. A row of the matrix is a true class: the UI draws
+            its first index along the axis that it calls "True label".
         evaluation: `artifacts.FIGURES`.
     """
     confusion = evaluation["confusion"]
-    artifact.set_json_value_custom_property(
-        CONFUSION_MATRIX,
-        {
-            "annotationSpecs": [{"displayName": name} for name in confusion["classes"]],
-            "rows": [{"row": row} for row in confusion["rows"]],
-        },
-    )
+    if confusion["rows"]:
+        artifact.set_json_value_custom_property(
+            CONFUSION_MATRIX,
+            {
+                "annotationSpecs": [{"displayName": name} for name in confusion["classes"]],
+                "rows": [{"row": row} for row in confusion["rows"]],
+            },
+        )
     if evaluation["roc"]:
         artifact.set_json_value_custom_property(
             CONFIDENCE_METRICS,

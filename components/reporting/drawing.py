@@ -2,23 +2,21 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from components import features, preprocessing
-from components.interpreter.readers import Picture
+from components import preprocessing
+from serving.classes import Color
 
 # Longest side of a picture on the page; twice the drawn size stays sharp on dense screens.
 THUMBNAIL_SIDE = 240
 CURVES_SIDE = 1200
 JPEG_QUALITY = 80
 
-# Told apart also by readers who do not see red and green apart; in order of MASK_CLASS_NAMES.
-MASK_COLORS = ((230, 159, 0), (30, 64, 110), (245, 245, 240))
-# How strongly a class covers the picture: the animal shines through, the background is bare.
-MASK_OPACITY = (0.5, 0.0, 0.9)
+IGNORED_COLOR: Color = (127, 127, 127)  # of pixels whose value is no class
 
 
 @dataclass(frozen=True)
@@ -61,42 +59,43 @@ def draw_picture(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
-def draw_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def draw_mask(mask: np.ndarray, size: tuple[int, int], colors: Sequence[Color]) -> np.ndarray:
     """Colors a mask.
 
     Args:
         mask: uint8 [rows, columns], class ids.
         size: width and height of the result in pixels.
+        colors: of the classes.
 
     Returns:
-        uint8 [height, width, 3], RGB, one of `MASK_COLORS` at each pixel.
+        uint8 [height, width, 3], RGB; `IGNORED_COLOR` where an id is no class.
     """
-    return np.asarray(MASK_COLORS, np.uint8)[_resize_mask(mask, size)]
+    table = np.full((256, 3), IGNORED_COLOR, np.uint8)
+    table[: len(colors)] = colors
+    return table[_resize_mask(mask, size)]
 
 
-def draw_mask_over(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def draw_mask_over(
+    picture: np.ndarray, mask: np.ndarray, colors: Sequence[Color], opacities: Sequence[float]
+) -> np.ndarray:
     """Lays a mask over its picture.
 
     Args:
         picture: uint8 [height, width, 3], RGB.
         mask: uint8 [rows, columns], class ids.
+        colors: of the classes.
+        opacities: how strongly each class covers the picture, in [0, 1]; what is no class leaves
+            it bare.
 
     Returns:
         uint8 [height, width, 3], RGB.
     """
-    ids = _resize_mask(mask, (picture.shape[1], picture.shape[0]))
-    opacity = np.asarray(MASK_OPACITY)[ids][..., None]
-    blend = picture * (1 - opacity) + np.asarray(MASK_COLORS)[ids] * opacity
+    size = (picture.shape[1], picture.shape[0])
+    table = np.zeros(256)
+    table[: len(opacities)] = opacities
+    opacity = table[_resize_mask(mask, size)][..., None]
+    blend = picture * (1 - opacity) + draw_mask(mask, size, colors) * opacity
     return np.rint(blend).astype(np.uint8)
-
-
-def true_mask(picture: Picture, side: int) -> np.ndarray:
-    """The picture's own mask.
-
-    Returns:
-        uint8 [side, side], class ids.
-    """
-    return preprocessing.decode_mask(picture.mask, side).numpy()
 
 
 def photo(pixels: np.ndarray, alt: str, caption: str = "") -> Figure:
@@ -121,14 +120,6 @@ def curves(png: bytes, alt: str) -> Figure:
     page.alpha_composite(image)
     size = fit(*image.size, side=CURVES_SIDE)
     return chart(np.asarray(page.convert("RGB").resize(size, Image.Resampling.LANCZOS)), alt)
-
-
-def legend() -> list[tuple[str, str]]:
-    """Mask class names and their colors in CSS."""
-    return [
-        (name, f"rgb{color}")
-        for name, color in zip(features.MASK_CLASS_NAMES, MASK_COLORS, strict=True)
-    ]
 
 
 def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

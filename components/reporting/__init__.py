@@ -1,0 +1,1 @@
+"""What the tasks' parts of the report share: cards, drawings, and which Examples are shown."""

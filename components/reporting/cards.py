@@ -1,0 +1,59 @@
+"""What the report shows of Examples: cards under headings. Light."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from components.reporting.drawing import Figure
+
+NAMED = 8  # classes that a sentence names
+
+
+@dataclass(frozen=True)
+class Card:
+    """One Example on the page.
+
+    Attributes:
+        origin: path relative to the data folder, or row, as it is: the template escapes it.
+        figures: its drawings.
+        facts: what is known about it, as term and value.
+    """
+
+    origin: str
+    figures: "list[Figure]"
+    facts: list[tuple[str, str | float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A plot or cards under one heading; `empty` is said where there is neither."""
+
+    title: str
+    note: str
+    cards: list[Card]
+    empty: str = ""
+    plot: "Figure | None" = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model answered on the test split.
+
+    Attributes:
+        scored: how many Examples the choice was made from.
+        groups: the chosen ones.
+        note: how to read their drawings; may be empty.
+        spread: title, and term and value of what else is known of all the scored ones.
+    """
+
+    scored: int
+    groups: list[Group]
+    note: str = ""
+    spread: tuple[str, list[tuple[str, float]]] = ("", [])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Class names in a sentence: all of a few, the first of many and how many more."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,117 @@
+"""Chooses the Examples that the report shows, from their scores alone, always the same ones.
+
+Equal scores are ordered by origin, so the choice does not depend on the order of the files.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TypeVar
+
+Ranked = TypeVar("Ranked")
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """What a model answered that gives every Example one class.
+
+    Attributes:
+        index: position of the Example in the split.
+        origin: the file or row that it was read from.
+        truth: true class name.
+        predicted: predicted class name.
+        confidence: of the prediction, not negative.
+    """
+
+    index: int
+    origin: str
+    truth: str
+    predicted: str
+    confidence: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the predicted class is the true one."""
+        return self.truth == self.predicted
+
+
+def confident_first(scores: Sequence[LabelScore]) -> list[LabelScore]:
+    """From the most to the least confident one."""
+    return sorted(scores, key=lambda score: (-score.confidence, score.origin))
+
+
+def hesitant(scores: Sequence[LabelScore], count: int) -> list[LabelScore]:
+    """The least confident ones."""
+    return sorted(scores, key=lambda score: (score.confidence, score.origin))[:count]
+
+
+def of_every_class(scores: Sequence[LabelScore], count: int) -> list[LabelScore]:
+    """Classes in turn, each spread from its most to its least confident one."""
+    by_class: dict[str, list[LabelScore]] = defaultdict(list)
+    for score in confident_first(scores):
+        by_class[score.truth].append(score)
+    shares = _shares({name: len(members) for name, members in by_class.items()}, count)
+    spread = [_evenly(by_class[name], shares[name]) for name in sorted(by_class)]
+    return [score for turn in zip_longest(*spread) for score in turn if score is not None]
+
+
+def choose_labels(
+    scores: Sequence[LabelScore],
+    count: int,
+    choose_right: Callable[[Sequence[LabelScore], int], list[LabelScore]] = of_every_class,
+) -> tuple[list[LabelScore], list[LabelScore]]:
+    """Half of them the most confidently wrong ones, the rest right ones.
+
+    Where one kind is too few, the other fills up, so `count` are chosen whenever there are as many
+    scores.
+
+    Args:
+        scores: of a split.
+        count: how many to choose.
+        choose_right: (right ones, how many) -> the chosen ones.
+
+    Returns:
+        The wrong ones, most confident first; the right ones.
+    """
+    wrong = confident_first([score for score in scores if not score.right])
+    right = [score for score in scores if score.right]
+    wrong = wrong[: max((count + 1) // 2, count - len(right))]
+    return wrong, choose_right(right, count - len(wrong))
+
+
+def choose_thirds(
+    ranked: Sequence[Ranked], count: int
+) -> tuple[list[Ranked], list[Ranked], list[Ranked]]:
+    """A third each of the first, the middle and the last ones, without overlap.
+
+    The first get what does not divide by three: they teach most where the lowest score is first.
+    The last third is turned round.
+    """
+    count = min(count, len(ranked))
+    firsts, lasts = (count + 2) // 3, (count + 1) // 3
+    middles = count - firsts - lasts
+    between = ranked[firsts : len(ranked) - lasts]
+    start = (len(between) - middles) // 2
+    highest = ranked[len(ranked) - lasts :][::-1]
+    return list(ranked[:firsts]), list(between[start : start + middles]), list(highest)
+
+
+def _shares(sizes: dict[str, int], count: int) -> dict[str, int]:
+    """Divides `count` over classes one by one, passing over those that have no more."""
+    shares = dict.fromkeys(sizes, 0)
+    left = min(count, sum(sizes.values()))
+    while left > 0:
+        for name in sorted(sizes):
+            if left > 0 and shares[name] < sizes[name]:
+                shares[name] += 1
+                left -= 1
+    return shares
+
+
+def _evenly(ranked: Sequence[LabelScore], count: int) -> list[LabelScore]:
+    """Members at even distances, the first and (from two on) the last among them."""
+    if count == 0:
+        return []
+    step = (len(ranked) - 1) / max(count - 1, 1)
+    return [ranked[round(position * step)] for position in range(count)]

@@ -1,0 +1,65 @@
+"""Asks an exported model through its signatures, as a server would."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from serving import names
+
+Item = TypeVar("Item")
+
+BATCH_SIZE = 32
+
+# Enough to find telling Examples; the measured metrics are the evaluator's, on the whole split.
+SCORED_AT_MOST = 2000
+
+
+class Predictor:
+    """An exported model.
+
+    Args:
+        saved_model_path: its folder.
+    """
+
+    def __init__(self, saved_model_path: str):
+        # The signatures only work while the loaded object lives, so it is kept.
+        self._model = tf.saved_model.load(saved_model_path)
+
+    def predict(self, **inputs: Any) -> dict[str, np.ndarray]:
+        """Calls `serving_default`.
+
+        Args:
+            **inputs: the signature's, in a batch; see `serving.names`.
+
+        Returns:
+            Its outputs by name; strings are bytes.
+        """
+        return self._call(names.SIGNATURE_SERVING, inputs)
+
+    def explain(
+        self, images: Sequence[bytes], class_index: int | Sequence[int] = -1
+    ) -> dict[str, np.ndarray]:
+        """Calls `grad_cam`.
+
+        Args:
+            images: encoded pictures.
+            class_index: class to explain, of all or of each; -1: the predicted one.
+        """
+        inputs = {names.INPUT_IMAGE_BYTES: images, names.INPUT_CLASS_INDEX: class_index}
+        return self._call(names.SIGNATURE_GRAD_CAM, inputs)
+
+    def _call(self, name: str, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
+        signature = self._model.signatures[name]
+        _, specs = signature.structured_input_signature
+        given = {key: tf.constant(value, specs[key].dtype) for key, value in inputs.items()}
+        return {key: output.numpy() for key, output in signature(**given).items()}
+
+
+def batches(items: Iterable[Item], size: int = BATCH_SIZE) -> Iterator[list[Item]]:
+    """Groups items into lists of at most `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

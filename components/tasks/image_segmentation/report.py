@@ -1,0 +1,202 @@
+"""What the report shows of pictures with masks."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from components import preprocessing
+from components.datasets.palette import BOOK, palette
+from components.reporting import drawing, images
+from components.reporting.cards import Card, Group, Predictions, listed
+from components.reporting.choosing import choose_thirds
+from components.reporting.drawing import Figure
+from components.reporting.images import StoredImage
+from components.reporting.predictor import Predictor
+from components.tasks import parts
+from serving import names
+
+EXAMPLES = 8
+IOUS_SHOWN = 8  # of more classes only those in a picture's masks, the lowest first
+OPACITY = 0.5
+# The animal shines through, the background is bare.
+BOOK_OPACITIES = dict(zip(BOOK, (0.5, 0.0, 0.9), strict=True))
+
+
+@dataclass(frozen=True)
+class MaskScore:
+    """How well a predicted mask covers the true one.
+
+    Attributes:
+        index: position of the picture in the split.
+        filename: path relative to the data folder.
+        ious: [classes], intersection over union in [0, 1]; NaN for a class in neither mask.
+        pixels: [classes], of each class in the true mask.
+    """
+
+    index: int
+    filename: str
+    ious: np.ndarray
+    pixels: np.ndarray
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean over the classes that are in the true or the predicted mask; 0 without any."""
+        return 0.0 if np.isnan(self.ious).all() else float(np.nanmean(self.ious))
+
+
+class Part(parts.Report):
+    """Pictures with their masks; the worst, middling and best answers, and what they rest on."""
+
+    def example_groups(self, examples: Iterator[Any]) -> list[Group]:
+        """The first pictures, with their masks."""
+        cards = [
+            self._example_card(StoredImage.of(example)) for example in islice(examples, EXAMPLES)
+        ]
+        note = "The background is left bare." if self.classes.names == BOOK else ""
+        return [Group("With their masks", note, cards, "No images.")]
+
+    def predictions(
+        self, predictor: Predictor, read: Callable[[], Iterator[Any]], count: int
+    ) -> Predictions:
+        """Those with the lowest, a middling and the highest mean IoU."""
+        scores = [
+            self._score(index, image, answer[names.OUTPUT_MASK])
+            for index, image, answer in images.answers(predictor, images.first(read()))
+        ]
+        ranked = sorted(scores, key=lambda score: (score.mean_iou, score.filename))
+        thirds = choose_thirds(ranked, count)
+        chosen = {score.index: score for third in thirds for score in third}
+        stored = images.pick(read(), chosen)
+        common = int(np.sum([score.pixels for score in scores], axis=0).argmax()) if scores else 0
+        explained = {at: self._telling(score, common) for at, score in chosen.items()}
+        heatmaps = images.explain(predictor, stored, explained)
+        masks = {
+            at: answer[names.OUTPUT_MASK]
+            for at, _, answer in images.answers(predictor, stored.items())
+        }
+        lowest, middle, highest = (
+            [
+                self._card(score, stored[score.index], masks[score.index], heatmaps[score.index])
+                for score in third
+            ]
+            for third in thirds
+        )
+        return Predictions(
+            len(scores),
+            [
+                Group("Lowest IoU", "The lowest first.", lowest, "None."),
+                Group("Around the median", "", middle, "None."),
+                Group("Highest IoU", "The highest first.", highest, "None."),
+            ],
+            note=images.HEATMAP_NOTE,
+            spread=("Mean IoU of one image, over the classes in its masks:", _spread(ranked)),
+        )
+
+    def legend(self) -> list[tuple[str, str]]:
+        """Every class with its color, and what counts nowhere."""
+        known = zip(self.classes.names, self._colors, strict=True)
+        ignored = [] if self.classes.ignored is None else [("ignored", drawing.IGNORED_COLOR)]
+        return [(name, f"rgb{color}") for name, color in [*known, *ignored]]
+
+    def card(self) -> dict[str, Any]:
+        """What the model is for."""
+        classes = listed(self.classes.names)
+        return {
+            "purpose": f"Marks which of {classes} every pixel of a picture belongs to.",
+            "output": f"for each pixel one of {classes}",
+            "intended_use": [
+                "Photographs like the training's, of the same kinds of things and surroundings.",
+                "Cutting things out of pictures and measuring how much of a picture they fill.",
+            ],
+            "limits": [
+                "It knows no other answer: what is none of the classes is marked as one of them.",
+                "Masks have the model's own size; thin parts are lost in it.",
+                images.STRETCHED,
+            ],
+        }
+
+    @property
+    def _colors(self) -> tuple[tuple[int, int, int], ...]:
+        return self.classes.colors or palette(self.classes.names)
+
+    def _score(self, index: int, image: StoredImage, predicted: np.ndarray) -> MaskScore:
+        ious, pixels = mask_ious(_true_mask(image, len(predicted)), predicted, len(self.classes))
+        return MaskScore(index, image.filename, ious, pixels)
+
+    def _telling(self, score: MaskScore, common: int) -> int:
+        """The class to explain: the foreground, or what fills most besides the commonest class."""
+        if "foreground" in self.classes.names:
+            return self.classes.names.index("foreground")
+        others = score.pixels.copy()
+        others[common] = 0
+        return int(others.argmax()) if others.any() else common
+
+    def _example_card(self, image: StoredImage) -> Card:
+        pixels = drawing.draw_picture(image.encoded, image.size)
+        mask = _true_mask(image, drawing.THUMBNAIL_SIDE)
+        book = self.classes.names == BOOK
+        opacities = [BOOK_OPACITIES[name] if book else OPACITY for name in self.classes.names]
+        over = drawing.draw_mask_over(pixels, mask, self._colors, opacities)
+        figures = [
+            drawing.photo(pixels, f"Image {image.filename}"),
+            drawing.photo(over, f"True mask over {image.filename}"),
+        ]
+        return Card(image.filename, figures)
+
+    def _card(
+        self, score: MaskScore, image: StoredImage, predicted: np.ndarray, heatmap: Figure
+    ) -> Card:
+        truth = drawing.draw_mask(_true_mask(image, len(predicted)), image.size, self._colors)
+        answer = drawing.draw_mask(predicted, image.size, self._colors)
+        figures = [
+            images.picture(image, caption="image"),
+            drawing.chart(truth, f"True mask of {image.filename}", "true mask"),
+            drawing.chart(answer, f"Predicted mask of {image.filename}", "predicted mask"),
+            heatmap,
+        ]
+        ious = list(zip(self.classes.names, score.ious.tolist(), strict=True))
+        if len(ious) > IOUS_SHOWN:
+            present = [(name, iou) for name, iou in ious if not math.isnan(iou)]
+            ious = sorted(present, key=lambda pair: pair[1])[:IOUS_SHOWN]
+        facts: list[tuple[str, str | float]] = [("mean IoU", score.mean_iou)]
+        facts += [(f"IoU {name}", "absent" if math.isnan(iou) else iou) for name, iou in ious]
+        return Card(image.filename, figures, facts)
+
+
+def mask_ious(
+    truth: np.ndarray, predicted: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compares masks of one shape; pixels whose true id is no class count nowhere.
+
+    Returns:
+        Intersection over union of each class, float64 [classes] in [0, 1], NaN for one in neither
+        mask; and each class's pixels in the true mask, int64 [classes].
+    """
+    kept = truth < classes
+    truth, predicted = truth[kept], predicted[kept]
+    both = np.bincount(truth[truth == predicted], minlength=classes)
+    pixels = np.bincount(truth, minlength=classes)
+    union = pixels + np.bincount(predicted, minlength=classes) - both
+    return np.divide(both, union, out=np.full(classes, np.nan), where=union > 0), pixels
+
+
+def _true_mask(image: StoredImage, side: int) -> np.ndarray:
+    """uint8 [side, side], class ids."""
+    mask: np.ndarray = preprocessing.decode_mask(image.mask, side).numpy()
+    return mask
+
+
+def _spread(ranked: list[MaskScore]) -> list[tuple[str, float]]:
+    means = [score.mean_iou for score in ranked]
+    if not means:
+        return []
+    return [
+        ("lowest", means[0]),
+        ("median", float(np.median(means))),
+        ("mean", float(np.mean(means))),
+        ("highest", means[-1]),
+    ]

@@ -1,0 +1,174 @@
+"""What the report shows of points: plots of the plane, and the points that tell most."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from components import features
+from components.reporting import drawing
+from components.reporting.cards import Card, Group, Predictions
+from components.reporting.choosing import LabelScore, choose_labels, hesitant
+from components.reporting.drawing import Figure
+from components.reporting.predictor import SCORED_AT_MOST, Predictor
+from components.tasks import parts
+from serving import names
+
+# Told apart without color as well; by class.
+COLORS = ("#0072b2", "#d55e00")
+MARKERS = ("o", "^")
+
+_GRID = 101  # points of the plane asked for along each axis to find the line
+
+
+class StoredPoint(NamedTuple):
+    """A point, its class name, and the row that it was read from."""
+
+    x: float
+    y: float
+    label: str
+    row: str
+
+
+class Part(parts.Report):
+    """Plots of the plane, with the model's line; points on its wrong side, and close to it."""
+
+    def example_groups(self, examples: Iterator[Any]) -> list[Group]:
+        """A plot of the first `SCORED_AT_MOST` points."""
+        points = [_parse(example) for example in islice(examples, SCORED_AT_MOST)]
+        if not points:
+            return [Group("The plane", "", [], "No points.")]
+        note = f"{'All' if next(examples, None) is None else 'The first'} {len(points):,} points."
+        plot = self._plot(points, [], None, f"{len(points)} training points by class")
+        return [Group("The plane", note, [], plot=plot)]
+
+    def predictions(
+        self, predictor: Predictor, read: Callable[[], Iterator[Any]], count: int
+    ) -> Predictions:
+        """A plot with the model's decision, and telling points."""
+        points = [_parse(example) for example in islice(read(), SCORED_AT_MOST)]
+        if not points:
+            return Predictions(0, [])
+        answer = predictor.predict(
+            **{names.INPUT_POINTS: np.array([(point.x, point.y) for point in points], np.float32)}
+        )
+        values = answer[names.OUTPUT_SCORE].tolist()
+        scores = [
+            LabelScore(
+                at, point.row, point.label, label.decode(), abs(value - features.SCORE_THRESHOLD)
+            )
+            for at, (point, label, value) in enumerate(
+                zip(points, answer[names.OUTPUT_LABEL], values, strict=True)
+            )
+        ]
+        wrong, close = choose_labels(scores, count, hesitant)
+        missed = [points[score.index] for score in scores if not score.right]
+
+        def cards(some: list[LabelScore]) -> list[Card]:
+            return [_card(score, values[score.index], points[score.index]) for score in some]
+
+        alt = (
+            f"{len(points)} test points by true class, the line where the score is "
+            f"{features.SCORE_THRESHOLD}, and rings around the {len(missed)} points predicted wrong"
+        )
+        note = f"The model decides at the line, where its score is {features.SCORE_THRESHOLD}."
+        return Predictions(
+            len(points),
+            [
+                Group("The plane", note, [], plot=self._plot(points, missed, predictor, alt)),
+                Group("Wrong", "The most confident ones first.", cards(wrong), "None."),
+                Group("Right", "The closest to the line first.", cards(close), "None."),
+            ],
+        )
+
+    def legend(self) -> list[tuple[str, str]]:
+        """There are no masks."""
+        return []
+
+    def card(self) -> dict[str, Any]:
+        """What the model is for."""
+        return {
+            "purpose": "Tells on which side of a line a point lies: a trial of the system, not of a"
+            " model.",
+            "output": f"a score; above {features.SCORE_THRESHOLD}: {self.classes.names[1]}",
+            "intended_use": ["Seconds-long trials of a machine or a cluster with the whole"
+                             " pipeline."],
+            "limits": ["It draws one straight line and knows nothing of points far from the"
+                       " training's."],
+        }  # fmt: skip
+
+    def _plot(
+        self,
+        points: Sequence[StoredPoint],
+        missed: Sequence[StoredPoint],
+        predictor: Predictor | None,
+        alt: str,
+    ) -> Figure:
+        """Draws points by class, with the model's decision where there is a model."""
+        # The object interface draws without a display and leaves pyplot's global state alone.
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure as Canvas
+
+        canvas = Canvas(figsize=(6.4, 5.2), layout="constrained")
+        FigureCanvasAgg(canvas)
+        panel = canvas.subplots()
+        for name, color, marker in zip(self.classes.names, COLORS, MARKERS, strict=True):
+            x, y = _coordinates([point for point in points if point.label == name])
+            panel.scatter(x, y, s=22, c=color, marker=marker, alpha=0.7, linewidths=0, label=name)
+        if missed:
+            x, y = _coordinates(missed)
+            panel.scatter(
+                x, y, s=110, facecolors="none", edgecolors="black", label="predicted wrong"
+            )
+        if predictor is not None:
+            _draw_line(panel, predictor)
+        panel.set_xlabel("x")
+        panel.set_ylabel("y")
+        panel.set_aspect("equal")
+        panel.grid(alpha=0.3)
+        canvas.legend(loc="outside upper center", ncols=4, frameon=False)
+        buffer = io.BytesIO()
+        canvas.savefig(buffer, format="png", dpi=120)
+        return drawing.curves(buffer.getvalue(), alt)
+
+
+def _parse(example: Any) -> StoredPoint:
+    feature = example.features.feature
+    label, row = (
+        feature[key].bytes_list.value[0].decode("utf-8", "replace")
+        for key in (features.POINT_LABEL_NAME, features.POINT_ROW)
+    )
+    x, y = (feature[key].float_list.value[0] for key in (features.POINT_X, features.POINT_Y))
+    return StoredPoint(x, y, label, row)
+
+
+def _card(score: LabelScore, value: float, point: StoredPoint) -> Card:
+    return Card(
+        score.origin,
+        [],
+        [
+            ("truth", score.truth),
+            ("prediction", score.predicted),
+            ("score", value),
+            ("x", point.x),
+            ("y", point.y),
+        ],
+    )
+
+
+def _draw_line(panel: Any, predictor: Predictor) -> None:
+    """Draws where the score is the threshold, over what the points take up of the plane."""
+    (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
+    x, y = np.meshgrid(np.linspace(left, right, _GRID), np.linspace(bottom, top, _GRID))
+    plane = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32)
+    scores = predictor.predict(**{names.INPUT_POINTS: plane})[names.OUTPUT_SCORE].reshape(x.shape)
+    # Nothing to draw where the whole plane is on one side; matplotlib would only warn.
+    if scores.min() < features.SCORE_THRESHOLD < scores.max():
+        panel.contour(x, y, scores, levels=[features.SCORE_THRESHOLD], colors="black", linewidths=1)
+        panel.plot([], [], color="black", linewidth=1, label=f"score {features.SCORE_THRESHOLD}")
+
+
+def _coordinates(points: Sequence[StoredPoint]) -> tuple[list[float], list[float]]:
+    return [point.x for point in points], [point.y for point in points]
