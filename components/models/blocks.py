@@ -200,15 +200,6 @@ def upsample_to(x: keras.KerasTensor, height: int, width: int, *, name: str) -> 
     return x
 
 
-@keras.saving.register_keras_serializable(package="pawlens")
-class BothClasses(keras.layers.Layer):
-    """Probabilities of two classes from that of the second: [batch, 1] -> [batch, 2]."""
-
-    def call(self, probability: keras.KerasTensor) -> keras.KerasTensor:
-        """Applies the layer; it has no weights."""
-        return keras.ops.concatenate([1.0 - probability, probability], axis=-1)
-
-
 def class_output(
     features: keras.KerasTensor, classes: int, *, dropout: float = 0.5
 ) -> keras.KerasTensor:
@@ -231,7 +222,9 @@ def class_output(
         return keras.layers.Activation("softmax", dtype="float32", name=PROBABILITIES_LAYER)(x)
     x = keras.layers.Dense(1, name=LOGITS_LAYER)(features)
     x = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITY_LAYER)(x)
-    return BothClasses(dtype="float32", name=PROBABILITIES_LAYER)(x)
+    # Of layers of Keras's own, so that a saved model can be read without this code.
+    first = keras.layers.Rescaling(-1.0, offset=1.0, dtype="float32", name="other_probability")(x)
+    return keras.layers.Concatenate(dtype="float32", name=PROBABILITIES_LAYER)([first, x])
 
 
 def mask_output(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:

@@ -114,15 +114,18 @@ def _prepared(
     response = np.array([color.ravel() - offset for color in pure]) / 255  # [from, to]
     turned = abs(response[0, 0]) < abs(response[0, 2])
     scale = np.diag(response[:, ::-1] if turned else response)[:: -1 if turned else 1]
-    # Rounded to what it is computed in, so that 2/255 stays what the library divides by.
-    scales, offsets = (list(map(float, values.astype(np.float32))) for values in (scale, offset))
     if turned:
         inputs = keras.ops.flip(inputs, axis=-1)
-    if len(set(scales)) == len(set(offsets)) == 1:
-        scales, offsets = scales[0], offsets[0]
-    if scales == 1.0 and offsets == 0.0:
+    if np.allclose([*scale, *offset], [1.0] * 3 + [0.0] * 3):
         return inputs
-    return keras.layers.Rescaling(scales, offset=offsets, name="prepare")(inputs)
+    return keras.layers.Rescaling(_plain(scale), offset=_plain(offset), name="prepare")(inputs)
+
+
+def _plain(values: np.ndarray) -> float | list[float]:
+    """One number for all channels if they are equal, as float32, in which is computed."""
+    # Rounded, so that 2/255 is the same as a division by 127.5.
+    rounded = [float(value) for value in values.astype(np.float32)]
+    return rounded[0] if len(set(rounded)) == 1 else rounded
 
 
 def _weights_file(weights: str) -> Path:
