@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_ask import COMMANDS, DEFAULT_TARGET, Target
+from pipelines.cli_data import config_app, data_app, init
 from pipelines.cli_kubeflow import kubeflow_app
-from serving.errors import FailedError, InputError
+from serving.errors import FailedError, InputError, Mistakes
 
 app = typer.Typer(
     help="Image pipelines on TFX: pictures in, a served and explained model out.",
@@ -16,9 +17,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Make and check folders of pictures or points.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(config_app, name="config")
 app.add_typer(kubeflow_app, name="kubeflow")
+app.command()(init)
 
 
 @app.command()
@@ -65,34 +67,6 @@ def ablate(
     ablate_command(
         model, config_name=config, data=data, workdir=workdir, sets=sets or [], output=output
     )
-
-
-@data_app.command()
-def synth(
-    folder: Annotated[Path, typer.Argument(help="Where to write.")],
-    layout: Annotated[str, typer.Option(help="cats_dogs, pets or blobs.")] = "cats_dogs",
-    count: Annotated[int, typer.Option(min=2, help="Number of pictures or points.")] = 1000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
-) -> None:
-    """Draw pictures of cats and dogs, or points, into a folder."""
-    from components.datasets import BLOBS
-    from components.datasets.synth import synthesize
-
-    written = synthesize(folder, layout, count, seed=seed)
-    typer.echo(f"{written} {'points' if layout == BLOBS else 'pictures'} in {folder}")
-
-
-@data_app.command()
-def check(
-    folder: Annotated[Path, typer.Argument(help="Folder with the data.")],
-    layout: Annotated[str, typer.Option(help="cats_dogs, pets or blobs.")] = "cats_dogs",
-) -> None:
-    """Count what a folder holds, and what is wrong with it."""
-    import json
-
-    from components.datasets import check as check_folder
-
-    typer.echo(json.dumps(check_folder(folder, layout), indent=2))
 
 
 @app.command()
@@ -163,11 +137,12 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """Entry point: status 2 and one line for the user's mistakes, 1 for everything else."""
+    """Entry point: status 2 and a line for each of the user's mistakes, 1 for everything else."""
     try:
         app()
     except InputError as error:
-        print(f"pawlens: {error}", file=sys.stderr)
+        for mistake in error.errors if isinstance(error, Mistakes) else [error]:
+            print(f"pawlens: {mistake}", file=sys.stderr)
         sys.exit(2)
     except FailedError as error:
         print(f"pawlens: {error}", file=sys.stderr)

@@ -177,6 +177,7 @@ def _train(
             config=config.tuner,
             trainer=config.trainer,
             state_dir=places.state,
+            elsewhere=places.elsewhere,
         )
     steps["trainer"] = Trainer(
         examples,
@@ -185,6 +186,7 @@ def _train(
         hyperparameters=steps["tuner"].outputs["best_hyperparameters"] if steps else None,
         state_dir=places.state,
         epochs=places.epochs,
+        elsewhere=places.elsewhere,
     )
     return steps
 

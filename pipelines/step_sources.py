@@ -36,9 +36,10 @@ def step_sources(config: PipelineConfig) -> dict[str, tuple[str, ...]]:
 
 def training_sources(config: PipelineConfig) -> tuple[str, ...]:
     """Those that a half-done training depends on: neither export nor what comes after."""
-    from components.trainer.fit import TRAINING_SOURCES
+    from components.trainer.sources import TRAINING_SOURCES
 
-    return (*TRAINING_SOURCES, *_parts(get_task(config.task), (TRAINING,)), *_model(config))
+    task = get_task(config.task)
+    return (*TRAINING_SOURCES, *_parts(task, (TRAINING,)), *_model(config, task))
 
 
 def _named(config: PipelineConfig, task: Task, step: str) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ def _named(config: PipelineConfig, task: Task, step: str) -> tuple[str, ...]:
         reader = extension.resolve(layout, task.layouts, kind="layouts", key="data.layout")
         own = (extension.module_of(reader),)
     elif step in ("tuner", "trainer"):
-        own = _model(config)
+        own = _model(config, task)
     elif step == "evaluator":
         own = tuple(map(extension.module_of, config.evaluator.metrics.values()))
     return (*_parts(task, _PARTS.get(step, ())), *own)
@@ -58,7 +59,7 @@ def _parts(task: Task, parts: tuple[str, ...]) -> tuple[str, ...]:
     return (type(task).__module__, *map(task.module, parts)) if parts else ()
 
 
-def _model(config: PipelineConfig) -> tuple[str, ...]:
+def _model(config: PipelineConfig, task: Task) -> tuple[str, ...]:
     from components import models
 
-    return tuple(models.sources(config.trainer.model))
+    return models.sources(config.trainer.model or task.model)

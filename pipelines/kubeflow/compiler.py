@@ -72,7 +72,7 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     )
     spec["pipelineInfo"]["displayName"] = config.name
     spec["pipelineInfo"]["description"] = (
-        f"{config.trainer.model} for {config.task}, served as {config.pusher.model_name}"
+        f"{config.task}, served as {config.pusher.model_name}"
     )
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root

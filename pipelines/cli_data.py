@@ -1,0 +1,71 @@
+"""The commands around a data folder and a configuration, and nothing heavy until one is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data_app = typer.Typer(help="Make and check data folders.", no_args_is_help=True)
+config_app = typer.Typer(help="What a configuration may hold.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="Folder with the data.")]
+Layout = Annotated[str, typer.Option(help="How it is laid out; default: look at the folder.")]
+
+
+def init(
+    folder: Folder,
+    layout: Layout = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; default: <folder>.yaml.")
+    ] = None,
+) -> None:
+    """Look at a data folder, and write a configuration for it."""
+    from components.datasets.looking import look, to_yaml
+
+    found = look(folder, layout)
+    path = output or Path(f"{folder.resolve().name}.yaml")
+    typer.echo(found)
+    path.write_text(to_yaml(found), encoding="utf-8")
+
+
+@data_app.command()
+def synth(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    layout: Annotated[
+        str, typer.Option(help="class_folders, flat_names, csv, masks or points.")
+    ] = "class_folders",
+    count: Annotated[int, typer.Option(min=2, help="Number of images or points.")] = 1000,
+    classes: Annotated[int, typer.Option(min=2, help="How many, 2, 5 or 12.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
+) -> None:
+    """Draw images of animals, or points, into a folder."""
+    from components.datasets.synth import synthesize
+
+    written = synthesize(folder, layout, count, classes=classes, seed=seed)
+    typer.echo(f"{written} {'points' if layout == 'points' else 'images'} in {folder}")
+
+
+@data_app.command()
+def check(folder: Folder, layout: Layout = "") -> None:
+    """Count what a folder holds, and what is wrong with it."""
+    import json
+
+    from components.datasets.checking import check as check_folder
+
+    typer.echo(json.dumps(check_folder(folder, layout), indent=2))
+
+
+@config_app.command()
+def schema() -> None:
+    """Print the JSON Schema, for editors."""
+    from pipelines.config_docs import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@config_app.command()
+def docs() -> None:
+    """Print all keys with their types, defaults and descriptions, as Markdown."""
+    from pipelines.config_docs import markdown
+
+    typer.echo(markdown(), nl=False)
