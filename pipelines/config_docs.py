@@ -11,8 +11,8 @@ Schema = dict[str, Any]
 _HEAD = """# Configuration
 
 A pipeline is one YAML file. `pawlens run NAME` takes a shipped one, `pawlens run FILE` any other;
-`--set key=value` overrides a key. `pawlens init DIR` looks at a data folder and writes a file for it.
-`pawlens config schema` prints the JSON Schema that editors complete and check with; the shipped
+`--set key=value` overrides a key. `pawlens init DIR` looks at a data folder and writes a file for
+it. `pawlens config schema` prints the JSON Schema that editors complete and check with; the shipped
 files name it in their first line. Keys below `*` are repeated: by name, or for each element.
 
 This page is made from the descriptions in the code (`pawlens config docs`).
@@ -33,7 +33,7 @@ def markdown() -> str:
     while tables:
         prefix, section = tables.pop(0)
         if prefix:
-            text = section.get("description", "").split("\n\n")[0]
+            text = section.get("description", "")
             lines.append(f"## {prefix}\n\n{_one_line(text)}\n")
         lines.append("| key | type | default | description |\n| --- | --- | --- | --- |")
         below = []
@@ -49,9 +49,7 @@ def markdown() -> str:
 
 def _row(key: str, field: Schema, required: bool, text: str) -> str:
     default = "required" if required else _default(field.get("default"))
-    return (
-        f"| `{key}` | {_type(field)} | {default} | {_one_line(text.split('\n\n', maxsplit=1)[0])} |"
-    )
+    return f"| `{key}` | {_type(field)} | {default} | {_one_line(text)} |"
 
 
 def _default(value: Any) -> str:
@@ -60,7 +58,8 @@ def _default(value: Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """The first paragraph."""
+    return " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
 
 
 def _type(field: Schema) -> str:
