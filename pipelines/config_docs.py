@@ -87,7 +87,7 @@ def _below(field: Schema, schema: Schema) -> Iterator[tuple[str, Schema]]:
         yield "", schema["$defs"][field["$ref"].rpartition("/")[2]]
     for one in field.get("anyOf", ()):
         yield from _below(one, schema)
-    for inner in (field.get("items", {}), _values(field)):
+    for inner in filter(None, (field.get("items"), _values(field))):
         yield from ((f".*{more}", one) for more, one in _below(inner, schema))
 
 
