@@ -6,9 +6,10 @@ from components.steps import Step, lazily
 
 if TYPE_CHECKING:
     from components.example_gen.component import ImageExampleGen
+    from components.example_gen.settings import ExampleGenConfig
 else:
-    __getattr__ = lazily(__name__, ImageExampleGen="component")
+    __getattr__ = lazily(__name__, ImageExampleGen="component", ExampleGenConfig="settings")
 
 STEP = Step(name="example_gen", beam=True, cached_on_cluster=False, uses="data")
 
-__all__ = ["STEP", "ImageExampleGen"]
+__all__ = ["STEP", "ExampleGenConfig", "ImageExampleGen"]

@@ -6,9 +6,10 @@ from components.steps import Step, lazily
 
 if TYPE_CHECKING:
     from components.infra_validator.component import InfraValidator
+    from components.infra_validator.settings import InfraValidatorConfig
 else:
-    __getattr__ = lazily(__name__, InfraValidator="component")
+    __getattr__ = lazily(__name__, InfraValidator="component", InfraValidatorConfig="settings")
 
 STEP = Step(name="infra_validator", sources=("serving.server.__main__",))
 
-__all__ = ["STEP", "InfraValidator"]
+__all__ = ["STEP", "InfraValidator", "InfraValidatorConfig"]

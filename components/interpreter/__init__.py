@@ -6,9 +6,10 @@ from components.steps import Step, lazily
 
 if TYPE_CHECKING:
     from components.interpreter.component import Interpreter
+    from components.interpreter.settings import InterpreterConfig
 else:
-    __getattr__ = lazily(__name__, Interpreter="component")
+    __getattr__ = lazily(__name__, Interpreter="component", InterpreterConfig="settings")
 
 STEP = Step(name="interpreter")
 
-__all__ = ["STEP", "Interpreter"]
+__all__ = ["STEP", "Interpreter", "InterpreterConfig"]

@@ -6,11 +6,12 @@ from components.steps import Step, lazily
 
 if TYPE_CHECKING:
     from components.tuner.component import Tuner
+    from components.tuner.settings import TunerConfig
 else:
-    __getattr__ = lazily(__name__, Tuner="component")
+    __getattr__ = lazily(__name__, Tuner="component", TunerConfig="settings")
 
 STEP = Step(
     name="tuner", section="tuner", talkative=True, uses="state", sources=("components.tuner.run",)
 )
 
-__all__ = ["STEP", "Tuner"]
+__all__ = ["STEP", "Tuner", "TunerConfig"]
