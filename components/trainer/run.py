@@ -13,63 +13,63 @@ import tensorflow as tf
 from components import features, models
 from components.artifacts import BEST_CHECKPOINT
 from components.explanations.grad_cam import check_layer
-from components.export import endpoints
-from components.trainer import points
+from components.export.saved_model import export_model
+from components.tasks import Task, get_task
+from components.tasks.parts import Training
 from components.trainer.devices.distribution import Distribution
+from components.trainer.executor import CLASSES_KEY
 from components.trainer.fit import stages
 from components.trainer.fit.building import bare_model, dtype_policy
 from components.trainer.fit.weights import digests
 from components.trainer.hyperparameters import Scalar, chosen_values, describe, replace_values
-from components.trainer.input import split as pictures
+from components.trainer.input.split import index_split, load_split
 from components.trainer.records import history
 from components.trainer.records.model_run import write_keys, write_records
 from components.trainer.records.state import TENSORBOARD_FOLDER, fingerprint
 from components.trainer.settings import TrainerConfig
 from serving import names
+from serving.classes import CLASSES_FILE, Classes
 
 
 def run_fn(fn_args: Any) -> None:
     """Trains, and exports the best epoch.
 
     Args:
-        fn_args: TFX's FnArgs. Its `custom_config` holds `problem`, `trainer` (a TrainerConfig as
-            a dict) and optionally `state_dir`, a folder where a killed training leaves what the
-            same training, started again, goes on from; everything else in it only counts for
-            being the same training. `hyperparameters` is what a tuner chose, or None; it
-            replaces what `trainer` says. Writes the ModelRun files of `components.artifacts`
-            and TensorBoard's logs into `model_run_dir`, the SavedModel into
-            `serving_model_dir`.
+        fn_args: TFX's FnArgs. Its `custom_config` holds `task`, `trainer` (a TrainerConfig as a
+            dict), `classes` (of the Examples, as JSON text) and optionally `state_dir`, a folder
+            where a killed training leaves what the same training, started again, goes on from;
+            everything else in it only counts for being the same training. `hyperparameters` is
+            what a tuner chose, or None; it replaces what `trainer` says. Writes the ModelRun files
+            of `components.artifacts` and TensorBoard's logs into `model_run_dir`, the SavedModel
+            into `serving_model_dir`.
 
     Raises:
-        InputError: an empty split, one class only, a model that does not fit the problem,
+        InputError: an empty split, a class without Examples, a model that does not fit the task,
             weights that do not fit the model, or a layer that Grad-CAM cannot explain.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     settings = dict(fn_args.custom_config)
     state_dir = settings.pop("state_dir", None)
-    problem = settings["problem"]
-    config = TrainerConfig.model_validate(settings["trainer"])
+    task = get_task(settings["task"])
+    part = task.training(Classes.from_json(settings[CLASSES_KEY], CLASSES_FILE))
+    config = TrainerConfig.model_validate(settings["trainer"]).for_task(task)
     chosen = chosen_values(fn_args.hyperparameters)
     if chosen:
         print(f"chosen by the tuner: {describe(chosen)}", flush=True)
         config = replace_values(config, chosen)
         config.check_trains("a tuner")  # the epochs may be a parameter of the run
-        settings["trainer"] = config.model_dump()
-    config.check_problem(problem)
-    if problem == "points":
-        points.train(fn_args, config)
-        return
+    config.check_task(task)
     distribution = Distribution()  # before anything else uses TensorFlow
-    _check_grad_cam_layer(config)
-    train_index = pictures.index_split(fn_args.train_files, features.SPLITS[0], problem)
-    eval_index = pictures.index_split(fn_args.eval_files, features.SPLITS[1], problem)
+    _check_grad_cam_layer(config, part)
+    train_index = index_split(fn_args.train_files, features.SPLITS[0], task, part)
+    eval_index = index_split(fn_args.eval_files, features.SPLITS[1], task, part)
 
     with dtype_policy(config.precision):
         counts = len(train_index), len(eval_index)
-        model = stages.first_model(config, counts, distribution)
+        model = stages.first_model(config, part, counts, distribution)
         # A stage depends on those before it: with another last one they need no training again.
-        plan = [stage.training_values() for stage in config.stages]
-        names = [
+        plan = [stage.training_values() for stage in config.trainings]
+        state_names = [
             fingerprint(
                 settings=settings | {"trainer": plan[: number + 1]},
                 data=[train_index.digest, eval_index.digest],
@@ -79,29 +79,32 @@ def run_fn(fn_args: Any) -> None:
             )
             for number in range(len(plan))
         ]
-        with _state_folders(state_dir if distribution.is_chief else None, names) as folders:
+        with _state_folders(state_dir if distribution.is_chief else None, state_names) as folders:
             done = stages.train(
                 model,
                 lambda side: (
-                    pictures.load_split(train_index, problem, side),
-                    pictures.load_split(eval_index, problem, side),
+                    load_split(train_index, part, side),
+                    load_split(eval_index, part, side),
                 ),
-                problem=problem,
+                part=part,
                 config=config,
                 folders=folders,
                 distribution=distribution,
             )
             if not distribution.is_chief:
                 return
-            best = bare_model(config)
+            last = config.trainings[-1]
+            best = bare_model(last, part)
             best.load_weights(done[-1].best_checkpoint)
-            _export(fn_args.serving_model_dir, best, config, problem, train_index)
+            _export(
+                fn_args.serving_model_dir, best, last, task=task, part=part, keys=train_index.keys
+            )
             _write_run(
                 fn_args.model_run_dir,
-                config,
+                last,
                 best,
                 epochs=history.joined([stage.epochs for stage in done]),
-                train_index=train_index,
+                keys=train_index.keys,
                 chosen=chosen,
             )
             logs = f"{fn_args.model_run_dir}/{TENSORBOARD_FOLDER}"
@@ -110,7 +113,7 @@ def run_fn(fn_args: Any) -> None:
                 _copy_tree(stage.state.tensorboard, own)
 
 
-def _check_grad_cam_layer(config: TrainerConfig) -> None:
+def _check_grad_cam_layer(config: TrainerConfig, part: Training) -> None:
     """Refuses, before the training, a layer that its export could not explain."""
     layer = config.export.grad_cam_layer
     if not layer:
@@ -118,7 +121,7 @@ def _check_grad_cam_layer(config: TrainerConfig) -> None:
     # Twice: names that Keras makes up, such as conv2d_1, are others in every build.
     for _ in range(2):
         check_layer(
-            bare_model(config),
+            bare_model(config.trainings[-1], part),
             layer,
             models.spec(config.model).logits_layer,
             "trainer.export.grad_cam_layer",
@@ -144,34 +147,39 @@ def _write_run(
     best: keras.Model,
     *,
     epochs: list[history.EpochRecord],
-    train_index: pictures.Index,
+    keys: list[str],
     chosen: dict[str, Scalar],
 ) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_records(
-            folder, config, best, epochs, train_index.keys, monitor=config.monitor, chosen=chosen
-        )
+        write_records(folder, config, best, epochs, keys, chosen=chosen)
         best.save(folder / BEST_CHECKPOINT)
         _copy_tree(folder, uri)
 
 
 def _export(
-    uri: str, best: keras.Model, config: TrainerConfig, problem: str, train_index: pictures.Index
+    uri: str,
+    best: keras.Model,
+    config: TrainerConfig,
+    *,
+    task: Task,
+    part: Training,
+    keys: list[str],
 ) -> None:
     # Exported beside and copied over: the destination may be an object store.
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        endpoints.export_model(
+        export_model(
             best,
             folder,
-            image_size=config.side,
-            problem=problem,
+            task=task,
+            classes=part.classes,
+            side=config.image_size,
             spec=models.spec(config.model),
             grad_cam_layer=config.export.grad_cam_layer,
             test_time_flip=config.export.test_time_flip,
         )
-        write_keys(folder / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE, train_index.keys)
+        write_keys(folder / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE, keys)
         _copy_tree(folder, uri)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from components import models
 from components.settings import PositiveInt, Section
-from components.tasks import Task
+from components.tasks import Task, get_task
 from components.trainer.sections import (
     AugmentationConfig,
     ExportConfig,
@@ -101,13 +101,14 @@ class TrainerConfig(Section):
 
     def task_mistakes(self, task: Task) -> Iterator[InputError]:
         """What makes no sense for a task, or for the model."""
-        config = self.for_task(task)
+        config, tunable = self.for_task(task), True
         try:
             spec = models.spec(config.model)
         except InputError as error:
             yield error
         else:
-            if spec.task != task.name:
+            tunable = spec.fine_tune_from is not None
+            if spec.task and not isinstance(task, type(get_task(spec.task))):
                 yield InputError(
                     "trainer.model",
                     expected=f"a model for {task.name}",
@@ -119,7 +120,7 @@ class TrainerConfig(Section):
                 expected=f"one of {', '.join(task.monitors)}",
                 found=f"'{self.monitor}'",
             )
-        yield from config._of_all_trainings(lambda training: training._training_mistakes(task))
+        yield from config._of_all_trainings(lambda one: one._training_mistakes(task, tunable))
 
     def check_task(self, task: Task) -> None:
         """The same, raised.
@@ -162,14 +163,15 @@ class TrainerConfig(Section):
                 found=str(self.optimizer.warmup_epochs),
             )
 
-    def _training_mistakes(self, task: Task) -> Iterator[InputError]:
-        for key, value, possible, where in (
-            ("augmentation.mixup", self.augmentation.mixup, task.mixes, "tasks that blend targets"),
-            ("loss.dice", self.loss.dice, task.has_masks, "tasks with masks"),
+    def _training_mistakes(self, task: Task, tunable: bool) -> Iterator[InputError]:
+        for key, value, fits, what in (
+            ("augmentation.mixup", self.augmentation.mixup, task.mixes, "labels that blend"),
+            ("loss.dice", self.loss.dice, task.has_masks, "masks"),
         ):
-            if value and not possible:
-                yield InputError(f"trainer.{key}", expected=f"0 (it is for {where})", found=str(value))
-        if self.learn != "all" and models.spec(self.model).fine_tune_from is None:
+            if value and not fits:
+                expected = f"0 (it is for {what})"
+                yield InputError(f"trainer.{key}", expected=expected, found=str(value))
+        if self.learn != "all" and not tunable:
             yield InputError(
                 "trainer.learn",
                 expected="'all' (others are for models with a pretrained backbone)",

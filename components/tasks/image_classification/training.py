@@ -1,4 +1,4 @@
-"""Classes of pictures: targets, loss and metrics of a training."""
+"""Classes of images: targets, loss and metrics of a training."""
 
 from collections.abc import Mapping
 from typing import Any

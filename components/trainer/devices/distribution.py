@@ -23,7 +23,6 @@ from components.trainer.devices import replicas, sharing
 from components.trainer.devices.cluster import VARIABLE, Cluster, read_cluster
 from components.trainer.devices.nodes import Nodes
 from components.trainer.fit.fused_norm import batch_norms, fuse_batch_norms
-from components.trainer.fit.phases import Devices
 from serving.errors import InputError
 
 
@@ -43,7 +42,7 @@ def prepare_devices() -> list[str]:
     return [detail.get("device_name", "GPU") for detail in details]
 
 
-class Distribution(Devices):
+class Distribution:
     """How a training is spread; made before anything else uses TensorFlow.
 
     A process stays with its first one: it cannot change the number of replicas afterwards.
@@ -101,24 +100,24 @@ class Distribution(Devices):
         """Devices of this node that share its part of a batch."""
         return self.replicas // self.cluster.workers
 
-    def check_batches(self, batch_size: int, pictures: int) -> None:
+    def check_batches(self, batch_size: int, examples: int) -> None:
         """Refuses batches that the replicas cannot share.
 
         Args:
-            batch_size: pictures a step, over all replicas.
-            pictures: of the training split.
+            batch_size: examples a step, over all replicas.
+            examples: of the training split.
 
         Raises:
             InputError: the batch size is no multiple of the replicas, or there is not one batch.
         """
         sharing.check_batch_size(batch_size, self.replicas)
-        sharing.check_first_batch(batch_size, pictures, self.local_replicas)
+        sharing.check_first_batch(batch_size, examples, self.local_replicas)
 
     def distribute(self, batches: tf.data.Dataset) -> Any:
         """Shares the batches of this node among its GPUs.
 
         Args:
-            batches: (pictures, targets) or (pictures, targets, weights). For training this node's
+            batches: (examples, targets) or (examples, targets, weights). For training this node's
                 `sharing.part` of every batch; for validation those of `sharing.evaluation_rows`
                 (with `local_replicas`), on every node.
 

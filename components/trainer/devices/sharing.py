@@ -30,7 +30,7 @@ def check_batch_size(batch_size: int, count: int) -> None:
     """Refuses a batch that replicas cannot share evenly.
 
     Args:
-        batch_size: pictures a step, over all replicas.
+        batch_size: examples a step, over all replicas.
         count: of the replicas.
 
     Raises:
@@ -44,57 +44,57 @@ def check_batch_size(batch_size: int, count: int) -> None:
         )
 
 
-def check_first_batch(batch_size: int, pictures: int, count: int) -> None:
+def check_first_batch(batch_size: int, examples: int, count: int) -> None:
     """Refuses a training split of less than a batch, which GPUs cannot share evenly.
 
     Keras averages the parts of the first batch over a strategy's replicas, to learn its shapes.
 
     Args:
-        batch_size: pictures a step, over all replicas.
-        pictures: of the training split.
+        batch_size: examples a step, over all replicas.
+        examples: of the training split.
         count: of the replicas on one node.
 
     Raises:
         InputError: there is not one whole batch.
     """
-    if count > 1 and pictures < batch_size:
+    if count > 1 and examples < batch_size:
         raise InputError(
             "the training split",
             expected=f"at least one batch ({batch_size}) to share among {count} GPUs",
-            found=f"{pictures} pictures",
+            found=f"{examples} examples",
             todo="lower trainer.batch_size",
         )
 
 
-def evaluation_rows(pictures: int, batch_size: int, count: int) -> tf.data.Dataset:
-    """Which pictures make up each batch of validation, on one node.
+def evaluation_rows(examples: int, batch_size: int, count: int) -> tf.data.Dataset:
+    """Which examples make up each batch of validation, on one node.
 
     The first batch can be shared evenly (see `check_first_batch`). The last one takes up to
-    `count` - 1 pictures more rather than too few.
+    `count` - 1 examples more rather than too few.
 
     Args:
-        pictures: of the validation split.
+        examples: of the validation split.
         batch_size: of training, over all replicas.
         count: of the replicas on one node.
 
     Returns:
-        int64 [batch], all numbers from 0 to `pictures` - 1 once and in order.
+        int64 [batch], all numbers from 0 to `examples` - 1 once and in order.
 
     Raises:
-        InputError: too few pictures for so many replicas.
+        InputError: too few examples for so many replicas.
     """
     if count == 1:
-        return tf.data.Dataset.range(pictures).batch(batch_size)
-    size = min(batch_size, pictures) // count * count
-    if 0 < pictures - size < count:
+        return tf.data.Dataset.range(examples).batch(batch_size)
+    size = min(batch_size, examples) // count * count
+    if 0 < examples - size < count:
         size -= count
     if size <= 0:
         raise InputError(
             "the validation split",
-            expected=f"at least {2 * count} pictures to share among {count} GPUs",
-            found=str(pictures),
+            expected=f"at least {2 * count} examples to share among {count} GPUs",
+            found=str(examples),
         )
-    ends = sorted({*range(size, pictures - count + 1, size), pictures})
+    ends = sorted({*range(size, examples - count + 1, size), examples})
     return tf.data.Dataset.from_tensor_slices(([0, *ends[:-1]], ends)).map(
         lambda start, end: tf.range(tf.cast(start, tf.int64), tf.cast(end, tf.int64))
     )

@@ -7,36 +7,40 @@ from typing import Any
 import keras
 
 from components import models
+from components.tasks.parts import Training
 from components.trainer.fit.weights import load_weights
 from components.trainer.settings import TrainerConfig
 
 
-def build_model(config: TrainerConfig) -> keras.Model:
-    """The model as a training starts with it: fresh, or with the weights of a file.
+def build_model(config: TrainerConfig, part: Training) -> keras.Model:
+    """What a training starts with: fresh, or with the weights of a file.
+
+    Returns:
+        The task's trainee; it shares all weights of the model that is exported.
 
     Raises:
         InputError: the architecture cannot be built so, or the weights do not fit it.
     """
     keras.utils.set_random_seed(config.seed)
-    model = models.build(config.model, config.side, **config.model_args)
+    model = _build(config, part, config.model_args)
     if config.weights:
         load_weights(model, config.weights, "trainer.weights")
-    return model
+    return part.trainee(model)
 
 
-def continued_model(config: TrainerConfig) -> keras.Model:
-    """The model as a later stage starts with it, for the weights of the one before."""
+def continued_model(config: TrainerConfig, part: Training) -> keras.Model:
+    """What a later stage starts with, for the weights of the one before."""
     keras.utils.set_random_seed(config.seed)
-    return models.build(config.model, config.side, **_without_weights(config))
+    return part.trainee(_build(config, part, _without_weights(config)))
 
 
-def bare_model(config: TrainerConfig) -> keras.Model:
-    """The model for weights to come, computing in float32 whatever it was trained in.
+def bare_model(config: TrainerConfig, part: Training) -> keras.Model:
+    """The whole model for weights to come, computing in float32 whatever it was trained in.
 
     What is served must not depend on the trainer's hardware; the weights are float32 anyway.
     """
     with dtype_policy("float32"):
-        return models.build(config.model, config.side, **_without_weights(config))
+        return _build(config, part, _without_weights(config))
 
 
 @contextlib.contextmanager
@@ -48,6 +52,10 @@ def dtype_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _build(config: TrainerConfig, part: Training, args: dict[str, Any]) -> keras.Model:
+    return models.build(config.model, config.image_size, len(part.classes), **args)
 
 
 def _without_weights(config: TrainerConfig) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class NonFiniteLossGuard(keras.callbacks.Callback):
         if not math.isfinite(value):
             raise NonFiniteLossError(
                 f"{name} is {value} at {where}: training stopped, nothing is exported; lower "
-                f"trainer.learning_rate or look for broken pictures{self._kept()}"
+                f"trainer.learning_rate or look for broken images{self._kept()}"
             )
 
     def _kept(self) -> str:
@@ -64,20 +64,15 @@ class EmaWeights(keras.callbacks.SwapEMAWeights):
         self._ema_weights_in_model = averaged  # Keras starts from False and cannot be told
 
 
-def patience_is_over(
-    epochs: list[EpochRecord], monitor: str, patience: int, begin: int = 0
-) -> bool:
-    """Whether a phase has gone on for so many epochs without a better value than ever before.
+def patience_is_over(epochs: list[EpochRecord], monitor: str, patience: int) -> bool:
+    """Whether a training has gone on for so many epochs without a better value than ever before.
 
     Args:
         epochs: records of all epochs done.
         monitor: the value.
         patience: epochs to wait for a better one.
-        begin: epochs before the phase; waiting for it to begin does not count.
     """
-    if not epochs:
-        return False
-    return len(epochs) - max(best_epoch(epochs, monitor)["epoch"], begin) >= patience
+    return bool(epochs) and len(epochs) - best_epoch(epochs, monitor)["epoch"] >= patience
 
 
 class StopEarly(keras.callbacks.Callback):
@@ -87,13 +82,13 @@ class StopEarly(keras.callbacks.Callback):
 
     Args:
         epochs: records of all epochs done, kept by `EpochRecorder`.
-        monitor, patience, begin: see `patience_is_over`.
+        monitor, patience: see `patience_is_over`.
     """
 
-    def __init__(self, epochs: list[EpochRecord], monitor: str, patience: int, begin: int = 0):
+    def __init__(self, epochs: list[EpochRecord], monitor: str, patience: int):
         super().__init__()
         self._epochs = epochs
-        self._asked = (monitor, patience, begin)
+        self._asked = (monitor, patience)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         if patience_is_over(self._epochs, *self._asked):
@@ -105,16 +100,16 @@ class EpochRecorder(keras.callbacks.Callback):
 
     Args:
         epochs: records of the epochs already done; grows.
-        pictures: of the training split.
+        examples: of the training split.
         write: takes the line; None where Keras shows its own bar.
     """
 
     def __init__(
-        self, epochs: list[EpochRecord], pictures: int, write: Callable[[str], None] | None
+        self, epochs: list[EpochRecord], examples: int, write: Callable[[str], None] | None
     ):
         super().__init__()
         self._epochs = epochs
-        self._pictures = pictures
+        self._examples = examples
         self._write = write
         self._begin = self._trained = 0.0
 
@@ -129,10 +124,10 @@ class EpochRecorder(keras.callbacks.Callback):
         record = epoch_record(epoch + 1, seconds, logs or {})
         self._epochs.append(record)
         if self._write is not None:
-            rate = self._pictures / (self._trained - self._begin)
+            rate = self._examples / (self._trained - self._begin)
             self._write(
                 f"epoch {epoch + 1}/{self.params['epochs']}: {seconds:.1f} s,"
-                f" {rate:.1f} pictures/s trained, {told(record)}"
+                f" {rate:.1f} examples/s trained, {told(record)}"
             )
 
 

@@ -15,12 +15,12 @@ def oom_advice(batch_size: int, replicas: int = 1) -> str:
     """What to try after running out of memory.
 
     Args:
-        batch_size: pictures a step, over all replicas.
+        batch_size: examples a step, over all replicas.
         replicas: devices that share a batch, which has to be a multiple of them.
 
     Returns:
         The half of the batch, rounded to what the replicas can share; if there is none, smaller
-        pictures.
+        examples.
     """
     half = batch_size // 2 // replicas * replicas
     if not half:
@@ -33,7 +33,7 @@ def explained(batch_size: int, replicas: int = 1, workers: int = 1) -> Iterator[
     """Runs a training; tells what went wrong in one line.
 
     Args:
-        batch_size: pictures a step, over all replicas.
+        batch_size: examples a step, over all replicas.
         replicas: devices that share a batch.
         workers: nodes.
 

@@ -1,35 +1,37 @@
-"""One training by Keras's `fit`: what goes in, and on what devices."""
+"""One training by Keras's `fit`: from where it was left to its end, on what devices."""
 
 import math
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
 
+from components import models
+from components.models import transfer
+from components.tasks.parts import Training
 from components.trainer.devices import sharing
 from components.trainer.devices.distribution import Distribution
-from components.trainer.fit import losses
+from components.trainer.fit import callbacks
 from components.trainer.fit.failures import explained
-from components.trainer.fit.phases import Phase, train_phases
-from components.trainer.input.batches import batches_of, steps_per_epoch, training_batches
+from components.trainer.fit.optimizer import build_optimizer
 from components.trainer.input.augmentation import make_augment
-from components.trainer.input.split import Pictures
+from components.trainer.input.batches import batches_of, steps_per_epoch, training_batches
+from components.trainer.input.split import Split
 from components.trainer.records import history
 from components.trainer.records.state import TrainingState
-from components.trainer.records.tensorboard import SamplePictures
+from components.trainer.records.tensorboard import SampleImages
 from components.trainer.settings import TrainerConfig
 from serving.errors import InputError
 
 
 def fit(
     model: keras.Model,
-    train: Pictures,
-    evaluation: Pictures,
+    train: Split,
+    evaluation: Split,
     *,
-    problem: str,
+    part: Training,
     config: TrainerConfig,
     progress: TrainingState,
     distribution: Distribution | None = None,
@@ -37,11 +39,12 @@ def fit(
     """Trains a model to the configured epoch, from where `progress` has it.
 
     Args:
-        model: built in the distribution's scope; ends with the weights of the last epoch.
+        model: the task's trainee, built in the distribution's scope; ends with the weights of the
+            last epoch.
         train: what it learns from.
         evaluation: what tells the best epoch.
-        problem: 'classification' or 'segmentation'.
-        config: of the training.
+        part: of the task.
+        config: of the training, without stages.
         progress: the state to go on from and to keep, on the chief; holds the best checkpoint
             afterwards.
         distribution: the devices; None: all that TensorFlow finds here.
@@ -58,56 +61,97 @@ def fit(
     devices = distribution or Distribution()
     cluster = devices.cluster
     devices.check_batches(config.batch_size, len(train))
-    weigh = _weigh(config, train, problem)
-    augment = make_augment(config.augmentation, problem, config.seed)
+    steps = steps_per_epoch(train, config.batch_size)
     rows = sharing.evaluation_rows(len(evaluation), config.batch_size, devices.local_replicas)
+    epochs = devices.from_chief(progress.epochs())
+    done = len(epochs)
+    if done:
+        print(f"training goes on after epoch {done} of {config.epochs}", flush=True)
+    batches = training_batches(
+        train,
+        config.batch_size,
+        config.seed,
+        done,
+        config.epochs,
+        augment=make_augment(config.augmentation, part.moves, config.seed),
+        weigh=_weigh(config, train, part),
+        share=(cluster.worker, cluster.workers),
+    )
     # A bar that redraws itself is for people; a log gets one line an epoch.
     on_terminal = sys.stdout.isatty()
-
-    def fit_phase(phase: Phase, done: int, watchers: list[keras.callbacks.Callback]) -> None:
-        if devices.is_chief:
-            watchers += _tensorboard(config, problem, evaluation, progress.tensorboard, phase)
-        batches = training_batches(
-            train,
-            config.batch_size,
-            config.seed,
-            done,
-            phase.end,
-            augment=augment,
-            weigh=weigh,
-            share=(cluster.worker, cluster.workers),
-        )
+    write = _write_line if devices.is_chief and not on_terminal else None
+    recorder = callbacks.EpochRecorder(epochs, len(train), write)
+    watchers = [
+        *devices.callbacks(),
+        *_watchers(config, progress, epochs, recorder, keeps=devices.is_chief),
+        *(_tensorboard(config, part, evaluation, progress) if devices.is_chief else []),
+    ]
+    with devices.scope(), explained(config.batch_size, devices.replicas, cluster.workers):
+        compile_model(model, part, config, steps, jit_compile=devices.jit_compile)
+        if done and devices.is_chief:
+            progress.restore(model)
+        devices.prepare(model)
         model.fit(
             devices.distribute(batches),
             validation_data=devices.distribute(batches_of(evaluation, rows)),
             validation_steps=int(rows.cardinality()),
             initial_epoch=done,
-            epochs=phase.end,
-            steps_per_epoch=steps_per_epoch(train, config.batch_size),
+            epochs=config.epochs,
+            steps_per_epoch=steps,
             shuffle=False,  # the dataset does it
             verbose=1 if on_terminal and devices.is_chief else 0,
             callbacks=watchers,
         )
+    return epochs
 
-    with devices.scope(), explained(config.batch_size, devices.replicas, cluster.workers):
-        return train_phases(
-            model,
-            fit_phase,
-            problem=problem,
-            config=config,
-            progress=progress,
-            pictures=len(train),
-            write=_write_line if devices.is_chief and not on_terminal else None,
-            devices=devices,
-        )
+
+def is_finished(config: TrainerConfig, epochs: list[history.EpochRecord]) -> bool:
+    """Whether a training with those records has come to its end.
+
+    Args:
+        config: of the training, without stages.
+        epochs: records of the epochs done.
+    """
+    stopped = config.patience and callbacks.patience_is_over(
+        epochs, config.monitor, config.patience
+    )
+    return bool(stopped) or len(epochs) >= config.epochs
+
+
+def compile_model(
+    model: keras.Model,
+    part: Training,
+    config: TrainerConfig,
+    steps: int,
+    *,
+    jit_compile: bool | str = "auto",
+) -> None:
+    """Sets what learns, and compiles with optimizer, loss and metrics.
+
+    Args:
+        model: the task's trainee.
+        part: of the task.
+        config: of the training.
+        steps: batches of an epoch.
+        jit_compile: as in Keras.
+    """
+    transfer.set_phase(model, models.spec(config.model), config.learn)
+    model.compile(
+        build_optimizer(config.optimizer, config.learning_rate, config.epochs, steps),
+        loss=part.loss(config.loss),
+        metrics=part.metrics(),
+        jit_compile=jit_compile,
+    )
+    # If the first step made these variables, TensorFlow would trace the step a second time.
+    model.optimizer.build(model.trainable_variables)
 
 
 def measure(
     model: keras.Model,
-    train: Pictures,
-    evaluation: Pictures,
+    train: Split,
+    evaluation: Split,
     *,
-    problem: str,
+    part: Training,
     config: TrainerConfig,
     progress: TrainingState,
     distribution: Distribution | None = None,
@@ -115,15 +159,15 @@ def measure(
     """What a model is worth as it is, on both splits: the record of an epoch 0.
 
     Args:
-        model, train, evaluation, problem, config, distribution: see `fit`.
+        model, train, evaluation, part, config, distribution: see `fit`.
         progress: holds the model's weights afterwards, on the chief, as the best checkpoint.
 
     Returns:
-        One record. Unlike those of `fit`, its values on the training split are of the pictures
-        as they are and of the whole model: no augmentation, class weights or dropout.
+        One record. Unlike those of `fit`, its values on the training split are of the Examples as
+        they are and of the whole model: no augmentation, class weights or dropout.
 
     Raises:
-        InputError: the weights give no finite loss, or too few pictures for the devices.
+        InputError: the weights give no finite loss, or too few Examples for the devices.
         FailedError: out of memory, or another node is gone.
     """
     devices = distribution or Distribution()
@@ -131,14 +175,12 @@ def measure(
     values: dict[str, float] = {}
     with devices.scope(), explained(config.batch_size, devices.replicas, devices.cluster.workers):
         model.compile(
-            loss=losses.build_loss(config.loss, problem),
-            metrics=losses.build_metrics(problem),
-            jit_compile=devices.jit_compile,
+            loss=part.loss(config.loss), metrics=part.metrics(), jit_compile=devices.jit_compile
         )
-        for prefix, pictures in (("", train), ("val_", evaluation)):
-            rows = sharing.evaluation_rows(len(pictures), config.batch_size, devices.local_replicas)
+        for prefix, split in (("", train), ("val_", evaluation)):
+            rows = sharing.evaluation_rows(len(split), config.batch_size, devices.local_replicas)
             found = model.evaluate(
-                devices.distribute(batches_of(pictures, rows)),
+                devices.distribute(batches_of(split, rows)),
                 steps=int(rows.cardinality()),
                 verbose=0,
                 return_dict=True,
@@ -159,24 +201,51 @@ def measure(
     return [record]
 
 
-def _weigh(config: TrainerConfig, train: Pictures, problem: str) -> Callable[[Any], Any] | None:
+def _weigh(config: TrainerConfig, train: Split, part: Training) -> Callable[[Any], Any] | None:
     """The weights of a batch's targets in the loss; None: all the same."""
-    weights = losses.resolve_class_weights(config.loss, train.targets, problem)
-    if not weights:
-        return None
-    return lambda targets: losses.sample_weights(weights, targets, problem)
+    weights = part.class_weights(config.loss, train.targets)
+    return (lambda targets: part.sample_weights(weights, targets)) if weights else None
+
+
+def _watchers(
+    config: TrainerConfig,
+    progress: TrainingState,
+    epochs: list[history.EpochRecord],
+    recorder: callbacks.EpochRecorder,
+    *,
+    keeps: bool,
+) -> list[keras.callbacks.Callback]:
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        progress.best_pattern,
+        monitor=config.monitor,
+        mode=history.mode(config.monitor),
+        save_best_only=True,
+        save_weights_only=True,
+        initial_value_threshold=(
+            history.best_epoch(epochs, config.monitor)[config.monitor] if epochs else None
+        ),
+    )
+    # The order matters: nothing is kept of a broken epoch, and the backup names the best one.
+    watchers = [
+        callbacks.NonFiniteLossGuard(progress, epochs),
+        *([callbacks.EmaWeights(averaged=bool(epochs))] if config.optimizer.ema else []),
+        *([checkpoint] if keeps else []),
+        recorder,
+        *([callbacks.Backup(progress, epochs)] if keeps else []),
+    ]
+    if config.patience:
+        watchers.append(callbacks.StopEarly(epochs, config.monitor, config.patience))
+    return watchers
 
 
 def _tensorboard(
-    config: TrainerConfig, problem: str, evaluation: Pictures, folder: Path, phase: Phase
+    config: TrainerConfig, part: Training, evaluation: Split, progress: TrainingState
 ) -> list[keras.callbacks.Callback]:
-    watchers: list[keras.callbacks.Callback] = [
-        keras.callbacks.TensorBoard(str(folder), write_graph=phase.begin == 0)
-    ]
+    folder = progress.tensorboard
+    watchers: list[keras.callbacks.Callback] = [keras.callbacks.TensorBoard(str(folder))]
     if config.sample_epochs:
-        watchers.append(
-            SamplePictures(evaluation, problem, folder / "samples", every=config.sample_epochs)
-        )
+        samples = folder / "samples"
+        watchers.append(SampleImages(evaluation, part.draw_samples, samples, config.sample_epochs))
     return watchers
 
 

@@ -1,8 +1,9 @@
 """Trainings one after another, each from the best epoch of the one before.
 
-Small pictures first, large ones last: the work of a convolution falls with the square of the
-picture's side, so most epochs become cheap ("progressive resizing", Howard and Gugger, "Deep
-Learning for Coders with fastai and PyTorch", 2020, chapter 7).
+Small images first, large ones last: the work of a convolution falls with the square of the image's
+side, so most epochs become cheap ("progressive resizing", Howard and Gugger, "Deep Learning for
+Coders with fastai and PyTorch", 2020, chapter 7). Or the head first, and then the top of a
+pretrained backbone too.
 """
 
 import contextlib
@@ -12,20 +13,20 @@ from pathlib import Path
 
 import keras
 
+from components.tasks.parts import Training
 from components.trainer.devices import sharing
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import loop
 from components.trainer.fit.building import bare_model, build_model, continued_model
 from components.trainer.fit.callbacks import NonFiniteLossError
-from components.trainer.fit.phases import is_finished
-from components.trainer.input.split import Pictures
+from components.trainer.input.split import Split
 from components.trainer.records import history
 from components.trainer.records.state import TrainingState
-from components.trainer.settings import EARLIER, TrainerConfig
+from components.trainer.settings import STAGES, TrainerConfig
 from serving.errors import FailedError, InputError
 
-# Side in pixels -> what is learned from, and what tells the best epoch.
-Load = Callable[[int], tuple[Pictures, Pictures]]
+# Side in pixels, or None -> what is learned from, and what tells the best epoch.
+Load = Callable[[int | None], tuple[Split, Split]]
 
 
 @dataclass(frozen=True)
@@ -47,34 +48,37 @@ class Stage:
 
 
 def first_model(
-    config: TrainerConfig, counts: tuple[int, int], distribution: Distribution
+    config: TrainerConfig, part: Training, counts: tuple[int, int], distribution: Distribution
 ) -> keras.Model:
     """The model that the first stage starts with; refuses what a later one would stumble over.
 
     Args:
         config: of the training.
-        counts: pictures to learn from, and pictures that tell the best epoch.
+        part: of the task.
+        counts: Examples to learn from, and those that tell the best epoch.
         distribution: the devices.
 
     Raises:
         InputError: the architecture cannot be built so, the weights do not fit it, its own do not
             fit it at the size of a later stage, or the devices cannot share a stage's batches.
     """
-    first, *others = plan = config.stages
+    first, *others = plan = config.trainings
     for number, stage in enumerate(plan):
         with _named(number, len(plan)):
             distribution.check_batches(stage.batch_size, counts[0])
             sharing.evaluation_rows(counts[1], stage.batch_size, distribution.local_replicas)
     with distribution.scope(), _named(0, len(plan)):
-        model = build_model(first)
+        model = build_model(first, part)
     for number, stage in enumerate(others, start=1):
+        if stage.image_size == plan[number - 1].image_size:
+            continue
         with _named(number, len(plan)):
-            later = bare_model(stage)
+            later = bare_model(stage, part)
         if _shapes(later) != _shapes(model):
             raise InputError(
-                EARLIER,
+                STAGES,
                 expected=f"one image size throughout: weights of '{config.model}' fit only one",
-                found=f"{first.side} before {stage.side}",
+                found=f"{first.image_size} before {stage.image_size}",
             )
     return model
 
@@ -83,7 +87,7 @@ def train(
     model: keras.Model,
     load: Load,
     *,
-    problem: str,
+    part: Training,
     config: TrainerConfig,
     folders: Sequence[Path],
     distribution: Distribution,
@@ -92,8 +96,8 @@ def train(
 
     Args:
         model: of `first_model`.
-        load: decodes the pictures; called once a stage that is not finished.
-        problem: 'classification' or 'segmentation'.
+        load: decodes the splits; called once a stage that is not finished.
+        part: of the task.
         config: of the training.
         folders: of the state of each stage.
         distribution: the devices.
@@ -104,28 +108,29 @@ def train(
     Raises:
         As `loop.fit`.
     """
-    plan = config.stages
+    plan = config.trainings
     done: list[Stage] = []
     for number, (stage, folder) in enumerate(zip(plan, folders, strict=True)):
         if len(plan) > 1:
-            told = f"image_size {stage.side}, epochs {stage.epochs}"
+            size = f"image_size {stage.image_size}, " if stage.image_size else ""
+            told = f"{size}epochs {stage.epochs}, learn {stage.learn}"
             print(f"stage {number + 1} of {len(plan)}: {told}", flush=True)
         progress = TrainingState(folder, stage.monitor)
         epochs = distribution.from_chief(progress.epochs())
-        if stage.epochs and is_finished(stage, epochs):
+        if stage.epochs and loop.is_finished(stage, epochs):
             print(f"trained already (epochs: {len(epochs)})", flush=True)
         else:
             if done:
                 with distribution.scope():
-                    model = continued_model(stage)
+                    model = continued_model(stage, part)
                     if distribution.is_chief:  # the other nodes take over what it has
                         model.load_weights(done[-1].best_checkpoint)
             run = loop.fit if stage.epochs else loop.measure
             with _named(number, len(plan)):
                 epochs = run(
                     model,
-                    *load(stage.side),  # given away, so that one size at a time is in memory
-                    problem=problem,
+                    *load(stage.image_size),  # given away: one size at a time is in memory
+                    part=part,
                     config=stage,
                     progress=progress,
                     distribution=distribution,
@@ -136,13 +141,13 @@ def train(
 
 @contextlib.contextmanager
 def _named(number: int, count: int) -> Iterator[None]:
-    """Says of what goes wrong in an earlier stage that it does there, and not in the last one."""
+    """Says of what goes wrong in one of several stages in which one it does."""
     try:
         yield
     except (InputError, FailedError, NonFiniteLossError) as error:
-        if number == count - 1:
+        if count == 1:
             raise
-        raise type(error)(f"{EARLIER}.{number}: {error}") from error
+        raise type(error)(f"{STAGES}.{number}: {error}") from error
 
 
 def _shapes(model: keras.Model) -> list[tuple[int, ...]]:

@@ -15,15 +15,18 @@ import keras
 import tensorflow as tf
 
 from components import features
+from components.tasks import Task
+from components.tasks.parts import Training
 from components.trainer.devices.distribution import Distribution, prepare_devices
-from components.trainer.fit import loop
-from components.trainer.fit.building import build_model, dtype_policy
+from components.trainer.fit import stages
+from components.trainer.fit.building import dtype_policy
 from components.trainer.fit.callbacks import NonFiniteLossError
 from components.trainer.fit.weights import digests
-from components.trainer.input import split as pictures
-from components.trainer.records.history import EpochRecord
+from components.trainer.input.split import Index, Split, index_split, load_split
+from components.trainer.records.history import EpochRecord, joined
 from components.trainer.records.state import TrainingState, fingerprint
 from components.trainer.settings import TrainerConfig
+from serving.classes import Classes
 
 
 @dataclass(frozen=True)
@@ -39,52 +42,56 @@ class Trial:
     failure: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Splits:
-    """The pictures that all trials share; decoded once, and only when a trial is really made.
+    """The Examples that all trials share; decoded once a size, and only for what really trains.
 
     Attributes:
-        train_index, eval_index: of `pictures.index_split`.
-        problem: 'classification' or 'segmentation'.
-        size: side of the pictures in pixels.
+        task: whose Examples they are.
+        part: of the task.
+        train_index: what trials learn from.
+        eval_index: what they are compared by.
     """
 
-    train_index: pictures.Index
-    eval_index: pictures.Index
-    problem: str
-    size: int
+    task: Task
+    part: Training
+    train_index: Index
+    eval_index: Index
 
     @functools.cached_property
-    def train(self) -> pictures.Pictures:
-        """What trials learn from."""
-        return pictures.load_split(self.train_index, self.problem, self.size)
+    def load(self) -> stages.Load:
+        """Both splits by the side of their images in pixels."""
 
-    @functools.cached_property
-    def evaluation(self) -> pictures.Pictures:
-        """What they are compared by."""
-        return pictures.load_split(self.eval_index, self.problem, self.size)
+        @functools.cache
+        def decoded(side: int | None) -> tuple[Split, Split]:
+            train, evaluation = (
+                load_split(index, self.part, side) for index in (self.train_index, self.eval_index)
+            )
+            return train, evaluation
+
+        return decoded
 
 
 def index_splits(
-    train_files: list[str], eval_files: list[str], problem: str, config: TrainerConfig
+    train_files: list[str], eval_files: list[str], task: Task, classes: Classes
 ) -> Splits:
-    """Looks at the pictures of all trials, without decoding them.
+    """Looks at the Examples of all trials, without decoding them.
 
     Args:
-        train_files, eval_files: file patterns of gzipped TFRecords of Examples.
-        problem: 'classification' or 'segmentation'.
-        config: whose image size all trials share.
+        train_files, eval_files: file patterns of Examples.
+        task: whose Examples they are.
+        classes: of the Examples.
 
     Raises:
-        InputError: an empty split, or only one class to learn from.
+        InputError: an empty split.
     """
     prepare_devices()
-    return Splits(
-        pictures.index_split(train_files, features.SPLITS[0], problem),
-        pictures.index_split(eval_files, features.SPLITS[1], problem),
-        problem,
-        config.side,
+    part = task.training(classes)
+    train, evaluation = (
+        index_split(files, split, task, part)
+        for files, split in zip((train_files, eval_files), features.SPLITS, strict=False)
     )
+    return Splits(task, part, train, evaluation)
 
 
 def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
@@ -100,13 +107,14 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         The trial. A loss that is no number is a failure of it, not an error.
 
     Raises:
-        InputError: the model cannot be built so, or does not fit the problem; or a batch that the
-            devices cannot share.
+        InputError: the model cannot be built so, or does not fit the task; only one class to learn
+            from; or a batch that the devices cannot share.
         FailedError: out of memory.
     """
-    config.check_problem(splits.problem)
+    config.check_task(splits.task)
     name = fingerprint(
-        problem=splits.problem,
+        task=splits.task.name,
+        classes=splits.part.classes.to_json(),
         trainer=config.training_values(),
         data=[splits.train_index.digest, splits.eval_index.digest],
         versions=[tf.__version__, keras.__version__],
@@ -117,26 +125,26 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
     if record.exists():
         return Trial(**json.loads(record.read_text(encoding="utf-8")))
     keras.utils.clear_session()  # many models in one process would add up
-    progress = TrainingState(folder / name, config.monitor)
     devices = Distribution()
+    counts = len(splits.train_index), len(splits.eval_index)
+    folders = [folder / name / str(number) for number in range(len(config.trainings))]
     try:
         with dtype_policy(config.precision):
-            with devices.scope():
-                model = build_model(config)
-            epochs = loop.fit(
-                model,
-                splits.train,
-                splits.evaluation,
-                problem=splits.problem,
+            done = stages.train(
+                stages.first_model(config, splits.part, counts, devices),
+                splits.load,
+                part=splits.part,
                 config=config,
-                progress=progress,
+                folders=folders,
                 distribution=devices,
             )
-        trial = Trial(epochs)
+        trial = Trial(joined([stage.epochs for stage in done]))
     except NonFiniteLossError as error:
-        trial = Trial(progress.epochs(), failure=str(error).partition(":")[0])
+        kept = [epochs for each in folders if (epochs := TrainingState(each).epochs())]
+        told = str(error.__cause__ or error)  # without the stage's name
+        trial = Trial(joined(kept) if kept else [], failure=told.partition(":")[0])
     draft = record.with_suffix(".new")
     draft.write_text(json.dumps(asdict(trial)), encoding="utf-8")
     draft.replace(record)
-    shutil.rmtree(progress.folder)
+    shutil.rmtree(folder / name)
     return trial

@@ -1,4 +1,4 @@
-"""Random changes of training pictures, by Keras's own layers, masks and labels along with them.
+"""Random changes of training images, by Keras's own layers, masks and labels along with them.
 
 What a step sees depends on the seed and the step's number alone: parallel calls give the same as
 sequential ones, and a resumed training sees what an uninterrupted one would have seen. Uses `keras`
@@ -45,24 +45,23 @@ class StepSeeds(keras.random.SeedGenerator):
         return keras.ops.cast(seed, "uint32") if keras.backend.backend() == "jax" else seed
 
 
-def make_augment(config: AugmentationConfig, problem: str, seed: int) -> Augment | None:
+def make_augment(config: AugmentationConfig, masks: bool, seed: int) -> Augment | None:
     """Builds the function that changes a batch.
 
     Args:
         config: what is changed and how much.
-        problem: 'classification' or 'segmentation'.
+        masks: whether targets are maps of class ids that move along.
         seed: of the training.
 
     Returns:
-        (pictures, targets, step) -> pictures and targets of the same shapes, dtypes and ranges, or
-        None if nothing is to be changed. Pictures are float32 [batch, height, width, 3] in
-        [0, 255]. Targets are float32 [batch, 1] of 0 and 1, which mixup blends, or integer
-        [batch, height, width] of class ids, which move by nearest neighbour.
+        (images, targets, step) -> images and targets of the same shapes, dtypes and ranges, or None
+        if nothing is to be changed. Images are float32 [batch, height, width, 3] in
+        [0, 255]. Targets are float32 [batch, n] of 0 and 1, which mixup blends, or integer [batch,
+        height, width] of class ids, which move by nearest neighbour.
     """
     layers = _layers(config)
     if not layers:
         return None
-    masks = problem == "segmentation"
 
     def augment(images: Any, targets: Any, step: Any) -> tuple[Any, Any]:
         seeds = StepSeeds(seed, step)
@@ -95,7 +94,7 @@ def _layers(config: AugmentationConfig) -> list[Any]:
         both = (config.contrast, config.contrast)
         layers.append(keras.layers.RandomContrast(both, **colour))
     if config.saturation:
-        # Saturation lies in [0, 1] whatever the pictures' range is, and is clipped to this one.
+        # Saturation lies in [0, 1] whatever the images' range is, and is clipped to this one.
         layers.append(
             keras.layers.RandomSaturation(
                 _around_half(config.saturation), value_range=(0, 1), dtype="float32"
@@ -117,5 +116,5 @@ def _layers(config: AugmentationConfig) -> list[Any]:
 
 
 def _around_half(share: float) -> tuple[float, float]:
-    """Keras's scale of saturation, where 0.5 leaves a picture as it is."""
+    """Keras's scale of saturation, where 0.5 leaves a image as it is."""
     return 0.5 * (1.0 - share), 0.5 * (1.0 + share)

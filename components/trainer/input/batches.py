@@ -1,4 +1,4 @@
-"""Decoded pictures to batches: shuffled afresh every epoch, augmented, weighed, fetched ahead."""
+"""A decoded split to batches: shuffled afresh every epoch, augmented, weighed, fetched ahead."""
 
 import weakref
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from components.trainer.devices.sharing import part
 from components.trainer.input.augmentation import Augment
-from components.trainer.input.split import Pictures
+from components.trainer.input.split import Split
 
 
 def training_batches(
-    pictures: Pictures,
+    split: Split,
     batch_size: int,
     seed: int,
     first_epoch: int,
@@ -29,40 +29,40 @@ def training_batches(
     what an uninterrupted one would have seen.
 
     Args:
-        pictures: of `load_split`; have to be kept for as long as batches are drawn.
-        batch_size: pictures of a batch, over all nodes; an epoch's last batch may be smaller.
+        split: of `load_split`; has to be kept for as long as batches are drawn.
+        batch_size: Examples of a batch, over all nodes; an epoch's last batch may be smaller.
         seed: of shuffling.
         first_epoch, epochs: which epochs.
         augment: of `augmentation.make_augment`.
-        weigh: targets -> weights of the loss, see `losses.sample_weights`.
+        weigh: targets -> weights of the loss.
         share: number of this node and count of all; each takes its part of every batch.
 
     Returns:
-        (float32 [batch, size, size, 3] in [0, 255], targets) pairs, with `weigh` followed by the
+        (float32 [batch, ...], targets) pairs, of images in [0, 255], with `weigh` followed by the
         weights; `steps_per_epoch` an epoch.
     """
-    steps = steps_per_epoch(pictures, batch_size)
+    steps = steps_per_epoch(split, batch_size)
     node, count = share
 
     def order(epoch: Any) -> tf.data.Dataset:
         shuffled = tf.random.experimental.stateless_shuffle(
-            tf.range(len(pictures), dtype=tf.int64), seed=tf.stack([tf.cast(seed, tf.int64), epoch])
+            tf.range(len(split), dtype=tf.int64), seed=tf.stack([tf.cast(seed, tf.int64), epoch])
         )
         return tf.data.Dataset.from_tensor_slices(shuffled).batch(batch_size)
 
     def finish(step: Any, batch: tuple[Any, Any]) -> tuple[Any, ...]:
-        images, targets = batch
+        inputs, targets = batch
         if augment is not None:
-            shapes = images.shape, targets.shape
-            images, targets = augment(images, targets, step * count + node)
-            images = tf.ensure_shape(images, shapes[0])
+            shapes = inputs.shape, targets.shape
+            inputs, targets = augment(inputs, targets, step * count + node)
+            inputs = tf.ensure_shape(inputs, shapes[0])
             targets = tf.ensure_shape(targets, shapes[1])
-        return (images, targets) if weigh is None else (images, targets, weigh(targets))
+        return (inputs, targets) if weigh is None else (inputs, targets, weigh(targets))
 
     rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(order)
     if count > 1:
         rows = rows.map(lambda row: part(row, node, count))
-    batches = _fetch(pictures, rows)
+    batches = _fetch(split, rows)
     if augment is not None or weigh is not None:
         batches = batches.enumerate(first_epoch * steps).map(
             finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
@@ -70,32 +70,32 @@ def training_batches(
     return batches.prefetch(2)
 
 
-def batches_of(pictures: Pictures, rows: tf.data.Dataset) -> tf.data.Dataset:
-    """The pictures of each element of `rows`, int64 [batch]; elements as in `training_batches`."""
-    return _fetch(pictures, rows).prefetch(2)
+def batches_of(split: Split, rows: tf.data.Dataset) -> tf.data.Dataset:
+    """The Examples of each element of `rows`, int64 [batch]; elements as in `training_batches`."""
+    return _fetch(split, rows).prefetch(2)
 
 
-def steps_per_epoch(pictures: Pictures, batch_size: int) -> int:
-    """Batches that hold every picture once; the last may be smaller."""
-    return -(-len(pictures) // batch_size)
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Batches that hold every Example once; the last may be smaller."""
+    return -(-len(split) // batch_size)
 
 
-def _fetch(pictures: Pictures, rows: tf.data.Dataset) -> tf.data.Dataset:
-    # TensorFlow keeps the function for as long as the process lives; not so the pictures.
-    held = weakref.ref(pictures)
+def _fetch(split: Split, rows: tf.data.Dataset) -> tf.data.Dataset:
+    # TensorFlow keeps the function for as long as the process lives; not so the arrays.
+    held = weakref.ref(split)
 
     def take(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         source = held()
-        assert source is not None, "the pictures have to outlive their batches"
-        return source.images[row], source.targets[row]
+        assert source is not None, "the split has to outlive its batches"
+        return source.inputs[row], source.targets[row]
 
-    dtypes = tf.uint8, pictures.targets.dtype
-    shapes = pictures.images.shape[1:], pictures.targets.shape[1:]
+    dtypes = split.inputs.dtype, split.targets.dtype
+    shapes = split.inputs.shape[1:], split.targets.shape[1:]
 
     def fetch(row: Any) -> tuple[Any, Any]:
-        image, target = tf.numpy_function(take, [row], dtypes, stateful=False)
-        image.set_shape((None, *shapes[0]))
+        taken, target = tf.numpy_function(take, [row], dtypes, stateful=False)
+        taken.set_shape((None, *shapes[0]))
         target.set_shape((None, *shapes[1]))
-        return tf.cast(image, tf.float32), target
+        return tf.cast(taken, tf.float32), target
 
     return rows.map(fetch, num_parallel_calls=2, deterministic=True)

@@ -1,7 +1,7 @@
-"""Where a training picture's pixels come from: all random moves as one, by one interpolation.
+"""Where a training image's pixels come from: all random moves as one, by one interpolation.
 
 Mirroring, turning, scaling, shifting and cutting are affine, so one after another is affine too.
-Keras has a layer for each; one after another they would blur a picture three times and take more
+Keras has a layer for each; one after another they would blur a image three times and take more
 than twice as long (docs/results.md). Uses `keras` only.
 """
 
@@ -16,9 +16,9 @@ _WIDEST = 4 / 3  # of a cut-out, width over height or height over width
 
 
 class RandomGeometry:
-    """Moves pictures and their masks at random, with the methods of Keras's own such layers.
+    """Moves images and their masks at random, with the methods of Keras's own such layers.
 
-    What comes to lie outside of a picture shows its mirror image.
+    What comes to lie outside of a image shows its mirror image.
 
     Args:
         config: `flip`, `rotation`, `zoom`, `translation` and `crop` of it.
@@ -34,7 +34,7 @@ class RandomGeometry:
         return any(moves)
 
     def get_random_transformation(self, images: Any, training: bool, seed: Any) -> Any:
-        """Draws where each picture's pixels are taken from.
+        """Draws where each image's pixels are taken from.
 
         Args:
             images: [batch, height, width, channels].
@@ -54,7 +54,7 @@ class RandomGeometry:
             return keras.random.uniform((count,), low, high, dtype="float32", seed=seed)
 
         # The point (x, y) from the middle of the result is taken from turn(mirror(scale * (x, y)))
-        # + shift from the middle of the picture.
+        # + shift from the middle of the image.
         scale_x = scale_y = ops.ones((count,))
         shift_x = shift_y = ops.zeros((count,))
         if config.crop:
@@ -85,7 +85,7 @@ class RandomGeometry:
         return ops.stack([a0, a1, a2, b0, b1, b2, zeros, zeros], axis=1)
 
     def transform_images(self, images: Any, transformation: Any, training: bool) -> Any:
-        """Moves pictures, float32 [batch, height, width, channels], by bilinear interpolation."""
+        """Moves images, float32 [batch, height, width, channels], by bilinear interpolation."""
         del training
         return _move(images, transformation, "bilinear")
 

@@ -1,4 +1,4 @@
-"""Loss and metric curves as one picture."""
+"""Loss and metric curves as one image."""
 
 import itertools
 from pathlib import Path

@@ -18,7 +18,6 @@ def write_records(
     epochs: list[history.EpochRecord],
     keys: Iterable[str],
     *,
-    monitor: str = history.MONITOR,
     chosen: Mapping[str, Scalar] | None = None,
 ) -> None:
     """Writes the history, its curves and the keys of what was trained on.
@@ -29,7 +28,6 @@ def write_records(
         model: which was trained.
         epochs: records of all epochs.
         keys: split keys of the training split.
-        monitor: the value that tells the best epoch.
         chosen: what a tuner chose, by dotted key.
     """
     history.write_history(
@@ -38,12 +36,12 @@ def write_records(
         parameters=model.count_params(),
         seed=config.seed,
         epochs=epochs,
-        monitor=monitor,
+        monitor=config.monitor,
         made_with=history.made_with(config.precision),
         hyperparameters=dict(chosen or {}),
         test_time_flip=config.export.test_time_flip,
     )
-    curves.draw_curves(epochs, config.model, folder / artifacts.CURVES, monitor)
+    curves.draw_curves(epochs, config.model, folder / artifacts.CURVES, config.monitor)
     write_keys(folder / artifacts.TRAINING_KEYS, keys)
 
 
