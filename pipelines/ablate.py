@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from components import models
-from pipelines.config import PipelineConfig, check_data_path, load_config, shipped_configs
+from pipelines.config import check_data_path, load_config, shipped_configs
 from pipelines.logs import logging_to
 from pipelines.run import errors_named, report_steps, start_up
+from pipelines.sections import PipelineConfig
 from pipelines.workdir import WorkDir
 from serving.errors import InputError
 
@@ -34,11 +35,12 @@ def ablate_command(
     """Trains all combinations of a model's switches and compares them.
 
     Args:
-        model: a name in `components/models`.
-        config_name: shipped name or path; None: the first shipped one for the model's problem.
+        model: a name in `components/models`, or an import path.
+        config_name: shipped name or path; None: the shipped one for the model's task, of any
+            classes.
         data: folder with the data; None: what the configuration says.
         workdir: where everything goes; None: that of `pawlens run` with this configuration, so
-            that the same pictures are not ingested twice.
+            that the same data is not ingested twice.
         sets: overrides of the configuration.
         output: folder for table and chart; None: the work directory.
 
@@ -48,7 +50,13 @@ def ablate_command(
     """
     _check_model(model)
     config = load_config(config_name or _config_for(model), [*sets, f"trainer.model={model}"], data)
-    config.trainer.check_single("an ablation")
+    if config.trainer.stages:
+        raise InputError(
+            "trainer.stages",
+            expected="none with an ablation",
+            found=str(len(config.trainer.stages)),
+            todo="--set trainer.stages=[]",
+        )
     config.trainer.check_trains("an ablation")
     folder = check_data_path(config)
     place = WorkDir((workdir or Path("runs", config.name)).expanduser().resolve())
@@ -69,13 +77,18 @@ def _check_model(name: str) -> None:
         return
     others = [other for other in models.MODEL_NAMES if models.spec(other).ablations]
     raise InputError(
-        f"model '{name}'", expected=f"one with switches ({', '.join(others)})", found="none in it"
+        f"model '{name}'",
+        expected=f"one with switches ({', '.join(others)}, or a ModelSpec with ablations)",
+        found="none in it",
     )
 
 
 def _config_for(model: str) -> str:
-    problem = models.spec(model).problem
-    return next(name for name in shipped_configs() if load_config(name).problem == problem)
+    task = models.spec(model).task or "image_classification"
+    shipped = shipped_configs()
+    if task in shipped:
+        return task
+    return next(name for name in shipped if load_config(name).task == task)
 
 
 def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Console) -> "Comparison":
@@ -83,7 +96,9 @@ def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Consol
     from tfx.utils import io_utils
 
     from components.ablation.study import compare
+    from components.datasets.examples import read_classes
     from components.features import SPLITS
+    from components.tasks import get_task
     from components.trainer.fit.trial import index_splits
     from pipelines.local import StepError, run_pipeline, state_folder
     from pipelines.pipeline import build_ingest
@@ -92,13 +107,13 @@ def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Consol
     run_pipeline(config, data, place, report_steps(console), rehash=False, build=build_ingest)
     record = read_step(place.metadata, config.name, "example_gen")
     assert record is not None, "the step has just run"
+    uri = record.outputs["examples"]
     train, evaluation = (
-        [io_utils.all_files_pattern(f"{record.outputs['examples']}/Split-{split}")]
-        for split in SPLITS[:2]
+        [io_utils.all_files_pattern(f"{uri}/Split-{split}")] for split in SPLITS[:2]
     )
     try:
-        splits = index_splits(train, evaluation, config.problem, config.trainer)
-        return compare(config.trainer, splits, state_folder(place))
+        splits = index_splits(train, evaluation, get_task(config.task), read_classes(uri))
+        return compare(config.trainer, splits, state_folder(place, config))
     except InputError:
         raise
     except Exception as error:

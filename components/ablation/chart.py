@@ -8,6 +8,7 @@ from components.ablation.study import Comparison, measures
 _ON, _OFF = "#1f5f8b", "#d5dbe0"
 _PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind what a line would cross
 _LINE = 0.34  # inches a row
+_NOTHING = "unknown"  # no whole epoch, or a model with layers that are not counted
 
 
 def draw_ablation(comparison: Comparison, path: Path) -> None:
@@ -38,7 +39,8 @@ def draw_ablation(comparison: Comparison, path: Path) -> None:
     for panel, name in zip(panels[1:], names, strict=False):
         values = [row["validation"].get(name) for row in rows]
         _draw_values(panel, values, f"validation {name.replace('_', ' ')}", "{:.3f}")
-    millions = [row["multiply_adds"] / 1e6 for row in rows]
+    counted = [row["multiply_adds"] for row in rows]
+    millions = [None if count is None else count / 1e6 for count in counted]
     _draw_values(panels[-1], millions, "multiply-adds (millions)", "{:,.0f}", from_zero=True)
     figure.savefig(path, dpi=120)
 
@@ -83,7 +85,7 @@ def _draw_values(
     for y, value in enumerate(values):
         panel.axhline(y, color="0.9", linewidth=1, zorder=0)
         if value is None:
-            panel.text(low, y, "no whole epoch", va="center", color="0.5", fontsize=9, bbox=_PAPER)
+            panel.text(low, y, _NOTHING, va="center", color="0.5", fontsize=9, bbox=_PAPER)
             continue
         panel.plot(value, y, "o", ms=8, color=_ON)
         panel.annotate(

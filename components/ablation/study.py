@@ -7,13 +7,12 @@ from typing import Any
 
 from components import models
 from components.models.cost import multiply_adds
-from components.trainer.fit.building import build_model
 from components.trainer.fit.trial import Splits, run_trial
 from components.trainer.hyperparameters import replace_values
 from components.trainer.records.history import best_epoch, made_with, metric_names
 from components.trainer.settings import TrainerConfig
 
-UNKNOWN = "-"  # a value of a training without a whole epoch
+UNKNOWN = "-"  # a value of a training without a whole epoch, or one that nobody can count
 
 Comparison = dict[str, Any]  # see compare
 Row = dict[str, Any]  # one of its combinations
@@ -22,7 +21,7 @@ Row = dict[str, Any]  # one of its combinations
 def compare(config: TrainerConfig, splits: Splits, folder: Path) -> Comparison:
     """Trains all combinations of the model's switches; prints what it is at.
 
-    Everything else is the same for all: pictures, seed, and the number of epochs, so patience is
+    Everything else is the same for all: Examples, seed, and the number of epochs, so patience is
     left out.
 
     Args:
@@ -32,11 +31,12 @@ def compare(config: TrainerConfig, splits: Splits, folder: Path) -> Comparison:
             not trained again, and one that it was killed in goes on.
 
     Returns:
-        JSON: {"model", "monitor", "pictures": {split: n}, "trainer": the settings, "made_with",
-        "combinations": [{"switches": {argument: bool}, "parameters", "multiply_adds": of one
-        picture forwards, "failure": text, empty if all epochs were done, "best_epoch",
-        "validation": {name: value at the best epoch}, "seconds_per_epoch": the median, "epochs":
-        records}]}, everything on first. Without a whole epoch, best epoch and seconds are null.
+        JSON: {"model", "monitor", "unit": of the Examples, "examples": {split: n}, "trainer": the
+        settings, "made_with", "combinations": [{"switches": {argument: bool}, "parameters",
+        "multiply_adds": of one Example forwards, "failure": text, empty if all epochs were done,
+        "best_epoch", "validation": {name: value at the best epoch}, "seconds_per_epoch": the
+        median, "epochs": records}]}, everything on first. Without a whole epoch, best epoch and
+        seconds are null; so are multiply-adds of a model with layers that are not counted.
 
     Raises:
         InputError: the model cannot be built so.
@@ -56,7 +56,8 @@ def compare(config: TrainerConfig, splits: Splits, folder: Path) -> Comparison:
     return {
         "model": config.model,
         "monitor": config.monitor,
-        "pictures": {index.split: len(index) for index in (splits.train_index, splits.eval_index)},
+        "unit": splits.task.unit,
+        "examples": {index.split: len(index) for index in (splits.train_index, splits.eval_index)},
         "trainer": config.model_dump(),
         "made_with": made_with(config.precision),
         "combinations": rows,
@@ -66,13 +67,15 @@ def compare(config: TrainerConfig, splits: Splits, folder: Path) -> Comparison:
 def _train(config: TrainerConfig, switches: dict[str, bool], splits: Splits, folder: Path) -> Row:
     asked = replace_values(config, {f"model_args.{name}": on for name, on in switches.items()})
     trial = run_trial(asked, splits, folder)
-    model = build_model(asked)
+    model = models.build(
+        asked.model, asked.image_size, len(splits.part.classes), **asked.model_args
+    )
     epochs = trial.epochs
     best = best_epoch(epochs, config.monitor) if epochs else None
     return {
         "switches": switches,
         "parameters": model.count_params(),
-        "multiply_adds": multiply_adds(model),
+        "multiply_adds": _cost(model),
         "failure": trial.failure,
         "best_epoch": best["epoch"] if best else None,
         "validation": {name: best[f"val_{name}"] for name in metric_names(epochs)} if best else {},
@@ -81,6 +84,14 @@ def _train(config: TrainerConfig, switches: dict[str, bool], splits: Splits, fol
         ),
         "epochs": epochs,
     }
+
+
+def _cost(model: Any) -> int | None:
+    try:
+        return multiply_adds(model)
+    except ValueError as error:
+        print(error, flush=True)
+        return None
 
 
 def title(switches: dict[str, bool]) -> str:
@@ -119,7 +130,7 @@ def table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
             [
                 *("yes" if on else "no" for on in row["switches"].values()),
                 f"{row['parameters']:,}",
-                f"{row['multiply_adds'] / 1e6:,.1f}",
+                UNKNOWN if (cost := row["multiply_adds"]) is None else f"{cost / 1e6:,.1f}",
                 str(row["best_epoch"] or UNKNOWN),
                 *(UNKNOWN if value is None else f"{value:.4f}" for value in values),
                 UNKNOWN if not row["epochs"] else f"{row['seconds_per_epoch']:.1f}",
@@ -131,9 +142,9 @@ def table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 def notes(comparison: Comparison) -> list[str]:
     """What to know about the table: the budget, and trainings that broke off."""
     config = comparison["trainer"]
-    counts = comparison["pictures"]
+    counts, unit = comparison["examples"], comparison["unit"]
     return [
-        f"{counts['train']:,} pictures to learn from, {counts['eval']:,} to validate with, "
+        f"{counts['train']:,} {unit} to learn from, {counts['eval']:,} to validate with, "
         f"{config['epochs']} epochs each, seed {config['seed']}; the best epoch is that by "
         f"{comparison['monitor']}.",
         *(

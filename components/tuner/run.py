@@ -6,6 +6,7 @@ from typing import Any
 from tfx.components.tuner.component import TunerFnResult
 
 from components import models
+from components.tasks import get_task
 from components.trainer.devices.cluster import VARIABLE, read_cluster
 from components.trainer.devices.distribution import prepare_devices
 from components.trainer.fit.trial import index_splits, run_trial
@@ -13,6 +14,7 @@ from components.trainer.hyperparameters import replace_values
 from components.trainer.settings import TrainerConfig
 from components.tuner.search import Search
 from components.tuner.settings import TunerConfig
+from serving.classes import Classes
 from serving.errors import InputError
 
 
@@ -20,10 +22,11 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     """Prepares the search; TFX starts it.
 
     Args:
-        fn_args: TFX's FnArgs. Its `custom_config` holds `problem`, `trainer` (what trials have
-            in common: `TunerConfig.trial_config` as a dict), `tuner` (a TunerConfig as a dict) and
-            optionally `state_dir`, a folder where trials are kept: a killed search goes on from
-            them, and a search for more trials begins with those that are there.
+        fn_args: TFX's FnArgs. Its `custom_config` holds `task`, `classes` (as JSON text), `trainer`
+            (what trials have in common: `TunerConfig.trial_config` as a dict), `tuner` (a
+            TunerConfig as a dict) and optionally `state_dir`, a folder where trials are kept: a
+            killed search goes on from them, and a search for more trials begins with those that
+            are there.
 
     Raises:
         InputError: an empty split, one class only, arguments that the model does not take, batch
@@ -41,9 +44,11 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     base = TrainerConfig.model_validate(settings["trainer"])
     config = TunerConfig.model_validate(settings["tuner"])
     replicas = max(1, len(prepare_devices()))
-    _check_arguments(config, base)
+    task = get_task(settings["task"])
+    classes = Classes.from_json(settings["classes"], "classes")
+    _check_arguments(config, base, len(classes))
     _check_batch_sizes(config, replicas)
-    splits = index_splits(fn_args.train_files, fn_args.eval_files, settings["problem"], base)
+    splits = index_splits(fn_args.train_files, fn_args.eval_files, task, classes)
     search = Search(
         config,
         base,
@@ -53,13 +58,13 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     return TunerFnResult(tuner=search, fit_kwargs={})
 
 
-def _check_arguments(config: TunerConfig, base: TrainerConfig) -> None:
+def _check_arguments(config: TunerConfig, base: TrainerConfig, classes: int) -> None:
     """Builds the model with each extreme of its own arguments, so that no late trial is refused."""
     for key, dimension in config.space.items():
         if key.startswith("model_args."):
             for value in dimension.corners:
                 asked = replace_values(base, {key: value})
-                models.build(asked.model, asked.image_size, **asked.model_args)
+                models.build(asked.model, asked.image_size, classes, **asked.model_args)
 
 
 def _check_batch_sizes(config: TunerConfig, replicas: int) -> None:

@@ -5,13 +5,14 @@ Everything that can be wrong in it is told before anything runs.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import PlainValidator, field_validator, model_validator
+from pydantic import PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
 from components.settings import PositiveInt, Section
+from components.tasks import Task
 from components.trainer.hyperparameters import Scalar, describe, replace_values
 from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
@@ -23,9 +24,7 @@ FIXED = frozenset(
         "model",
         "image_size",
         "epochs",
-        "fine_tune.epochs",
         "weights",
-        "training_step",
         "monitor",
         "patience",
         "precision",
@@ -52,26 +51,24 @@ Value = Annotated[bool | int | float | str, PlainValidator(_scalar)]
 
 
 class Dimension(Section):
-    """The values that one key may take: a range, or a list.
-
-    Attributes:
-        min, max: ends of a range, both included. It is one of whole numbers where both ends are
-            whole and the key does not hold a fraction.
-        log: whether every factor, rather than every difference, is equally likely; ends above 0.
-        values: all of one kind, at least two.
-    """
+    """The values that one key may take: a range, or a list."""
 
     min: Number | None = None
+    """Lower end of a range, included. It is one of whole numbers where both ends are whole and the
+    key does not hold a fraction."""
     max: Number | None = None
+    """Upper end, included."""
     log: bool = False
+    """Whether every factor, rather than every difference, is equally likely; for ends above 0."""
     values: list[Value] | None = None
+    """In place of a range: at least two, all of one kind."""
 
     @property
     def corners(self) -> list[Scalar]:
         """The ends of the range, or all values."""
         if self.values is not None:
             return list(self.values)
-        assert self.min is not None and self.max is not None, "see _check_dimension"
+        assert self.min is not None and self.max is not None, "see _dimension_mistakes"
         return [self.min, self.max]
 
     @property
@@ -82,22 +79,18 @@ class Dimension(Section):
 
 
 class TunerConfig(Section):
-    """A search before the training, which then takes what was best.
-
-    Attributes:
-        trials: trainings that are compared, at most; a small space has fewer.
-        epochs: of each; a model with a pretrained backbone trains its head for so long.
-        algorithm: `random`, or `bayesian` (a Gaussian process over what was tried: for few trials
-            that are dear).
-        objective: the value that tells the best trial, at its best epoch; empty: trainer.monitor.
-        space: what may vary, by dotted key below `trainer`.
-    """
+    """A search before the training, which then takes what was best."""
 
     trials: PositiveInt = 10
+    """Trainings that are compared, at most; a small space has fewer."""
     epochs: PositiveInt
+    """Of each trial."""
     algorithm: Literal["random", "bayesian"] = "random"
+    """`bayesian` is a Gaussian process over what was tried: for few trials that are dear."""
     objective: str = ""
+    """The value that tells the best trial, at its best epoch; empty: that of `trainer.monitor`."""
     space: dict[str, Dimension]
+    """What may vary, by dotted key below `trainer`."""
 
     @field_validator("space", mode="before")
     @classmethod
@@ -105,13 +98,19 @@ class TunerConfig(Section):
         """Takes sections in sections, as `--set tuner.space.optimizer.ema=...` makes them, too."""
         return dict(leaves(space)) if isinstance(space, dict) else space
 
-    @model_validator(mode="after")
-    def _dimensions_are_whole(self) -> "TunerConfig":
+    def mistakes(self) -> Iterator[InputError]:
+        """An empty space, a dimension that is none, too few trials to learn from."""
         if not self.space:
-            raise InputError("tuner.space", expected="at least one key", found="none")
+            yield InputError("tuner.space", expected="at least one key", found="none")
         for key, dimension in self.space.items():
-            _check_dimension(f"tuner.space.{key}", dimension)
-        return self
+            yield from _dimension_mistakes(f"tuner.space.{key}", dimension)
+        if self.algorithm == "bayesian" and self.trials <= self.random_trials:
+            yield InputError(
+                "tuner.trials",
+                expected=f"more than the {self.random_trials} that a bayesian search of "
+                f"{len(self.space)} keys draws at random first",
+                found=str(self.trials),
+            )
 
     @property
     def random_trials(self) -> int:
@@ -139,43 +138,40 @@ class TunerConfig(Section):
                 raise InputError(f"{asked}: {error}") from error
         return common
 
-    def check(self, trainer: TrainerConfig, problem: str) -> None:
-        """Refuses what no trial could be made of, or what trials could not be compared in.
+    def task_mistakes(self, task: Task, trainer: TrainerConfig) -> Iterator[InputError]:
+        """What no trial could be made of, or what trials could not be compared in.
 
         Args:
-            trainer: the training that the search is for, valid.
-            problem: `classification`, `segmentation` or `points`.
-
-        Raises:
-            InputError: naming the key.
+            task: of the pipeline.
+            trainer: the training that the search is for.
         """
-        if problem == "points":
-            raise InputError("tuner", expected="no such section: it is for pictures")
-        trainer.check_single("a tuner")
-        trainer.check_trains("a tuner")
-        if self.algorithm == "bayesian" and self.trials <= self.random_trials:
-            raise InputError(
-                "tuner.trials",
-                expected=f"more than the {self.random_trials} that a bayesian search of "
-                f"{len(self.space)} keys draws at random first",
-                found=str(self.trials),
+        if trainer.stages:
+            yield InputError(
+                "trainer.stages",
+                expected="none with a tuner",
+                found=str(len(trainer.stages)),
+                todo="leave out the key, and give the last stage trainer.weights if need be",
             )
-        base = self.trial_config(trainer)
+            return
         try:
-            base.check_problem(problem)
+            trainer.check_trains("a tuner")
+            base = self.trial_config(trainer)
         except InputError as error:
-            raise InputError(
-                "tuner.objective", expected=f"a value that {problem} has", found=repr(base.monitor)
-            ) from error
+            yield error
+            return
+        if base.monitor not in task.monitors:
+            yield InputError(
+                "tuner.objective",
+                expected=f"one of {', '.join(task.monitors)}",
+                found=repr(base.monitor),
+            )
+            return
         keys = _searchable(base)
-        for key in self.space:
-            _check_key(key, keys, base.monitor)
-        # A value can be wrong by itself, or beside another key's.
-        for pair in itertools.combinations_with_replacement(self.space, 2):
-            names = list(dict.fromkeys(pair))
-            for values in itertools.product(*(self.space[name].corners for name in names)):
-                for config in (base, trainer):
-                    _check_values(config, dict(zip(names, values, strict=True)), problem)
+        wrong = [error for key in self.space for error in _key_mistakes(key, keys, base.monitor)]
+        yield from wrong
+        # A value is not to blame for what is wrong without it, which is told elsewhere.
+        if not wrong and not list(trainer.task_mistakes(task)):
+            yield from _value_mistakes((base, trainer), self.space, task)
 
 
 def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -187,27 +183,26 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _check_dimension(name: str, dimension: Dimension) -> None:
-    """Refuses what is neither a range nor a list."""
+def _dimension_mistakes(name: str, dimension: Dimension) -> Iterator[InputError]:
+    """What is neither a range nor a list."""
     ends = [end for end in (dimension.min, dimension.max) if end is not None]
     values = dimension.values
-    if values is None:
-        if len(ends) < 2:
-            raise InputError(name, expected="'min' and 'max', or 'values'")
-        if ends[0] >= ends[1]:
-            raise InputError(name, expected="min below max", found=f"{ends[0]} and {ends[1]}")
-        if dimension.log and ends[0] <= 0:
-            raise InputError(name, expected="min above 0 with 'log'", found=str(ends[0]))
+    if values is None and len(ends) < 2:
+        yield InputError(name, expected="'min' and 'max', or 'values'")
+    elif values is None and ends[0] >= ends[1]:
+        yield InputError(name, expected="min below max", found=f"{ends[0]} and {ends[1]}")
+    elif values is None and dimension.log and ends[0] <= 0:
+        yield InputError(name, expected="min above 0 with 'log'", found=str(ends[0]))
+    elif values is None:
         return
-    if ends or dimension.log:
-        raise InputError(name, expected="either 'min' and 'max', or 'values' alone", found="both")
-    if len(values) < 2:
-        raise InputError(name, expected="at least two values", found=str(values))
-    kinds = {type(value) for value in values}
-    if len(kinds) > 1 and kinds != {int, float}:
-        raise InputError(name, expected="values of one kind", found=str(values))
-    if len(set(values)) < len(values):
-        raise InputError(name, expected="each value once", found=str(values))
+    elif ends or dimension.log:
+        yield InputError(name, expected="either 'min' and 'max', or 'values' alone", found="both")
+    elif len(values) < 2:
+        yield InputError(name, expected="at least two values", found=str(values))
+    elif len(kinds := {type(value) for value in values}) > 1 and kinds != {int, float}:
+        yield InputError(name, expected="values of one kind", found=str(values))
+    elif len(set(values)) < len(values):
+        yield InputError(name, expected="each value once", found=str(values))
 
 
 def _searchable(config: TrainerConfig) -> list[str]:
@@ -219,25 +214,43 @@ def _searchable(config: TrainerConfig) -> list[str]:
     ]
 
 
-def _check_key(key: str, keys: list[str], objective: str) -> None:
+def _key_mistakes(key: str, keys: list[str], objective: str) -> Iterator[InputError]:
     if key in FIXED:
-        raise InputError(
+        yield InputError(
             f"tuner.space.{key}",
             expected=f"a key that trials may differ in, none of {', '.join(sorted(FIXED))}",
         )
+        return
     section, _, last = key.partition(".")
     if key not in keys and (section != "model_args" or not last or "." in last):
         hint = nearest(key, [*keys, f"model_args.{last or 'NAME'}"])
-        raise InputError(f"tuner.space.{key}: unknown key", todo=hint)
-    if section == "loss" and objective == "val_loss":
-        raise InputError(
+        yield InputError(f"tuner.space.{key}: unknown key", todo=hint)
+    elif section == "loss" and objective == "val_loss":
+        yield InputError(
             f"tuner.space.{key}: it changes what val_loss means",
             todo="set tuner.objective to another value",
         )
 
 
-def _check_values(base: TrainerConfig, values: dict[str, Scalar], problem: str) -> None:
-    try:
-        replace_values(base, values).check_problem(problem)
-    except InputError as error:
-        raise InputError(f"tuner.space ({describe(values)}): {error}") from error
+def _value_mistakes(
+    configs: Sequence[TrainerConfig], space: dict[str, Dimension], task: Task
+) -> Iterator[InputError]:
+    """Values that are wrong by themselves, or beside another key's; one for each key or pair."""
+    wrong: set[str] = set()
+    for names in [*((key,) for key in space), *itertools.combinations(space, 2)]:
+        if wrong.isdisjoint(names) and (error := _first_mistake(configs, space, names, task)):
+            wrong.update(names)
+            yield error
+
+
+def _first_mistake(
+    configs: Sequence[TrainerConfig], space: dict[str, Dimension], names: Sequence[str], task: Task
+) -> InputError | None:
+    for corner in itertools.product(*(space[name].corners for name in names)):
+        values = dict(zip(names, corner, strict=True))
+        try:
+            for config in configs:
+                replace_values(config, values).check_task(task)
+        except InputError as error:
+            return InputError(f"tuner.space ({describe(values)}): {error}")
+    return None
