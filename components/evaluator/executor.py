@@ -1,10 +1,8 @@
-"""Around TFX's Evaluator: the absent baseline, the verdict, and figures in plain JSON."""
+"""Does the work of `Evaluator`: the absent baseline, the verdict, and figures in plain JSON."""
 
 import json
 from typing import Any
 
-import tensorflow as tf
-import tensorflow_model_analysis as tfma
 from absl import logging
 from tfx.components.evaluator import constants, executor
 from tfx.dsl.io import fileio
@@ -12,16 +10,18 @@ from tfx.types import Artifact, artifact_utils
 from tfx.types import standard_component_specs as specs
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
-from components import features as f
-from components.artifacts import FIGURES, NO_BASELINE
-from components.artifacts import BASELINE_VERSION
-from components.evaluator.figures import (
-    read_checks,
-    read_confusion,
-    read_figures,
-    to_measure,
-)
+from components.artifacts import BASELINE_VERSION, FIGURES, NO_BASELINE
+from components.datasets.examples import read_classes, read_examples
+from components.evaluator.checks import read_checks
+from components.evaluator.eval_config import make_eval_config
+from components.evaluator.figures import confusion_of, figures_of, read_slices
+from components.evaluator.settings import EvaluatorConfig
+from components.export import model_classes
+from components.tasks import Task, get_task
 from serving import names
+from serving.classes import Classes
+
+SPLIT = "test"
 
 
 class Executor(executor.Executor):
@@ -33,26 +33,35 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates, then writes `artifacts.FIGURES` beside TFMA's own files."""
-        eval_config = tfma.EvalConfig()
-        proto_utils.json_to_proto(exec_properties[specs.EVAL_CONFIG_KEY], eval_config)
-        baseline = artifact_utils.get_single_instance(input_dict[specs.BASELINE_MODEL_KEY])
-        about_baseline = None
-        if fileio.exists(f"{baseline.uri}/{NO_BASELINE}"):
+        """Evaluates, then writes `artifacts.FIGURES` beside TFMA's own files.
+
+        Args:
+            input_dict: one artifact each under `examples`, `model` and maybe `baseline_model`.
+            output_dict: one artifact each under `evaluation` and `blessing`.
+            exec_properties: `task` and `config`; see `Evaluator`.
+
+        Raises:
+            InputError: the Examples have no classes, or an own metric is none.
+        """
+        task = get_task(exec_properties["task"])
+        config = EvaluatorConfig.model_validate_json(exec_properties["config"])
+        examples = artifact_utils.get_single_instance(input_dict[specs.EXAMPLES_KEY])
+        classes = read_classes(examples.uri)
+        part = task.evaluation(classes)
+        has_baseline, about_baseline = _look_at_baseline(task, classes, examples, input_dict)
+        if not has_baseline:
             input_dict = {k: v for k, v in input_dict.items() if k != specs.BASELINE_MODEL_KEY}
-        else:
-            points = eval_config.model_specs[0].label_key == f.POINT_LABEL
-            warning = self._overlap_warning(input_dict, baseline, exec_properties, points=points)
-            if warning:
-                logging.warning(warning)
-            version = baseline.get_int_custom_property(BASELINE_VERSION)
-            about_baseline = {"version": version, "warning": warning}
-        reduced = proto_utils.proto_to_json(to_measure(eval_config))
-        super().Do(input_dict, output_dict, {**exec_properties, specs.EVAL_CONFIG_KEY: reduced})
+        asked = make_eval_config(part, config, has_baseline=has_baseline)
+        properties = {
+            specs.EVAL_CONFIG_KEY: proto_utils.proto_to_json(asked),
+            specs.EXAMPLE_SPLITS_KEY: json_utils.dumps([SPLIT]),
+        }
+        super().Do(input_dict, output_dict, properties)
 
         uri = artifact_utils.get_single_uri(output_dict[specs.EVALUATION_KEY])
-        figures = read_figures(uri, eval_config)
-        blessed, checks = read_checks(eval_config, figures, has_baseline=about_baseline is not None)
+        slices = read_slices(uri)
+        figures = figures_of(slices, part, config)
+        blessed, checks = read_checks(config, figures, has_baseline=has_baseline)
         _write_blessing(
             artifact_utils.get_single_instance(output_dict[specs.BLESSING_KEY]),
             blessed,
@@ -64,38 +73,64 @@ class Executor(executor.Executor):
             "baseline": about_baseline,
             "figures": figures,
             "checks": checks,
-            **read_confusion(uri, eval_config),
+            **confusion_of(slices, part),
         }
         with fileio.open(f"{uri}/{FIGURES}", "w") as file:
             file.write(json.dumps(result, indent=2))
 
-    def _overlap_warning(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        baseline: Artifact,
-        exec_properties: dict[str, Any],
-        *,
-        points: bool,
-    ) -> str | None:
-        """What to know if the baseline was trained on what now tests it."""
-        key, what = (f.POINT_KEY, "points") if points else (f.KEY, "pictures")
-        model = path_utils.serving_model_path(baseline.uri)
-        keys_file = f"{model}/{names.ASSETS_EXTRA}/{names.TRAINING_KEYS_FILE}"
-        if not fileio.exists(keys_file):
-            return f"the baseline does not say which {what} it was trained on"
-        with fileio.open(keys_file) as file:
-            trained = set(file.read().split())
-        keys = []
-        for split in json_utils.loads(exec_properties[specs.EXAMPLE_SPLITS_KEY]):
-            uri = artifact_utils.get_split_uri(input_dict[specs.EXAMPLES_KEY], split)
-            keys += _keys(uri, key)
-        seen = sum(key in trained for key in keys)
-        if not seen:
-            return None
-        return (
-            f"the baseline was trained on {seen} of these {len(keys)} test {what}: "
-            "its figures are too good, the comparison favours it"
-        )
+
+def _look_at_baseline(
+    task: Task, classes: Classes, examples: Artifact, input_dict: dict[str, list[Artifact]]
+) -> tuple[bool, dict[str, Any] | None]:
+    """Whether there is a model to compare with, and what `artifacts.FIGURES` says of it."""
+    if not input_dict.get(specs.BASELINE_MODEL_KEY):
+        return False, None
+    baseline = artifact_utils.get_single_instance(input_dict[specs.BASELINE_MODEL_KEY])
+    if fileio.exists(f"{baseline.uri}/{NO_BASELINE}"):
+        return False, None
+    folder = path_utils.serving_model_path(baseline.uri)
+    comparable, warning = _compare_classes(task, classes, model_classes(folder))
+    warning = warning or _overlap_warning(task, examples, folder)
+    if warning:
+        logging.warning(warning)
+    return comparable, {
+        "version": baseline.get_int_custom_property(BASELINE_VERSION),
+        "warning": warning,
+    }
+
+
+def _compare_classes(
+    task: Task, classes: Classes, served: Classes | None
+) -> tuple[bool, str | None]:
+    """Whether the baseline tells the same classes apart, and what to know if it does not."""
+    if served is None:  # of before models told: two classes, or a mask's three
+        same = len(classes) == (3 if task.has_masks else 2)
+        found = "does not say its classes"
+    else:
+        same = served.names == classes.names
+        found = f"has other classes ({', '.join(served.names[:5])}{', ..' * (len(served) > 5)})"
+    return same, None if same else f"the baseline {found}: nothing is compared with it"
+
+
+def _overlap_warning(task: Task, examples: Artifact, folder: str) -> str | None:
+    """What to know if the baseline was trained on what now tests it."""
+    keys_file = f"{folder}/{names.ASSETS_EXTRA}/{names.TRAINING_KEYS_FILE}"
+    if not fileio.exists(keys_file):
+        return f"the baseline does not say which {task.unit} it was trained on"
+    with fileio.open(keys_file) as file:
+        trained = set(file.read().split())
+    split = artifact_utils.get_split_uri([examples], SPLIT)
+    keys = [
+        example.features.feature[task.key].bytes_list.value[0].decode()
+        for example in read_examples(split)
+    ]
+    seen = sum(key in trained for key in keys)
+    if not seen:
+        return None
+    return (
+        f"the baseline was trained on {seen} of these {len(keys)} test {task.unit}: "
+        "its figures are too good, the comparison favours it"
+    )
 
 
 def _write_blessing(
@@ -128,12 +163,3 @@ def _write_blessing(
             blessing.set_int_custom_property(id_property, model.id)
     if "current_component_id" in exec_properties:
         blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])
-
-
-def _keys(uri: str, feature: str) -> list[str]:
-    """Split keys, in that feature, of all Examples under a split's folder."""
-    files = tf.io.gfile.glob(f"{uri}/*")
-    spec = {feature: tf.io.FixedLenFeature([], tf.string)}
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    parsed = records.batch(256).map(lambda batch: tf.io.parse_example(batch, spec)[feature])
-    return [key.decode() for batch in parsed.as_numpy_iterator() for key in batch]

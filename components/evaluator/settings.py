@@ -1,79 +1,130 @@
 """What is asked of a model; a section of the pipeline's configuration."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from components import features
+from components import extension
 from components.settings import PositiveInt, Section
-from serving.errors import InputError, check_one_of
-
-# Metrics that thresholds can be put on; for all of them higher is better.
-THRESHOLD_METRICS = {
-    "classification": ("accuracy", "auc", "precision", "recall"),
-    "segmentation": ("mean_iou", "pixel_accuracy", "iou"),
-    "points": ("accuracy", "auc", "precision", "recall"),
-}
-# Features with few enough values to slice an evaluation by.
-SLICE_KEYS = {
-    "cats_dogs": (features.LABEL_NAME, features.ORIENTATION),
-    "pets": (features.ORIENTATION,),
-    "blobs": (features.POINT_LABEL_NAME,),
-}
+from components.tasks import Task
+from serving.errors import InputError, nearest
 
 
 class Threshold(Section):
-    """What a metric must reach on the test split before a model may be pushed.
-
-    Attributes:
-        min: smallest allowed value.
-        max_drop: how much worse than the model now served it may be (0: not at all).
-    """
+    """What a metric must reach on the test split before a model may be pushed."""
 
     min: float | None = None
+    """Smallest allowed value."""
     max_drop: Annotated[float, Field(ge=0.0)] | None = None
+    """How much worse than the model now served it may be (0: not at all)."""
+
+    def bounds(self) -> Iterator[tuple[str, float]]:
+        """Those that are set, by name."""
+        for name in ("min", "max_drop"):
+            bound = getattr(self, name)
+            if bound is not None:
+                yield name, bound
+
+
+class MetricConfig(Section):
+    """A metric of your own: a class of TensorFlow Model Analysis that gives one number."""
+
+    path: str
+    """Import path, `package.module:Class`, of a subclass of `tfma.metrics.Metric`."""
+    args: dict[str, Any] = {}
+    """Arguments of its constructor, besides `name`."""
 
 
 class EvaluatorConfig(Section):
-    """How a model is measured.
-
-    Attributes:
-        thresholds: by metric name, on the whole test split.
-        slice_thresholds: by metric name, on every slice that is large enough.
-        slices: feature keys to slice by.
-        min_slice_size: slices with fewer Examples are left out.
-        confidence_intervals: 95% intervals beside each figure; see `evaluator.intervals`.
-    """
+    """How a model is measured."""
 
     thresholds: dict[str, Threshold]
+    """By metric name, on the whole test split. One on a metric of single classes holds for each."""
     slice_thresholds: dict[str, Threshold] = {}
+    """By metric name, on every slice that is large enough."""
     slices: list[str] = []
+    """Features of an Example to slice the test split by, such as `image/orientation`."""
     min_slice_size: PositiveInt = 20
+    """Slices with fewer Examples are neither shown nor checked."""
     confidence_intervals: bool = True
+    """95% intervals beside each figure; see components/metrics/intervals.py."""
+    metrics: dict[str, MetricConfig] = {}
+    """Metrics of your own by the name they get; an import path may stand for the whole entry."""
 
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _paths(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {"path": entry} if isinstance(entry, str) else entry
+            for name, entry in value.items()
+        }
 
-Thresholds = Mapping[str, Mapping[str, float | None]]  # metric -> `min` and `max_drop`
+    def mistakes(self) -> Iterator[InputError]:
+        """Thresholds that could never be checked would bless everything."""
+        for section, name, threshold in self._thresholds():
+            if not list(threshold.bounds()):
+                key = f"evaluator.{section}.{name}"
+                yield InputError(key, expected="min, max_drop or both", found="neither")
+        if self.slice_thresholds and not self.slices:
+            yield InputError(
+                "evaluator.slice_thresholds",
+                expected="evaluator.slices to name the feature keys to slice by",
+                found="no slices",
+            )
+        for name, metric in self.metrics.items():
+            try:
+                extension.resolve(metric.path, {}, kind="metrics", key=f"evaluator.metrics.{name}")
+            except InputError as error:
+                yield error
 
+    def task_mistakes(self, task: Task) -> Iterator[InputError]:
+        """What makes no sense for a task: names of metrics and of features.
 
-def check_thresholds(
-    problem: str, thresholds: Thresholds, slice_thresholds: Thresholds, slices: Sequence[str]
-) -> None:
-    """Refuses what could never be checked: it would bless everything.
+        Args:
+            task: of the pipeline.
+        """
+        known = [*task.thresholds, *self.metrics]
+        for section, name, _ in self._thresholds():
+            if name not in known:
+                yield InputError(
+                    f"evaluator.{section}.{name}",
+                    expected=f"a metric of {task.name}: {', '.join(known)}",
+                    found=repr(name),
+                    todo=nearest(name, known),
+                )
+        for name in self.metrics:
+            if name in task.thresholds:
+                yield InputError(
+                    f"evaluator.metrics.{name}",
+                    expected="a name of its own",
+                    found=f"that of a metric of {task.name}",
+                )
+        for feature in self.slices:
+            if feature not in task.slices:
+                yield InputError(
+                    "evaluator.slices",
+                    expected=f"keys of {task.name}: {', '.join(task.slices)}",
+                    found=repr(feature),
+                    todo=nearest(feature, task.slices),
+                )
 
-    Raises:
-        InputError: a metric that the problem has not, a threshold without bounds, or thresholds on
-            slices without a feature to slice by.
-    """
-    for section, entries in (("thresholds", thresholds), ("slice_thresholds", slice_thresholds)):
-        for name, bounds in entries.items():
-            key = f"evaluator.{section}.{name}"
-            check_one_of(key, name, THRESHOLD_METRICS[problem], of=f"a metric of {problem}:")
-            if bounds.get("min") is None and bounds.get("max_drop") is None:
-                raise InputError(key, expected="min, max_drop or both", found="neither")
-    if slice_thresholds and not slices:
-        raise InputError(
-            "evaluator.slice_thresholds",
-            expected="evaluator.slices to name the feature keys to slice by",
-            found="no slices",
-        )
+    def metric_paths(self) -> dict[str, str]:
+        """Import paths of the own metrics, by name."""
+        return {
+            name: extension.resolve(
+                metric.path, {}, kind="metrics", key=f"evaluator.metrics.{name}"
+            )
+            for name, metric in self.metrics.items()
+        }
+
+    def sources(self) -> tuple[str, ...]:
+        """Dotted modules of the own metrics: code that the step runs by name."""
+        return tuple(extension.module_of(path) for path in self.metric_paths().values())
+
+    def _thresholds(self) -> Iterator[tuple[str, str, Threshold]]:
+        for section in ("thresholds", "slice_thresholds"):
+            for name, threshold in getattr(self, section).items():
+                yield section, name, threshold

@@ -269,7 +269,12 @@ class Evaluation(Part, ABC):
     def truth(self, example: Any, side: int | None) -> np.ndarray:
         """The true class id, or ids [side, side], of a parsed tf.train.Example."""
 
-    quality: str = "accuracy"  # the metric that compares conversions
+    quality: str = "accuracy"  # the metric that compares conversions; see `measure`
+    losses: Sequence[str] = ()  # figures that may exceed 1; all others lie in [0, 1]
+
+    def measure(self, counts: np.ndarray) -> float:
+        """`quality` from counts int64 [classes, classes] by true and decided class."""
+        return float(np.trace(counts) / counts.sum())
 
 
 @dataclass(frozen=True)
