@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from components import features
-
-CAT = features.CLASS_NAMES.index("cat")
-
 POSES = ("face", "sitting", "lying", "standing")
 _POSE_SHARES = (0.3, 0.3, 0.2, 0.2)  # the same for both classes
 
 Colour = tuple[int, int, int]
-_EYES: tuple[Colour, ...] = ((60, 40, 25), (125, 150, 60), (95, 130, 165), (185, 140, 50))
-_DARK: Colour = (28, 22, 22)
-_PINK: Colour = (205, 130, 130)
+EYES: tuple[Colour, ...] = ((60, 40, 25), (125, 150, 60), (95, 130, 165), (185, 140, 50))
+DARK: Colour = (28, 22, 22)
+PINK: Colour = (205, 130, 130)
 
 
 @dataclass
@@ -78,15 +74,14 @@ def ribbon(spine: np.ndarray, widths: tuple[float, float]) -> np.ndarray:
     return np.concatenate([curve + across * half, (curve - across * half)[::-1]])
 
 
-def make_animal(rng: np.random.Generator, label: int) -> Animal:
+def make_animal(rng: np.random.Generator, *, is_cat: bool) -> Animal:
     """A cat or a dog in a random pose, the head's middle at (0, 0).
 
     Args:
         rng: source of all chance.
-        label: index into `features.CLASS_NAMES`.
+        is_cat: or it is a dog.
     """
     animal = Animal()
-    is_cat = label == CAT
     pose = str(rng.choice(POSES, p=_POSE_SHARES))
     if pose != "face":
         body = {"sitting": _sitting, "lying": _lying, "standing": _standing}[pose]
@@ -160,11 +155,12 @@ def _standing(rng: np.random.Generator, animal: Animal, is_cat: bool) -> None:
         animal.add(ellipse(x + where * length - 0.1, y + leg * 1.72, 0.34, 0.18), shade * 1.06)
 
 
-def _eye(animal: Animal, x: float, y: float, size: float, colour: Colour, *, slit: bool) -> None:
-    animal.mark(ellipse(x, y, size * 1.2, size * (0.95 if slit else 1.15)), _DARK)
+def eye(animal: Animal, x: float, y: float, size: float, colour: Colour, *, slit: bool) -> None:
+    """Puts an eye on it; a cat's pupil is a slit."""
+    animal.mark(ellipse(x, y, size * 1.2, size * (0.95 if slit else 1.15)), DARK)
     animal.mark(ellipse(x, y, size, size * 0.75), colour)
     animal.mark(
-        ellipse(x, y, size * (0.25 if slit else 0.55), size * (0.72 if slit else 0.55)), _DARK
+        ellipse(x, y, size * (0.25 if slit else 0.55), size * (0.72 if slit else 0.55)), DARK
     )
     animal.mark(ellipse(x + size * 0.3, y - size * 0.3, size * 0.2, size * 0.2), (240, 240, 240))
 
@@ -177,19 +173,19 @@ def _cat_face(rng: np.random.Generator, animal: Animal) -> None:
         animal.add(ear * (side, 1), 0.95)
     animal.add(ellipse(0, 0, 1.0, 0.86))
     look = rng.uniform(-0.08, 0.08)
-    colour = _EYES[rng.integers(len(_EYES))]
+    colour = EYES[rng.integers(len(EYES))]
     pale: Colour = (225, 215, 205)
     for side in (1, -1):
-        animal.mark(inner * (side, 1), _PINK if side > 0 else (185, 115, 115))
-        _eye(animal, side * 0.42 + look, -0.12, rng.uniform(0.19, 0.23), colour, slit=True)
+        animal.mark(inner * (side, 1), PINK if side > 0 else (185, 115, 115))
+        eye(animal, side * 0.42 + look, -0.12, rng.uniform(0.19, 0.23), colour, slit=True)
     for side in (1, -1):
         animal.mark(ellipse(side * 0.18 + look, 0.44, 0.25, 0.2), pale)
-    animal.mark(moved(np.array([(-0.14, 0.22), (0.14, 0.22), (0, 0.38)]), look), _PINK)
+    animal.mark(moved(np.array([(-0.14, 0.22), (0.14, 0.22), (0, 0.38)]), look), PINK)
     animal.mark(
-        ribbon(moved(np.array([(0, 0.36), (0, 0.45), (-0.2, 0.56)]), look), (0.05, 0.04)), _DARK
+        ribbon(moved(np.array([(0, 0.36), (0, 0.45), (-0.2, 0.56)]), look), (0.05, 0.04)), DARK
     )
     animal.mark(
-        ribbon(moved(np.array([(0, 0.36), (0, 0.45), (0.2, 0.56)]), look), (0.05, 0.04)), _DARK
+        ribbon(moved(np.array([(0, 0.36), (0, 0.45), (0.2, 0.56)]), look), (0.05, 0.04)), DARK
     )
     _whiskers(animal, look)
 
@@ -209,15 +205,15 @@ def _dog_face(rng: np.random.Generator, animal: Animal) -> None:
     for side in (1, -1):
         hanging = moved(rotated(ellipse(0, length, 0.32, length), -open_out), 0.62, -0.78)
         animal.add(hanging * (side, 1), 0.72)
-    colour = _EYES[rng.integers(len(_EYES))]
+    colour = EYES[rng.integers(len(EYES))]
     for side in (1, -1):
-        _eye(animal, side * 0.34 + look * 0.5, -0.2, rng.uniform(0.13, 0.17), colour, slit=False)
+        eye(animal, side * 0.34 + look * 0.5, -0.2, rng.uniform(0.13, 0.17), colour, slit=False)
     if rng.random() < 0.4:
-        animal.mark(ellipse(look, 0.98, 0.17, 0.24), _PINK)
+        animal.mark(ellipse(look, 0.98, 0.17, 0.24), PINK)
     smile = moved(np.array([(-0.36, 0.7), (0, 0.98), (0.36, 0.7)]), look)
-    animal.mark(ribbon(smile, (0.06, 0.06)), _DARK)
-    animal.mark(ribbon(moved(np.array([(0, 0.4), (0, 0.6), (0, 0.82)]), look), (0.05, 0.05)), _DARK)
-    animal.mark(ellipse(look, 0.32, 0.24, 0.17), _DARK)
+    animal.mark(ribbon(smile, (0.06, 0.06)), DARK)
+    animal.mark(ribbon(moved(np.array([(0, 0.4), (0, 0.6), (0, 0.82)]), look), (0.05, 0.05)), DARK)
+    animal.mark(ellipse(look, 0.32, 0.24, 0.17), DARK)
 
 
 def _cat_profile(rng: np.random.Generator, animal: Animal) -> None:
@@ -227,11 +223,11 @@ def _cat_profile(rng: np.random.Generator, animal: Animal) -> None:
     animal.add(ellipse(0, 0, 0.9, 0.84))
     animal.add(ellipse(-0.68, 0.28, 0.38, 0.32), 1.1)
     animal.add(ear, 0.95)
-    colour = _EYES[rng.integers(len(_EYES))]
-    animal.mark(ear.mean(axis=0) + (ear - ear.mean(axis=0)) * 0.55, _PINK)
-    _eye(animal, -0.42, -0.14, 0.2, colour, slit=True)
-    animal.mark(ellipse(-0.98, 0.16, 0.1, 0.09), _PINK)
-    animal.mark(ribbon(np.array([(-0.95, 0.38), (-0.7, 0.46), (-0.5, 0.4)]), (0.05, 0.04)), _DARK)
+    colour = EYES[rng.integers(len(EYES))]
+    animal.mark(ear.mean(axis=0) + (ear - ear.mean(axis=0)) * 0.55, PINK)
+    eye(animal, -0.42, -0.14, 0.2, colour, slit=True)
+    animal.mark(ellipse(-0.98, 0.16, 0.1, 0.09), PINK)
+    animal.mark(ribbon(np.array([(-0.95, 0.38), (-0.7, 0.46), (-0.5, 0.4)]), (0.05, 0.04)), DARK)
     for slope in (-0.12, 0.04, 0.2):
         spine = np.array([(-0.7, 0.3), (-0.3, 0.25 + slope), (0.2, 0.35 + slope)])
         animal.mark(ribbon(spine, (0.04, 0.03)), (245, 245, 240))
@@ -244,7 +240,7 @@ def _dog_profile(rng: np.random.Generator, animal: Animal) -> None:
     animal.add(ribbon(np.array([(0, 0.2), (-snout / 2, 0.24), (-snout, 0.3)]), (1.0, 0.6)), 1.06)
     animal.add(ellipse(-snout, 0.3, 0.26, 0.3), 1.06)
     animal.add(moved(rotated(ellipse(0, length, 0.34, length), -12), 0.2, -0.65), 0.7)
-    colour = _EYES[rng.integers(len(_EYES))]
-    _eye(animal, -0.42, -0.22, 0.15, colour, slit=False)
-    animal.mark(ellipse(-snout - 0.12, 0.14, 0.19, 0.15), _DARK)
-    animal.mark(ribbon(np.array([(-snout, 0.46), (-1.0, 0.58), (-0.5, 0.45)]), (0.06, 0.05)), _DARK)
+    colour = EYES[rng.integers(len(EYES))]
+    eye(animal, -0.42, -0.22, 0.15, colour, slit=False)
+    animal.mark(ellipse(-snout - 0.12, 0.14, 0.19, 0.15), DARK)
+    animal.mark(ribbon(np.array([(-snout, 0.46), (-1.0, 0.58), (-0.5, 0.45)]), (0.06, 0.05)), DARK)

@@ -106,7 +106,7 @@ class _ColorsError(ValueError):
 def _codes_in(mask: Image.Image, colors: bool) -> set[int]:
     if colors:
         counted = mask.convert("RGB").getcolors(IGNORED + 1) or []
-        return {_code(list(color)) for _, color in counted}  # type: ignore[call-overload]
+        return {_code(list(color)) for _, color in counted}  # type: ignore[arg-type]
     codes = np.flatnonzero(np.bincount(_codes(mask, colors).ravel())).tolist()
     return set(codes) if len(codes) <= IGNORED + 1 else set()
 

@@ -117,16 +117,22 @@ def name_mistakes(where: str, names: list[str]) -> Iterator[InputError]:
     """
     rules = (
         ("a name", lambda name: not name.strip()),
-        ("a name in UTF-8", lambda name: not _is_utf8(name)),
+        ("a name in UTF-8", lambda name: not is_utf8(name)),
         ("no '/' in a name", lambda name: "/" in name),
     )
     for expected, wrong in rules:
-        found = [name.encode(errors="backslashreplace").decode() for name in names if wrong(name)]
+        found = [printable(name) for name in names if wrong(name)]
         if found:
             yield InputError(where, expected=expected, found=", ".join(map(repr, found[:3])))
 
 
-def _is_utf8(text: str) -> bool:
+def printable(text: str) -> str:
+    """A text as UTF-8: what is none of it as `\\udce9`."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text that came from bytes was UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

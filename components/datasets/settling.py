@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.datasets.records import Found, Listing, Record
-from components.datasets.settings import DataConfig, name_mistakes
+from components.datasets.settings import DataConfig, name_mistakes, printable
 from serving.classes import IGNORED, Classes
 from serving.errors import InputError
 
@@ -143,7 +143,7 @@ class _Pinned:
             return replace(record, problem=record.problem or NO_LABEL)
         name = self._names.get(record.label, self._names.get(record.label.casefold()))
         if name is None:
-            detail = record.detail if record.problem else f"'{record.label}'"
+            detail = record.detail if record.problem else f"'{printable(record.label)}'"
             return replace(record, label=None, problem=record.problem or NOT_PINNED, detail=detail)
         return replace(record, label=name)
 

@@ -1,6 +1,6 @@
-"""Drawn data: pictures of cats and dogs in the layouts of the real data sets, clouds of points.
+"""Drawn data: images of animals in the layouts of real data sets, clouds of points.
 
-The two classes differ in shape alone (ears, muzzle, tail, build); coat, light, background, scale,
+The classes differ in shape alone (ears, muzzle, tail, build); coat, light, background, scale,
 position and pose come from the same distributions, so that colours tell nothing about the class.
 """
 
@@ -12,13 +12,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components import features
-from components.datasets import blobs, drawing
-from components.datasets.layouts import BLOBS, LAYOUT_NAMES, PETS_IMAGES, PETS_MASKS
+from components.datasets import drawing, menagerie
+from components.datasets.recognition import IMAGES, MASK_FOLDERS, POINT_COLUMNS
+from serving.classes import IGNORED
 from serving.errors import InputError, check_one_of
 
+LAYOUTS = ("class_folders", "masks", "points")
+OLD_NAMES = {"cats_dogs": "class_folders", "pets": "masks", "blobs": "points"}
 MARKER = ".pawlens_synth.json"  # says that the folder's data was made here, and how much
 POINTS_FILE = "points.csv"
+POINT_LABELS = ("negative", "positive")
+
+# The two clouds of the book ("Deep Learning with Python", 2nd edition, chapter 3).
+_MEANS = ((0.0, 3.0), (3.0, 0.0))  # x and y, by class
+_COVARIANCE = ((1.0, 0.5), (0.5, 1.0))  # of both classes
 
 _SIDES = (150, 260)  # pixels, smallest and largest side drawn by chance
 _JPEG_QUALITY = 90
@@ -26,55 +33,98 @@ _PET_NAMES = ("Synthcat", "synthdog")  # Oxford-IIIT Pet capitalises the names o
 
 
 def synthesize(
-    root: Path, layout: str, count: int, seed: int = 1337, size: tuple[int, int] | None = None
+    root: Path,
+    layout: str,
+    count: int,
+    seed: int = 1337,
+    size: tuple[int, int] | None = None,
+    *,
+    classes: int = 2,
 ) -> int:
-    """Draws pictures or points into a folder, both classes in turn.
+    """Draws images or points into a folder, all classes in turn.
 
-    Picture i depends on the seed and on i alone, so a larger count leaves the earlier pictures
-    as they are; so it is with points. In a folder made earlier only what differs is written, and
-    surplus ones removed.
+    Image i depends on the seed, the number of classes and i alone, so a larger count leaves the
+    earlier ones as they are; so it is with points. In a folder made earlier only what differs is
+    written, and surplus ones removed.
 
     Args:
         root: the folder; new, empty, or made by this function in the same layout.
-        layout: `cats_dogs` (`Cat/0.jpg`, `Dog/0.jpg`, ...) or `pets` (`images/*.jpg` with exact
-            trimaps in `annotations/trimaps/*.png`: 1 foreground, 2 background, 3 contour) or
-            `blobs` (`points.csv`, see `blobs.draw_points`).
-        count: number of pictures or points.
+        layout: `class_folders` (`Cat/0.jpg`, `Dog/0.jpg`, ...), `masks` (`images/*.jpg` with exact
+            masks) or `points` (`points.csv`, see `draw_points`); or what these were called before
+            (`OLD_NAMES`). Masks of two classes are trimaps in `annotations/trimaps/*.png`: 1
+            foreground, 2 background, 3 contour. With more they are label maps in `masks/*.png`: 0
+            background, an id for each further class, which is an animal, and IGNORED on contours.
+        count: number of images or points.
         seed: not negative.
-        size: of pictures, width and height in pixels; None draws both from 150 to 260 for each.
+        size: of images, width and height in pixels; None draws both from 150 to 260 for each.
+        classes: number of them, 2 to the number of `menagerie.NAMES`; of points always 2.
 
     Returns:
-        Number of pictures or points in the folder: `count`.
+        Number of images or points in the folder: `count`.
 
     Raises:
         InputError: an argument is out of its range, or the folder holds something else.
     """
     root = Path(root)
-    _check_arguments(layout, count, seed, size)
-    before = _claimed(root, layout)
-    _mark(root, layout, max(before, count))  # before drawing: an interrupted folder stays ours
-    if layout == BLOBS:
-        _write(root / POINTS_FILE, blobs.points_csv(count, seed))
+    layout = OLD_NAMES.get(layout, layout)
+    _check_arguments(layout, count, seed, size, classes)
+    before = _claimed(root, layout, classes)
+    # Before drawing: an interrupted folder stays ours.
+    _mark(root, layout, classes, max(before, count))
+    if layout == "points":
+        _write(root / POINTS_FILE, points_csv(count, seed))
     else:
-        _draw_pictures(root, layout, count, seed, size)
+        ids = layout == "masks" and classes > 2
+        for index in range(count):
+            _draw_image(
+                np.random.default_rng([seed, index]),
+                _paths(root, layout, index, classes),
+                label=index % (classes - 1 if ids else classes),  # class 0 is the background
+                ids=ids,
+                size=size,
+            )
         for index in range(count, before):
-            for path in filter(None, _paths(root, layout, index)):
+            for path in filter(None, _paths(root, layout, index, classes)):
                 path.unlink(missing_ok=True)
-    _mark(root, layout, count)
+    _mark(root, layout, classes, count)
     return count
 
 
-def _draw_pictures(
-    root: Path, layout: str, count: int, seed: int, size: tuple[int, int] | None
+def draw_points(count: int, seed: int) -> np.ndarray:
+    """Points of both classes in turn; point i depends on the seed and on i alone.
+
+    Args:
+        count: number of points.
+        seed: not negative.
+
+    Returns:
+        float64 [count, 2]: x and y; the class of row i is i modulo 2.
+    """
+    spread = np.linalg.cholesky(np.asarray(_COVARIANCE)).T
+    normal = [np.random.default_rng([seed, index]).standard_normal(2) for index in range(count)]
+    return np.reshape(normal, (count, 2)) @ spread + np.resize(_MEANS, (count, 2))
+
+
+def points_csv(count: int, seed: int) -> bytes:
+    """The points of `draw_points` as the file that the layout `points` reads."""
+    lines = [",".join(POINT_COLUMNS)]
+    for index, (x, y) in enumerate(draw_points(count, seed)):
+        lines.append(f"{x:.6f},{y:.6f},{POINT_LABELS[index % 2]}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _draw_image(
+    rng: np.random.Generator, paths: tuple[Path, Path | None], *, label: int, ids: bool, size: Any
 ) -> None:
-    for index in range(count):
-        rng = np.random.default_rng([seed, index])
-        label = index % len(features.CLASS_NAMES)
-        picture_path, mask_path = _paths(root, layout, index)
-        image, silhouette = drawing.draw(rng, label, size or _random_size(rng))
-        _save(image, picture_path, "JPEG", quality=_JPEG_QUALITY)
-        if mask_path:
-            _save(drawing.trimap(silhouette), mask_path, "PNG")
+    """Draws an animal, and where it has a mask a trimap, or ids: its own is one above its label."""
+    image, silhouette = drawing.draw(rng, label, size or _random_size(rng))
+    _save(image, paths[0], "JPEG", quality=_JPEG_QUALITY)
+    if paths[1]:
+        mask = drawing.trimap(silhouette)
+        if ids:
+            to_id = {drawing.FOREGROUND: label + 1, drawing.CONTOUR: IGNORED}
+            mask = mask.point(lambda value: to_id.get(value, 0))
+        _save(mask, paths[1], "PNG")
 
 
 def _save(image: Image.Image, path: Path, file_format: str, **options: Any) -> None:
@@ -96,17 +146,23 @@ def _random_size(rng: np.random.Generator) -> tuple[int, int]:
     return (width, width) if rng.random() < 0.15 else (width, height)
 
 
-def _paths(root: Path, layout: str, index: int) -> tuple[Path, Path | None]:
-    """Where picture `index` and its mask go."""
-    number, label = divmod(index, len(features.CLASS_NAMES))
-    if layout == "cats_dogs":
-        return root / features.CLASS_NAMES[label].capitalize() / f"{number}.jpg", None
-    stem = f"{_PET_NAMES[label]}_{number}"
-    return root / PETS_IMAGES / f"{stem}.jpg", root / PETS_MASKS / f"{stem}.png"
+def _paths(root: Path, layout: str, index: int, classes: int) -> tuple[Path, Path | None]:
+    """Where image `index` and its mask go."""
+    number, label = divmod(index, classes)
+    if layout == "class_folders":
+        return root / menagerie.NAMES[label].capitalize() / f"{number}.jpg", None
+    stem = f"{_PET_NAMES[label]}_{number}" if classes == 2 else f"drawn_{index}"
+    masks = MASK_FOLDERS[1 if classes == 2 else 0]
+    return root / IMAGES / f"{stem}.jpg", root / masks / f"{stem}.png"
 
 
-def _check_arguments(layout: str, count: int, seed: int, size: tuple[int, int] | None) -> None:
-    check_one_of("layout", layout, LAYOUT_NAMES)
+def _check_arguments(
+    layout: str, count: int, seed: int, size: tuple[int, int] | None, classes: int
+) -> None:
+    check_one_of("layout", layout, LAYOUTS)
+    most = 2 if layout == "points" else len(menagerie.NAMES)
+    if not 2 <= classes <= most:
+        raise InputError("classes", expected=f"2 to {most}", found=str(classes))
     if count < 1:
         raise InputError("count", expected="at least 1", found=str(count))
     if seed < 0:
@@ -115,8 +171,8 @@ def _check_arguments(layout: str, count: int, seed: int, size: tuple[int, int] |
         raise InputError("size", expected="sides from 32 to 4096 pixels", found=f"{size}")
 
 
-def _claimed(root: Path, layout: str) -> int:
-    """How many pictures an earlier call made here; 0 in a new or empty folder.
+def _claimed(root: Path, layout: str, classes: int) -> int:
+    """How many images an earlier call made here; 0 in a new or empty folder.
 
     Raises:
         InputError: the folder is not ours to write to.
@@ -138,18 +194,23 @@ def _claimed(root: Path, layout: str) -> int:
     try:
         made = json.loads(marker.read_text(encoding="utf-8"))
         made_layout, made_count = str(made["layout"]), int(made["count"])
+        made_classes = int(made.get("classes", 2))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"'{marker}'", expected="layout and count as JSON", found="something else", todo=todo
         ) from error
-    if made_layout != layout:
+    made_layout = OLD_NAMES.get(made_layout, made_layout)
+    if (made_layout, made_classes) != (layout, classes):
         raise InputError(
-            where, expected=f"drawn data in layout '{layout}'", found=f"'{made_layout}'", todo=todo
+            where,
+            expected=f"drawn data of {classes} classes in layout '{layout}'",
+            found=f"{made_classes} in '{made_layout}'",
+            todo=todo,
         )
     return made_count
 
 
-def _mark(root: Path, layout: str, count: int) -> None:
+def _mark(root: Path, layout: str, classes: int, count: int) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"layout": layout, "count": count})
+    text = json.dumps({"layout": layout, "count": count, "classes": classes})
     (root / MARKER).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,121 @@
+"""What lies in a folder, by its names alone: no image is opened, so 25,000 take a moment."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from components.datasets.records import Record
+from components.datasets.settings import is_utf8
+from serving.errors import InputError
+
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+# Images that nothing here decodes: counted rather than passed over.
+OTHER_EXTENSIONS = (
+    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", ".jxl", ".jfif", ".ppm"),
+    *(".pgm", ".tga", ".ico", ".psd", ".raw", ".cr2", ".nef", ".dng", ".exr", ".dcm"),
+)
+# Words for the splits that data sets come in.
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "eval", "dev"), "eval"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+BAD_NAME = "file name is not UTF-8"
+UNSUPPORTED = "unsupported format"
+
+_FOREIGN = ("__MACOSX", "@eaDir")  # left by archives and by disk stations
+
+
+def check_folder(root: Path) -> None:
+    """Refuses what is no folder.
+
+    Raises:
+        InputError: it is a file, or not there.
+    """
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        raise InputError(f"data folder '{root}'", expected="a folder", found=found)
+
+
+def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Entries of a folder but the hidden ones (`._x.png` is macOS's shadow of `x.png`)."""
+    if not folder.is_dir():
+        return
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and entry.name not in _FOREIGN:
+                    yield entry
+    except PermissionError as error:
+        raise InputError(
+            f"data folder '{folder}'", expected="a readable folder", found="no permission"
+        ) from error
+
+
+def folder_names(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted."""
+    return sorted(entry.name for entry in visible(folder) if entry.is_dir())
+
+
+def file_names(folder: Path, extensions: tuple[str, ...]) -> list[str]:
+    """Names of the files in a folder with one of the extensions, sorted."""
+    return sorted(
+        entry.name
+        for entry in visible(folder)
+        if entry.name.lower().endswith(extensions) and entry.is_file()
+    )
+
+
+def split_folders(folder: Path) -> dict[str, str]:
+    """Sub-folders that hold a split each -> `train`, `eval` or `test`; empty: it is not split."""
+    found = {
+        name: SPLIT_WORDS[name.lower()]
+        for name in folder_names(folder)
+        if name.lower() in SPLIT_WORDS
+    }
+    return found if "train" in found.values() and len(set(found.values())) > 1 else {}
+
+
+def image_records(
+    root: Path, folder: str = "", *, deep: bool = False, **told: Any
+) -> Iterator[Record]:
+    """Records of the images in a folder, in no order; of those nothing decodes, with a problem.
+
+    Args:
+        root: the data folder.
+        folder: below it, with "/"; empty: itself.
+        deep: also those in its sub-folders.
+        told: fields of the records.
+    """
+    for entry in visible(root / folder):
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        if entry.name.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS) and entry.is_file():
+            yield record(path, **told)
+        elif deep and entry.is_dir(follow_symlinks=False):  # a link may lead back up
+            yield from image_records(root, path, deep=True, **told)
+
+
+def record(path: str, *, problem: str | None = None, **told: Any) -> Record:
+    """A record of a file, with the problem that its name tells of."""
+    if not is_utf8(path):  # Linux allows any bytes in a name; a feature holds UTF-8
+        problem = BAD_NAME
+    elif path.lower().endswith(OTHER_EXTENSIONS):
+        problem, told["detail"] = (
+            UNSUPPORTED,
+            f"{stem_of(path)[1]} is none of " + ", ".join(IMAGE_EXTENSIONS),
+        )
+    return Record(path, problem=problem, **told)
+
+
+def stem_of(path: str) -> tuple[str, str]:
+    """Name of a file without folder and extension, and the extension."""
+    stem, dot, extension = path.rpartition("/")[2].rpartition(".")
+    return (stem, dot + extension) if dot else (extension, "")
+
+
+def number_of(stem: str) -> int | None:
+    """The number that a file is named by; None: it is named by something else."""
+    return int(stem) if re.fullmatch("[0-9]+", stem) else None

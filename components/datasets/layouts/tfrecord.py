@@ -1,0 +1,104 @@
+"""TFRecord shards of another pipeline: one tf.train.Example an image, compressed or not."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.datasets import folders, recognition
+from components.datasets.records import Listing, Record
+from components.datasets.settings import DataConfig, printable
+from serving.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# What TensorFlow's own data sets call them (TF-Slim, DeepLab); the first that is there counts.
+KEYS = {
+    "image": ("image/encoded", "image"),
+    "label": ("image/class/text", "image/label_name", "image/class/label", "image/label", "label"),
+    "mask": ("image/segmentation/class/encoded", "mask/encoded", "mask"),
+}
+
+NO_IMAGE = "no such feature"
+BROKEN = "broken shard"
+
+_GZIP = b"\x1f\x8b"
+_WORD = re.compile(r"(?:Split-)?([a-z]+)", re.IGNORECASE)
+
+
+def read(root: Path, data: DataConfig) -> Listing:
+    """Reads all Examples; a record's content and mask are in memory. `data.features` maps keys.
+
+    A label is a text, or a number, whose digits are then the class's name. Where the names of the
+    shards, or of their folders, begin with words for splits, they tell the split.
+
+    Raises:
+        InputError: there are no shards, or no Example has the image's feature.
+    """
+    folders.check_folder(root)
+    shards = recognition.shard_names(root)
+    if not shards:
+        raise recognition.not_this_layout(root, "tfrecord", "shards such as train-00000-of-00004")
+    words = [match[1].lower() if (match := _WORD.match(shard)) else "" for shard in shards]
+    splits = [folders.SPLIT_WORDS.get(word) for word in words]
+    told = None not in splits and "train" in splits and len(set(splits)) > 1
+    records: list[Record] = []
+    present: list[str] = []
+    for shard, split in zip(shards, splits, strict=True):
+        for number, example in enumerate(_examples(root / shard)):
+            path = f"{printable(shard)}:{number}"
+            if example is None:
+                records.append(Record(path, problem=BROKEN))
+                continue
+            present = present or sorted(example.features.feature)
+            records.append(_record(path, example, data, split if told else None))
+    asked = data.features.get("image")
+    if records and all(record.content is None for record in records) and present:
+        raise InputError(
+            "data.features.image",
+            expected=f"one of the features {', '.join(present)}",
+            found=f"'{asked}'" if asked else f"none of {', '.join(KEYS['image'])}",
+        )
+    labels = {record.label for record in records if record.label is not None}
+    numbers = all(label.isdecimal() for label in labels)
+    order = sorted(labels, key=lambda label: (int(label) if numbers else 0, label))
+    return Listing(records, tuple(order))
+
+
+def _examples(shard: Path) -> Iterator["tf.train.Example | None"]:
+    """The Examples of a shard; None, and no more, where it is broken."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    with shard.open("rb") as file:
+        compression = "GZIP" if file.read(2) == _GZIP else ""
+    dataset = tf.data.TFRecordDataset(str(shard), compression_type=compression)
+    try:
+        for serialized in dataset.as_numpy_iterator():
+            yield tf.train.Example.FromString(serialized)
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, DecodeError):
+        yield None
+
+
+def _record(path: str, example: "tf.train.Example", data: DataConfig, split: str | None) -> Record:
+    def value(part: str) -> Any:
+        asked = data.features.get(part)  # type: ignore[call-overload]
+        for key in (asked,) if asked else KEYS[part]:
+            feature = example.features.feature.get(key)
+            if feature is not None:
+                return next(iter((*feature.bytes_list.value, *feature.int64_list.value)), None)
+        return None
+
+    image, label, mask = value("image"), value("label"), value("mask")
+    if not isinstance(image, bytes):
+        return Record(path, split=split, problem=NO_IMAGE, detail="of the image")
+    if isinstance(label, bytes):
+        label = label.decode(errors="surrogateescape")
+    return Record(
+        path,
+        label=None if label is None else str(label),
+        split=split,
+        content=image,
+        mask=mask if isinstance(mask, bytes) else None,
+    )
