@@ -19,7 +19,7 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 Images = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="IMAGE", help="Files; folders, for the pictures in and below; - for stdin."
+        metavar="IMAGE", help="Files; folders, for the images in and below; - for stdin."
     ),
 ]
 FilesFrom = Annotated[
@@ -32,14 +32,14 @@ Version = Annotated[
 ]
 Label = Annotated[str | None, typer.Option(help="Label of a version, such as stable.")]
 Timeout = Annotated[
-    float, typer.Option(help="Seconds for a request of up to 8 pictures, repeats included.")
+    float, typer.Option(help="Seconds for a request of up to 8 images, repeats included.")
 ]
 Format = Annotated[
     str | None, typer.Option("--format", help="table (default), json, jsonl or csv.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 ClassIndex = Annotated[int, typer.Option(help="Class to explain; -1: the predicted one.")]
-Output = Annotated[Path, typer.Option(help="Folder for the pictures that are written.")]
+Output = Annotated[Path, typer.Option(help="Folder for the images that are written.")]
 Header = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="Sent along: x-request-id=42")
 ]
@@ -116,7 +116,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 def predict(
     images: Images = None, model_name: ModelName = "cats_vs_dogs", *, options: "Options"
 ) -> None:
-    """Ask a running server which animal is in the pictures."""
+    """Ask a running server which class each image shows."""
     from serving.commands import run_predict
 
     run_predict(images or [], options, model_name)
@@ -145,7 +145,7 @@ def segment(
     *,
     options: "Options",
 ) -> None:
-    """Ask a running server which pixels are the pet, and save the masks."""
+    """Ask a running server which class each pixel belongs to, and save the masks."""
     from serving.commands import run_segment
 
     run_segment(images or [], options, model_name, output=output)

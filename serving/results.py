@@ -28,8 +28,8 @@ class ServingError(FailedError):
         self.details = details
 
 
-class PictureError(InputError):
-    """A picture that cannot be sent, or that the server refuses.
+class ImageError(InputError):
+    """An image that cannot be sent, or that the server refuses.
 
     Args:
         name: its path, or where it stands among the inputs.
@@ -38,7 +38,7 @@ class PictureError(InputError):
     """
 
     def __init__(self, name: str, position: int, reason: str):
-        super().__init__(f"picture {name}: {reason}")
+        super().__init__(f"image {name}: {reason}")
         self.name = name
         self.position = position
         self.reason = " ".join(reason.split())
@@ -46,25 +46,25 @@ class PictureError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class Answer(Generic[_Result]):
-    """What became of one picture of a stream.
+    """What became of one image of a stream.
 
     Attributes:
-        position: of the picture among all inputs, from 0.
-        image: the picture as it was given: path, bytes, Pillow picture or array.
+        position: of the image among all inputs, from 0.
+        image: the image as it was given: path, bytes, Pillow image or array.
         error: why there is no result; None: there is one.
     """
 
     position: int
     image: Any
     value: _Result | None = None
-    error: PictureError | None = None
+    error: ImageError | None = None
 
     @property
     def result(self) -> _Result:
         """The result.
 
         Raises:
-            PictureError: there is none.
+            ImageError: there is none.
         """
         if self.error is not None:
             raise self.error
@@ -73,28 +73,30 @@ class Answer(Generic[_Result]):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a picture shows.
+    """What an image shows.
 
     Attributes:
         label: the predicted class.
         probability: of that class, in [0, 1].
-        probabilities: of each class, in the order of `features.CLASS_NAMES`; sum 1.
+        probabilities: of each class; sum 1.
+        classes: their names, in the same order; positions where the model tells no names.
     """
 
     label: str
     probability: float
     probabilities: tuple[float, ...]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where in a picture a class is seen.
+    """Where in an image a class is seen.
 
     Attributes:
         label: the explained class.
         probability: of that class, in [0, 1].
         heatmap: float32 [height, width] in [0, 1], at model size.
-        overlay_png: the heat map over the picture, an RGB PNG of the picture's own size.
+        overlay_png: the heat map over the image, an RGB PNG of the image's own size.
     """
 
     label: str
@@ -108,15 +110,16 @@ class Segmentation:
     """Which pixel belongs to what.
 
     Attributes:
-        mask: uint8 [height, width], indices into `features.MASK_CLASS_NAMES`, at model size.
+        mask: uint8 [height, width], positions in `classes`, at model size.
         mask_png: the mask as 8-bit grey PNG of class ids.
-        class_fractions: share of pixels of each class, in the order of
-            `features.MASK_CLASS_NAMES`; sum 1.
+        class_fractions: share of pixels of each class; sum 1.
+        classes: their names, in the same order; positions where the model tells no names.
     """
 
     mask: np.ndarray
     mask_png: bytes
     class_fractions: tuple[float, ...]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

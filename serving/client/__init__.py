@@ -1,4 +1,4 @@
-"""The gRPC client: pictures in, labels, heat maps and masks out. Needs no TensorFlow."""
+"""The gRPC client: images in, labels, heat maps and masks out. Needs no TensorFlow."""
 
 from serving.client.connection import (
     CLASSIFIER_NAME,
@@ -8,7 +8,7 @@ from serving.client.connection import (
     Tls,
 )
 from serving.client.image_client import ImageClient
-from serving.client.images import BATCH_SIZE, Image, check_picture
+from serving.client.images import BATCH_SIZE, Image, check_image
 
 __all__ = [
     "BATCH_SIZE",
@@ -19,5 +19,5 @@ __all__ = [
     "Image",
     "ImageClient",
     "Tls",
-    "check_picture",
+    "check_image",
 ]

@@ -18,8 +18,8 @@ import numpy as np
 
 from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
-from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Request, Task, explaining
-from serving.client.images import Batcher, Image, Picture, check_many, prepare
+from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, Request, explaining
+from serving.client.images import Image, PreparedImage, RequestPacker, check_many, prepare
 from serving.results import (
     Answer,
     Explanation,
@@ -38,7 +38,7 @@ class AsyncImageClient:
     """The methods of `ImageClient` for `await`; see there for each.
 
     A connection belongs to the event loop in which it was first used; another loop gets its own.
-    Where pictures are taken, they may also come from an asynchronous iterable; files are read and
+    Where images are taken, they may also come from an asynchronous iterable; files are read and
     arrays encoded in a thread beside the loop.
     """
 
@@ -134,30 +134,32 @@ class AsyncImageClient:
         except grpc.RpcError as error:
             raise self._connection.error(error, deadline) from error
 
-    async def _all(self, task: Task[T], images: Images, options: CallOptions) -> list[T]:
+    async def _all(self, question: Question[T], images: Images, options: CallOptions) -> list[T]:
         deadline = self._connection.deadline(options)
-        async with aclosing(self._stream(task, images, options, deadline)) as answers:
+        async with aclosing(self._stream(question, images, options, deadline)) as answers:
             return [answer.result async for answer in answers]
 
     def _stream(
         self,
-        task: Task[T],
+        question: Question[T],
         images: Images,
         options: CallOptions,
         deadline: Deadline | None = None,
     ) -> AsyncGenerator[Answer[T], None]:
         check_many(images)
         self._connection.deadline(options)  # a mistake is told before the first answer is taken
-        return self._in_order(task, images, options, deadline)
+        return self._in_order(question, images, options, deadline)
 
     async def _in_order(
-        self, task: Task[T], images: Images, options: CallOptions, deadline: Deadline | None
+        self, question: Question[T], images: Images, options: CallOptions, deadline: Deadline | None
     ) -> AsyncGenerator[Answer[T], None]:
         """Asks about several batches at a time."""
         waiting: deque[asyncio.Task[list[Answer[T]]]] = deque()
         try:
             async for batch in self._batches(images):
-                exchange = exchanges.ask(task, batch, self._connection.spec())
+                exchange = exchanges.ask(
+                    question, batch, self._connection.spec(), self._connection.lacking
+                )
                 waiting.append(asyncio.create_task(self._hold(exchange, options, deadline)))
                 if len(waiting) == self._connection.in_flight:
                     for answer in await waiting.popleft():
@@ -170,20 +172,20 @@ class AsyncImageClient:
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _batches(self, images: Images) -> AsyncIterator[list[Picture]]:
+    async def _batches(self, images: Images) -> AsyncIterator[list[PreparedImage]]:
         limit = self._connection.max_message_bytes
-        batcher = Batcher(self._connection.batch_size, limit)
+        packer = RequestPacker(self._connection.batch_size, limit)
         position = 0
         async for image in _each(images):
-            picture = (
+            prepared = (
                 prepare(position, image, limit)
                 if isinstance(image, bytes)
                 else await asyncio.to_thread(prepare, position, image, limit)
             )
-            if batch := batcher.add(picture):
+            if batch := packer.add(prepared):
                 yield batch
             position += 1
-        if batch := batcher.rest():
+        if batch := packer.rest():
             yield batch
 
 

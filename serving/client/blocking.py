@@ -12,8 +12,8 @@ import grpc
 
 from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
-from serving.client.exchanges import Exchange, Request, Task
-from serving.client.images import Batcher, Image, Picture, check_many, prepare
+from serving.client.exchanges import Exchange, Question, Request
+from serving.client.images import Image, PreparedImage, RequestPacker, check_many, prepare
 from serving.results import Answer, ServingError
 
 T = TypeVar("T")
@@ -61,30 +61,31 @@ class BlockingCalls:
         except grpc.RpcError as error:
             raise self._connection.error(error, deadline) from error
 
-    def all(self, task: Task[T], images: Iterable[Image], options: CallOptions) -> list[T]:
-        """The results of all pictures; raises for the first that has none."""
+    def all(self, question: Question[T], images: Iterable[Image], options: CallOptions) -> list[T]:
+        """The results of all images; raises for the first that has none."""
         deadline = self._connection.deadline(options)
-        with closing(self.stream(task, images, options, deadline)) as answers:
+        with closing(self.stream(question, images, options, deadline)) as answers:
             return [answer.result for answer in answers]
 
     def stream(
         self,
-        task: Task[T],
+        question: Question[T],
         images: Iterable[Image],
         options: CallOptions,
         deadline: Deadline | None = None,
     ) -> Generator[Answer[T], None, None]:
-        """Answers about pictures while they come, with one deadline or one for each batch."""
+        """Answers about images while they come, with one deadline or one for each batch."""
         check_many(images)
         self._connection.deadline(options)  # a mistake is told before the first answer is taken
 
-        def ask(batch: list[Picture]) -> list[Answer[T]]:
-            return self.hold(exchanges.ask(task, batch, self._connection.spec()), options, deadline)
+        def ask(batch: list[PreparedImage]) -> list[Answer[T]]:
+            spec, lacking = self._connection.spec(), self._connection.lacking
+            return self.hold(exchanges.ask(question, batch, spec, lacking), options, deadline)
 
         return self._in_order(ask, self._batches(images))
 
     def _in_order(
-        self, ask: Callable[[list[Picture]], list[T]], batches: Iterator[list[Picture]]
+        self, ask: Callable[[list[PreparedImage]], list[T]], batches: Iterator[list[PreparedImage]]
     ) -> Generator[T, None, None]:
         """Asks about several batches at a time."""
         in_flight = self._connection.in_flight
@@ -107,11 +108,11 @@ class BlockingCalls:
         finally:
             pool.shutdown(wait=False)
 
-    def _batches(self, images: Iterable[Image]) -> Iterator[list[Picture]]:
+    def _batches(self, images: Iterable[Image]) -> Iterator[list[PreparedImage]]:
         limit = self._connection.max_message_bytes
-        batcher = Batcher(self._connection.batch_size, limit)
+        packer = RequestPacker(self._connection.batch_size, limit)
         for position, image in enumerate(images):
-            if batch := batcher.add(prepare(position, image, limit)):
+            if batch := packer.add(prepare(position, image, limit)):
                 yield batch
-        if batch := batcher.rest():
+        if batch := packer.rest():
             yield batch

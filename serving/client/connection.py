@@ -86,7 +86,11 @@ def _pem(kind: str, path: Path | None) -> bytes | None:
 
 @dataclass(frozen=True)
 class Connection:
-    """One model on one server, and how it is asked; see `ImageClient` for the attributes."""
+    """One model on one server, and how it is asked; see `ImageClient` for the attributes.
+
+    Attributes:
+        lacking: outputs that the model was found not to have, which are not asked for again.
+    """
 
     target: str = DEFAULT_TARGET
     model_name: str = CLASSIFIER_NAME
@@ -99,6 +103,7 @@ class Connection:
     headers: Mapping[str, str] = field(default_factory=dict)
     batch_size: int = BATCH_SIZE
     in_flight: int = IN_FLIGHT
+    lacking: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         check_timeout(self.timeout_seconds)

@@ -15,12 +15,12 @@ from google.protobuf.message import Message
 
 from serving import names
 from serving.client.connection import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, Method
-from serving.client.images import Picture
+from serving.client.images import PreparedImage
 from serving.results import (
     Answer,
     Explanation,
+    ImageError,
     Metadata,
-    PictureError,
     Prediction,
     Segmentation,
     ServingError,
@@ -48,42 +48,53 @@ Exchange = Generator[Request, Any, T]
 _POSITION = re.compile(r"inputs? [\w, ]+, position (\d+): ")
 # How gRPC, on either side, and the embedded server tell that a message is too large.
 _OF_THE_SIZE = ("message larger than max", "bytes, at most")
-# Words of refusals that no other picture would change.
+# How either server tells that a signature lacks an output that is asked for.
+_NO_CLASSES = re.compile(rf"alias not found in signature: {names.OUTPUT_CLASSES}\b")
+# Words of refusals that no other image would change.
 _OF_THE_REQUEST = ("signature", "Expects ", names.INPUT_CLASS_INDEX, "ModelSpec", "alias", "label:")
 
 
 @dataclass(frozen=True)
-class Task(Generic[T]):
-    """A question about pictures.
+class Question(Generic[T]):
+    """A question about images.
 
     Attributes:
         signature: who answers it.
         outputs: what is asked for.
-        read: makes the result of one picture from its outputs, in that order.
+        read: makes the result of one image from its outputs, in that order.
         class_index: sent along if not None.
+        with_classes: whether the class names are asked for too, as the last output. A model of
+            another maker need not tell them: then `read` gets one output less.
     """
 
     signature: str
     outputs: tuple[str, ...]
     read: Callable[..., T]
     class_index: int | None = None
+    with_classes: bool = False
 
-    def inputs(self, pictures: Sequence[Picture]) -> dict[str, np.ndarray]:
+    def inputs(self, images: Sequence[PreparedImage]) -> dict[str, np.ndarray]:
         """What is sent for a batch."""
-        encoded = np.empty(len(pictures), object)
-        encoded[:] = [picture.encoded for picture in pictures]
+        encoded = np.empty(len(images), object)
+        encoded[:] = [image.encoded for image in images]
         inputs = {names.INPUT_IMAGE_BYTES: encoded}
         if self.class_index is not None:
-            inputs[names.INPUT_CLASS_INDEX] = np.full(len(pictures), self.class_index, np.int32)
+            inputs[names.INPUT_CLASS_INDEX] = np.full(len(images), self.class_index, np.int32)
         return inputs
 
 
-def _read_prediction(label: bytes, probability: float, probabilities: np.ndarray) -> Prediction:
-    return Prediction(label.decode("utf-8"), float(probability), _floats(probabilities))
+def _read_prediction(
+    label: bytes, probability: float, probabilities: np.ndarray, classes: Sequence[bytes] = ()
+) -> Prediction:
+    values = _floats(probabilities)
+    return Prediction(label.decode("utf-8"), float(probability), values, _named(classes, values))
 
 
-def _read_segmentation(mask: np.ndarray, png: bytes, fractions: np.ndarray) -> Segmentation:
-    return Segmentation(mask, png, _floats(fractions))
+def _read_segmentation(
+    mask: np.ndarray, png: bytes, fractions: np.ndarray, classes: Sequence[bytes] = ()
+) -> Segmentation:
+    values = _floats(fractions)
+    return Segmentation(mask, png, values, _named(classes, values))
 
 
 def _read_explanation(
@@ -96,58 +107,80 @@ def _floats(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-CLASSIFY = Task(
+def _named(classes: Sequence[bytes], values: tuple[float, ...]) -> tuple[str, ...]:
+    """The class names; where the model does not tell one for each value, their positions."""
+    if len(classes) != len(values):
+        return tuple(str(position) for position in range(len(values)))
+    return tuple(name.decode("utf-8") for name in classes)
+
+
+CLASSIFY = Question(
     names.SIGNATURE_SERVING,
     (names.OUTPUT_LABEL, names.OUTPUT_PROBABILITY, names.OUTPUT_PROBABILITIES),
     _read_prediction,
+    with_classes=True,
 )
-SEGMENT = Task(
+SEGMENT = Question(
     names.SIGNATURE_SERVING,
     (names.OUTPUT_MASK, names.OUTPUT_MASK_PNG, names.OUTPUT_CLASS_FRACTIONS),
     _read_segmentation,
+    with_classes=True,
 )
 
 
-def explaining(class_index: int) -> Task[Explanation]:
-    """The question why a picture is of a class; -1: the model's own choice."""
+def explaining(class_index: int) -> Question[Explanation]:
+    """The question why an image is of a class; -1: the model's own choice."""
     outputs = (
         names.OUTPUT_LABEL,
         names.OUTPUT_PROBABILITY,
         names.OUTPUT_HEATMAP,
         names.OUTPUT_OVERLAY_PNG,
     )
-    return Task(names.SIGNATURE_GRAD_CAM, outputs, _read_explanation, class_index)
+    return Question(names.SIGNATURE_GRAD_CAM, outputs, _read_explanation, class_index)
 
 
 def ask(
-    task: Task[T], pictures: Sequence[Picture], spec: pb.ModelSpec
+    question: Question[T],
+    images: Sequence[PreparedImage],
+    spec: pb.ModelSpec,
+    lacking: set[str],
 ) -> Exchange[list[Answer[T]]]:
-    """Asks about a batch; a picture that is refused does not keep the others from an answer.
+    """Asks about a batch; an image that is refused does not keep the others from an answer.
 
-    A server that names the position of the bad picture is asked again without it. Of one that
+    A server that names the position of the bad image is asked again without it. Of one that
     does not, as TensorFlow Serving, the rest of the batch is asked one by one. A batch whose
     request or response is larger than a message may be is asked by halves.
 
+    Args:
+        question: what is asked.
+        images: the batch.
+        spec: the model.
+        lacking: outputs that the model was found not to have; is added to.
+
     Returns:
-        One answer a picture, in order.
+        One answer per image, in order.
 
     Raises:
-        ServingError: the server refuses whatever the pictures are.
+        ServingError: the server refuses whatever the images are.
     """
-    answers = {
-        one.position: Answer[T](one.position, one.image, error=one.error) for one in pictures
-    }
-    left = [one for one in pictures if one.error is None]
+    answers = {one.position: Answer[T](one.position, one.image, error=one.error) for one in images}
+    left = [one for one in images if one.error is None]
     step = len(left)
     while left:
         asked = left[:step]
+        wanted = question.outputs
+        if question.with_classes and names.OUTPUT_CLASSES not in lacking:
+            wanted = (*wanted, names.OUTPUT_CLASSES)
         try:
-            outputs = yield from call(task.signature, task.inputs(asked), task.outputs, spec)
+            outputs = yield from call(question.signature, question.inputs(asked), wanted, spec)
         except ServingError as error:
+            if names.OUTPUT_CLASSES in wanted and _NO_CLASSES.search(error.details):
+                lacking.add(names.OUTPUT_CLASSES)
+                continue
             if _too_large(error) and len(asked) > 1:
                 step = len(asked) // 2
                 continue
-            found = _bad_picture(error, asked)
+            found = _bad_image(error, asked)
             if found is None:
                 step = 1
                 continue
@@ -155,8 +188,8 @@ def ask(
             answers[bad.position] = Answer(bad.position, bad.image, error=refusal)
             left.remove(bad)
             continue
-        for one, row in zip(asked, _rows(outputs, task.outputs, len(asked)), strict=True):
-            answers[one.position] = Answer(one.position, one.image, task.read(*row))
+        for one, row in zip(asked, _rows(outputs, wanted, len(asked)), strict=True):
+            answers[one.position] = Answer(one.position, one.image, question.read(*row))
         left = left[step:]
     return list(answers.values())
 
@@ -167,13 +200,13 @@ def _too_large(error: ServingError) -> bool:
     return exhausted and any(words in error.details for words in _OF_THE_SIZE)
 
 
-def _bad_picture(
-    error: ServingError, asked: Sequence[Picture]
-) -> tuple[Picture, PictureError] | None:
-    """The picture that the server refuses, and what it tells; None: one of several.
+def _bad_image(
+    error: ServingError, asked: Sequence[PreparedImage]
+) -> tuple[PreparedImage, ImageError] | None:
+    """The image that the server refuses, and what it tells; None: one of several.
 
     Raises:
-        ServingError: it is not about a picture.
+        ServingError: it is not about an image.
     """
     named = _POSITION.match(error.details)
     told = error.details[named.end() :] if named else error.details
@@ -187,19 +220,19 @@ def _bad_picture(
         bad = asked[0]
     else:
         return None
-    return bad, PictureError(bad.name, bad.position, f"the server refuses it: {told}")
+    return bad, ImageError(bad.name, bad.position, f"the server refuses it: {told}")
 
 
-def _rows(outputs: Mapping[str, np.ndarray], names: Sequence[str], count: int) -> list[tuple]:
-    """The outputs of each picture."""
-    for name in names:
+def _rows(outputs: Mapping[str, np.ndarray], wanted: Sequence[str], count: int) -> list[tuple]:
+    """The outputs of each image."""
+    for name in wanted:
         shape = outputs[name].shape if name in outputs else None
         if shape is None or shape[:1] != (count,):
             found = "none" if shape is None else f"shape {list(shape)}"
             raise ServingError(
                 grpc.StatusCode.INTERNAL, f"output {name}: expected {count} rows, found {found}"
             )
-    return list(zip(*(outputs[name] for name in names), strict=True))
+    return list(zip(*(outputs[name] for name in wanted), strict=True))
 
 
 def call(

@@ -38,7 +38,7 @@ class ImageClient:
     `async with` closes both. Threads may share a client.
 
     All methods raise `ServingError` when the server refuses, and `InputError` when no server
-    answers at the target; those with pictures raise `PictureError`, an InputError, for a picture
+    answers at the target; those with images raise `ImageError`, an InputError, for an image
     that is missing or that the server cannot read. A server that is unavailable or full is asked
     again after 0.1, 0.2, 0.4 and 0.8 s, each a fifth more or less by chance; whatever else it
     refuses is not sent again.
@@ -57,7 +57,7 @@ class ImageClient:
         max_message_bytes: of a request or a response.
         attempts: how often a request is sent at most, 1 to 5.
         headers: sent with every request.
-        batch_size: most pictures in a request.
+        batch_size: most images in a request.
         in_flight: requests of one call under way at a time.
     """
 
@@ -113,15 +113,15 @@ class ImageClient:
         self._calls.close()
 
     def predict(self, images: Iterable[Image], **options: Unpack[CallOptions]) -> list[Prediction]:
-        """Classifies pictures.
+        """Classifies images.
 
         Args:
-            images: any number of paths, encoded JPEG, PNG, GIF or BMP bytes, Pillow pictures, or
+            images: any number of paths, encoded JPEG, PNG, GIF or BMP bytes, Pillow images, or
                 uint8 arrays [h, w, 3] (RGB) or [h, w] (grey).
             options: see `CallOptions`.
 
         Returns:
-            One result a picture, in order.
+            One result per image, in order.
         """
         return self._calls.all(CLASSIFY, images, options)
 
@@ -136,40 +136,40 @@ class ImageClient:
             options: see `CallOptions`.
 
         Returns:
-            One result a picture, in order.
+            One result per image, in order.
         """
         return self._calls.all(explaining(class_index), images, options)
 
     def segment(
         self, images: Iterable[Image], **options: Unpack[CallOptions]
     ) -> list[Segmentation]:
-        """Segments pictures; see `predict`."""
+        """Segments images; see `predict`."""
         return self._calls.all(SEGMENT, images, options)
 
     def predict_stream(
         self, images: Iterable[Image], **options: Unpack[CallOptions]
     ) -> Generator[Answer[Prediction], None, None]:
-        """Classifies pictures while they come, without end if need be.
+        """Classifies images while they come, without end if need be.
 
         Args:
             images: see `predict`; read no further ahead than `in_flight` batches.
             options: see `CallOptions`.
 
         Yields:
-            One answer a picture, in order: its result, or what is wrong with that picture.
+            One answer per image, in order: its result, or what is wrong with that image.
         """
         return self._calls.stream(CLASSIFY, images, options)
 
     def explain_stream(
         self, images: Iterable[Image], class_index: int = -1, **options: Unpack[CallOptions]
     ) -> Generator[Answer[Explanation], None, None]:
-        """Explains pictures while they come; see `explain` and `predict_stream`."""
+        """Explains images while they come; see `explain` and `predict_stream`."""
         return self._calls.stream(explaining(class_index), images, options)
 
     def segment_stream(
         self, images: Iterable[Image], **options: Unpack[CallOptions]
     ) -> Generator[Answer[Segmentation], None, None]:
-        """Segments pictures while they come; see `predict_stream`."""
+        """Segments images while they come; see `predict_stream`."""
         return self._calls.stream(SEGMENT, images, options)
 
     def call(

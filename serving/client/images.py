@@ -1,4 +1,4 @@
-"""Pictures on their way out: any kind of input to encoded bytes, and so many to a request."""
+"""Images on their way out: any kind of input to encoded bytes, and so many to a request."""
 
 import io
 import os
@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from serving.errors import InputError
-from serving.results import PictureError
+from serving.results import ImageError
 
 if TYPE_CHECKING:
     import PIL.Image
 
 Image = Union[str, "os.PathLike[str]", bytes, np.ndarray, "PIL.Image.Image"]
 
-# A request holds at most this many pictures, and at most half of what a message may hold.
+# A request holds at most this many images, and at most half of what a message may hold.
 BATCH_SIZE = 8
-# What a request says besides its pictures.
+# What a request says besides its images.
 _ROOM_BYTES = 4096
-_KINDS = "a path, bytes, a Pillow picture or a uint8 array [h, w, 3] or [h, w]"
-# Little work for a picture that travels once; the pixels are the same.
+_KINDS = "a path, bytes, a Pillow image or a uint8 array [h, w, 3] or [h, w]"
+# Little work for an image that travels once; the pixels are the same.
 _PNG_COMPRESSION = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class PreparedImage:
     """One input, ready to send.
 
     Attributes:
@@ -40,7 +40,7 @@ class Picture:
     position: int
     image: Image
     encoded: bytes = b""
-    error: PictureError | None = None
+    error: ImageError | None = None
 
     @property
     def name(self) -> str:
@@ -48,54 +48,54 @@ class Picture:
         return _name(self.image, self.position)
 
 
-class Batcher:
-    """Puts pictures into batches of a bounded number and size."""
+class RequestPacker:
+    """Puts images into batches of a bounded number and size."""
 
     def __init__(self, batch_size: int, max_message_bytes: int):
         self._count = batch_size
         self._bytes = max_message_bytes // 2
-        self._batch: list[Picture] = []
+        self._batch: list[PreparedImage] = []
         self._filled = 0
 
-    def add(self, picture: Picture) -> list[Picture]:
-        """Takes a picture; the batch that it made full, or an empty one."""
-        done: list[Picture] = []
-        if self._batch and self._filled + len(picture.encoded) > self._bytes:
+    def add(self, image: PreparedImage) -> list[PreparedImage]:
+        """Takes an image; the batch that it made full, or an empty one."""
+        done: list[PreparedImage] = []
+        if self._batch and self._filled + len(image.encoded) > self._bytes:
             done = self.rest()
-        self._batch.append(picture)
-        self._filled += len(picture.encoded)
+        self._batch.append(image)
+        self._filled += len(image.encoded)
         if not done and len(self._batch) == self._count:
             done = self.rest()
         return done
 
-    def rest(self) -> list[Picture]:
+    def rest(self) -> list[PreparedImage]:
         """What is not in a batch yet."""
         batch, self._batch, self._filled = self._batch, [], 0
         return batch
 
 
-def prepare(position: int, image: Image, max_message_bytes: int) -> Picture:
-    """Reads and encodes a picture; what is wrong with it becomes its `error`."""
+def prepare(position: int, image: Image, max_message_bytes: int) -> PreparedImage:
+    """Reads and encodes an image; what is wrong with it becomes its `error`."""
     try:
         encoded = encode(image, position)
         if len(encoded) > max_message_bytes - _ROOM_BYTES:
             limit, size = max_message_bytes / 2**20, len(encoded) / 2**20
             raise _unfit(image, position, f"a message of at most {limit:g} MiB", f"{size:.2f} MiB")
-    except PictureError as error:
-        return Picture(position, image, error=error)
-    return Picture(position, image, encoded)
+    except ImageError as error:
+        return PreparedImage(position, image, error=error)
+    return PreparedImage(position, image, encoded)
 
 
 def encode(image: Image, position: int = 0) -> bytes:
-    """Encoded bytes of a picture; what is encoded already stays as it is.
+    """Encoded bytes of an image; what is encoded already stays as it is.
 
     Args:
-        image: path of a file; encoded bytes; Pillow picture; or uint8 array [h, w, 3] (RGB) or
+        image: path of a file; encoded bytes; Pillow image; or uint8 array [h, w, 3] (RGB) or
             [h, w] (grey). The last two become PNG.
-        position: of the picture among all inputs, for errors.
+        position: of the image among all inputs, for errors.
 
     Raises:
-        PictureError: no such file, or no picture at all.
+        ImageError: no such file, or no image at all.
     """
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
@@ -112,7 +112,7 @@ def encode(image: Image, position: int = 0) -> bytes:
 
 
 def check_many(images: Any) -> None:
-    """Refuses a single picture where an iterable of pictures belongs.
+    """Refuses a single image where an iterable of images belongs.
 
     Raises:
         InputError: an array would be taken apart by rows, a path by letters.
@@ -121,21 +121,21 @@ def check_many(images: Any) -> None:
     if array or _is_pillow(images) or isinstance(images, str | os.PathLike | bytes | bytearray):
         raise InputError(
             "images",
-            expected="a list or another iterable of pictures",
+            expected="a list or another iterable of images",
             found=f"one {type(images).__name__}",
             todo="put it into a list",
         )
 
 
-def check_picture(path: Path, position: int = 0) -> None:
-    """Raises a PictureError unless the path is a file."""
+def check_image(path: Path, position: int = 0) -> None:
+    """Raises a ImageError unless the path is a file."""
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing there"
         raise _unfit(path, position, "an image file", found)
 
 
 def _read(path: Path, position: int) -> bytes:
-    check_picture(path, position)
+    check_image(path, position)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -151,23 +151,23 @@ def _check_array(image: np.ndarray, position: int) -> None:
 
 
 def _is_pillow(image: Any) -> bool:
-    # Whoever has a Pillow picture has imported Pillow: this never does.
+    # Whoever has a Pillow image has imported Pillow: this never does.
     pillow = sys.modules.get("PIL.Image")
     return pillow is not None and isinstance(image, pillow.Image)
 
 
-def _from_pillow(picture: "PIL.Image.Image", position: int) -> bytes:
-    if picture.mode.startswith(("I", "F")):  # would be cut off at 255
-        raise _unfit(picture, position, "8 bits a channel", f"a Pillow picture {picture.mode}")
+def _from_pillow(image: "PIL.Image.Image", position: int) -> bytes:
+    if image.mode.startswith(("I", "F")):  # would be cut off at 255
+        raise _unfit(image, position, "8 bits a channel", f"a Pillow image {image.mode}")
     try:
-        return _png(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+        return _png(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     except OSError as error:  # Pillow reads a file only once its pixels are needed
-        raise _unfit(picture, position, "a readable picture", str(error)) from error
+        raise _unfit(image, position, "a readable image", str(error)) from error
 
 
-def _png(picture: "PIL.Image.Image") -> bytes:
+def _png(image: "PIL.Image.Image") -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=_PNG_COMPRESSION)
+    image.save(buffer, "PNG", compress_level=_PNG_COMPRESSION)
     return buffer.getvalue()
 
 
@@ -177,5 +177,5 @@ def _name(image: Any, position: int) -> str:
     return f"at position {position}"
 
 
-def _unfit(image: Any, position: int, expected: str, found: str) -> PictureError:
-    return PictureError(_name(image, position), position, f"expected {expected}, found {found}")
+def _unfit(image: Any, position: int, expected: str, found: str) -> ImageError:
+    return ImageError(_name(image, position), position, f"expected {expected}, found {found}")

@@ -1,4 +1,4 @@
-"""Which pictures a command is about: files, folders, lists of paths, standard input."""
+"""Which images a command is about: files, folders, lists of paths, standard input."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from serving.client import Image, check_picture
+from serving.client import Image, check_image
 from serving.errors import InputError
 
 STDIN = Path("-")
@@ -16,11 +16,11 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture to ask about; texts, as there may be very many.
+    """An image to ask about; texts, as there may be very many.
 
     Attributes:
         name: the path as it was given, or `-`.
-        place: where its results go, a path relative to the output folder and with the picture's
+        place: where its results go, a path relative to the output folder and with the image's
             suffix.
         image: what the client is handed.
     """
@@ -33,11 +33,11 @@ class Source:
 def list_sources(
     images: Sequence[Path], files_from: Path | None = None, output: Path | None = None
 ) -> list[Source]:
-    """The pictures, folders taken apart.
+    """The images, folders taken apart.
 
     Args:
-        images: files, folders and `-`, one encoded picture on standard input. A folder stands for
-            the pictures in and below it, by suffix, in the order of their names; what starts
+        images: files, folders and `-`, one encoded image on standard input. A folder stands for
+            the images in and below it, by suffix, in the order of their names; what starts
             with a dot is passed over.
         files_from: a file with one path a line, or `-` for standard input.
         output: where results go; if it lies inside a folder that is listed, it is passed over.
@@ -48,7 +48,7 @@ def list_sources(
         its path, as long as that leads downwards.
 
     Raises:
-        InputError: nothing is given, a path leads nowhere, a folder holds no picture, or
+        InputError: nothing is given, a path leads nowhere, a folder holds no image, or
             standard input is asked for twice or empty.
     """
     wants = [*images, files_from].count(STDIN)
@@ -61,7 +61,7 @@ def list_sources(
             place = path if downwards else PurePath(path.name)
             sources += _expand(path, place, output, listed=True)
     if not sources:
-        raise InputError("no picture given", todo="name one or more image files or folders")
+        raise InputError("no image given", todo="name one or more image files or folders")
     return sources
 
 
@@ -71,7 +71,7 @@ def _expand(
     if path == STDIN and not listed:
         content = sys.stdin.buffer.read()
         if not content:
-            raise InputError("picture -", expected="a picture on standard input", found="nothing")
+            raise InputError("image -", expected="an image on standard input", found="nothing")
         yield Source(str(STDIN), "stdin", content)
     elif path.is_dir():
         if os.pardir in place.parts:
@@ -81,16 +81,16 @@ def _expand(
             yield Source(str(file), str(place / file.relative_to(path)), str(file))
         if file is None:
             raise InputError(
-                f"folder {path}", expected=f"pictures ({', '.join(SUFFIXES)})", found="none"
+                f"folder {path}", expected=f"images ({', '.join(SUFFIXES)})", found="none"
             )
     else:
         if not listed:  # of a long list, the rest is answered
-            check_picture(path)
+            check_image(path)
         yield Source(str(path), str(place), str(path))
 
 
 def _walk(folder: Path, output: Path | None) -> Iterator[Path]:
-    """The pictures in and below a folder."""
+    """The images in and below a folder."""
     skipped = output.resolve() if output is not None else None
     if skipped == folder.resolve():
         skipped = None

@@ -17,7 +17,7 @@ class Options:
         target: the server's HOST:PORT.
         version: its version; None: the server's choice.
         label: the label of a version, instead of its number.
-        timeout_seconds: for a request of up to 8 pictures, repeats included.
+        timeout_seconds: for a request of up to 8 images, repeats included.
         tls: how to encrypt; None: not at all.
         headers: sent along.
         files_from: a file with more paths, one a line; `-`: standard input.

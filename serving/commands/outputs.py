@@ -1,4 +1,4 @@
-"""How a command tells its results: rows as a table, JSON or CSV, and pictures as files."""
+"""How a command tells its results: rows as a table, JSON or CSV, and images as files."""
 
 import csv
 import json
@@ -15,6 +15,8 @@ Row = dict[str, Any]
 ERROR = "error"  # the column of what could not be answered
 # A table is laid out as a whole: beyond this many rows another one begins.
 TABLE_ROWS = 500
+# Of more classes a table tells the likeliest.
+TABLE_CLASSES = 10
 
 
 class Writer(Protocol):
@@ -30,7 +32,7 @@ class Writer(Protocol):
 class _Table:
     """For people; what could not be answered is left to the end of the command."""
 
-    def __init__(self, columns: Sequence[str]):
+    def __init__(self) -> None:
         self._rows: list[Row] = []
 
     def write(self, row: Row) -> None:
@@ -58,7 +60,7 @@ class _Table:
 class _JsonList:
     """One list, written as it grows; nothing at all if there is no row."""
 
-    def __init__(self, columns: Sequence[str]):
+    def __init__(self) -> None:
         self._begun = False
 
     def write(self, row: Row) -> None:
@@ -74,9 +76,6 @@ class _JsonList:
 class _JsonLines:
     """One object a line, each at once."""
 
-    def __init__(self, columns: Sequence[str]):
-        pass
-
     def write(self, row: Row) -> None:
         print(json.dumps(row), flush=True)
 
@@ -85,30 +84,49 @@ class _JsonLines:
 
 
 class _Csv:
-    """A header, then one line a row, each at once; `probabilities.cat` is a value in a value."""
+    """A header, then one line a row; `probabilities.cat` is a value in a value.
 
-    def __init__(self, columns: Sequence[str]):
-        self._writer = csv.DictWriter(sys.stdout, [*columns, ERROR], lineterminator="\n")
-        self._begun = False
+    Which columns there are, the first answer tells: errors before it wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._writer: csv.DictWriter | None = None
+        self._waiting: list[Row] = []
 
     def write(self, row: Row) -> None:
-        if not self._begun:
-            self._writer.writeheader()
-            self._begun = True
-        flat: Row = {}
-        for name, value in row.items():
-            if isinstance(value, dict):
-                flat |= {f"{name}.{key}": one for key, one in value.items()}
-            else:
-                flat[name] = _printable(value) if isinstance(value, str) else value
-        self._writer.writerow(flat)
-        sys.stdout.flush()
+        self._waiting.append(_flat(row))
+        if self._writer is None and ERROR in row:
+            return
+        self._flush()
 
     def close(self) -> None:
-        pass
+        if self._waiting:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._writer is None:
+            columns = [name for name in self._waiting[-1] if name != ERROR]
+            self._writer = csv.DictWriter(sys.stdout, [*columns, ERROR], lineterminator="\n")
+            self._writer.writeheader()
+        try:
+            self._writer.writerows(self._waiting)
+        except ValueError as error:  # a column that is not in the header
+            raise FailedError("the model's classes changed while it was asked") from error
+        self._waiting = []
+        sys.stdout.flush()
 
 
-_FORMATS: dict[str, Callable[[Sequence[str]], Writer]] = {
+def _flat(row: Row) -> Row:
+    flat: Row = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": one for key, one in value.items()}
+        else:
+            flat[name] = _printable(value) if isinstance(value, str) else value
+    return flat
+
+
+_FORMATS: dict[str, Callable[[], Writer]] = {
     "table": _Table,
     "json": _JsonList,
     "jsonl": _JsonLines,
@@ -117,18 +135,18 @@ _FORMATS: dict[str, Callable[[Sequence[str]], Writer]] = {
 FORMATS = tuple(_FORMATS)
 
 
-def open_writer(style: str, columns: Sequence[str]) -> Writer:
-    """A writer in one of `FORMATS`; `columns` are those of a CSV file but the last, `error`."""
-    return _FORMATS[style](columns)
+def open_writer(style: str) -> Writer:
+    """A writer in one of `FORMATS`."""
+    return _FORMATS[style]()
 
 
 def output_files(sources: Sequence[Source], output: Path, kind: str) -> list[str]:
-    """Where the pictures of the results go: `<output>/<place without suffix>_<kind>.png`.
+    """Where the images of the results go: `<output>/<place without suffix>_<kind>.png`.
 
     Where two would be the same but for the suffix, both keep theirs: `a.jpg_mask.png`.
 
     Raises:
-        InputError: two results would still share a file, one would replace a picture that is
+        InputError: two results would still share a file, one would replace an image that is
             asked about, or the folder cannot be made.
     """
     try:
@@ -147,7 +165,7 @@ def output_files(sources: Sequence[Source], output: Path, kind: str) -> list[str
                 todo="run them apart, each with its own --output",
             )
         taken[file] = one.name
-    _check_no_picture_is_lost(sources, taken, output)
+    _check_no_image_is_lost(sources, taken, output)
     return list(taken)
 
 
@@ -155,9 +173,7 @@ def _stem(place: str) -> str:
     return str(PurePath(place).with_suffix(""))
 
 
-def _check_no_picture_is_lost(
-    sources: Sequence[Source], files: Iterable[str], output: Path
-) -> None:
+def _check_no_image_is_lost(sources: Sequence[Source], files: Iterable[str], output: Path) -> None:
     there = {file: _identity(Path(file)) for file in files if Path(file).exists()}
     if not there:
         return
@@ -165,7 +181,7 @@ def _check_no_picture_is_lost(
     for file, identity in there.items():
         if identity in asked:
             raise InputError(
-                f"--output {output}: {file} is one of the pictures", todo="choose another folder"
+                f"--output {output}: {file} is one of the images", todo="choose another folder"
             )
 
 
@@ -175,7 +191,7 @@ def _identity(file: Path) -> tuple[int, int]:
 
 
 def save(file: str, content: bytes) -> None:
-    """Writes a picture, with the folders above it.
+    """Writes an image, with the folders above it.
 
     Raises:
         FailedError: it cannot be written.
@@ -189,7 +205,11 @@ def save(file: str, content: bytes) -> None:
 
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {share:.3f}" for name, share in value.items())
+        shares = list(value.items())
+        if len(shares) > TABLE_CLASSES:
+            shares = sorted(shares, key=lambda share: -share[1])[:TABLE_CLASSES]
+        told = ", ".join(f"{name} {share:.3f}" for name, share in shares)
+        return _printable(told if len(shares) == len(value) else f"{told}, ...")
     return f"{value:.3f}" if isinstance(value, float) else _printable(str(value))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from serving.commands.outputs import TABLE_ROWS
 
-# From so many pictures on there is something to watch.
+# From so many images on there is something to watch.
 _MANY = 16
 
 

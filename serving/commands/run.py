@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import grpc
 
-from components.features import CLASS_NAMES, MASK_CLASS_NAMES
 from serving.client import CLASSIFIER_NAME, Image, ImageClient
 from serving.commands.inputs import Source, list_sources
 from serving.commands.options import Options
@@ -18,7 +17,7 @@ from serving.names import INPUT_CLASS_INDEX
 from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
 
 SEGMENTER_NAME = "pets_segmentation"
-# So many unanswered pictures are named at the end.
+# So many unanswered images are named at the end.
 _NAMED = 5
 
 T = TypeVar("T")
@@ -29,7 +28,7 @@ def run_predict(
     options: Options,
     model_name: str = CLASSIFIER_NAME,
 ) -> None:
-    """Prints what each picture shows.
+    """Prints what each image shows.
 
     Args:
         images: files, folders, `-`; see `list_sources`.
@@ -37,22 +36,21 @@ def run_predict(
         model_name: the model to ask.
 
     Raises:
-        InputError: pictures are missing or refused (the others are answered all the same), or no
+        InputError: images are missing or refused (the others are answered all the same), or no
             server answers.
         ServingError: the server refused for another reason.
     """
     sources = list_sources(images, options.files_from)
-    columns = ["image", "label", "probability", *_columns("probabilities", CLASS_NAMES)]
 
     def row(_: int, result: Prediction) -> Row:
         return {
             "label": result.label,
             "probability": result.probability,
-            "probabilities": _named(CLASS_NAMES, result.probabilities),
+            "probabilities": dict(zip(result.classes, result.probabilities, strict=True)),
         }
 
     with options.client(model_name) as client:
-        _run(sources, options.style, columns, client, client.predict_stream, row=row)
+        _run(sources, options.style, client, client.predict_stream, row=row)
 
 
 def run_explain(
@@ -63,7 +61,7 @@ def run_explain(
     output: Path = Path(),
     class_index: int = -1,
 ) -> None:
-    """Saves each picture's heat map over it as `<name>_overlay.png` and prints where.
+    """Saves each image's heat map over it as `<name>_overlay.png` and prints where.
 
     Args:
         images: files, folders, `-`; see `list_sources`.
@@ -78,7 +76,6 @@ def run_explain(
     """
     sources = list_sources(images, options.files_from, output)
     files = output_files(sources, output, "overlay")
-    columns = ["image", "label", "probability", "overlay"]
 
     def row(position: int, result: Explanation) -> Row:
         save(files[position], result.overlay_png)
@@ -90,10 +87,10 @@ def run_explain(
 
     with options.client(model_name) as client:
 
-        def ask(pictures: Iterator[Image]) -> Iterator[Answer[Explanation]]:
-            return client.explain_stream(pictures, class_index)
+        def ask(asked: Iterator[Image]) -> Iterator[Answer[Explanation]]:
+            return client.explain_stream(asked, class_index)
 
-        _run(sources, options.style, columns, client, ask, row=row)
+        _run(sources, options.style, client, ask, row=row)
 
 
 def run_segment(
@@ -103,7 +100,7 @@ def run_segment(
     *,
     output: Path = Path(),
 ) -> None:
-    """Saves each picture's mask of class ids as `<name>_mask.png` and prints where.
+    """Saves each image's mask of class ids as `<name>_mask.png` and prints where.
 
     Args:
         images: files, folders, `-`; see `list_sources`.
@@ -117,33 +114,31 @@ def run_segment(
     """
     sources = list_sources(images, options.files_from, output)
     files = output_files(sources, output, "mask")
-    columns = ["image", *_columns("class_fractions", MASK_CLASS_NAMES), "mask"]
 
     def row(position: int, result: Segmentation) -> Row:
         save(files[position], result.mask_png)
         return {
-            "class_fractions": _named(MASK_CLASS_NAMES, result.class_fractions),
+            "class_fractions": dict(zip(result.classes, result.class_fractions, strict=True)),
             "mask": files[position],
         }
 
     with options.client(model_name) as client:
-        _run(sources, options.style, columns, client, client.segment_stream, row=row)
+        _run(sources, options.style, client, client.segment_stream, row=row)
 
 
 def _run(
     sources: Sequence[Source],
     style: str,
-    columns: Sequence[str],
     client: ImageClient,
     ask: Callable[[Iterator[Image]], Iterator[Answer[T]]],
     *,
     row: Callable[[int, T], Row],
 ) -> None:
-    """Asks about all pictures and writes a row for each as soon as it is its turn."""
+    """Asks about all images and writes a row for each as soon as it is its turn."""
     failed: list[str] = []
     failures = 0
     with (
-        contextlib.closing(open_writer(style, columns)) as writer,
+        contextlib.closing(open_writer(style)) as writer,
         progress(len(sources), style) as advance,
         _telling_what_is_unfit(client),
     ):
@@ -160,11 +155,9 @@ def _run(
     if not failures:
         return
     if len(sources) == 1:
-        raise InputError(f"picture {failed[0]}")
+        raise InputError(f"image {failed[0]}")
     more = f"; and {failures - _NAMED} more" if failures > _NAMED else ""
-    raise InputError(
-        f"{failures} of {len(sources)} pictures not answered: {'; '.join(failed)}{more}"
-    )
+    raise InputError(f"{failures} of {len(sources)} images not answered: {'; '.join(failed)}{more}")
 
 
 @contextlib.contextmanager
@@ -184,15 +177,3 @@ def _telling_what_is_unfit(client: ImageClient) -> Iterator[None]:
                 todo="pass --model-name, or another version or label",
             ) from error
         raise
-
-
-def _columns(name: str, parts: Sequence[str]) -> list[str]:
-    return [f"{name}.{part}" for part in parts]
-
-
-def _named(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
-    if len(names) != len(values):
-        raise InputError(
-            "the model", expected=f"the classes {', '.join(names)}", found=f"{len(values)} values"
-        )
-    return dict(zip(names, values, strict=True))

@@ -52,6 +52,7 @@ def _build(folder: Path, gain: float) -> None:
             "label": tf.where(dog > 0.5, "dog", "cat"),
             "probability": tf.maximum(dog, 1 - dog),
             "probabilities": tf.stack([1 - dog, dog], axis=1),
+            "classes": tf.tile([["cat", "dog"]], [tf.shape(dog)[0], 1]),
             "mask": tf.tile(ids[:, None, None], [1, 4, 4]),
             "mask_png_bytes": png(ids),
             "class_fractions": tf.one_hot(tf.cast(ids, tf.int32), 3),

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from components.pusher.live_check import check_live
-from components.releases.model_config import ModelConfigFile
 from components.pusher.release import Release
 from components.pusher.rollback import roll_back, set_label
 from components.pusher.settings import LiveCheckConfig, PusherConfig
+from components.releases.model_config import ModelConfigFile
 from serving.client import ImageClient
 from serving.errors import InputError
 from serving.results import ServingError
@@ -22,15 +22,15 @@ NOBODY = "127.0.0.1:9"  # the discard port: nothing answers
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory, gray_png) -> str:
-    """Three pictures as the ingest stores them."""
+    """Three images as the ingest stores them."""
     import tensorflow as tf
 
     folder = tmp_path_factory.mktemp("examples")
     options = tf.io.TFRecordOptions(compression_type="GZIP")
     with tf.io.TFRecordWriter(str(folder / "data-00000.gz"), options) as writer:
         for value in (20, 120, 250):
-            picture = tf.train.BytesList(value=[gray_png(value)])
-            feature = {"image/encoded": tf.train.Feature(bytes_list=picture)}
+            image = tf.train.BytesList(value=[gray_png(value)])
+            feature = {"image/encoded": tf.train.Feature(bytes_list=image)}
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())
     return str(folder)
@@ -74,7 +74,7 @@ class Place:
         self._examples, self._models = examples, models
 
     def push(self, model: str, seconds: float = 60.0, target: str = "", **settings: object) -> dict:
-        live = LiveCheckConfig(target=target or self.target, deadline_seconds=seconds, pictures=3)
+        live = LiveCheckConfig(target=target or self.target, deadline_seconds=seconds, images=3)
         folder = self._models[model]
 
         def check(version: int) -> None:

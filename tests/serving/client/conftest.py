@@ -19,13 +19,14 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 
 
 class Peer:
-    """Answers `predict` with each picture's mean brightness / 255 as the probability of "dog".
+    """Answers `predict` with each image's mean brightness / 255 as the probability of "dog".
 
     Attributes:
         fail: the next calls' refusals, the first first.
         delay: seconds that a call takes; a function of the number of calls so far.
-        names_position: whether a refusal names the bad picture, as TensorFlow Serving's do not.
+        names_position: whether a refusal names the bad image, as TensorFlow Serving's do not.
         heatmap_side: how large heat maps are.
+        classes: the names it tells; None: its model has no such output.
         requests: what was asked, in the order of arrival.
         headers: what came with it.
         most_at_once: the highest number of calls that ran at a time.
@@ -36,6 +37,7 @@ class Peer:
         self.delay: Callable[[int], float] = lambda count: 0.0
         self.names_position = True
         self.heatmap_side = 4
+        self.classes: tuple[bytes, ...] | None = (b"cat", b"dog")
         self.requests: list[pb.PredictRequest] = []
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
@@ -109,13 +111,18 @@ class Peer:
             "mask_png_bytes": to_array(request.inputs["image_bytes"]),
             "class_fractions": np.tile(np.array([1, 0, 0], np.float32), (len(dog), 1)),
         }
+        if self.classes is not None:
+            values["classes"] = np.tile(np.array([self.classes], object), (len(dog), 1))
         response = pb.PredictResponse()
         for name in request.output_filter:
+            if name not in values:  # as TensorFlow Serving says it
+                details = f"output tensor alias not found in signature: {name} Outputs expected to"
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{details} be in the set {{...}}")
             fill_proto(response.outputs[name], values[name])
         return response
 
     def sent(self) -> list[int]:
-        """Pictures in each request."""
+        """Images in each request."""
         return [request.inputs["image_bytes"].tensor_shape.dim[0].size for request in self.requests]
 
 

@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 
 from serving.client.exchanges import CLASSIFY, ask
-from serving.client.images import Picture
+from serving.client.images import PreparedImage
 from serving.results import ServingError
 from serving.wire import serving_pb2 as pb
 from serving.wire.tensors import fill_proto
 
-PICTURES = [Picture(4, "a.jpg", b"a"), Picture(5, "b.jpg", b"b")]
+PREPARED = [PreparedImage(4, "a.jpg", b"a"), PreparedImage(5, "b.jpg", b"b")]
 GOOD = {
     "label": np.array([b"cat", b"dog"], object),
     "probability": np.array([0.75, 1.0], np.float32),
     "probabilities": np.array([[0.75, 0.25], [0.0, 1.0]], np.float32),
+    "classes": np.array([[b"cat", "weißer Hund".encode()]] * 2, object),
 }
 
 
@@ -23,7 +24,7 @@ def _answer(**outputs: np.ndarray | None):
     for name, value in (GOOD | outputs).items():
         if value is not None:
             fill_proto(response.outputs[name], value)
-    exchange = ask(CLASSIFY, PICTURES, pb.ModelSpec(name="pets"))
+    exchange = ask(CLASSIFY, PREPARED, pb.ModelSpec(name="pets"), set())
     request = next(exchange)
     assert list(request.message.inputs["image_bytes"].string_val) == [b"a", b"b"]
     assert list(request.message.output_filter) == list(GOOD)
@@ -36,6 +37,7 @@ def test_rows_become_results() -> None:
     first, second = _answer()
     assert (first.position, first.image, first.result.label) == (4, "a.jpg", "cat")
     assert (second.position, second.result.probabilities) == (5, (0.0, 1.0))
+    assert second.result.classes == ("cat", "weißer Hund")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_answers_of_another_shape(outputs: dict, words: str) -> None:
 def test_an_unreadable_tensor() -> None:
     response = pb.PredictResponse()
     response.outputs["label"].dtype = 20  # a resource
-    exchange = ask(CLASSIFY, PICTURES, pb.ModelSpec())
+    exchange = ask(CLASSIFY, PREPARED, pb.ModelSpec(), set())
     next(exchange)
     with pytest.raises(ServingError, match=r"an unreadable answer: .*resource"):
         exchange.send(response)

@@ -1,4 +1,4 @@
-"""Every kind of picture that the client takes, and what it says about the others."""
+"""Every kind of image that the client takes, and what it says about the others."""
 
 import io
 import subprocess
@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from serving.client import ImageClient
-from serving.client.images import Batcher, Picture, encode
+from serving.client.images import PreparedImage, RequestPacker, encode
 from serving.errors import InputError
-from serving.results import PictureError
+from serving.results import ImageError
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,10 +31,10 @@ def test_arrays_keep_their_pixels(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "CMYK"])
-def test_pillow_pictures_of_any_mode(mode: str) -> None:
-    picture = Image.new("RGB", (6, 4), (200, 100, 50)).convert(mode)
-    expected = picture if mode == "L" else picture.convert("RGB")
-    np.testing.assert_array_equal(_pixels(encode(picture)), np.asarray(expected))
+def test_pillow_images_of_any_mode(mode: str) -> None:
+    image = Image.new("RGB", (6, 4), (200, 100, 50)).convert(mode)
+    expected = image if mode == "L" else image.convert("RGB")
+    np.testing.assert_array_equal(_pixels(encode(image)), np.asarray(expected))
 
 
 def test_encoded_bytes_and_files_are_sent_as_they_are(tmp_path: Path) -> None:
@@ -65,26 +65,26 @@ def test_all_kinds_are_answered(peer, gray, tmp_path: Path) -> None:
         (np.zeros((0, 4), np.uint8), r"found uint8 \[0, 4\]"),
         (7, "a path, bytes, .*found int"),
         (None, "found NoneType"),
-        ("absent.jpg", r"picture absent\.jpg: expected an image file, found nothing there"),
+        ("absent.jpg", r"image absent\.jpg: expected an image file, found nothing there"),
         (Path("/"), "found a folder"),
-        (Image.new("I;16", (6, 4), 50), "8 bits a channel, found a Pillow picture I;16"),
+        (Image.new("I;16", (6, 4), 50), "8 bits a channel, found a Pillow image I;16"),
     ],
 )
-def test_what_is_no_picture_is_told(image: object, words: str) -> None:
+def test_what_is_no_image_is_told(image: object, words: str) -> None:
     with (
         ImageClient("127.0.0.1:1") as client,
-        pytest.raises(PictureError, match=words) as caught,
+        pytest.raises(ImageError, match=words) as caught,
     ):
         client.predict([b"" for _ in range(0)] + [image])
     assert caught.value.position == 0
     assert "\n" not in str(caught.value)
 
 
-def test_a_pillow_picture_cut_short(tmp_path: Path) -> None:
+def test_a_pillow_image_cut_short(tmp_path: Path) -> None:
     noise = np.random.default_rng(2).integers(0, 256, (60, 60, 3), np.uint8)
     file = tmp_path / "short.png"
     file.write_bytes(encode(noise)[:4000])
-    with pytest.raises(PictureError, match="at position 3: expected a readable picture"):
+    with pytest.raises(ImageError, match="at position 3: expected a readable image"):
         encode(Image.open(file), 3)
 
 
@@ -96,7 +96,7 @@ def test_streams_go_on_after_an_unreadable_file(peer, gray) -> None:
     assert peer.sent() == [2]
 
 
-def test_a_list_of_unsendable_pictures_sends_nothing(peer) -> None:
+def test_a_list_of_unsendable_images_sends_nothing(peer) -> None:
     with ImageClient(peer.target) as client:
         assert [one.error is None for one in client.predict_stream(["a", "b"])] == [False, False]
         assert client.predict([]) == []
@@ -106,7 +106,7 @@ def test_a_list_of_unsendable_pictures_sends_nothing(peer) -> None:
 @pytest.mark.parametrize(
     "image", ["a.jpg", Path("a.jpg"), b"x", np.zeros((4, 4, 3), np.uint8), Image.new("L", (2, 2))]
 )
-def test_a_single_picture_is_no_list(image: object) -> None:
+def test_a_single_image_is_no_list(image: object) -> None:
     with ImageClient("127.0.0.1:1") as client:
         with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
             client.predict(image)
@@ -114,7 +114,7 @@ def test_a_single_picture_is_no_list(image: object) -> None:
             client.aio.predict_stream(image)
 
 
-def test_pictures_beyond_a_message_are_refused_before_they_are_sent(peer, gray) -> None:
+def test_images_beyond_a_message_are_refused_before_they_are_sent(peer, gray) -> None:
     with ImageClient(peer.target, max_message_bytes=2**20) as client:
         large = b"x" * 2**20
         answers = list(client.predict_stream([gray(1), large, gray(2)]))
@@ -123,13 +123,13 @@ def test_pictures_beyond_a_message_are_refused_before_they_are_sent(peer, gray) 
 
 
 def test_batches_are_bounded_by_number_and_size() -> None:
-    batcher = Batcher(3, 200)  # so at most 100 bytes of pictures in a request
+    packer = RequestPacker(3, 200)  # so at most 100 bytes of images in a request
     sizes = [10, 10, 10, 60, 60, 100, 150, 1, 1]
-    batches = [batcher.add(Picture(n, b"", b"x" * size)) for n, size in enumerate(sizes)]
-    batches.append(batcher.rest())
+    batches = [packer.add(PreparedImage(n, b"", b"x" * size)) for n, size in enumerate(sizes)]
+    batches.append(packer.rest())
     found = [[len(one.encoded) for one in batch] for batch in batches if batch]
     assert found == [[10, 10, 10], [60], [60], [100], [150], [1, 1]]
-    assert batcher.rest() == []
+    assert packer.rest() == []
 
 
 def test_neither_tensorflow_nor_pillow_is_imported() -> None:

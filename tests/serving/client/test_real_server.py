@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from serving.client import BATCH_SIZE, ImageClient
-from serving.results import PictureError, ServingError
+from serving.results import ImageError, ServingError
 
 
 def _async(client: ImageClient, method: str, *arguments, **more):
@@ -29,24 +29,22 @@ def test_paths_and_bytes_in_order(client: ImageClient, gray_png, tmp_path: Path)
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_more_pictures_than_a_batch(client: ImageClient, gray_png, asynchronous: bool) -> None:
-    pictures = [gray_png(value) for value in range(3 * BATCH_SIZE + 1)]
-    results = (
-        _async(client, "predict", pictures) if asynchronous else client.predict(iter(pictures))
-    )
+def test_more_images_than_a_batch(client: ImageClient, gray_png, asynchronous: bool) -> None:
+    images = [gray_png(value) for value in range(3 * BATCH_SIZE + 1)]
+    results = _async(client, "predict", images) if asynchronous else client.predict(iter(images))
     found = [one.probabilities[1] * 255 for one in results]
-    assert found == pytest.approx(list(range(len(pictures))), abs=1e-4)
+    assert found == pytest.approx(list(range(len(images))), abs=1e-4)
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_explanations(client: ImageClient, gray_png, asynchronous: bool) -> None:
-    pictures = [gray_png(51), gray_png(204)]
+    images = [gray_png(51), gray_png(204)]
     if asynchronous:
-        own, _ = _async(client, "explain", pictures)
-        dog, _ = _async(client, "explain", pictures, class_index=1)
+        own, _ = _async(client, "explain", images)
+        dog, _ = _async(client, "explain", images, class_index=1)
     else:
-        own, _ = client.explain(pictures)
-        dog, _ = client.explain(pictures, class_index=1)
+        own, _ = client.explain(images)
+        dog, _ = client.explain(images, class_index=1)
     assert (own.label, dog.label) == ("cat", "dog")
     assert dog.probability == pytest.approx(0.2)
     np.testing.assert_allclose(own.heatmap, np.full((4, 4), 0.2), atol=1e-6)
@@ -55,8 +53,8 @@ def test_explanations(client: ImageClient, gray_png, asynchronous: bool) -> None
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_segmentations(client: ImageClient, gray_png, asynchronous: bool) -> None:
-    pictures = [gray_png(0), gray_png(255)]
-    dark, bright = _async(client, "segment", pictures) if asynchronous else client.segment(pictures)
+    images = [gray_png(0), gray_png(255)]
+    dark, bright = _async(client, "segment", images) if asynchronous else client.segment(images)
     assert dark.mask.dtype == np.uint8
     np.testing.assert_array_equal(bright.mask, np.full((4, 4), 2))
     assert dark.class_fractions == (1.0, 0.0, 0.0)
@@ -72,24 +70,24 @@ def test_what_the_server_tells_about_itself(client: ImageClient, server) -> None
     assert {name: value.tolist() for name, value in answer.items()} == {"scaled": [[2.0, 2.0]]}
 
 
-def test_the_bad_picture_of_many_is_named(client: ImageClient, gray_png, tmp_path: Path) -> None:
+def test_the_bad_image_of_many_is_named(client: ImageClient, gray_png, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     images = [gray_png(9)] * (BATCH_SIZE + 3) + [bad, gray_png(9)]
     answers = list(client.predict_stream(images))
     assert [answer.position for answer in answers if answer.error] == [BATCH_SIZE + 3]
     assert all(answer.result.label == "cat" for answer in answers if not answer.error)
     for ask in (client.predict, client.explain):
-        with pytest.raises(PictureError, match=r"bad\.jpg: the server refuses it: ") as caught:
+        with pytest.raises(ImageError, match=r"bad\.jpg: the server refuses it: ") as caught:
             ask(images)
         assert caught.value.position == BATCH_SIZE + 3
         assert "position" not in str(caught.value)
 
 
-def test_a_wrong_class_is_no_bad_picture(client: ImageClient, gray_png) -> None:
-    for pictures in ([gray_png(1)], [gray_png(1), gray_png(2)]):
+def test_a_wrong_class_is_no_bad_image(client: ImageClient, gray_png) -> None:
+    for images in ([gray_png(1)], [gray_png(1), gray_png(2)]):
         with pytest.raises(ServingError, match="class_index"):
-            client.explain(pictures, class_index=7)
+            client.explain(images, class_index=7)
 
 
 def test_a_version_that_is_not_served(server, client: ImageClient, gray_png) -> None:
@@ -103,7 +101,7 @@ def test_a_version_that_is_not_served(server, client: ImageClient, gray_png) -> 
         assert same.metadata().version == 3
 
 
-def test_an_unknown_label_is_no_pictures_fault(server, client: ImageClient, gray_png) -> None:
+def test_an_unknown_label_is_no_images_fault(server, client: ImageClient, gray_png) -> None:
     with (
         ImageClient(server.target, client.model_name, label="nobody") as other,
         pytest.raises(ServingError, match="Unrecognized servable version label: nobody"),

@@ -64,7 +64,10 @@ def test_other_refusals_are_final(peer, code: str) -> None:
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_attempts_are_counted(peer, gray, attempts: int) -> None:
     peer.fail = [UNAVAILABLE] * 9
-    with ImageClient(peer.target, attempts=attempts) as client, pytest.raises(ServingError) as caught:
+    with (
+        ImageClient(peer.target, attempts=attempts) as client,
+        pytest.raises(ServingError) as caught,
+    ):
         client.predict([gray(0)])
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
     assert caught.value.details == UNAVAILABLE[1]
@@ -86,14 +89,14 @@ def test_one_deadline_for_a_call_and_its_repeats(peer, gray) -> None:
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_one_deadline_for_all_requests_of_a_list(peer, gray, asynchronous: bool) -> None:
     peer.delay = lambda count: 0.2
-    pictures = [gray(0)] * 6
+    images = [gray(0)] * 6
 
     def ask(client: ImageClient, timeout_seconds: float) -> list:
         if not asynchronous:
-            return client.predict(pictures, timeout_seconds=timeout_seconds)
+            return client.predict(images, timeout_seconds=timeout_seconds)
 
         async def run():
-            return await client.aio.predict(pictures, timeout_seconds=timeout_seconds)
+            return await client.aio.predict(images, timeout_seconds=timeout_seconds)
 
         return asyncio.run(run())
 

@@ -1,4 +1,4 @@
-"""Many pictures: in order, several requests at a time, and no further ahead than that."""
+"""Many images: in order, several requests at a time, and no further ahead than that."""
 
 import asyncio
 import contextlib
@@ -10,11 +10,11 @@ import grpc
 import pytest
 
 from serving.client import ImageClient
-from serving.results import PictureError, ServingError
+from serving.results import ImageError, ServingError
 
 
 def _values(count: int | None, gray, read: list[int]) -> Iterator[bytes]:
-    """Pictures, brighter and brighter; notes how many were taken."""
+    """Images, brighter and brighter; notes how many were taken."""
     for number in itertools.count() if count is None else range(count):
         read.append(number)
         yield gray(number % 256)
@@ -142,13 +142,13 @@ def test_a_client_serves_one_event_loop_after_another(peer, gray) -> None:
 
 @both
 @pytest.mark.parametrize("names_position", [True, False])
-def test_bad_pictures_do_not_keep_others_from_an_answer(
+def test_bad_images_do_not_keep_others_from_an_answer(
     peer, gray, asynchronous: bool, names_position: bool
 ) -> None:
     peer.names_position = names_position
     images = [gray(value) for value in range(12)]
     for bad in (0, 5, 6, 11):
-        images[bad] = b"no picture"
+        images[bad] = b"no image"
     with ImageClient(peer.target, batch_size=5) as client:
         answers = _stream(client, images, asynchronous=asynchronous)
     assert [answer.position for answer in answers if answer.error] == [0, 5, 6, 11]
@@ -156,24 +156,24 @@ def test_bad_pictures_do_not_keep_others_from_an_answer(
         assert answer.image is images[answer.position]
         if not answer.error:
             assert answer.result.probabilities[1] * 255 == pytest.approx(answer.position, abs=1e-3)
-    with pytest.raises(PictureError, match="picture at position 5: the server refuses it: Unknown"):
+    with pytest.raises(ImageError, match="image at position 5: the server refuses it: Unknown"):
         answers[5].result  # noqa: B018 - a property that raises
 
 
 def test_a_named_position_costs_one_more_request(peer, gray) -> None:
-    with ImageClient(peer.target) as client, pytest.raises(PictureError):
-        client.predict([*[gray(1)] * 3, b"no picture", *[gray(2)] * 4])
+    with ImageClient(peer.target) as client, pytest.raises(ImageError):
+        client.predict([*[gray(1)] * 3, b"no image", *[gray(2)] * 4])
     assert peer.sent() == [8, 7]
 
 
 @both
-def test_lists_raise_for_the_first_bad_picture(peer, gray, tmp_path, asynchronous: bool) -> None:
+def test_lists_raise_for_the_first_bad_image(peer, gray, tmp_path, asynchronous: bool) -> None:
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     images = [gray(1)] * 10 + [bad]
     with (
         ImageClient(peer.target, batch_size=4) as client,
-        pytest.raises(PictureError, match=r"bad\.jpg: the server refuses it: Unknown") as caught,
+        pytest.raises(ImageError, match=r"bad\.jpg: the server refuses it: Unknown") as caught,
     ):
         if asynchronous:
             asyncio.run(client.aio.predict(images))
@@ -184,7 +184,7 @@ def test_lists_raise_for_the_first_bad_picture(peer, gray, tmp_path, asynchronou
 
 
 def test_answers_larger_than_a_message_are_asked_for_by_halves(peer, gray) -> None:
-    peer.heatmap_side = 300  # 0.34 MiB a picture
+    peer.heatmap_side = 300  # 0.34 MiB an image
     images = [gray(value) for value in range(8)]
     with ImageClient(peer.target, max_message_bytes=2**20) as client:
         results = client.explain(images)
@@ -212,7 +212,7 @@ def test_a_server_that_will_not_send_so_much_is_asked_for_halves(peer, gray) -> 
             client.predict([gray(0)] * 5)
 
 
-def test_what_is_not_about_a_picture_is_not_blamed_on_one(peer, gray) -> None:
+def test_what_is_not_about_a_image_is_not_blamed_on_one(peer, gray) -> None:
     refusals = [
         "input size does not match signature: 1!=2",
         "input image_bytes, position 0: class_index: expected -1 or one of 0 to 1; found 7",
@@ -243,3 +243,13 @@ def test_versions_and_labels_are_asked_for(peer, gray) -> None:
     assert (first.name, first.version.value) == ("pets", 7)
     assert second.version_label == "canary"
     assert third.WhichOneof("version_choice") is None
+
+
+@both
+def test_a_model_without_class_names_is_asked_for_them_once(peer, gray, asynchronous: bool) -> None:
+    peer.classes = None
+    with ImageClient(peer.target, batch_size=2, in_flight=1) as client:
+        answers = _stream(client, [gray(0)] * 6, asynchronous=asynchronous)
+    assert {answer.result.classes for answer in answers} == {("0", "1")}
+    asked = ["classes" in request.output_filter for request in peer.requests]
+    assert asked == [True, False, False, False]

@@ -32,12 +32,12 @@ def pawlens(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProce
 
 @pytest.fixture
 def folder(tmp_path: Path, gray_png) -> Path:
-    """20 pictures."""
-    pictures = tmp_path / "pets"
-    pictures.mkdir()
+    """20 images."""
+    images = tmp_path / "pets"
+    images.mkdir()
     for number in range(20):
-        (pictures / f"{number:02}.png").write_bytes(gray_png(10 * number))
-    return pictures
+        (images / f"{number:02}.png").write_bytes(gray_png(10 * number))
+    return images
 
 
 def test_flags_have_the_clients_defaults() -> None:
@@ -64,11 +64,11 @@ def test_a_list_on_standard_input(server, folder: Path) -> None:
     assert names == [str(folder / f"{number:02}.png") for number in range(19, -1, -1)]
 
 
-def test_one_bad_picture_among_many(server, folder: Path) -> None:
-    (folder / "05.png").write_text("no picture")
+def test_one_bad_image_among_many(server, folder: Path) -> None:
+    (folder / "05.png").write_text("no image")
     done = pawlens("predict", folder, "--target", server.target, "--format", "csv")
     assert done.returncode == 2
-    assert done.stderr.startswith("pawlens: 1 of 20 pictures not answered: ")
+    assert done.stderr.startswith("pawlens: 1 of 20 images not answered: ")
     assert "05.png" in done.stderr
     assert done.stderr.count("\n") == 1
     assert len(done.stdout.splitlines()) == 21
@@ -77,7 +77,7 @@ def test_one_bad_picture_among_many(server, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["predict"], "no picture given"),
+        (["predict"], "no image given"),
         (["predict", ".", "--json", "--format", "csv"], "--json: expected no other --format"),
         (["predict", ".", "--format", "xml"], "--format: expected one of table, json, jsonl, csv"),
         (["predict", "a.png", "--target", "127.0.0.1:1"], "no server answers at 127.0.0.1:1"),
@@ -155,7 +155,7 @@ def test_no_bar_among_rows_on_the_same_terminal(server, folder: Path) -> None:
     assert len([json.loads(line) for line in shown.splitlines()]) == 20
 
 
-def test_no_bar_for_a_few_pictures_nor_without_a_terminal(server, folder: Path) -> None:
+def test_no_bar_for_a_few_images_nor_without_a_terminal(server, folder: Path) -> None:
     status, shown = _on_a_terminal("predict", folder / "00.png", "--target", server.target)
     assert status == 0
     assert "1/1" not in shown

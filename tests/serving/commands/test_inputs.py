@@ -1,4 +1,4 @@
-"""Which pictures files, folders, lists and standard input stand for."""
+"""Which images files, folders, lists and standard input stand for."""
 
 import io
 import os
@@ -46,7 +46,7 @@ def _listed(*images: str, **more: Path) -> list[tuple[str, str]]:
 IN_PETS = ["a.JPEG", "b.jpg", "cats/0.gif", "cats/1.png", "dogs/old/1.bmp"]
 
 
-def test_a_folder_stands_for_the_pictures_in_and_below_it() -> None:
+def test_a_folder_stands_for_the_images_in_and_below_it() -> None:
     assert _listed("pets") == [(f"pets/{name}", f"pets/{name}") for name in IN_PETS]
 
 
@@ -89,7 +89,7 @@ def test_names_that_are_no_text(tree: Path) -> None:
     assert _listed(files_from=tree / "list") == [(name, name)]
 
 
-def test_standard_input_is_a_picture_or_a_list(monkeypatch) -> None:
+def test_standard_input_is_a_image_or_a_list(monkeypatch) -> None:
     _feed(monkeypatch, b"\x89PNG")
     (one,) = list_sources([Path("-")])
     assert (one.name, one.place, one.image) == ("-", "stdin", b"\x89PNG")
@@ -107,12 +107,12 @@ def test_the_output_folder_is_no_input(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "files_from", "words"),
     [
-        (["absent.jpg"], None, r"picture absent\.jpg: expected an image file, found nothing"),
-        (["empty"], None, r"folder empty: expected pictures \(\.jpg.*found none"),
-        ([], None, "no picture given"),
+        (["absent.jpg"], None, r"image absent\.jpg: expected an image file, found nothing"),
+        (["empty"], None, r"folder empty: expected images \(\.jpg.*found none"),
+        ([], None, "no image given"),
         (["-", "-"], None, "standard input: expected one use, found 2"),
         (["-"], "-", "standard input: expected one use, found 2"),
-        (["-"], None, "picture -: expected a picture on standard input, found nothing"),
+        (["-"], None, "image -: expected an image on standard input, found nothing"),
         ([], "absent.txt", r"--files-from absent\.txt: .*found No such file"),
         ([], "pets", "--files-from pets: .*found Is a directory"),
     ],

@@ -1,4 +1,4 @@
-"""How rows and pictures are written."""
+"""How rows and images are written."""
 
 import csv
 import io
@@ -15,13 +15,13 @@ from serving.errors import FailedError, InputError
 COLUMNS = ["image", "label", "share.cat", "share.dog"]
 ROWS = [
     {"image": 'a "1", b.jpg', "label": "cat", "share": {"cat": 0.75, "dog": 0.25}},
-    {"image": "p\udcff.jpg", "error": "no\npicture"},
+    {"image": "p\udcff.jpg", "error": "no\nimage"},
     {"image": "ü.jpg", "label": "dog", "share": {"cat": 0.0, "dog": 1.0}},
 ]
 
 
 def _written(style: str, rows: list[dict], capsys) -> str:
-    writer = open_writer(style, COLUMNS)
+    writer = open_writer(style)
     for row in rows:
         writer.write(row)
     writer.close()
@@ -45,23 +45,39 @@ def test_csv(capsys) -> None:
     assert list(found[0]) == [*COLUMNS, "error"]
     assert [one["image"] for one in found] == ['a "1", b.jpg', "p\\udcff.jpg", "ü.jpg"]
     assert [one["share.dog"] for one in found] == ["0.25", "", "1.0"]
-    assert [one["error"] for one in found] == ["", "no\npicture", ""]
+    assert [one["error"] for one in found] == ["", "no\nimage", ""]
 
 
-def test_the_header_is_known_though_the_first_row_is_an_error(capsys) -> None:
-    text = _written("csv", ROWS[1:2], capsys)
-    assert text.splitlines()[0] == ",".join([*COLUMNS, "error"])
+def test_the_header_is_that_of_the_first_answer(capsys) -> None:
+    found = list(csv.DictReader(io.StringIO(_written("csv", ROWS[1:], capsys))))
+    assert list(found[0]) == [*COLUMNS, "error"]
+    assert [one["error"] for one in found] == ["no\nimage", ""]
+    assert _written("csv", ROWS[1:2], capsys).splitlines()[0] == "image,error"
+    with pytest.raises(FailedError, match="classes changed"):
+        _written("csv", [ROWS[0], {"image": "b.jpg", "share": {"bird": 1.0}}], capsys)
+
+
+@pytest.mark.parametrize(
+    ("style", "told"), [("table", 10), ("json", 12), ("jsonl", 12), ("csv", 12)]
+)
+def test_a_table_tells_the_likeliest_of_many_classes(style: str, told: int, capsys) -> None:
+    shares = {f"class{number:02}": (number + 1) / 78 for number in range(12)}
+    text = _written(style, [{"image": "a.jpg", "share": shares}], capsys)
+    found = [name for name in shares if name in text]
+    assert found == list(shares)[-told:]
+    if style == "table":
+        assert text.index("class11 0.154") < text.index("class10") and "..." in text
 
 
 def test_tables_leave_errors_out(capsys) -> None:
     text = _written("table", ROWS, capsys)
     assert "cat 0.750, dog 0.250" in text
-    assert "picture" not in text
+    assert "image" not in text
     assert _written("table", ROWS[1:2], capsys) == ""
 
 
 def test_long_tables_are_written_in_parts(capsys) -> None:
-    writer = open_writer("table", COLUMNS)
+    writer = open_writer("table")
     rows = [{"image": f"{number}.jpg", "label": "cat"} for number in range(501)]
     for row in rows[:-1]:
         writer.write(row)
@@ -78,7 +94,7 @@ def test_long_tables_are_written_in_parts(capsys) -> None:
 def test_rows_are_written_at_once(style: str, monkeypatch) -> None:
     pipe = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding="utf-8"))
-    open_writer(style, COLUMNS).write(ROWS[0])
+    open_writer(style).write(ROWS[0])
     assert b"0.75" in pipe.getvalue()
 
 
@@ -107,15 +123,15 @@ def test_results_that_would_share_a_file(tmp_path: Path) -> None:
         output_files(_sources("1.jpg", "1.jpg"), tmp_path, "mask")
 
 
-def test_a_picture_is_never_overwritten(tmp_path: Path, monkeypatch) -> None:
+def test_a_image_is_never_overwritten(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    picture = tmp_path / "in" / "1_mask.png"
-    picture.parent.mkdir()
-    picture.write_bytes(b"x")
+    image = tmp_path / "in" / "1_mask.png"
+    image.parent.mkdir()
+    image.write_bytes(b"x")
     Path("link").symlink_to("in")
     sources = _sources("1.jpg", "1_mask.png")
     for folder in ("in", "link"):
-        with pytest.raises(InputError, match=r"1_mask\.png is one of the pictures"):
+        with pytest.raises(InputError, match=r"1_mask\.png is one of the images"):
             output_files(sources, Path(folder), "mask")
     assert output_files(sources[:1], Path("in"), "mask") == ["in/1_mask.png"]
 
