@@ -51,7 +51,7 @@ def _named(config: PipelineConfig, task: Task, step: str) -> tuple[str, ...]:
     elif step in ("tuner", "trainer"):
         own = _model(config, task)
     elif step == "evaluator":
-        own = tuple(map(extension.module_of, config.evaluator.metrics.values()))
+        own = config.evaluator.sources()
     return (*_parts(task, _PARTS.get(step, ())), *own)
 
 

@@ -1,9 +1,8 @@
 import pytest
 import yaml
 
-from components.models import MODEL_NAMES
-from pipelines.config import check_data_path, load_config, shipped_configs
-from serving.errors import InputError
+from pipelines.config import CONFIG_FOLDER, check_data_path, load_config, shipped_configs
+from serving.errors import InputError, Mistakes
 
 
 @pytest.mark.parametrize("name", shipped_configs())
@@ -41,62 +40,55 @@ def test_config_by_path(tmp_path):
 @pytest.mark.parametrize(
     ("assignment", "line"),
     [
-        (
-            "trainer.epoch=3",
-            "cats_vs_dogs.yaml: trainer.epoch: unknown key; did you mean 'trainer.epochs'?",
-        ),
-        (
-            "triner.epochs=3",
-            "cats_vs_dogs.yaml: triner: unknown key; did you mean 'trainer'?",
-        ),
+        ("trainer.epoch=3", "trainer.epoch: unknown key; did you mean 'trainer.epochs'?"),
+        ("triner.epochs=3", "triner: unknown key; did you mean 'trainer'?"),
         (
             "evaluator.thresholds.accuracy.mn=1",
-            "cats_vs_dogs.yaml: evaluator.thresholds.accuracy.mn: unknown key; "
+            "evaluator.thresholds.accuracy.mn: unknown key; "
             "did you mean 'evaluator.thresholds.accuracy.min'?",
         ),
+        ("trainer.epochs=many", "trainer.epochs: expected integer, found 'many'"),
+        ("trainer.epochs=0", "trainer.epochs: expected 1 or more without weights, found 0"),
+        ("task=image_clasification", "did you mean 'image_classification'?"),
+        ("task=no_such.module:Task", "task: expected an import path"),
+        ("data.layout=csw", "data.layout: expected one of auto, class_folders, flat_names, csv,"),
+        ("trainer.model=mini_xeption", "found 'mini_xeption'; did you mean 'mini_xception'?"),
         (
-            "trainer.epochs=many",
-            "cats_vs_dogs.yaml: trainer.epochs: expected integer, found 'many'",
-        ),
-        (
-            "trainer.epochs=2.5",
-            "cats_vs_dogs.yaml: trainer.epochs: expected integer, found 2.5",
-        ),
-        (
-            "trainer.epochs=0",
-            "cats_vs_dogs.yaml: trainer.epochs: expected 1 or more without weights, found 0",
-        ),
-        (
-            "data.layout=folders",
-            "cats_vs_dogs.yaml: data.layout: expected 'cats_dogs', 'pets' or 'blobs', "
-            "found 'folders'",
-        ),
-        (
-            "trainer.model=mini_xeption",
-            f"cats_vs_dogs.yaml: trainer.model: expected one of {', '.join(MODEL_NAMES)}, "
-            "found 'mini_xeption'; did you mean 'mini_xception'?",
-        ),
-        (
-            "trainer.model=segmentation_convnet",
-            "cats_vs_dogs.yaml: trainer.model: expected a model for classification "
-            "(convnet_baseline, convnet_small_150, mini_xception, residual_convnet, vgg16, "
-            "xception), found 'segmentation_convnet', which is for segmentation",
+            "trainer.model=xception_unet",
+            "trainer.model: expected a model for image_classification, found 'xception_unet', "
+            "which is for image_segmentation",
         ),
         (
             "evaluator.thresholds={acuracy: {min: 0.5}}",
-            "cats_vs_dogs.yaml: evaluator.thresholds.acuracy: expected a metric of classification: "
-            "accuracy, auc, precision, recall, found 'acuracy'; did you mean 'accuracy'?",
+            "evaluator.thresholds.acuracy: expected a metric of image_classification: ",
+        ),
+        ("evaluator.slices=[image/orientaton]", "did you mean 'image/orientation'?"),
+        ("beam.steps.pusher=[]", "beam.steps: expected one of example_gen, statistics_gen, "),
+        ("kubeflow.steps.palete.cpu_limit=1", "kubeflow.steps: expected one of example_gen, "),
+        ("steps.pusher.component=a:B", "steps.pusher: expected a name that no other step has"),
+        ("steps.x.component=a.B", "steps.x.component: "),
+        (
+            "steps.x={component: 'a:B', inputs: {model: trainr.model}}",
+            "steps.x.inputs.model: expected one of ",
         ),
         (
-            "evaluator.slices=[image/orientaton]",
-            "cats_vs_dogs.yaml: evaluator.slices: expected keys of image/label_name, "
-            "image/orientation, found 'image/orientaton'; did you mean 'image/orientation'?",
+            "steps.x={component: 'a:B', inputs: {m: pusher.pushed_model}, before_push: true}",
+            "steps.x.inputs.m: expected one of ",
         ),
-        (
-            "evaluator.slices=[]",
-            "cats_vs_dogs.yaml: evaluator.slice_thresholds: expected evaluator.slices to name the "
-            "feature keys to slice by, found no slices",
-        ),
+    ],
+)
+def test_mistakes_are_told_in_one_line(assignment, line):
+    with pytest.raises(InputError) as error:
+        load_config("cats_vs_dogs", [assignment])
+    told = str(error.value)
+    assert "\n" not in told
+    assert told.startswith("cats_vs_dogs.yaml: ")
+    assert line in told
+
+
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
         ("trainer.epochs", "--set trainer.epochs: expected key=value, like trainer.epochs=5"),
         ("name.x=1", "--set name.x: expected a section, found a value at 'name'"),
         (
@@ -105,19 +97,49 @@ def test_config_by_path(tmp_path):
         ),
     ],
 )
-def test_mistakes_are_told_in_one_line(assignment, line):
+def test_an_assignment_that_fits_nowhere_is_refused(assignment, line):
     with pytest.raises(InputError) as error:
         load_config("cats_vs_dogs", [assignment])
     assert str(error.value) == line
 
 
+def test_all_mistakes_are_told_at_once():
+    sets = ["trainer.epoch=1", "evaluator.min_slice_size=0", "evaluator.slice_thresholds.auc={}"]
+    with pytest.raises(Mistakes) as error:
+        load_config("cats_vs_dogs", sets)
+    first, *others = [str(one) for one in error.value.errors]
+    assert [first, *others] == str(error.value).split("\n")
+    assert "trainer.epoch: unknown key" in first
+    assert "min_slice_size" in others[0]
+    with pytest.raises(Mistakes) as error:
+        load_config("cats_vs_dogs", ["trainer.monitor=val_x", "evaluator.slices=[a]"])
+    assert [str(one).split(": ")[1] for one in error.value.errors] == [
+        "trainer.monitor",
+        "evaluator.slices",
+    ]
+
+
+def test_old_keys_are_read_and_told_on_stderr(tmp_path, capsys):
+    tree = yaml.safe_load((CONFIG_FOLDER / "cats_vs_dogs.yaml").read_text())
+    del tree["task"]
+    tree |= {"problem": "classification", "data": {"layout": "cats_dogs"}}
+    path = tmp_path / "old.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    config = load_config(str(path), ["interpreter.pictures=3"])
+    assert (config.task, config.data.classes) == ("image_classification", ["cat", "dog"])
+    assert config.interpreter.images == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("pawlens: old.yaml: problem is read for this release only; write")
+
+
 def test_one_stage_is_set_by_its_number():
     before = load_config("cats_vs_dogs_book").trainer
-    after = load_config("cats_vs_dogs_book", ["trainer.earlier_stages.1.epochs=3"]).trainer
-    assert [stage.epochs for stage in after.stages] == [65, 3, 27]
+    after = load_config("cats_vs_dogs_book", ["trainer.stages.1.epochs=3"]).trainer
+    assert [stage.epochs for stage in after.trainings] == [65, 3, 27]
     assert after.stages[1].model_copy(update={"epochs": 16}) == before.stages[1]
-    with pytest.raises(InputError, match=r"did you mean 'trainer.earlier_stages.image_size'"):
-        load_config("cats_vs_dogs_book", ["trainer.earlier_stages.1.image_sise=64"])
+    with pytest.raises(InputError, match=r"did you mean 'trainer.stages.image_size'"):
+        load_config("cats_vs_dogs_book", ["trainer.stages.1.image_sise=64"])
 
 
 def test_unknown_config_names_the_nearest():
@@ -145,52 +167,17 @@ def test_data_folder_must_be_there(data, found, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "layout", "line"),
-    [
-        ("pets_segmentation", "cats_dogs", "segmentation needs masks: expected 'pets'"),
-        ("pets_segmentation", "blobs", "segmentation needs masks: expected 'pets'"),
-        ("cats_vs_dogs", "blobs", "classification needs classes: expected 'cats_dogs'"),
-        ("cats_vs_dogs", "pets", "classification needs classes: expected 'cats_dogs'"),
-        ("linear_blobs", "pets", "points needs coordinates: expected 'blobs'"),
-    ],
-)
-def test_a_problem_needs_its_layout(name, layout, line):
-    with pytest.raises(InputError) as error:
-        load_config(name, [f"data.layout={layout}"])
-    assert str(error.value) == f"{name}.yaml: data.layout: {line}, found '{layout}'"
-
-
-@pytest.mark.parametrize(
     ("assignment", "line"),
     [
-        ("example_gen.split=book_small", "example_gen.split: expected 'hash', found 'book_small'"),
-        (
-            "trainer.image_size=64",
-            "trainer.image_size: expected nothing: it is for pictures, found 64",
-        ),
-        (
-            "trainer.batch_size=64",
-            "trainer.batch_size: expected nothing: it is for pictures, found 64",
-        ),
-        ("trainer.training_step=tape", "trainer.training_step: expected 'fit' or 'gradient_tape'"),
-        ("trainer.model=mini_xception", "trainer.model: expected a model for points (linear)"),
-        (
-            "evaluator.thresholds={mean_iou: {min: 0.5}}",
-            "evaluator.thresholds.mean_iou: expected a metric of points: accuracy, auc, precision, "
-            "recall, found 'mean_iou'",
-        ),
-        (
-            "evaluator.slices=[image/label_name]",
-            "evaluator.slices: expected keys of point/label_name, found 'image/label_name'",
-        ),
+        ("example_gen.split=book_small", "example_gen.split: expected 'auto', 'hash' or 'given'"),
+        ("trainer.image_size=64", "trainer.image_size: expected nothing: it is for images"),
+        ("converter.formats=[onnx]", "converter: expected nothing: it is for images"),
+        ("trainer.model=mini_xception", "trainer.model: expected a model for points"),
+        ("evaluator.thresholds={mean_iou: {min: 0.5}}", "evaluator.thresholds.mean_iou: expected"),
+        ("evaluator.slices=[image/label_name]", "evaluator.slices: expected"),
     ],
 )
-def test_what_is_for_pictures_is_refused_of_points(assignment, line):
+def test_what_is_for_images_is_refused_of_points(assignment, line):
     with pytest.raises(InputError) as error:
         load_config("linear_blobs", [assignment])
     assert str(error.value).startswith(f"linear_blobs.yaml: {line}")
-
-
-def test_the_linear_model_is_refused_of_pictures():
-    with pytest.raises(InputError, match=r"found 'linear', which is for points"):
-        load_config("cats_vs_dogs", ["trainer.model=linear"])

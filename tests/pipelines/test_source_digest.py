@@ -1,8 +1,15 @@
 import shutil
+import sys
 
 import pytest
 
 from pipelines.source_digest import PACKAGES, ROOT, reached_files, source_digest
+
+RUN, INGEST, REPORT = (
+    "components.trainer.run",
+    "components.example_gen.executor",
+    "components.interpreter.executor",
+)
 
 
 @pytest.fixture
@@ -14,54 +21,85 @@ def tree(tmp_path):
     return tmp_path
 
 
-def names(modules, root=ROOT):
-    return {path.relative_to(root).as_posix() for path in reached_files(modules, root)}
+@pytest.fixture
+def foreign(tmp_path, monkeypatch):
+    """A folder in the path with a package and a module beside it."""
+    folder = tmp_path / "elsewhere"
+    (folder / "beasts" / "deep").mkdir(parents=True)
+    files = {
+        "beasts/__init__.py": "",
+        "beasts/nets.py": "from . import parts\nfrom .deep.er import x\nimport beside, json",
+        "beasts/parts.py": "def block(): return 1\n",
+        "beasts/deep/__init__.py": "from .. import above\n",
+        "beasts/deep/er.py": "x = 1\n",
+        "beasts/above.py": "raise RuntimeError('nothing imports this')\n",
+        "beasts/other.py": "",
+        "beside.py": "",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    return folder
 
 
 def test_follows_imports_also_those_inside_functions():
-    reached = names(["components.trainer.run"])
-    assert "components/models/mini_xception.py" in reached  # imported in a function
-    assert "components/preprocessing.py" in reached
-    assert "components/explanations/grad_cam.py" in reached  # through the endpoints
+    reached = set(reached_files([RUN]))
+    assert "components/models/__init__.py" in reached
+    assert "components/trainer/fit/loop.py" in reached
     assert "components/pusher/push.py" not in reached
     assert "pipelines/config.py" not in reached  # another default must not train again
 
 
 def test_takes_the_data_files_beside():
-    assert "components/interpreter/report.html" in names(["components.interpreter.executor"])
-
-
-def test_stock_steps_reach_what_is_ours():
-    from pipelines.pipeline import EXTRA_SOURCES
-
-    assert "components/data_validation/schemas/pets.pbtxt" in names(
-        ["components.data_validation.schema_gen"]
-    )
-    assert "components/trainer/fit/loop.py" in names(EXTRA_SOURCES["trainer"])
-    assert "serving/server/servable.py" in names(EXTRA_SOURCES["infra_validator"])
-    assert "components/evaluator/segmentation_metrics.py" in names(EXTRA_SOURCES["evaluator"])
+    assert "components/interpreter/report.html" in reached_files([REPORT])
 
 
 @pytest.mark.parametrize(
-    ("module", "edited", "changes"),
+    ("module", "edited", "addition", "changes"),
     [
-        ("components.example_gen.executor", "components/example_gen/convert.py", True),
-        ("components.example_gen.executor", "components/features.py", True),
-        ("components.example_gen.executor", "components/trainer/run.py", False),
-        ("components.trainer.run", "components/models/blocks.py", True),
-        ("components.trainer.run", "components/interpreter/report.html", False),
-        ("components.interpreter.executor", "components/interpreter/report.html", True),
-        ("components.evaluator.segmentation_metrics", "components/__init__.py", True),
+        (INGEST, "components/features.py", "EDITED = 1", True),
+        (INGEST, "components/features.py", "# edited", False),
+        (INGEST, "components/features.py", '"""Edited."""', False),
+        (INGEST, "components/trainer/run.py", "EDITED = 1", False),
+        (RUN, "components/__init__.py", "EDITED = 1", True),
+        (RUN, "components/interpreter/report.html", "<!-- edited -->", False),
+        (REPORT, "components/interpreter/report.html", "<!-- edited -->", True),
+        (INGEST, "components/features.py", "from typing import TYPE_CHECKING as EDITED", True),
     ],
 )
-def test_edit_changes_the_digest_of_what_it_reaches(tree, module, edited, changes):
-    before = source_digest([module], tree)
+def test_edit_changes_the_digest_of_what_it_reaches(tree, module, edited, addition, changes):
+    before = source_digest([module], root=tree)
     with (tree / edited).open("a") as file:
-        file.write("\n# edited\n" if edited.endswith(".py") else "\n<!-- edited -->\n")
-    assert (source_digest([module], tree) != before) is changes
+        file.write(f"\n{addition}\n")
+    assert (source_digest([module], root=tree) != before) is changes
 
 
-def test_same_sources_same_digest(tree):
-    assert source_digest(["components.trainer.run"], tree) == source_digest(
-        ["components.trainer.run"]
+def test_the_place_of_the_sources_does_not_count(tree):
+    assert source_digest([RUN], root=tree) == source_digest([RUN])
+
+
+def test_a_package_from_elsewhere_is_followed_without_being_imported(foreign):
+    reached = set(reached_files([INGEST], ["beasts.nets"])) - set(reached_files([INGEST]))
+    assert reached == {
+        *("beasts/__init__.py", "beasts/nets.py", "beasts/parts.py", "beasts/above.py"),
+        *("beasts/deep/__init__.py", "beasts/deep/er.py"),
+    }
+    assert "beasts" not in sys.modules
+    before = source_digest([], ["beasts.nets"])
+    (foreign / "beasts" / "parts.py").write_text("def block(): return 2\n")
+    assert source_digest([], ["beasts.nets"]) != before
+
+
+def test_a_single_module_counts_and_the_stack_is_told_by_its_versions(foreign):
+    assert set(reached_files([], ["beside"])) == {"beside.py"}
+    assert reached_files([], ["keras.applications", "no_such_package.x"]) == {}
+
+
+def test_what_only_type_checkers_import_is_not_run(foreign):
+    (foreign / "beside.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import beside.x, beasts\n"
+        "else:\n    import beasts.other\n"
     )
+    assert set(reached_files([], ["beside", "beasts.above"])) == {
+        *("beside.py", "beasts/above.py", "beasts/__init__.py", "beasts/other.py"),
+    }

@@ -1,0 +1,19 @@
+"""The example of a pipeline of one's own: it runs, and it is short."""
+
+from pathlib import Path
+
+import pytest
+
+from components.datasets.synth import synthesize
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_pipeline.py"
+
+
+@pytest.mark.slow
+def test_it_ingests_trains_evaluates_and_pushes(zygote, tmp_path):
+    assert len(EXAMPLE.read_text().splitlines()) <= 25
+    synthesize(tmp_path / "data", "class_folders", 60, seed=2, size=(40, 36))
+    ended = zygote.call(EXAMPLE, tmp_path / "data", tmp_path / "work")
+    assert ended.status == 0, ended.output[-3000:]
+    [version] = (tmp_path / "work" / "serving" / "own").iterdir()
+    assert (version / "saved_model.pb").is_file()

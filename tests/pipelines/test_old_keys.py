@@ -1,0 +1,83 @@
+import pytest
+
+from pipelines.old_keys import rewrite
+
+STAGE = {"image_size": 80, "epochs": 3}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            {"problem": "classification", "data": {"layout": "cats_dogs", "path": "d"}},
+            {
+                "task": "image_classification",
+                "data": {"layout": "auto", "classes": ["cat", "dog"], "path": "d"},
+            },
+            [
+                "problem is read for this release only; write task: image_classification",
+                "data.layout is read for this release only; write layout: auto, classes: "
+                "[cat, dog] in section data",
+            ],
+        ),
+        ({"problem": "points"}, {"task": "points"}, ["write task: points"]),
+        (
+            {"data": {"layout": "pets"}},
+            {
+                "data": {
+                    "layout": "masks",
+                    "classes": {"foreground": 1, "background": 2, "contour": 3},
+                    "min_share": {"foreground": 0.001},
+                }
+            },
+            ["write layout: masks, classes: {foreground: 1, background: 2, contour: 3}, "],
+        ),
+        (
+            {"data": {"layout": "blobs"}},
+            {"data": {"layout": "points", "classes": ["negative", "positive"]}},
+            ["write layout: points, classes: [negative, positive] in section data"],
+        ),
+        (
+            {"trainer": {"model": "m", "earlier_stages": [STAGE]}},
+            {"trainer": {"stages": [STAGE, {}], "model": "m"}},
+            [
+                "trainer.earlier_stages is read",
+            ],
+        ),
+        (
+            {"trainer": {"fine_tune": {"epochs": 2, "learning_rate": 1e-5}}},
+            {
+                "trainer": {
+                    "stages": [
+                        {"learn": "head"},
+                        {"learn": "top", "epochs": 2, "learning_rate": 1e-5},
+                    ]
+                }
+            },
+            ["trainer.fine_tune is read"],
+        ),
+        (
+            {"trainer": {"training_step": "fit", "fine_tune": None}},
+            {"trainer": {}},
+            [
+                "trainer.fine_tune is read",
+                "trainer.training_step is read for this release only; leave it out",
+            ],
+        ),
+        (
+            {"interpreter": {"pictures": 4}, "pusher": {"live_check": {"pictures": 2}}},
+            {"interpreter": {"images": 4}, "pusher": {"live_check": {"images": 2}}},
+            ["write images: 4 in section interpreter", "write images: 2 in section pusher.live_ch"],
+        ),
+        ({"task": "points", "data": {"layout": "csv"}}, None, []),
+        ({"trainer": {"stages": [{}]}, "data": None}, None, []),
+    ],
+)
+def test_old_keys_become_new_ones_and_say_so(old, new, told):
+    before = repr(old)
+    made, lines = rewrite(old)
+    assert made == (old if new is None else new)
+    assert repr(old) == before
+    for line, text in zip(lines, told, strict=True):
+        assert text in line
+        assert "\n" not in line

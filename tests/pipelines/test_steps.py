@@ -1,0 +1,29 @@
+"""What steps tell of themselves, without their weight."""
+
+import subprocess
+import sys
+
+from pipelines.steps import BEAM_STEPS, STEPS, using
+
+
+def test_the_steps_are_light():
+    code = "import sys, pipelines.config; print({'tfx', 'tensorflow', 'keras'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
+
+
+def test_what_runners_ask_is_answered_by_the_steps():
+    assert next(iter(STEPS)) == "example_gen"
+    assert list(STEPS)[-1] == "pusher"
+    assert all(name == step.name for name, step in STEPS.items())
+    assert BEAM_STEPS == ("example_gen", "statistics_gen", "evaluator")
+    assert using("state") == ["tuner", "trainer"]
+    assert [name for name, step in STEPS.items() if not step.cached] == ["pusher"]
+    assert {step.section for step in STEPS.values()} == {"", "tuner", "converter"}
+
+
+def test_a_package_exports_its_component():
+    import components.pusher
+
+    assert components.pusher.Pusher.__module__ == "components.pusher.component"
+    assert not hasattr(components.pusher, "Pushr")
