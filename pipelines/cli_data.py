@@ -20,27 +20,27 @@ def init(
     ] = None,
 ) -> None:
     """Look at a data folder, and write a configuration for it."""
-    from components.datasets.looking import look, to_yaml
+    from components.datasets.checking import describe
+    from components.datasets.looking import look, write_config
 
     found = look(folder, layout)
     path = output or Path(f"{folder.resolve().name}.yaml")
-    typer.echo(found)
-    path.write_text(to_yaml(found), encoding="utf-8")
+    path.write_text(write_config(folder, found), encoding="utf-8")
+    typer.echo(f"{describe(found)}\nwritten   {path}")
 
 
 @data_app.command()
 def synth(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
-    layout: Annotated[
-        str, typer.Option(help="class_folders, flat_names, csv, masks or points.")
-    ] = "class_folders",
+    layout: Annotated[str, typer.Option(help="class_folders, masks or points.")] = "class_folders",
     count: Annotated[int, typer.Option(min=2, help="Number of images or points.")] = 1000,
-    classes: Annotated[int, typer.Option(min=2, help="How many, 2, 5 or 12.")] = 2,
+    classes: Annotated[int, typer.Option(min=2, help="How many, 2 to 12.")] = 2,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
 ) -> None:
     """Draw images of animals, or points, into a folder."""
-    from components.datasets.synth import synthesize
+    from components.datasets.synth import OLD_NAMES, synthesize
 
+    layout = OLD_NAMES.get(layout, layout)
     written = synthesize(folder, layout, count, classes=classes, seed=seed)
     typer.echo(f"{written} {'points' if layout == 'points' else 'images'} in {folder}")
 
@@ -48,11 +48,10 @@ def synth(
 @data_app.command()
 def check(folder: Folder, layout: Layout = "") -> None:
     """Count what a folder holds, and what is wrong with it."""
-    import json
+    from components.datasets.checking import describe
+    from components.datasets.looking import look
 
-    from components.datasets.checking import check as check_folder
-
-    typer.echo(json.dumps(check_folder(folder, layout), indent=2))
+    typer.echo(describe(look(folder, layout)))
 
 
 @config_app.command()

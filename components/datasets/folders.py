@@ -1,8 +1,8 @@
 """What lies in a folder, by its names alone: no image is opened, so 25,000 take a moment."""
 
 import os
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +87,18 @@ def image_records(
     Args:
         root: the data folder.
         folder: below it, with "/"; empty: itself.
-        deep: also those in its sub-folders.
+        deep: also those in its sub-folders, which are then without a number.
         told: fields of the records.
     """
     for entry in visible(root / folder):
         path = f"{folder}/{entry.name}" if folder else entry.name
         if entry.name.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS) and entry.is_file():
-            yield record(path, **told)
+            digits = entry.name.partition(".")[0] if deep else ""
+            number = int(digits) if digits.isdecimal() and digits.isascii() else None
+            yield record(path, number=number, **told)
         elif deep and entry.is_dir(follow_symlinks=False):  # a link may lead back up
-            yield from image_records(root, path, deep=True, **told)
+            for below in image_records(root, path, deep=True, **told):
+                yield below if below.number is None else replace(below, number=None)
 
 
 def record(path: str, *, problem: str | None = None, **told: Any) -> Record:
@@ -114,8 +117,3 @@ def stem_of(path: str) -> tuple[str, str]:
     """Name of a file without folder and extension, and the extension."""
     stem, dot, extension = path.rpartition("/")[2].rpartition(".")
     return (stem, dot + extension) if dot else (extension, "")
-
-
-def number_of(stem: str) -> int | None:
-    """The number that a file is named by; None: it is named by something else."""
-    return int(stem) if re.fullmatch("[0-9]+", stem) else None

@@ -145,7 +145,7 @@ class _Pinned:
         if name is None:
             detail = record.detail if record.problem else f"'{printable(record.label)}'"
             return replace(record, label=None, problem=record.problem or NOT_PINNED, detail=detail)
-        return replace(record, label=name)
+        return record if name == record.label else replace(record, label=name)
 
 
 def _listed_once(records: list[Record]) -> list[Record]:

@@ -1,11 +1,9 @@
 """A folder a class: `rose/*.jpg`, or already split, `train/rose/*.jpg`, `val/rose/*.jpg`."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from components.datasets import folders, recognition
-from components.datasets.records import Listing, Record
+from components.datasets.records import Listing
 from components.datasets.settings import DataConfig
 
 NO_CLASS_FOLDER = "in no class's folder"
@@ -35,12 +33,7 @@ def read(root: Path, data: DataConfig) -> Listing:
             beside = folders.image_records(root, part[:-1], split=split, problem=NO_CLASS_FOLDER)
             records += beside
         for name in classes[part]:
-            records += _numbered(root, f"{part}{name}", name, split)
+            records += folders.image_records(
+                root, f"{part}{name}", deep=True, label=name, split=split
+            )
     return Listing(sorted(records, key=lambda record: record.path), tuple(names))
-
-
-def _numbered(root: Path, folder: str, label: str, split: str | None) -> Iterator[Record]:
-    for record in folders.image_records(root, folder, deep=True, label=label, split=split):
-        number = folders.number_of(folders.stem_of(record.path)[0])
-        own = record.path.count("/") == folder.count("/") + 1
-        yield replace(record, number=number) if own and number is not None else record
