@@ -109,7 +109,7 @@ main()
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory):
-    """A folder with a package, a configuration that names what is in it, and 5 classes of images."""
+    """A folder with a package, a configuration that names its parts, and 5 classes of images."""
     folder = tmp_path_factory.mktemp("outside")
     (folder / "my_animals").mkdir()
     for name, text in PACKAGE.items():
@@ -134,12 +134,11 @@ def command(outside, zygote):
 
 @pytest.fixture(scope="module")
 def run(outside, command):
-    """run(*sets): the summary of a run in the same work directory."""
+    """run(): the summary of a run, each in the same work directory."""
 
-    def start(*sets):
-        words = [word for one in sets for word in ("--set", one)]
+    def start():
         config, data, work = (outside / name for name in ("my_animals.yaml", "images", "work"))
-        command("run", config, "--data", data, "--workdir", work, *words)
+        command("run", config, "--data", data, "--workdir", work)
         return json.loads((work / "summary.json").read_text())
 
     return start

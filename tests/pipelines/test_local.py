@@ -1,22 +1,22 @@
 """The cache: what runs again, and what does not. Ingest alone stands for all steps."""
 
-import functools
 import os
 import shutil
+import time
 
 import pytest
 
 from components.datasets.synth import synthesize
 from pipelines.config import load_config
-from pipelines.source_digest import PACKAGES, ROOT, source_digest
+from pipelines.source_digest import PACKAGES, ROOT
 from pipelines.workdir import WorkDir
 from serving.errors import FailedError, InputError
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "pictures"
-    synthesize(folder, "cats_dogs", 60, seed=3, size=(48, 40))
+    folder = tmp_path_factory.mktemp("data") / "images"
+    synthesize(folder, "class_folders", 60, seed=3, size=(48, 40))
     return folder
 
 
@@ -26,10 +26,11 @@ def ingest_in():
 
     It returns whether the step ran, as a set of names.
     """
+    from components.example_gen import ImageExampleGen
     from pipelines import local
     from pipelines.pipeline import Places, assemble
-    from pipelines.pipeline import ingest as first_step
     from pipelines.records import connection_config
+    from pipelines.step_sources import step_sources
 
     def prepare(folder, data):
         workdir = WorkDir(folder)
@@ -40,20 +41,19 @@ def ingest_in():
                 data=data,
                 pipeline_root=str(workdir.artifacts),
                 serving_root=workdir.serving,
-                rehash=rehash,
                 metadata=connection_config(workdir.metadata),
             )
             config = load_config("cats_vs_dogs", list(sets))
-            pipeline = assemble(config, places, [first_step(config, places)])
+            step = ImageExampleGen(
+                str(data), data=config.data, config=config.example_gen, rehash=rehash
+            )
             runner = local.LocalRunner(
                 local.Progress(lambda step: None, lambda step, seconds, cached: None),
                 workdir.metadata,
+                step_sources(config),
+                root=sources,
             )
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(
-                    local, "source_digest", functools.partial(source_digest, root=sources)
-                )
-                runner.run(pipeline)
+            runner.run(assemble(config, places, {"example_gen": step}))
             return {name for name, step in runner.steps.items() if not step["cached"]}
 
         return run
@@ -64,7 +64,7 @@ def ingest_in():
 @pytest.fixture(scope="module")
 def data(original, tmp_path_factory):
     """Pictures that tests may change, each after an `ingest` of its own."""
-    return shutil.copytree(original, tmp_path_factory.mktemp("changed") / "pictures")
+    return shutil.copytree(original, tmp_path_factory.mktemp("changed") / "images")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def ingest(ingest_in, data, tmp_path_factory):
 
 @pytest.fixture
 def own_data(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "pictures")
+    return shutil.copytree(original, tmp_path / "images")
 
 
 @pytest.fixture
@@ -88,12 +88,12 @@ def test_nothing_changed_nothing_runs(own_ingest):
     assert own_ingest() == set()
 
 
-def test_a_picture_moved_between_classes_is_ingested_again(ingest, data):
+def test_a_image_moved_between_classes_is_ingested_again(ingest, data):
     ingest()
-    picture = data / "Cat" / "0.jpg"
-    times = picture.stat()
+    image = data / "Cat" / "0.jpg"
+    times = image.stat()
     moved = data / "Dog" / "999.jpg"
-    picture.rename(moved)
+    image.rename(moved)
     # Same count, same bytes, same times: TFX's own fingerprint would not change.
     os.utime(moved, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert ingest() == {"example_gen"}
@@ -101,12 +101,12 @@ def test_a_picture_moved_between_classes_is_ingested_again(ingest, data):
 
 def test_content_is_looked_at_on_demand(ingest, data):
     ingest()
-    picture = data / "Cat" / "1.jpg"
-    times = picture.stat()
-    content = bytearray(picture.read_bytes())
+    image = data / "Cat" / "1.jpg"
+    times = image.stat()
+    content = bytearray(image.read_bytes())
     content[-3] ^= 1
-    picture.write_bytes(content)
-    os.utime(picture, ns=(times.st_atime_ns, times.st_mtime_ns))
+    image.write_bytes(content)
+    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert ingest() == set()
     assert ingest(rehash=True) == {"example_gen"}
     assert ingest(rehash=True) == set()
@@ -118,31 +118,55 @@ def test_an_edited_key_runs_the_step_that_reads_it(ingest):
     assert ingest("trainer.epochs=3") == set()
 
 
-def test_edited_code_runs_the_steps_that_reach_it(ingest, tmp_path):
+@pytest.mark.parametrize(
+    ("file", "addition", "runs"),
+    [
+        ("components/interpreter/executor.py", "EDITED = 1", False),
+        ("components/tasks/image_classification/report.py", "EDITED = 1", False),
+        ("components/tasks/image_classification/data.py", "# a comment", False),
+        ("components/tasks/image_classification/data.py", "EDITED = 1", True),
+        ("components/example_gen/executor.py", "EDITED = 1", True),
+    ],
+)
+def test_edited_code_runs_the_steps_that_reach_it(ingest, tmp_path, file, addition, runs):
     tree = tmp_path / "tree"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tree / package)
     ingest(sources=tree)
-    (tree / "components/interpreter/executor.py").write_text("# another step's\n")
-    assert ingest(sources=tree) == set()
-    with (tree / "components/example_gen/executor.py").open("a") as file:
-        file.write("# edited\n")
-    assert ingest(sources=tree) == {"example_gen"}
+    with (tree / file).open("a") as code:
+        code.write(f"\n{addition}\n")
+    assert ingest(sources=tree) == ({"example_gen"} if runs else set())
+
+
+def test_a_half_done_training_is_kept_until_nobody_uses_it(tmp_path):
+    from pipelines.local import STATE_SECONDS, state_folder
+
+    workdir = WorkDir(tmp_path)
+    one = state_folder(workdir, load_config("cats_vs_dogs"))
+    (one / "begun").touch()
+    other = state_folder(workdir, load_config("image_segmentation"))
+    assert state_folder(workdir, load_config("cats_vs_dogs", ["trainer.epochs=3"])) == one
+    assert one != other
+    old = time.time() - STATE_SECONDS
+    os.utime(other, (old, old))
+    state_folder(workdir, load_config("cats_vs_dogs"))
+    assert (one / "begun").exists()
+    assert not other.exists()
 
 
 def test_wrong_input_is_told_as_such(own_ingest, own_data):
     shutil.rmtree(own_data / "Cat")
     shutil.rmtree(own_data / "Dog")
-    with pytest.raises(InputError, match="cats_dogs"):
+    with pytest.raises(InputError, match="expected a folder a class"):
         own_ingest()
 
 
 def test_a_failing_step_is_named(own_ingest, monkeypatch):
-    from components.example_gen import executor
+    from components.datasets.layouts import auto
 
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(executor, "list_pictures", fail)
+    monkeypatch.setattr(auto, "read", fail)
     with pytest.raises(FailedError, match="step example_gen failed: OSError: disk full"):
         own_ingest()

@@ -1,13 +1,14 @@
 """The wiring of the optional steps; the way through all steps is tested in tests/e2e."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from components.tuner.settings import TunerConfig
 from pipelines.config import load_config
-from pipelines.source_digest import ROOT, reached_files
+from pipelines.source_digest import reached_files
+from pipelines.step_sources import step_sources, training_sources
+from serving.errors import InputError
 
 TUNER = [
     "tuner.trials=3",
@@ -64,16 +65,30 @@ def test_the_length_of_the_training_is_none_of_the_tuners_business(wiring, steps
     assert one.exec_properties["custom_config"] != another.exec_properties["custom_config"]
 
 
-def test_the_tuners_code_counts_for_its_cache(wiring):
-    files = {path.relative_to(ROOT) for path in reached_files(wiring.EXTRA_SOURCES["tuner"])}
-    assert {
-        Path("components/tuner/run.py"),
-        Path("components/tuner/search.py"),
-        Path("components/trainer/fit/trial.py"),
-        Path("components/trainer/fit/phases.py"),
-    } <= files
-    trainers = {path.relative_to(ROOT) for path in reached_files(wiring.EXTRA_SOURCES["trainer"])}
-    assert Path("components/tuner/run.py") not in trainers
+def reached(sources):
+    return set(reached_files([], sources))
+
+
+def test_what_the_configuration_names_counts_where_it_is_used():
+    sources = step_sources(load_config("cats_vs_dogs", TUNER))
+    report = "components/tasks/image_classification/report.py"
+    assert [step for step in sources if report in reached(sources[step])] == ["interpreter"]
+    reader = "components/datasets/layouts/class_folders.py"
+    assert reader in reached(sources["example_gen"])
+    assert "serving/server/servable.py" in reached(sources["infra_validator"])
+    assert "components/tuner/run.py" in reached(sources["tuner"])
+    assert "components/tuner/run.py" not in reached(sources["trainer"])
+    for step in ("tuner", "trainer"):
+        assert "components/models/mini_xception.py" in reached(sources[step])
+        assert "components/trainer/fit/loop.py" in reached(sources[step])
+
+
+def test_a_half_done_training_depends_neither_on_export_nor_on_the_step():
+    files = reached(training_sources(load_config("cats_vs_dogs")))
+    assert "components/models/mini_xception.py" in files
+    assert "components/trainer/fit/loop.py" in files
+    assert not [one for one in files if "/export" in one]
+    assert "components/trainer/component.py" not in files
 
 
 def test_without_its_section_there_is_no_converter(wiring, steps_of):
@@ -81,10 +96,10 @@ def test_without_its_section_there_is_no_converter(wiring, steps_of):
 
 
 def test_what_cannot_be_converted_as_asked_is_not_pushed(wiring, steps_of):
-    steps = steps_of(wiring.build_pipeline, "converter.formats=[onnx]", "converter.pictures=9")
+    steps = steps_of(wiring.build_pipeline, "converter.formats=[onnx]", "converter.images=9")
     converter = steps["converter"]
     assert converter.inputs["model_run"] is steps["trainer"].outputs["model_run"]
-    assert json.loads(converter.exec_properties["settings"])["pictures"] == 9
+    assert json.loads(converter.exec_properties["config"])["images"] == 9
     assert converter in steps["pusher"].upstream_nodes
 
 
@@ -92,11 +107,43 @@ def test_the_card_is_told_what_made_the_model(wiring, steps_of):
     steps = steps_of(wiring.build_pipeline, "trainer.seed=99", "beam.args=[]")
     recipe = json.loads(steps["interpreter"].exec_properties["recipe"])
     assert recipe["config"]["trainer"]["seed"] == 99
-    assert recipe["config"]["data"] == {"layout": "cats_dogs"}
+    assert recipe["config"]["task"] == "image_classification"
+    assert recipe["config"]["data"]["classes"] == ["cat", "dog"]
+    assert "path" not in recipe["config"]["data"]
     # Where it runs and where it goes is none of the model's business.
     assert not {"beam", "pusher", "interpreter"} & set(recipe["config"])
     assert len(recipe["code_sha256"]) == 64
     assert set(recipe["versions"]) == {"pawlens", "tfx"}
+
+
+STEP = "steps.more={component: 'tfx.components.statistics_gen.component:StatisticsGen', "
+
+
+def test_a_step_from_outside_follows_what_it_reads_and_the_pusher_may_wait(wiring, steps_of):
+    steps = steps_of(
+        wiring.build_pipeline,
+        STEP + "inputs: {examples: example_gen.examples}, before_push: true, beam: true}",
+        "beam.steps.more=['--direct_num_workers=3']",
+    )
+    more = steps["more"]
+    assert more.inputs["examples"] is steps["example_gen"].outputs["examples"]
+    assert more in steps["pusher"].upstream_nodes
+    assert "--direct_num_workers=3" in more.executor_spec.beam_pipeline_args
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        ("inputs: {examples: example_gen.exampels}}", "did you mean 'examples'?"),
+        ("inputs: {examples: tuner.best}}", "steps.more.inputs.examples: step: expected one of"),
+        ("arguments: {colors: 3}}", "steps.more: tfx.components.statistics_gen.component:"),
+    ],
+)
+def test_a_step_that_cannot_be_made_is_one_line(wiring, steps_of, step, line):
+    with pytest.raises(InputError) as error:
+        steps_of(wiring.build_pipeline, STEP + step)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_ingest_alone_ends_with_valid_data(wiring, steps_of):
@@ -128,11 +175,9 @@ def test_ingest_alone_ends_with_valid_data(wiring, steps_of):
     ],
 )
 def test_a_bad_section_is_told_at_the_door(sets, line):
-    from serving.errors import InputError
-
     with pytest.raises(InputError) as error:
         load_config("cats_vs_dogs", ["tuner.epochs=2", *sets])
-    assert str(error.value) == line
+    assert line in str(error.value)
 
 
 def test_the_section_is_read():

@@ -1,8 +1,9 @@
+import json
+
 import pytest
 
-from pipelines.config import BeamConfig
+from pipelines.config import load_config
 from pipelines.kubeflow.beam import check_beam
-from pipelines.kubeflow.settings import KubeflowConfig
 from serving.errors import InputError
 
 FLINK = [
@@ -23,8 +24,11 @@ SHARED = [{"claim": "beam-artifacts", "path": "/minio"}]
 
 
 def check(args=(), root="", volumes=(), **steps):
-    kubeflow = KubeflowConfig.model_validate({"pipeline_root": root, "volumes": list(volumes)})
-    check_beam(BeamConfig(args=list(args or LOCAL), steps=steps), kubeflow)
+    sets = {
+        "beam": {"args": list(args or LOCAL), "steps": steps},
+        "kubeflow": {"pipeline_root": root, "volumes": list(volumes)},
+    }
+    check_beam(load_config("linear_blobs", [f"{key}={json.dumps(sets[key])}" for key in sets]))
 
 
 def test_workers_in_the_steps_pod_need_nothing():

@@ -20,7 +20,7 @@ IMAGES = [
 ARGO_NAME = re.compile(r"[a-z0-9][-a-z0-9]*")
 
 
-@pytest.fixture(scope="module", params=["cats_vs_dogs", "pets_segmentation", "linear_blobs"])
+@pytest.fixture(scope="module", params=["cats_vs_dogs", "linear_blobs"])
 def compiled(request):
     return compile_pipeline(load_config(request.param, IMAGES))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.config import load_config
-from pipelines.kubeflow.settings import STEPS
+from pipelines.steps import STEPS
 from serving.errors import InputError
 
 
@@ -76,10 +76,9 @@ def test_beam_options_belong_to_steps_that_run_on_beam():
     ],
 )
 def test_every_step_of_the_pipelines_is_known(sets, missing):
-    from pipelines.kubeflow.compiler import steps_of
     from pipelines.pipeline import Places, build_pipeline
 
     config = load_config("cats_vs_dogs", sets)
     pipeline = build_pipeline(config, Places("data", "root", "serving", elsewhere=True))
-    assert {component.id for component in pipeline.components} == set(steps_of(config))
-    assert set(STEPS) - set(steps_of(config)) == missing
+    assert {component.id for component in pipeline.components} == set(config.step_names)
+    assert set(STEPS) - set(config.step_names) == missing
