@@ -129,9 +129,10 @@ def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
 
     if not encoded:
         raise RejectedError("not a picture", "empty file")
-    kind = _checked_kind(encoded)
-    # Other versions of TensorFlow, which a model may meet in serving, know no WebP.
-    if kind != "WEBP":
+    kind, mode = _checked_kind(encoded)
+    # TensorFlow takes a BMP's palette indices for grey; its older versions, which a model may meet
+    # in serving, know no WebP.
+    if kind != "WEBP" and (kind, mode) != ("BMP", "P"):
         try:
             return encoded, decode_pixels(tf.constant(encoded)).numpy()
         except tf.errors.InvalidArgumentError as error:
@@ -154,13 +155,13 @@ def add_bytes(example: Any, key: str, value: bytes) -> None:
     example.features.feature[key].bytes_list.value.append(value)
 
 
-def _checked_kind(encoded: bytes) -> str:
-    """The format by the header; refuses what would not fit in memory."""
+def _checked_kind(encoded: bytes) -> tuple[str, str]:
+    """Format and mode by the header; refuses what would not fit in memory."""
     from components.preprocessing import MAX_PIXELS
 
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            pixels, kind = image.width * image.height, str(image.format)
+            pixels, kind = image.width * image.height, (str(image.format), image.mode)
     except Image.DecompressionBombError as error:  # Pillow's own bound, above ours
         raise RejectedError("too large", str(error)) from error
     except OSError as error:

@@ -8,16 +8,12 @@ import pytest
 
 from components import features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
+from components.datasets.settings import DataConfig
+from components.example_gen.settings import ExampleGenConfig
+from serving.classes import Classes
 
 IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
-SETTINGS: dict[str, Any] = {
-    "layout": "cats_dogs",
-    "split": "hash",
-    "buckets": (2, 1, 1),
-    "max_side": 512,
-    "drop_duplicates": True,
-    "rehash": False,
-}
+BUCKETS = {"train_buckets": 2}
 
 
 @dataclass
@@ -28,90 +24,79 @@ class Ingested:
         summary: INGEST_SUMMARY.
         refused: path to (reason, detail).
         splits: split name to file name to Example, features by key.
+        classes: those beside the splits.
     """
 
     summary: dict[str, Any]
     refused: dict[str, tuple[str, str]]
     splits: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
+    classes: Classes
 
     @property
     def split_of(self) -> dict[str, str]:
         return {file: name for name, files in self.splits.items() for file in files}
 
 
-# By layout: the features that every Example has, by kind, the one that names it first.
-FEATURES = {
-    "cats_dogs": {
-        "string": (features.FILENAME, features.IMAGE, features.KEY, features.ORIENTATION),
-        "int64": (features.WIDTH, features.HEIGHT, features.LABEL),
-    },
-    "blobs": {
-        "string": (features.POINT_ROW, features.POINT_KEY, features.POINT_LABEL_NAME),
-        "int64": (features.POINT_LABEL,),
-        "float32": (features.POINT_X, features.POINT_Y),
-    },
-}
+def _read_split(folder: Path, origin: str) -> dict[str, dict[str, Any]]:
+    from components.datasets.examples import read_examples
 
-
-def _read_split(folder: Path, layout: str) -> dict[str, dict[str, Any]]:
-    """By tf.data, as training reads them."""
-    import tensorflow as tf
-
-    spec = {
-        key: tf.io.FixedLenFeature([], kind)
-        for kind, keys in FEATURES[layout].items()
-        for key in keys
-    }
-    name = FEATURES[layout]["string"][0]
-    files = sorted(str(path) for path in folder.iterdir())
-    records = list(tf.data.TFRecordDataset(files, compression_type="GZIP"))
     examples = [
-        {k: v.numpy() for k, v in tf.io.parse_single_example(record, spec).items()}
-        for record in records
+        {
+            key: list(getattr(feature, feature.WhichOneof("kind")).value)
+            for key, feature in example.features.feature.items()
+        }
+        for example in read_examples(str(folder))
     ]
-    found = {one[name].decode(): one for one in examples}
-    assert len(found) == len(records)  # nothing twice
+    found = {one[origin][0].decode(): one for one in examples}
+    assert len(found) == len(examples)  # nothing twice
     return found
 
 
 @pytest.fixture(scope="session")
 def ingest() -> Callable[..., Ingested]:
-    """Runs the real executor on a folder: `ingest(data, out, **changed settings)`."""
+    """Runs the real executor on a folder: `ingest(root, out, **settings of the step)`."""
 
     def run(
-        data: Path, out: Path, beam_args: tuple[str, ...] = IN_MEMORY, **changes: Any
+        root: Path,
+        out: Path,
+        beam_args: tuple[str, ...] = IN_MEMORY,
+        task: str = "image_classification",
+        data: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> Ingested:
         from tfx.types import standard_artifacts
 
         from components.artifacts import Quarantine
         from components.beam_args import complete
-        from components.example_gen.component import PictureExampleGen
+        from components.datasets.examples import read_classes
+        from components.example_gen import ImageExampleGen
         from components.example_gen.executor import Executor
+        from components.tasks import get_task
 
         examples, quarantine = standard_artifacts.Examples(), Quarantine()
         examples.uri, quarantine.uri = str(out / "examples"), str(out / "quarantine")
         (out / "quarantine").mkdir(parents=True)
-        step = PictureExampleGen(input_base=str(data), **(SETTINGS | changes))
+        config = ExampleGenConfig(**(BUCKETS | settings))
+        step = ImageExampleGen(str(root), task=task, data=DataConfig(**(data or {})), config=config)
         context = Executor.Context(
             beam_pipeline_args=complete(["--runner=DirectRunner", *beam_args])
         )
         Executor(context).Do(
-            {},
-            {"examples": [examples], "quarantine": [quarantine]},
-            dict(step.exec_properties),
+            {}, {"examples": [examples], "quarantine": [quarantine]}, dict(step.exec_properties)
         )
         assert json.loads(examples.split_names) == list(features.SPLITS)
         lines = (out / "quarantine" / QUARANTINED).read_text().splitlines()
         entries = [json.loads(line) for line in lines]
+        summary = json.loads((out / "quarantine" / INGEST_SUMMARY).read_text())
+        assert summary["found"] == summary["accepted"] + sum(summary["quarantined"].values())
         return Ingested(
-            summary=json.loads((out / "quarantine" / INGEST_SUMMARY).read_text()),
+            summary=summary,
             refused={entry["path"]: (entry["reason"], entry["detail"]) for entry in entries},
             splits={
-                name: _read_split(
-                    out / "examples" / f"Split-{name}", (SETTINGS | changes)["layout"]
-                )
+                name: _read_split(out / "examples" / f"Split-{name}", get_task(task).origin)
                 for name in features.SPLITS
             },
+            classes=read_classes(examples.uri),
         )
 
     return run

@@ -1,4 +1,4 @@
-"""The whole step in Beam, on drawn pictures and what else lies about in a real folder."""
+"""The whole step in Beam, on drawn images and what else lies about in a real folder."""
 
 import os
 import shutil
@@ -10,16 +10,12 @@ import pytest
 from PIL import Image
 
 from components import features as f
+from components.datasets.synth import synthesize
+from components.example_gen.splits import split_index
 from serving.errors import InputError
 
 COUNT, GROWN = 24, 44
 SIZE = (72, 56)
-
-
-def _draw(root: Path, count: int) -> None:
-    from components.datasets.synth import synthesize
-
-    synthesize(root, "cats_dogs", count, size=SIZE)
 
 
 def _decode(encoded: bytes) -> np.ndarray:
@@ -31,15 +27,15 @@ def _decode(encoded: bytes) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("pictures")
-    _draw(root, COUNT)
+    root = tmp_path_factory.mktemp("images")
+    synthesize(root, "class_folders", COUNT, size=SIZE)
     # Cat/0: two copies, one of them losslessly in another container.
     shutil.copy(root / "Cat/0.jpg", root / "Cat/copy.jpg")
     Image.fromarray(_decode((root / "Cat/0.jpg").read_bytes())).save(root / "Cat/zcopy.png")
     # Dog/3: the same pixels under the other label.
     shutil.copy(root / "Dog/3.jpg", root / "Cat/other.jpg")
     (root / "Cat/empty.jpg").write_bytes(b"")
-    (root / "Dog/text.jpg").write_text("no picture")
+    (root / "Dog/text.jpg").write_text("no image")
     whole = (root / "Dog/0.jpg").read_bytes()
     (root / "Dog/cut.jpg").write_bytes(whole[: len(whole) // 2])
     (root / "Dog/gone.jpg").symlink_to(root / "nowhere")
@@ -68,14 +64,15 @@ def ingested(ingest, folder, tmp_path_factory):
 
 
 def test_found_is_accepted_and_refused(ingested):
-    # A dangling link is no file, so the listing does not take it for a picture.
+    # A dangling link is no file, so the listing does not take it for an image.
     assert {path: reason for path, (reason, _) in ingested.refused.items()} == BAD
     assert set(ingested.split_of) == DRAWN - {"Dog/3.jpg"}
     summary = ingested.summary
     assert summary["quarantined"] == dict(Counter(BAD.values()))
     assert summary["accepted"] == COUNT - 1 == sum(summary["splits"].values())
-    assert summary["found"] == summary["accepted"] + sum(summary["quarantined"].values())
     assert summary["splits"] == {name: len(files) for name, files in ingested.splits.items()}
+    assert (summary["classes"], summary["missing"], summary["notes"]) == (["Cat", "Dog"], 0, [])
+    assert ingested.classes.names == ("Cat", "Dog")
 
 
 def test_details_name_the_other_file(ingested):
@@ -84,46 +81,38 @@ def test_details_name_the_other_file(ingested):
     assert ingested.refused["Cat/other.jpg"][1] == "also Dog/3.jpg"
 
 
-def test_examples_hold_the_pictures(ingested, folder):
-    for files in ingested.splits.values():
-        for path, example in files.items():
-            assert example[f.IMAGE] == (folder / path).read_bytes()
-            assert (example[f.WIDTH], example[f.HEIGHT]) == SIZE
-            assert example[f.LABEL] == path.startswith("Dog")
-
-
-def test_split_follows_the_key(ingested):
-    from components.example_gen.split_key import split_index, split_key
+def test_examples_hold_the_images_in_the_split_of_their_key(ingested, folder):
+    from components.tasks.images import split_key
 
     for index, name in enumerate(f.SPLITS):
-        for example in ingested.splits[name].values():
-            key = example[f.KEY].decode()
-            assert key == split_key(_decode(example[f.IMAGE]))
+        for path, example in ingested.splits[name].items():
+            (encoded,) = example[f.IMAGE]
+            assert encoded == (folder / path).read_bytes()
+            assert (*example[f.WIDTH], *example[f.HEIGHT]) == SIZE
+            assert example[f.LABEL] == [path.startswith("Dog")]
+            key = example[f.KEY][0].decode()
+            assert key == split_key(_decode(encoded))
             assert split_index(key, [2, 1, 1]) == index
 
 
 def test_two_workers_make_the_same_examples(ingest, ingested, folder, tmp_path):
     workers = ("--direct_running_mode=multi_threading", "--direct_num_workers=2")
-    again = ingest(folder, tmp_path, workers)
-    assert again.splits == ingested.splits
-    assert again.refused == ingested.refused
-    assert again.summary == ingested.summary
+    assert ingest(folder, tmp_path, workers) == ingested
 
 
-def test_growing_moves_no_picture_and_copies_can_be_kept(ingest, ingested, folder, tmp_path):
+def test_growing_moves_no_image_and_copies_can_be_kept(ingest, ingested, folder, tmp_path):
     grown = tmp_path / "grown"
     shutil.copytree(folder, grown, symlinks=True)
-    _draw(grown, GROWN)
+    synthesize(grown, "class_folders", GROWN, size=SIZE)
     result = ingest(grown, tmp_path / "out", drop_duplicates=False)
     kept = {"Cat/copy.jpg", "Cat/zcopy.png", "Cat/other.jpg", "Dog/3.jpg"}
     drawn = {f"{name}/{i}.jpg" for name in ("Cat", "Dog") for i in range(GROWN // 2)}
     assert set(result.split_of) == drawn | kept
     assert set(result.refused) == set(BAD) - kept
     assert {path: result.split_of[path] for path in ingested.split_of} == ingested.split_of
-    # Pictures that look the same stay together.
+    # Images that look the same stay together.
     assert len({result.split_of[path] for path in ("Cat/0.jpg", "Cat/copy.jpg")}) == 1
     assert len({result.split_of[path] for path in ("Dog/3.jpg", "Cat/other.jpg")}) == 1
-    assert result.summary["found"] == len(result.split_of) + len(result.refused)
 
 
 def test_book_small_goes_by_number(ingest, folder, tmp_path):
@@ -142,23 +131,75 @@ def test_book_small_goes_by_number(ingest, folder, tmp_path):
     for split, inside in expected.items():
         files = {f"{name}/{n}.jpg" for name in ("Cat", "Dog") for n in inside}
         assert set(result.splits[split]) == files
-    reason = "not in split book_small"
+    outside = {"Cat/2500": 2500, "Dog/2500": 2500, "Cat/5000": 5000, "Dog/7000": 7000}
     assert result.refused == {
-        "Cat/2500.jpg": (reason, "file number 2500"),
-        "Dog/2500.jpg": (reason, "file number 2500"),
-        "Cat/5000.jpg": (reason, "file number 5000"),
-        "Dog/7000.jpg": (reason, "file number 7000"),
-        "Cat/rex.jpg": (reason, "file number None"),
+        f"{path}.jpg": ("not in split book_small", f"file number {number}")
+        for path, number in (outside | {"Cat/rex": None}).items()
     }
     assert result.summary["found"] == 17
 
 
-def test_a_split_without_pictures_is_told(ingest, tmp_path):
+def test_given_splits_and_pinned_classes(ingest, folder, tmp_path):
+    """train and val alone: val is the test split; other names of a class; a class left out."""
     data = tmp_path / "data"
-    _draw(data, 1)
-    with pytest.raises(InputError) as caught:
-        ingest(data, tmp_path / "out", split="book_small")
+    for split, numbers in (("train", (0, 1, 2, 4, 5, 6, 7, 8)), ("val", (9, 10))):
+        for name in ("Cat", "Dog"):
+            (data / split / f"{name}s").mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(folder / name / f"{number}.jpg", data / split / f"{name}s")
+    (data / "train/birds").mkdir()
+    shutil.copy(folder / "Cat/11.jpg", data / "train/birds")
+    result = ingest(data, tmp_path / "out", data={"classes": {"dog": ["dogs"], "cat": ["cats"]}})
+    assert result.classes.names == ("dog", "cat")
+    assert set(result.splits["test"]) == {
+        f"val/{c}s/{n}.jpg" for c in ("Cat", "Dog") for n in (9, 10)
+    }
+    assert result.splits["eval"]
+    assert all(path.startswith("train/") for path in result.splits["eval"])
+    assert [reason for reason, _ in result.refused.values()] == ["class not in data.classes"]
+    labels = {(*e[f.LABEL], *e[f.LABEL_NAME]) for s in result.splits.values() for e in s.values()}
+    assert labels == {(0, b"dog"), (1, b"cat")}
+    assert "eval is taken from train by hash" in result.summary["notes"][-1]
+
+
+def test_book_pets_on_masks(ingest, tmp_path):
+    """eval and test hold the same images, which are counted once; a bad mask is quarantined."""
+    data = tmp_path / "data"
+    synthesize(data, "masks", 12, size=SIZE)
+    masks = sorted((data / "annotations/trimaps").iterdir())
+    Image.fromarray(np.full(SIZE[::-1], 9, np.uint8)).save(masks[0])
+    classes = {"foreground": 1, "background": 2, "contour": 3}
+    result = ingest(
+        data,
+        tmp_path / "out",
+        task="image_segmentation",
+        data={"classes": classes},
+        split="book_pets",
+        validation=4,
+    )
+    assert result.refused == {f"images/{masks[0].stem}.jpg": ("mask values", "9, expected 1, 2, 3")}
+    assert result.splits["eval"] == result.splits["test"]
+    assert result.summary["found"] == 12
+    assert result.summary["accepted"] == 11 == len(result.splits["train"] | result.splits["eval"])
+    assert result.classes.names == tuple(classes)
+    assert "eval and test hold the same 4 images" in result.summary["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "split", "message"),
+    [
+        (False, "book_small", r"images for every split, found none for eval, test \(train: 2,"),
+        (True, "hash", r"found nothing usable; quarantined of 2: not a picture: 2; add images"),
+    ],
+    ids=["fewer images than splits", "nothing left"],
+)
+def test_what_leaves_no_data_is_told_in_a_line(ingest, tmp_path, spoil, split, message):
+    data = tmp_path / "data"
+    synthesize(data, "class_folders", 2, size=SIZE)
+    for path in data.glob("*/*.jpg") if spoil else ():
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match=message) as caught:
+        ingest(data, tmp_path / "out", split=split)
     text = str(caught.value)
-    assert "found none for eval, test" in text
-    assert str(data) in text
+    assert text.startswith(f"data.path {data}: ")
     assert "\n" not in text

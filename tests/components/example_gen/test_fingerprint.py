@@ -130,7 +130,7 @@ def test_driver_puts_it_into_the_execution_properties(folder, rehash):
 
     from components.example_gen.driver import Driver
 
-    properties = {"input_base": str(folder), "rehash": rehash, "layout": "cats_dogs"}
+    properties = {"input_base": str(folder), "rehash": rehash, "task": "image_classification"}
     resolved = Driver(None).resolve_exec_properties(
         dict(properties),
         data_types.PipelineInfo("name", "root"),

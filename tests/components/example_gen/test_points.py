@@ -9,10 +9,12 @@ import pytest
 
 from components import features as f
 from components.datasets.synth import synthesize
-from components.example_gen.split_key import point_key, split_index
+from components.example_gen.splits import split_index
+from components.tasks.points.data import point_key
 from serving.errors import InputError
 
 COUNT = 120
+POINTS = {"task": "points", "data": {"classes": ["negative", "positive"]}}
 BAD = {
     "points.csv:122": "duplicate",  # as line 2
     "points.csv:123": "same coordinates under another label",  # as line 12
@@ -20,14 +22,14 @@ BAD = {
     "points.csv:124": "not a number",
     "points.csv:125": "not finite",
     "points.csv:126": "missing column",
-    "points.csv:127": "unknown label",
+    "points.csv:127": "class not in data.classes",
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("points")
-    synthesize(root, "blobs", COUNT)
+    synthesize(root, "points", COUNT)
     path = root / "points.csv"
     lines = path.read_text().splitlines()
     x, y, _ = lines[1].split(",")
@@ -41,44 +43,33 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ingested(ingest, folder, tmp_path_factory):
-    return ingest(folder, tmp_path_factory.mktemp("ingested"), layout="blobs")
+    return ingest(folder, tmp_path_factory.mktemp("ingested"), **POINTS)
 
 
 def test_found_is_accepted_and_refused(ingested):
     assert {path: reason for path, (reason, _) in ingested.refused.items()} == BAD
+    # 12 comes first: sorted as text it would stand behind 122.
+    assert list(ingested.refused) == sorted(BAD, key=lambda path: int(path.partition(":")[2]))
     kept = {f"points.csv:{line}" for line in range(2, COUNT + 2)} - {"points.csv:12"}
     assert set(ingested.split_of) == kept
     summary = ingested.summary
     assert summary["quarantined"] == dict(Counter(BAD.values()))
     assert summary["accepted"] == COUNT - 1 == sum(summary["splits"].values())
-    assert summary["found"] == COUNT + 6
-    assert summary["splits"] == {name: len(rows) for name, rows in ingested.splits.items()}
-
-
-def test_details_name_the_other_row_and_rows_come_by_number(ingested):
     assert ingested.refused["points.csv:122"][1] == "same coordinates as points.csv:2"
     assert ingested.refused["points.csv:12"][1] == "also points.csv:123"
-    # 12 comes first: sorted as text it would stand behind 122.
-    assert list(ingested.refused) == sorted(BAD, key=lambda path: int(path.partition(":")[2]))
 
 
-def test_examples_hold_the_points(ingested, folder):
+def test_examples_hold_the_points_in_the_split_of_their_key(ingested, folder):
     lines = (folder / "points.csv").read_text().splitlines()
-    for rows in ingested.splits.values():
-        for path, example in rows.items():
+    for index, split in enumerate(f.SPLITS):
+        for path, example in ingested.splits[split].items():
             x, y, name = lines[int(path.partition(":")[2]) - 1].split(",")
-            found = example[f.POINT_X], example[f.POINT_Y]
+            found = *example[f.POINT_X], *example[f.POINT_Y]
             assert found == (np.float32(float(x)), np.float32(float(y)))
-            assert example[f.POINT_LABEL_NAME].decode() == name
-            assert example[f.POINT_LABEL] == (name == "positive")
-
-
-def test_split_follows_the_key_and_the_key_the_coordinates(ingested):
-    for index, name in enumerate(f.SPLITS):
-        for example in ingested.splits[name].values():
-            key = example[f.POINT_KEY].decode()
-            stored = struct.pack("<2f", example[f.POINT_X], example[f.POINT_Y])
-            assert key == hashlib.sha256(stored).hexdigest()
+            assert example[f.POINT_LABEL_NAME] == [name.encode()]
+            assert example[f.POINT_LABEL] == [name == "positive"]
+            key = example[f.POINT_KEY][0].decode()
+            assert key == hashlib.sha256(struct.pack("<2f", *found)).hexdigest()
             assert split_index(key, [2, 1, 1]) == index
 
 
@@ -88,20 +79,19 @@ def test_equal_points_share_a_key():
 
 
 def test_growing_moves_no_point_and_copies_can_be_kept(ingest, ingested, folder, tmp_path):
-    synthesize(tmp_path / "grown", "blobs", 2 * COUNT)
+    synthesize(tmp_path / "grown", "points", 2 * COUNT)
     text = (tmp_path / "grown" / "points.csv").read_text()
     text += "".join(
         f"{line}\n" for line in (folder / "points.csv").read_text().splitlines()[COUNT + 1 :]
     )
     (tmp_path / "grown" / "points.csv").write_text(text)
-    result = ingest(tmp_path / "grown", tmp_path / "out", layout="blobs", drop_duplicates=False)
+    result = ingest(tmp_path / "grown", tmp_path / "out", drop_duplicates=False, **POINTS)
     assert {path: result.split_of[path] for path in ingested.split_of} == ingested.split_of
     assert result.split_of["points.csv:242"] == result.split_of["points.csv:2"]
     assert result.split_of["points.csv:243"] == result.split_of["points.csv:12"]
-    assert result.summary["found"] == len(result.split_of) + len(result.refused)
 
 
 def test_a_split_without_points_is_told(ingest, tmp_path):
-    synthesize(tmp_path / "data", "blobs", 2)
+    synthesize(tmp_path / "data", "points", 2)
     with pytest.raises(InputError, match=r"expected points for every split, found none for .*add"):
-        ingest(tmp_path / "data", tmp_path / "out", layout="blobs")
+        ingest(tmp_path / "data", tmp_path / "out", **POINTS)

@@ -1,0 +1,366 @@
+"""One image to one Example: every reason to refuse, and the values of what is accepted."""
+
+import hashlib
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import features as f
+from components.datasets.records import Listing, Record
+from components.datasets.settings import DataConfig
+from components.tasks import get_task
+from components.tasks.images import split_key
+from components.tasks.parts import Converted, RejectedError
+from serving.classes import IGNORED, Classes
+
+BASE_KEYS = {f.IMAGE, f.WIDTH, f.HEIGHT, f.FILENAME, f.KEY, f.ORIENTATION}
+RECORD = Record("Cat/1.jpg", label="cat", number=1)
+HERE = Path()
+TRIMAP = DataConfig(
+    classes={"foreground": 1, "background": 2, "contour": 3}, min_share={"foreground": 0.001}
+)
+IGNORING = TRIMAP.model_copy(
+    update={"classes": {"foreground": 1, "background": 2}, "ignored": 3, "min_share": {}}
+)
+
+
+def _pixels(height: int = 40, width: int = 60, channels: int = 3) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    waves = [127 + 120 * np.sin(x / (5 + c) + y / (9 - c)) for c in range(channels)]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
+def _encoded(pixels: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _trimap(height: int = 40, width: int = 60) -> np.ndarray:
+    trimap = np.full((height, width), 2, np.uint8)
+    trimap[8:30, 10:45] = 3
+    trimap[12:26, 14:41] = 1
+    return trimap
+
+
+def _claimed_png(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header claims any size."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    content = chunk(b"IDAT", zlib.compress(bytes(10)))
+    return b"\x89PNG\r\n\x1a\n" + header + content + chunk(b"IEND", b"")
+
+
+WHOLE = _encoded(_pixels(), "JPEG")
+MASK = _trimap()
+
+
+def _convert(encoded: bytes, max_side: int = 512) -> Converted:
+    classes = Classes(("cat", "dog"))
+    record = replace(RECORD, content=encoded)
+    return get_task("image_classification").data(classes).convert(HERE, record, max_side)
+
+
+def _convert_with(
+    mask: bytes, encoded: bytes = WHOLE, max_side: int = 512, data: DataConfig = TRIMAP
+) -> Converted:
+    """Settled on a mask that has all classes, beside the one in question."""
+    good = Record("good.jpg", content=WHOLE, mask=_encoded(MASK))
+    part = get_task("image_segmentation").data()
+    part.settled(part.settle(Listing([good]), HERE, data))
+    return part.convert(HERE, Record("images/a.jpg", content=encoded, mask=mask), max_side)
+
+
+def _refusal(convert: Callable[..., Converted], *args, **options) -> tuple[str, str]:
+    with pytest.raises(RejectedError) as caught:
+        convert(*args, **options)
+    return caught.value.reason, caught.value.detail
+
+
+def _features(converted: Converted) -> dict[str, list]:
+    import tensorflow as tf
+
+    example = tf.train.Example.FromString(converted.example)
+    return {
+        key: list(getattr(feature, feature.WhichOneof("kind")).value)
+        for key, feature in example.features.feature.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("encoded", "reason", "detail"),
+    [
+        (b"", "not a picture", "empty file"),
+        (WHOLE[: len(WHOLE) // 2], "not a picture", ""),
+        (_encoded(_pixels(), "WEBP")[:300], "not a picture", ""),
+        (_encoded(_pixels(), "TIFF"), "not a picture", ""),
+        (b"only some text, whatever its name says\n", "not a picture", "cannot identify"),
+        (_encoded(_pixels(15, 60)), "too small", "60x15"),
+        (_encoded(_pixels(40, 15)), "too small", "15x40"),
+        (_claimed_png(11_000, 10_000), "too large", "110000000 pixels"),
+        (_claimed_png(30_000, 30_000), "too large", "900000000 pixels"),
+    ],
+    ids=["empty", "cut", "cut webp", "tiff", "text", "flat", "narrow", "large", "bomb"],
+)
+def test_refused_images(encoded, reason, detail):
+    found_reason, found_detail = _refusal(_convert, encoded)
+    assert found_reason == reason
+    assert detail in found_detail
+
+
+def test_a_strip_that_shrinks_to_nothing_is_too_small():
+    """The schema asks for 16 pixels a side of what is stored, so one strip would end a run."""
+    assert _refusal(_convert, _encoded(_pixels(20, 640)), max_side=64) == (
+        "too small",
+        "64x2 pixels, at least 16 a side",
+    )
+
+
+SEVEN = np.where(MASK == 3, 7, MASK)
+BACKGROUND = np.full_like(MASK, 2)
+DOT = np.where((np.indices(MASK.shape) == 20).all(axis=0), 1, 2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("mask", "reason", "detail"),
+    [
+        (_encoded(_trimap(60, 40)), "mask of another size", "(60, 40) for a picture"),
+        (_encoded(_pixels()), "mask values", "colors, expected ids"),
+        (_encoded(SEVEN), "mask values", "7, expected 1, 2, 3"),
+        (_encoded(BACKGROUND), "mask without foreground", "0.0000%"),
+        (_encoded(DOT), "mask without foreground", "0.0417%"),
+        (_encoded(MASK)[:60], "unreadable mask", ""),
+        (b"", "unreadable mask", ""),
+        (b"text", "unreadable mask", ""),
+        (_claimed_png(30_000, 30_000), "unreadable mask", "900000000 pixels"),
+    ],
+    ids=["turned", "color", "seven", "background", "dot", "cut", "empty", "text", "bomb"],
+)
+def test_refused_masks(mask, reason, detail):
+    found_reason, found_detail = _refusal(_convert_with, mask)
+    assert found_reason == reason
+    assert detail in found_detail
+
+
+def test_missing_files(tmp_path):
+    record = replace(RECORD, mask_path="gone.png")
+    classifying = get_task("image_classification").data(Classes(("cat", "dog")))
+    assert _refusal(classifying.convert, tmp_path, record, 512)[0] == "unreadable file"
+    (tmp_path / "Cat").mkdir()
+    (tmp_path / record.path).write_bytes(WHOLE)
+    assert classifying.convert(tmp_path, record, 512).label == 0
+    segmenting = get_task("image_segmentation").data()
+    good = Record("good.jpg", content=WHOLE, mask=_encoded(MASK))
+    segmenting.settled(segmenting.settle(Listing([good]), tmp_path, TRIMAP))
+    assert _refusal(segmenting.convert, tmp_path, record, 512) == (
+        "unreadable mask",
+        "No such file or directory",
+    )
+
+
+def test_foreground_that_shrinking_loses():
+    """One line of foreground that nearest neighbour steps over: the stored mask decides."""
+    trimap = np.full((100, 100), 2, np.uint8)
+    trimap[0] = 1
+    image = _encoded(_pixels(100, 100), "JPEG")
+    assert _refusal(_convert_with, _encoded(trimap), image, max_side=50) == (
+        "mask without foreground",
+        "0.0000% of the pixels, more than 0.1% needed",
+    )
+
+
+def test_small_image_keeps_its_bytes():
+    converted = _convert(WHOLE)
+    found = _features(converted)
+    assert set(found) == BASE_KEYS | {f.LABEL, f.LABEL_NAME}
+    assert found.pop(f.KEY) == [converted.key.encode()]
+    assert found == {
+        f.IMAGE: [WHOLE],
+        f.WIDTH: [60],
+        f.HEIGHT: [40],
+        f.FILENAME: [b"Cat/1.jpg"],
+        f.ORIENTATION: [b"landscape"],
+        f.LABEL: [0],
+        f.LABEL_NAME: [b"cat"],
+    }
+    # What was read travels once, in the Example.
+    assert (converted.record, converted.label) == (RECORD, 0)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "orientation"), [(50, 30, b"portrait"), (30, 30, b"square")]
+)
+def test_orientation(height, width, orientation):
+    assert _features(_convert(_encoded(_pixels(height, width))))[f.ORIENTATION] == [orientation]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kind"),
+    [(_pixels(channels=4), "PNG"), (_pixels(), "GIF"), (_pixels()[..., 0], "PNG")],
+    ids=["alpha", "gif", "grey"],
+)
+def test_other_kinds_named_jpg_are_taken_as_they_are(pixels, kind):
+    encoded = _encoded(pixels, kind)
+    found = _features(_convert(encoded))
+    assert found[f.IMAGE] == [encoded]
+    assert (found[f.WIDTH], found[f.HEIGHT]) == ([60], [40])
+
+
+def _animated(kind: str) -> bytes:
+    first, second = Image.fromarray(_pixels()), Image.fromarray(_pixels()[::-1].copy())
+    options = {"lossless": True} if kind == "WEBP" else {}
+    return _encoded(first, kind, save_all=True, append_images=[second], **options)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        _encoded(_pixels(), "WEBP", lossless=True),
+        _animated("WEBP"),
+        _encoded(_pixels(channels=4), "WEBP", lossless=True, exact=True),
+        _encoded(Image.fromarray(_pixels()).quantize(200), "BMP"),
+    ],
+    ids=["webp", "animated", "alpha", "palette bmp"],
+)
+def test_what_tensorflow_does_not_decode_is_stored_as_png(encoded):
+    (stored,) = _features(_convert(encoded))[f.IMAGE]
+    expected = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+    image = Image.open(io.BytesIO(stored))
+    assert image.format == "PNG"
+    np.testing.assert_array_equal(np.asarray(image), expected)
+    assert _features(_convert(stored))[f.KEY] == _features(_convert(encoded))[f.KEY]
+
+
+def test_digest_is_of_the_pixels():
+    """Lossless copies in other containers are duplicates; the same bytes in another shape not."""
+    digests = [
+        _convert(_encoded(pixels, kind)).digest
+        for pixels, kind in [
+            (_pixels(), "PNG"),
+            (_pixels(), "BMP"),
+            (_pixels().reshape(60, 40, 3), "PNG"),
+        ]
+    ]
+    expected = hashlib.sha256(b"(40, 60, 3)" + _pixels().tobytes()).hexdigest()
+    assert digests[0] == digests[1] == expected != digests[2]
+
+
+def test_large_image_is_shrunk_with_its_mask():
+    rng = np.random.default_rng(3)
+    trimap = rng.integers(1, 4, (150, 225)).astype(np.uint8)
+    smooth = Image.fromarray(_pixels(30, 45)).resize((225, 150), Image.Resampling.BICUBIC)
+    found = _features(_convert_with(_encoded(trimap), _encoded(smooth), max_side=90))
+    assert set(found) == BASE_KEYS | {f.MASK, f.MASK_FRACTIONS}
+    assert (found[f.WIDTH], found[f.HEIGHT]) == ([90], [60])
+
+    stored = Image.open(io.BytesIO(found[f.IMAGE][0]))
+    assert (stored.format, stored.size) == ("JPEG", (90, 60))
+    # The same image: close to the mean over the patch that each stored pixel stands for.
+    expected = np.asarray(smooth.resize((90, 60), Image.Resampling.BOX))
+    assert np.abs(np.asarray(stored).astype(int) - expected).mean() < 6
+
+    image = Image.open(io.BytesIO(found[f.MASK][0]))
+    assert (image.format, image.mode) == ("PNG", "L")
+    # Nearest neighbour at factor 2.5: the source pixel under each stored pixel's centre.
+    rows = ((np.arange(60) + 0.5) * 2.5).astype(int)
+    columns = ((np.arange(90) + 0.5) * 2.5).astype(int)
+    mask = trimap[np.ix_(rows, columns)] - 1
+    np.testing.assert_array_equal(np.asarray(image), mask)
+    expected_fractions = [(mask == value).mean() for value in range(3)]
+    assert found[f.MASK_FRACTIONS] == pytest.approx(expected_fractions, rel=1e-6)
+
+
+def _palette(mask: np.ndarray) -> Image.Image:
+    image = Image.fromarray(mask).convert("P")
+    image.putdata(mask.ravel())
+    return image
+
+
+@pytest.mark.parametrize("mask", [MASK, _palette(MASK)], ids=["grey", "palette"])
+def test_mask_of_a_small_image_becomes_class_ids(mask):
+    found = _features(_convert_with(_encoded(mask)))
+    assert found[f.IMAGE] == [WHOLE]
+    stored = np.asarray(Image.open(io.BytesIO(found[f.MASK][0])))
+    np.testing.assert_array_equal(stored, MASK.astype(int) - 1)
+    fractions = [np.mean(value == MASK) for value in (1, 2, 3)]
+    assert found[f.MASK_FRACTIONS] == pytest.approx(fractions, rel=1e-6)
+
+
+def test_ignored_pixels_are_stored_so_and_count_in_no_share():
+    found = _features(_convert_with(_encoded(MASK), data=IGNORING))
+    stored = np.asarray(Image.open(io.BytesIO(found[f.MASK][0])))
+    np.testing.assert_array_equal(stored, np.where(MASK == 3, IGNORED, MASK.astype(int) - 1))
+    counted = MASK[MASK != 3]
+    fractions = [np.mean(counted == value) for value in (1, 2)]
+    assert found[f.MASK_FRACTIONS] == pytest.approx(fractions, rel=1e-6)
+    nothing = _encoded(np.full_like(MASK, 3))
+    assert _refusal(_convert_with, nothing, data=IGNORING)[0] == "mask without classes"
+
+
+def _waves(height: int, width: int, seed: int) -> np.ndarray:
+    """A smooth image by formula; float noise cannot flip a bit of its hash."""
+    y, x = np.mgrid[:height, :width].astype(float)
+    y, x = y / height, x / width
+    tone = sum(
+        np.sin(2.3 * (n + 1) * x + seed * n) * np.cos(1.9 * (n + 2) * y - seed) / (n + 1)
+        for n in range(4)
+    )
+    grey = 127.5 + 50 * tone
+    return np.clip(np.stack([grey, grey * 0.8, 255 - grey], axis=-1), 0, 255).astype(np.uint8)
+
+
+def _reference_key(pixels: np.ndarray) -> str:
+    """pHash in NumPy: the lowest 5 x 5 frequencies of the 20 x 20 image, against their median."""
+    grey = Image.fromarray(pixels).convert("L").resize((20, 20), Image.Resampling.LANCZOS)
+    n = np.arange(20)
+    basis = 2 * np.cos(np.pi * n[:5, None] * (2 * n + 1) / 40)
+    low = basis @ np.asarray(grey, float) @ basis.T
+    bits = "".join("1" if value > np.median(low) else "0" for value in low.ravel())
+    return f"{int(bits, 2):07x}"
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "seed", "golden"),
+    [
+        (90, 130, 1, "12c3c6c"),
+        (200, 121, 2, "107a2ab"),
+        (64, 64, 3, "126aa8d"),
+        (16, 17, 4, "1b648d4"),
+        (700, 500, 5, "1c6c253"),
+    ],
+)
+def test_split_key_is_final(height, width, seed, golden):
+    """A changed library must not move images from split to split."""
+    pixels = _waves(height, width, seed)
+    assert split_key(pixels) == golden == _reference_key(pixels)
+
+
+def _doubled(pixels: np.ndarray) -> Image.Image:
+    height, width = pixels.shape[:2]
+    return Image.fromarray(pixels).resize((2 * width, 2 * height), Image.Resampling.BICUBIC)
+
+
+def test_split_key_survives_and_tells_apart(tmp_path):
+    from components.datasets.synth import synthesize
+
+    synthesize(tmp_path, "class_folders", 40)
+    drawn = [np.asarray(Image.open(path).convert("RGB")) for path in tmp_path.rglob("*.jpg")]
+    keys = [split_key(pixels) for pixels in drawn]
+    assert len(drawn) == 40 <= len(set(keys)) + 1
+    assert all(len(key) == 7 and int(key, 16) < 2**25 for key in keys)
+    smaller = [Image.open(io.BytesIO(_encoded(pixels, "JPEG", quality=80))) for pixels in drawn]
+    for changed in (smaller, map(_doubled, drawn)):
+        again = [split_key(np.asarray(image)) for image in changed]
+        assert sum(a == b for a, b in zip(keys, again, strict=True)) >= 0.9 * len(keys)
