@@ -13,14 +13,13 @@ import numpy as np
 from components import features
 from components.converter.agreement import Agreement
 from components.converter.formats import Run
-from components.interpreter.readers import Picture
-from components.preprocessing import decode_images, decode_mask
+from components.preprocessing import decode_images
+from components.tasks.parts import Evaluation
 from serving.errors import FailedError
 
 BATCH_SIZE = 16
-TIMED = 20  # pictures, one at a time
+TIMED = 20  # images, one at a time
 WARM_UP = 3
-METRICS = {"classification": "accuracy", "segmentation": "mean_iou"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Converted:
     Attributes:
         format: its name.
         path: its file.
-        run: pictures -> probabilities.
+        run: images -> probabilities.
         tolerance: largest mean difference allowed.
     """
 
@@ -43,48 +42,43 @@ class Converted:
 def compare(
     original: Run,
     converted: list[Converted],
-    pictures: Iterable[Picture],
-    *,
-    problem: str,
+    examples: Iterable[Any],
+    part: Evaluation,
     side: int,
 ) -> dict[str, Any]:
-    """Runs all models on the same pictures.
+    """Runs all models on the same images.
 
     Args:
         original: the model that was converted.
         converted: what was made of it.
-        pictures: at least one.
-        problem: `classification` or `segmentation`.
+        examples: parsed `tf.train.Example`s, at least one.
+        part: of the task.
         side: of the models' square input in pixels.
 
     Returns:
         The content of `artifacts.COMPARISON`, without the original's size. Speed is the median
-        time of one picture, decoded, in milliseconds; the models take turns.
+        time of one image, decoded, in milliseconds; the models take turns.
 
     Raises:
-        FailedError: there is no picture.
+        FailedError: there is no Example.
     """
-    classes = len(
-        features.CLASS_NAMES if problem == "classification" else features.MASK_CLASS_NAMES
-    )
-    own = Agreement(classes)
-    sums = [Agreement(classes) for _ in converted]
-    examples, one = 0, np.empty([0])
-    for images, truth in _batches(pictures, problem, side):
+    own = Agreement(part)
+    sums = [Agreement(part) for _ in converted]
+    count, one = 0, np.empty([0])
+    for images, truth in _batches(examples, part, side):
         reference = original(images)
         own.add(reference, reference, truth)
         for model, summed in zip(converted, sums, strict=True):
             summed.add(model.run(images), reference, truth)
-        examples += len(images)
+        count += len(images)
         one = images[:1]
-    if not examples:
-        raise FailedError("converter: no picture in the test split to compare the formats with")
+    if not count:
+        raise FailedError("converter: no image in the test split to compare the formats with")
     times = _times({"": original} | {model.format: model.run for model in converted}, one)
-    metric = METRICS[problem]
     return {
-        "examples": examples,
-        "metric": metric,
-        "original": {"value": getattr(own, metric), "milliseconds": times[""]},
+        "examples": count,
+        "metric": part.quality,
+        "original": {"value": own.quality, "milliseconds": times[""]},
         "conversions": [
             {
                 "format": model.format,
@@ -93,7 +87,7 @@ def compare(
                 "max_difference": summed.largest,
                 "mean_difference": summed.mean_difference,
                 "agreement": summed.agreement,
-                "value": getattr(summed, metric),
+                "value": summed.quality,
                 "milliseconds": times[model.format],
                 "tolerance": model.tolerance,
                 "ok": summed.mean_difference <= model.tolerance,
@@ -121,23 +115,20 @@ def check(comparison: dict[str, Any]) -> None:
 
 
 def _batches(
-    pictures: Iterable[Picture], problem: str, side: int
+    examples: Iterable[Any], part: Evaluation, side: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images float32 [batch, side, side, 3] and class ids [batch] or [batch, side, side]."""
     import tensorflow as tf
 
-    remaining = iter(pictures)
+    remaining = iter(examples)
     while batch := list(islice(remaining, BATCH_SIZE)):
-        images = decode_images(tf.constant([picture.encoded for picture in batch]), side).numpy()
-        if problem == "classification":
-            truth = np.array([features.CLASS_NAMES.index(picture.label) for picture in batch])
-        else:
-            truth = np.stack([decode_mask(picture.mask, side).numpy() for picture in batch])
-        yield images, truth
+        encoded = [one.features.feature[features.IMAGE].bytes_list.value[0] for one in batch]
+        images = decode_images(tf.constant(encoded), side).numpy()
+        yield images, np.stack([part.truth(one, side) for one in batch])
 
 
 def _times(runs: Mapping[str, Run], image: np.ndarray) -> dict[str, float]:
-    """By name, the median milliseconds for one picture [1, side, side, 3]."""
+    """By name, the median milliseconds for one image [1, side, side, 3]."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(WARM_UP + TIMED):
         for name, run in runs.items():

@@ -15,8 +15,8 @@ class ConverterSpec(ComponentSpec):
     """Inputs, outputs and execution properties of `Converter`."""
 
     PARAMETERS = {
-        "problem": ExecutionParameter(type=str),
-        "settings": ExecutionParameter(type=str),
+        "task": ExecutionParameter(type=str),
+        "config": ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -29,7 +29,7 @@ class Converter(BaseComponent):
     """Converts the bare model to TensorFlow Lite and ONNX and compares each with the original.
 
     The bare model takes float32 [batch, side, side, 3] in [0, 255] and gives probabilities; it
-    decodes no pictures.
+    decodes no images.
     """
 
     SPEC_CLASS = ConverterSpec
@@ -37,26 +37,26 @@ class Converter(BaseComponent):
 
     def __init__(
         self,
-        *,
         examples: BaseChannel,
         model_run: BaseChannel,
-        problem: str,
+        *,
+        task: str = "image_classification",
         config: ConverterConfig,
     ):
         """Builds the step.
 
         Args:
-            examples: `Examples` with a `test` split.
+            examples: `Examples` with a `test` split, and their classes.
             model_run: holds the exported epoch as a Keras file.
-            problem: `classification` or `segmentation`.
+            task: name or import path, of one of images.
             config: formats and tolerances.
         """
         super().__init__(
             ConverterSpec(
                 examples=examples,
                 model_run=model_run,
-                problem=problem,
-                settings=config.model_dump_json(),
+                task=task,
+                config=config.model_dump_json(),
                 conversions=Channel(type=Conversions),
             )
         )

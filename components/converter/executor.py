@@ -17,8 +17,9 @@ from components import artifacts, models
 from components.converter.compare import Converted, check, compare
 from components.converter.formats import convert, load, original
 from components.converter.settings import ConverterConfig
+from components.datasets.examples import read_classes, read_examples
 from components.export.flip_averaging import flip_averaged_model
-from components.interpreter.readers import read_pictures
+from components.tasks import get_task
 
 SPLIT = "test"
 FLOAT_BYTES = 4
@@ -38,14 +39,16 @@ class Executor(BaseExecutor):
         Args:
             input_dict: one artifact each under `examples` and `model_run`.
             output_dict: one `Conversions` under `conversions`.
-            exec_properties: `problem` and `settings`; see `Converter`.
+            exec_properties: `task` and `config`; see `Converter`.
 
         Raises:
             FailedError: a conversion differs too much; everything is written all the same.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        config = ConverterConfig.model_validate_json(exec_properties["settings"])
+        config = ConverterConfig.model_validate_json(exec_properties["config"])
         model_run = artifact_utils.get_single_uri(input_dict["model_run"])
+        examples = artifact_utils.get_single_uri(input_dict["examples"])
+        part = get_task(exec_properties["task"]).evaluation(read_classes(examples))
         split = artifact_utils.get_split_uri(input_dict["examples"], SPLIT)
         target = artifact_utils.get_single_uri(output_dict["conversions"])
         with tempfile.TemporaryDirectory() as scratch:
@@ -55,9 +58,9 @@ class Executor(BaseExecutor):
             comparison = compare(
                 original(model),
                 converted,
-                islice(read_pictures(split), config.pictures),
-                problem=exec_properties["problem"],
-                side=model.input.shape[1],
+                islice(read_examples(split), config.images),
+                part,
+                model.input.shape[1],
             )
             comparison["original"]["bytes"] = model.count_params() * FLOAT_BYTES
             fileio.makedirs(target)
@@ -90,6 +93,6 @@ def _convert(model: keras.Model, name: str, config: ConverterConfig, folder: Pat
 def _line(metric: str, found: dict[str, Any]) -> str:
     return (
         f"{found['file']}: {found['bytes'] / 2**20:.1f} MiB, {found['milliseconds']:.1f} ms a"
-        f" picture, {metric} {found['value']:.4f}, probabilities differ by"
+        f" image, {metric} {found['value']:.4f}, probabilities differ by"
         f" {found['mean_difference']:.1e} on average"
     )

@@ -1,7 +1,7 @@
 """Each format: how a model gets into it, and how it is run from it.
 
 All take and give what the Keras model does: float32 [batch, side, side, 3] in [0, 255] ->
-probabilities. Decoding pictures is left to whoever runs them.
+probabilities. Decoding images is left to whoever runs them.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def load(path: Path) -> Run:
         path: what `convert` wrote.
 
     Returns:
-        A function from a batch of pictures to probabilities.
+        A function from a batch of images to probabilities.
     """
     return _load_onnx(path) if path.suffix == ".onnx" else _load_tflite(path)
 

@@ -1,8 +1,9 @@
 """What can be said about conversions; a section of the pipeline's configuration."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from components.settings import PositiveInt, Section
 from serving.errors import InputError
@@ -12,36 +13,30 @@ Difference = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ToleranceConfig(Section):
-    """By format, how far a probability may be from the original's, on average.
-
-    Attributes:
-        tflite, onnx: float32 as the original is; only the order of additions differs.
-        tflite_quantized: weights of 8 bits.
-    """
+    """By format, how far a probability may be from the original's, on average."""
 
     tflite: Difference = 1e-4
+    """Float32 as the original is; only the order of additions differs."""
     onnx: Difference = 1e-4
+    """The same."""
     tflite_quantized: Difference = 0.02
+    """Weights of 8 bits."""
 
 
 class ConverterConfig(Section):
-    """Into what the bare model is converted beside the SavedModel.
-
-    Attributes:
-        formats: `tflite`, `tflite_quantized` (TensorFlow Lite with dynamic-range quantization:
-            weights of 8 bits, about a quarter of the size) and `onnx`.
-        pictures: pictures of the test split that each is compared on, at most.
-        tolerance: see there; what differs more fails the run.
-    """
+    """Into what the bare model is converted beside the SavedModel."""
 
     formats: Annotated[list[Format], Field(min_length=1)]
-    pictures: PositiveInt = 500
+    """`tflite`, `tflite_quantized` (TensorFlow Lite with dynamic-range quantization: weights of 8
+    bits, about a quarter of the size) and `onnx`."""
+    images: PositiveInt = 500
+    """Images of the test split that each is compared on, at most."""
     tolerance: ToleranceConfig = ToleranceConfig()
+    """Largest mean difference by format; what differs more fails the run."""
 
-    @model_validator(mode="after")
-    def _each_once(self) -> "ConverterConfig":
+    def mistakes(self) -> Iterator[InputError]:
+        """A format that is named twice."""
         if len(set(self.formats)) < len(self.formats):
-            raise InputError(
+            yield InputError(
                 "converter.formats", expected="each format once", found=str(self.formats)
             )
-        return self
