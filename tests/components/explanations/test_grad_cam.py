@@ -32,19 +32,25 @@ def heatmap_from(features, channel_weights, side=SIDE):
 
 
 def tiny_classifier(dense, bias=0.1, seed=0):
-    """A strided convolution -> trunk_output -> mean -> dense: d logit / d A_k = w_k / (h * w)."""
+    """A strided convolution -> trunk_output -> mean -> dense: d logit / d A_k = w_k / (h * w).
+
+    Args:
+        dense: weights [CHANNELS] of the one logit of two classes, or [CHANNELS, classes].
+    """
     import keras
 
+    from components.models.blocks import class_output
+
+    dense = np.array(dense).reshape(CHANNELS, -1)
     inputs = keras.Input((SIDE, SIDE, 3))
     x = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="trunk_output")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    x = keras.layers.Dense(1, name="logits")(x)
-    model = keras.Model(inputs, keras.layers.Activation("sigmoid", name="probability")(x))
+    model = keras.Model(inputs, class_output(x, max(dense.shape[1], 2)))
     rng = np.random.default_rng(seed)
     kernel = rng.normal(0, 0.01, (2, 2, 3, CHANNELS))
     kernel -= kernel.mean(axis=(0, 1, 2))  # so that contributions have both signs
     model.get_layer("trunk_output").set_weights([kernel, rng.normal(0, 0.5, CHANNELS)])
-    model.get_layer("logits").set_weights([np.array(dense)[:, None], np.array([bias])])
+    model.get_layer("logits").set_weights([dense, np.full(dense.shape[1], bias)])
     return model
 
 
@@ -91,14 +97,14 @@ def test_heatmap_equals_the_analytic_one(images, score, sign):
     np.testing.assert_allclose(heatmaps, reference, atol=1e-5)
     np.testing.assert_allclose(heatmaps.max(axis=(1, 2)), 1, atol=1e-6)
     expected = 1 / (1 + np.exp(-(features.mean(axis=(1, 2)) @ DENSE + 0.1)))
-    np.testing.assert_allclose(probabilities[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities[:, 1], expected, atol=1e-6)
 
 
 def test_saturated_probability_still_has_a_heatmap(images):
     """At a logit of 40 the sigmoid is 1 in float32 and has no gradient; the logit has."""
     model = tiny_classifier(DENSE, bias=40.0)
     heatmaps, probabilities = run(model, images, logit)
-    assert (probabilities == 1).all()
+    assert (probabilities[:, 1] == 1).all()
     expected = heatmap_from(trunk_by_hand(model, images), np.tile(DENSE, (len(images), 1)))
     np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
 
@@ -207,14 +213,23 @@ def test_a_layer_with_a_way_round_it_is_explained():
     np.testing.assert_allclose(probabilities, np.asarray(model(images)), atol=1e-6)
 
 
-def export(model, problem, folder):
+def export(model, task, classes, folder):
     """explain(pictures uint8 [batch, SIDE, SIDE, 3], class_index) through the SavedModel."""
     import tensorflow as tf
 
-    from components.export.endpoints import export_model
+    from components.export.saved_model import export_model
     from components.models import ModelSpec
+    from components.tasks import get_task
+    from serving.classes import Classes
 
-    export_model(model, folder, image_size=SIDE, problem=problem, spec=ModelSpec("tiny", problem))
+    export_model(
+        model,
+        folder,
+        task=get_task(task),
+        classes=Classes(classes),
+        side=SIDE,
+        spec=ModelSpec("tiny", "elsewhere:build"),
+    )
     loaded = tf.saved_model.load(str(folder))
 
     def explain(pictures, class_index):
@@ -236,11 +251,25 @@ def test_classes_of_the_endpoint_are_the_two_signs_of_the_logit(images, tmp_path
     model = tiny_classifier(DENSE, bias=-float(np.sort(logits)[1:3].mean()))
     best = (logits > np.sort(logits)[1:3].mean()).astype(int)
     assert set(best) == {0, 1}
-    explain = export(model, "classification", tmp_path / "model")
+    explain = export(model, "image_classification", ("cat", "dog"), tmp_path / "model")
     for class_index, signs in ((0, -np.ones(5)), (1, np.ones(5)), (-1, 2 * best - 1)):
         expected = heatmap_from(features, signs[:, None] * np.array(DENSE))
         heatmaps = explain(pictures, class_index)["heatmap"]
         np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+
+
+def test_a_class_of_five_is_explained_by_its_own_logit(images, tmp_path):
+    pictures = images.astype(np.uint8)
+    dense = np.random.default_rng(8).normal(0, 1, (CHANNELS, 5))
+    model = tiny_classifier(dense)
+    features = trunk_by_hand(model, pictures.astype(float))
+    best = (features.mean(axis=(1, 2)) @ dense).argmax(axis=1)
+    explain = export(model, "image_classification", tuple("abcde"), tmp_path / "model")
+    for class_index, classes in ((0, [0] * 5), (4, [4] * 5), (-1, best)):
+        answer = explain(pictures, class_index)
+        assert [label.decode() for label in answer["label"]] == ["abcde"[one] for one in classes]
+        expected = heatmap_from(features, dense.T[classes])
+        np.testing.assert_allclose(answer["heatmap"], expected, atol=1e-5)
 
 
 def test_endpoint_explains_saturated_pictures(images, tmp_path):
@@ -248,7 +277,7 @@ def test_endpoint_explains_saturated_pictures(images, tmp_path):
     pictures = images.astype(np.uint8)
     model = tiny_classifier(DENSE, bias=40.0)
     features = trunk_by_hand(model, pictures.astype(float))
-    answer = export(model, "classification", tmp_path / "model")(pictures, -1)
+    answer = export(model, "image_classification", ("cat", "dog"), tmp_path / "model")(pictures, -1)
     np.testing.assert_array_equal(answer["probability"], 1)
     expected = heatmap_from(features, np.tile(DENSE, (len(pictures), 1)))
     np.testing.assert_allclose(answer["heatmap"], expected, atol=1e-5)
@@ -280,7 +309,8 @@ def segmenter():
 
 def test_score_of_a_mask_is_summed_over_the_pixels_of_the_class(segmenter, images, tmp_path):
     pictures = images.astype(np.uint8)
-    explain = export(segmenter, "segmentation", tmp_path / "model")
+    classes = ("foreground", "background", "contour")
+    explain = export(segmenter, "image_segmentation", classes, tmp_path / "model")
     features = trunk_by_hand(segmenter, pictures.astype(float))
     kernel, bias = segmenter.get_layer("logits").get_weights()
     logits = np.tanh(features) @ kernel[0, 0] + bias  # of each block of four pixels

@@ -18,7 +18,7 @@ def test_a_layer_that_cannot_be_explained_is_refused(layer, found):
     from components.explanations.grad_cam import check_layer
     from serving.errors import InputError
 
-    model = models.build("mini_xception", 32)
+    model = models.build("mini_xception", 32, 2)
     with pytest.raises(InputError, match=found) as caught:
         check_layer(model, layer, "logits", "trainer.export.grad_cam_layer")
     assert str(caught.value).startswith("trainer.export.grad_cam_layer: expected a layer")
@@ -30,7 +30,7 @@ def test_a_layer_after_the_scores_of_the_pixels_is_refused():
     from components.explanations.grad_cam import check_layer
     from serving.errors import InputError
 
-    model = models.build("segmentation_convnet", 32)
+    model = models.build("segmentation_convnet", 32, 3)
     for layer in ("logits", "probabilities"):
         with pytest.raises(InputError, match="from which the logits do not follow"):
             check_layer(model, layer, "logits", "key")

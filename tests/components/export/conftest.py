@@ -1,4 +1,4 @@
-"""The SavedModels of both problems, exported once, and pictures to ask them about."""
+"""SavedModels of images, exported once, and pictures to ask them about."""
 
 import io
 from collections.abc import Callable
@@ -11,11 +11,29 @@ import pytest
 from PIL import Image
 
 from components import features as f
+from components.tasks import get_task
 from serving import names
+from serving.classes import Classes
 
 SIDE = 64
 # By picture: height and width. Taller, wider, as large as and smaller than the model's input.
 SIZES = ((64, 64), (90, 50), (40, 100), (30, 20))
+# By name: task, architecture, classes.
+CASES = {
+    "classification": ("image_classification", "mini_xception", ("cat", "dog")),
+    "five": ("image_classification", "mini_xception", ("ant", "bee", "cow", "dog", "eel")),
+    "segmentation": (
+        "image_segmentation",
+        "segmentation_convnet",
+        ("foreground", "background", "contour"),
+    ),
+    "regions": (
+        "image_segmentation",
+        "segmentation_convnet",
+        ("sky", "sea", "sand", "sun", "man"),
+    ),
+    "points": ("points", "linear", ("negative", "positive")),
+}
 
 
 def encode_picture(pixels: np.ndarray, format_name: str = "PNG") -> bytes:
@@ -61,10 +79,11 @@ def images(pictures: list[bytes]) -> np.ndarray:
 
 @dataclass
 class Exported:
-    """A Keras model and the SavedModel made of it."""
+    """A Keras model and the SavedModel made of it, and the names of its classes."""
 
     model: Any
     folder: Path
+    classes: tuple[str, ...]
     loaded: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,31 +124,42 @@ def _centre(model: Any, images: np.ndarray) -> None:
 
 @pytest.fixture(scope="session")
 def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Callable[..., Exported]:
-    """export(problem, **how): the same model each time, with other arguments of `export_model`."""
+    """export(case, **how): the same model each time, with other arguments of `export_model`."""
     import keras
 
     from components import models
-    from components.export.endpoints import export_model
+    from components.export.saved_model import export_model
 
-    names = {"classification": "mini_xception", "segmentation": "segmentation_convnet"}
-
-    def make(problem: str, **how: Any) -> Exported:
-        name = names[problem]
+    def make(case: str, **how: Any) -> Exported:
+        task, name, classes = CASES[case]
         keras.utils.set_random_seed(3)
-        model = models.build(name, SIDE)
-        _centre(model, images)
-        folder = tmp_path_factory.mktemp("exported") / problem
-        spec = models.spec(name)
-        export_model(model, folder, image_size=SIDE, problem=problem, spec=spec, **how)
-        return Exported(model, folder)
+        side = None if case == "points" else SIDE
+        model = models.build(name, side, len(classes))
+        if side:
+            _centre(model, images)
+        folder = tmp_path_factory.mktemp("exported") / case
+        how = {"task": get_task(task), "classes": Classes(classes), "side": side} | how
+        export_model(model, folder, spec=models.spec(name), **how)
+        return Exported(model, folder, classes)
 
     return make
 
 
+class _Made(dict):
+    """Makes what is asked for, once."""
+
+    def __init__(self, make: Callable[[str], Exported]):
+        self._make = make
+
+    def __missing__(self, case: str) -> Exported:
+        self[case] = self._make(case)
+        return self[case]
+
+
 @pytest.fixture(scope="session")
 def exported(export: Callable[..., Exported]) -> dict[str, Exported]:
-    """By problem."""
-    return {problem: export(problem) for problem in ("classification", "segmentation")}
+    """By case."""
+    return _Made(export)
 
 
 @pytest.fixture(scope="session")

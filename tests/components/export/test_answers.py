@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import features as f
+from components.export import model_classes
 from serving import names
+from serving.classes import Classes
 
-PROBLEMS = ("classification", "segmentation")
+KINDS = {  # of each case
+    "classification": "classification",
+    "five": "classification",
+    "segmentation": "segmentation",
+    "regions": "segmentation",
+}
+CASES = tuple(KINDS)
 EXPLANATION = {
     names.OUTPUT_HEATMAP,
     names.OUTPUT_OVERLAY_PNG,
@@ -20,7 +27,7 @@ ANSWER = {
     "classification": {names.OUTPUT_LABEL, names.OUTPUT_PROBABILITY, names.OUTPUT_PROBABILITIES},
     "segmentation": {names.OUTPUT_MASK, names.OUTPUT_MASK_PNG, names.OUTPUT_CLASS_FRACTIONS},
 }
-OWN = {  # what only one problem has
+OWN = {  # what only one kind has
     "classification": {names.SIGNATURE_CLASSIFY: {names.OUTPUT_CLASSES, names.OUTPUT_SCORES}},
     "segmentation": {names.SIGNATURE_LABELS: {names.OUTPUT_TRUE_MASK}},
 }
@@ -39,12 +46,13 @@ DTYPES = {
 }
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_outputs_are_as_documented(exported, problem):
-    signatures = exported[problem].loaded.signatures
-    expected = OWN[problem] | {
-        names.SIGNATURE_SERVING: ANSWER[problem],
-        names.SIGNATURE_FROM_EXAMPLES: ANSWER[problem],
+@pytest.mark.parametrize("case", CASES)
+def test_outputs_are_as_documented(exported, case):
+    signatures = exported[case].loaded.signatures
+    answer = ANSWER[KINDS[case]]
+    expected = OWN[KINDS[case]] | {
+        names.SIGNATURE_SERVING: answer | {names.OUTPUT_CLASSES},
+        names.SIGNATURE_FROM_EXAMPLES: answer,
         names.SIGNATURE_GRAD_CAM: EXPLANATION,
     }
     assert set(signatures) == set(expected)
@@ -54,16 +62,18 @@ def test_outputs_are_as_documented(exported, problem):
         }
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_shapes_and_ranges_of_every_output(exported, pictures, problem, side):
+@pytest.mark.parametrize("case", CASES)
+def test_shapes_and_ranges_of_every_output(exported, pictures, case, side):
+    count = len(exported[case].classes)
     shapes = {  # without the batch
-        names.OUTPUT_PROBABILITIES: (2,),
+        names.OUTPUT_PROBABILITIES: (count,),
+        names.OUTPUT_CLASSES: (count,),
         names.OUTPUT_MASK: (side, side),
-        names.OUTPUT_CLASS_FRACTIONS: (3,),
+        names.OUTPUT_CLASS_FRACTIONS: (count,),
         names.OUTPUT_HEATMAP: (side, side),
     }
-    answers = exported[problem].call(names.SIGNATURE_SERVING, image_bytes=pictures)
-    explained = exported[problem].explain(pictures, -1)
+    answers = exported[case].call(names.SIGNATURE_SERVING, image_bytes=pictures)
+    explained = exported[case].explain(pictures, -1)
     for key, value in (*answers.items(), *explained.items()):
         assert value.shape == (len(pictures), *shapes.get(key, ()))
         if value.dtype == np.float32:
@@ -71,35 +81,47 @@ def test_shapes_and_ranges_of_every_output(exported, pictures, problem, side):
     assert explained[names.OUTPUT_HEATMAP].max() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_from_examples_equals_serving_default(exported, pictures, examples, problem):
-    direct = exported[problem].call(names.SIGNATURE_SERVING, image_bytes=pictures)
-    parsed = exported[problem].call(names.SIGNATURE_FROM_EXAMPLES, examples=examples(pictures))
+@pytest.mark.parametrize("case", CASES)
+def test_from_examples_equals_serving_default(exported, pictures, examples, case):
+    direct = exported[case].call(names.SIGNATURE_SERVING, image_bytes=pictures)
+    parsed = exported[case].call(names.SIGNATURE_FROM_EXAMPLES, examples=examples(pictures))
+    told = direct.pop(names.OUTPUT_CLASSES).tolist()
+    assert told == [[name.encode() for name in exported[case].classes]] * len(pictures)
     assert set(direct) == set(parsed)
     for key, value in direct.items():
         np.testing.assert_array_equal(parsed[key], value)
 
 
-def test_label_and_probability_follow_from_the_probabilities(exported, pictures):
-    answer = exported["classification"].call(names.SIGNATURE_SERVING, image_bytes=pictures)
+@pytest.mark.parametrize("case", CASES)
+def test_the_classes_travel_along(exported, case, tmp_path):
+    assert model_classes(str(exported[case].folder)) == Classes(exported[case].classes)
+    assert model_classes(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize("case", ["classification", "five"])
+def test_label_and_probability_follow_from_the_probabilities(exported, pictures, images, case):
+    model = exported[case]
+    answer = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
     probabilities = answer[names.OUTPUT_PROBABILITIES]
+    expected = np.asarray(model.model(images, training=False))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     best = probabilities.argmax(axis=1)
-    assert set(best) == {0, 1}  # else the test would not see a swapped label
+    assert len(set(best)) > 1  # else the test would not see a swapped label
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-    assert [x.decode() for x in answer[names.OUTPUT_LABEL]] == [f.CLASS_NAMES[i] for i in best]
+    assert [x.decode() for x in answer[names.OUTPUT_LABEL]] == [model.classes[i] for i in best]
     np.testing.assert_array_equal(answer[names.OUTPUT_PROBABILITY], probabilities.max(axis=1))
 
 
-def test_classify_gives_every_class_its_score(exported, pictures, examples):
-    model = exported["classification"]
+@pytest.mark.parametrize("case", ["classification", "five"])
+def test_classify_gives_every_class_its_score(exported, pictures, examples, case):
+    model = exported[case]
     answer = model.call(names.SIGNATURE_CLASSIFY, inputs=examples(pictures))
     direct = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
     np.testing.assert_allclose(
         answer[names.OUTPUT_SCORES], direct[names.OUTPUT_PROBABILITIES], atol=1e-6
     )
-    assert answer[names.OUTPUT_CLASSES].tolist() == [
-        [name.encode() for name in f.CLASS_NAMES] for _ in pictures
-    ]
+    expected = [[name.encode() for name in model.classes]] * len(pictures)
+    assert answer[names.OUTPUT_CLASSES].tolist() == expected
 
 
 @pytest.mark.parametrize("signature", [names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM])
@@ -113,25 +135,26 @@ def test_bytes_that_are_no_picture_are_refused(exported, pictures, signature, ba
         exported["classification"].call(signature, image_bytes=[pictures[0], bad], **more)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_a_batch_of_nothing_is_refused(exported, problem):
+@pytest.mark.parametrize("case", CASES)
+def test_a_batch_of_nothing_is_refused(exported, case):
     import tensorflow as tf
 
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected at least one"):
-        exported[problem].call(names.SIGNATURE_SERVING, image_bytes=np.array([], "S1"))
+        exported[case].call(names.SIGNATURE_SERVING, image_bytes=np.array([], "S1"))
 
 
-def test_masks_decode_and_fractions_count_their_pixels(exported, pictures):
-    answer = exported["segmentation"].call(names.SIGNATURE_SERVING, image_bytes=pictures)
-    masks = answer[names.OUTPUT_MASK]
-    assert set(np.unique(masks)) == {0, 1, 2}
+@pytest.mark.parametrize("case", ["segmentation", "regions"])
+def test_masks_decode_and_fractions_count_their_pixels(exported, pictures, case):
+    answer = exported[case].call(names.SIGNATURE_SERVING, image_bytes=pictures)
+    masks, count = answer[names.OUTPUT_MASK], len(exported[case].classes)
+    assert set(np.unique(masks)) == set(range(count))
     for encoded, mask in zip(answer[names.OUTPUT_MASK_PNG], masks, strict=True):
         picture = Image.open(io.BytesIO(encoded))
         assert (picture.format, picture.mode) == ("PNG", "L")
         np.testing.assert_array_equal(np.asarray(picture), mask)
     fractions = answer[names.OUTPUT_CLASS_FRACTIONS]
     np.testing.assert_allclose(fractions.sum(axis=1), 1, atol=1e-6)
-    counted = [[np.mean(mask == index) for index in range(3)] for mask in masks]
+    counted = [[np.mean(mask == index) for index in range(count)] for mask in masks]
     np.testing.assert_allclose(fractions, counted, atol=1e-6)
 
 

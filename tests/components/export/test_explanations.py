@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import features as f
 from serving import names
 
-PROBLEMS = ("classification", "segmentation")
+CASES = ("classification", "five", "segmentation", "regions")
 
 
 def _same(answers, row, others, other_row):
@@ -20,16 +19,17 @@ def _same(answers, row, others, other_row):
             np.testing.assert_allclose(value[row], others[key][other_row], atol=1e-5)
 
 
-def test_minus_one_explains_the_predicted_class(exported, pictures):
-    model = exported["classification"]
+@pytest.mark.parametrize("case", ["classification", "five"])
+def test_minus_one_explains_the_predicted_class(exported, pictures, case):
+    model = exported[case]
     answer = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
     best = answer[names.OUTPUT_PROBABILITIES].argmax(axis=1)
-    assert set(best) == {0, 1}
+    assert len(set(best)) > 1
     predicted = model.explain(pictures, -1)
-    by_class = [model.explain(pictures, index) for index in (0, 1)]
+    by_class = [model.explain(pictures, index) for index in range(len(model.classes))]
     for row, index in enumerate(best):
         _same(predicted, row, by_class[index], row)
-        assert by_class[index][names.OUTPUT_LABEL][row].decode() == f.CLASS_NAMES[index]
+        assert by_class[index][names.OUTPUT_LABEL][row].decode() == model.classes[index]
         difference = by_class[0][names.OUTPUT_HEATMAP][row] - by_class[1][names.OUTPUT_HEATMAP][row]
         assert np.abs(difference).max() > 0.5
     total = sum(x[names.OUTPUT_PROBABILITY] for x in by_class)
@@ -47,10 +47,10 @@ def test_minus_one_explains_the_foreground_of_a_mask(exported, pictures):
     assert np.abs(contour[names.OUTPUT_HEATMAP] - foreground[names.OUTPUT_HEATMAP]).max() > 0.1
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("single", [1, [1]])
-def test_one_index_is_meant_for_every_picture(exported, pictures, problem, single):
-    model = exported[problem]
+def test_one_index_is_meant_for_every_picture(exported, pictures, case, single):
+    model = exported[case]
     for_all = model.explain(pictures, single)
     one_each = model.explain(pictures, [1] * len(pictures))
     for row in range(len(pictures)):
@@ -58,45 +58,47 @@ def test_one_index_is_meant_for_every_picture(exported, pictures, problem, singl
 
 
 @pytest.mark.parametrize(
-    ("problem", "asked"), [("classification", [0, 1, -1, 0]), ("segmentation", [2, -1, 0, 1])]
+    ("case", "asked"), [("classification", [0, 1, -1, 0]), ("segmentation", [2, -1, 0, 1])]
 )
-def test_each_picture_has_its_own_index(exported, pictures, problem, asked):
+def test_each_picture_has_its_own_index(exported, pictures, case, asked):
     """As when a server puts the requests of several clients into one batch."""
-    model = exported[problem]
+    model = exported[case]
     together = model.explain(pictures, asked)
     for row, (picture, index) in enumerate(zip(pictures, asked, strict=True)):
         _same(together, row, model.explain([picture], [index]), 0)
 
 
 @pytest.mark.parametrize(
-    ("problem", "index"),
+    ("case", "index"),
     [("classification", i) for i in (2, 7, -2, [0, 1, 2, 0])]
-    + [("segmentation", i) for i in (3, -2, [0, 0, 0, -2])],
+    + [("segmentation", i) for i in (3, -2, [0, 0, 0, -2])]
+    + [("five", 5), ("regions", 5)],
 )
-def test_an_index_that_names_no_class_is_refused(exported, pictures, problem, index):
+def test_an_index_that_names_no_class_is_refused(exported, pictures, case, index):
     import tensorflow as tf
 
-    default = {"classification": "the predicted class", "segmentation": "foreground"}[problem]
+    defaults = {"segmentation": "foreground", "regions": "sky"}
+    default = defaults.get(case, "the predicted class")
     message = rf"class_index: expected -1 \({default}\) or one of 0 to"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        exported[problem].explain(pictures, index)
+        exported[case].explain(pictures, index)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("index", [[], [0, 1], [0] * 5, [[0, 1, 0, 1]]])
-def test_neither_one_index_nor_one_a_picture_is_refused(exported, pictures, problem, index):
+def test_neither_one_index_nor_one_a_picture_is_refused(exported, pictures, case, index):
     import tensorflow as tf
 
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"class_index: expected a scalar"):
-        exported[problem].explain(pictures, index)
+        exported[case].explain(pictures, index)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, problem):
+@pytest.mark.parametrize("case", CASES)
+def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, case):
     import tensorflow as tf
     from matplotlib import colormaps
 
-    answer = exported[problem].explain(pictures, 1)
+    answer = exported[case].explain(pictures, 1)
     sizes = set()
     for encoded, heatmap, overlay in zip(
         pictures, answer[names.OUTPUT_HEATMAP], answer[names.OUTPUT_OVERLAY_PNG], strict=True
@@ -121,21 +123,24 @@ def test_another_layer_is_explained_when_the_export_says_so(
 
     from components import models
     from components.explanations.grad_cam import grad_cam, split_model
-    from components.export.endpoints import export_model
+    from components.export.saved_model import export_model
+    from components.tasks import get_task
+    from serving.classes import Classes
 
     name, layer = "residual_convnet", "block2_conv_b"
     keras.utils.set_random_seed(6)
-    model = models.build(name, side)
+    model = models.build(name, side, 2)
     export_model(
         model,
         tmp_path / "model",
-        image_size=side,
-        problem="classification",
+        task=get_task("image_classification"),
+        classes=Classes(("cat", "dog")),
+        side=side,
         spec=models.spec(name),
         grad_cam_layer=layer,
     )
     kind = type(exported["classification"])
-    answer = kind(model, tmp_path / "model").explain(pictures, 1)
+    answer = kind(model, tmp_path / "model", ()).explain(pictures, 1)
 
     def expected(explained):
         halves = split_model(model, explained, "logits")
@@ -143,5 +148,5 @@ def test_another_layer_is_explained_when_the_export_says_so(
 
     np.testing.assert_allclose(answer[names.OUTPUT_HEATMAP], expected(layer), atol=1e-4)
     assert np.abs(answer[names.OUTPUT_HEATMAP] - expected("trunk_output")).max() > 0.1
-    probability = np.asarray(model(images, training=False))[:, 0]
+    probability = np.asarray(model(images, training=False))[:, 1]
     np.testing.assert_allclose(answer[names.OUTPUT_PROBABILITY], probability, atol=1e-5)

@@ -8,10 +8,10 @@ import pytest
 SIDE = 64
 # With the layers to explain: those of the architectures, and one that a residual sum leads round.
 CASES = [
-    ("mini_xception", ""),
-    ("residual_convnet", "block2_conv_b"),
-    ("segmentation_convnet", ""),
-    ("xception_unet", ""),
+    ("mini_xception", 2, ""),
+    ("residual_convnet", 2, "block2_conv_b"),
+    ("segmentation_convnet", 3, ""),
+    ("xception_unet", 5, ""),
 ]
 
 
@@ -27,12 +27,12 @@ def case(request):
 
     from components import models
 
-    name, layer = request.param
+    name, classes, layer = request.param
     keras.utils.set_random_seed(7)
     spec = models.spec(name)
     if layer:
         spec = dataclasses.replace(spec, grad_cam_layer=layer)
-    return models.build(name, SIDE), spec
+    return models.build(name, SIDE, classes), spec
 
 
 def mirror(arrays):
@@ -52,13 +52,12 @@ def test_the_probabilities_are_those_of_the_mean_logits(case, images):
 
     model, spec = case
     plain, mirrored = (logits_of(model, spec, each) for each in (images, mirror(images)))
-    of_pixels = spec.problem == "segmentation"
-    if of_pixels:
-        mirrored = mirror(mirrored)
-        exponentials = np.exp((plain + mirrored) / 2)
-        expected = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    else:
-        expected = 1 / (1 + np.exp(-(plain + mirrored) / 2))
+    of_pixels = plain.ndim > 2
+    mean = (plain + (mirror(mirrored) if of_pixels else mirrored)) / 2
+    if mean.shape[-1] == 1:  # of two classes
+        mean = np.concatenate([np.zeros_like(mean), mean], axis=-1)
+    exponentials = np.exp(mean)
+    expected = exponentials / exponentials.sum(axis=-1, keepdims=True)
     averaged = flip_averaged_model(model, spec)
     seen = np.asarray(averaged(images, training=False))
     np.testing.assert_allclose(seen, expected, atol=1e-6)

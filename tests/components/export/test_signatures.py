@@ -64,8 +64,7 @@ def stranger(exported, pictures, tmp_path_factory):
 
 def test_a_stranger_gets_the_same_probabilities(exported, stranger, images):
     out = stranger("classification")
-    output = np.asarray(exported["classification"].model(images, training=False))
-    expected = np.concatenate([1 - output, output], axis=1)
+    expected = np.asarray(exported["classification"].model(images, training=False))
     np.testing.assert_allclose(out["serving_default/probabilities"], expected, atol=1e-5)
     np.testing.assert_allclose(out["serving_default/probability"], expected.max(axis=1), atol=1e-5)
 
@@ -152,28 +151,52 @@ def test_the_fingerprint_is_that_of_the_finished_file(exported, tmp_path):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
+def test_class_names_cost_nothing_unless_asked_for(exported, pictures, problem):
+    output = {"classification": names.OUTPUT_PROBABILITIES, "segmentation": names.OUTPUT_MASK}
+    for wanted, tiled in ((output[problem], False), (names.OUTPUT_CLASSES, True)):
+        _, ran = _run_as_a_server(
+            exported[problem],
+            names.SIGNATURE_SERVING,
+            [wanted],
+            {names.INPUT_IMAGE_BYTES: np.array(pictures, object)},
+        )
+        assert any(name.endswith("Tile") for name in ran) == tiled
+        assert any("conv" in name.lower() for name in ran) != tiled
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("wanted", [[names.OUTPUT_HEATMAP], [names.OUTPUT_OVERLAY_PNG]])
 def test_a_server_computes_only_the_outputs_asked_for(exported, pictures, problem, wanted):
-    """Fetched by the signature's own tensor names, as TensorFlow Serving does it."""
-    import tensorflow as tf
-
-    v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        loaded = v1.saved_model.loader.load(session, ["serve"], str(exported[problem].folder))
-        signature = loaded.signature_def[names.SIGNATURE_GRAD_CAM]
-        traced = v1.RunMetadata()
-        values = session.run(
-            [signature.outputs[name].name for name in wanted],
-            {
-                signature.inputs[names.INPUT_IMAGE_BYTES].name: np.array(pictures, object),
-                signature.inputs[names.INPUT_CLASS_INDEX].name: np.array([1], np.int32),
-            },
-            options=v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE),
-            run_metadata=traced,
-        )
-    ran = [node.node_name for device in traced.step_stats.dev_stats for node in device.node_stats]
+    inputs = {
+        names.INPUT_IMAGE_BYTES: np.array(pictures, object),
+        names.INPUT_CLASS_INDEX: np.array([1], np.int32),
+    }
+    values, ran = _run_as_a_server(exported[problem], names.SIGNATURE_GRAD_CAM, wanted, inputs)
     encoded = [name for name in ran if name.endswith("EncodePng")]
     assert bool(encoded) == (names.OUTPUT_OVERLAY_PNG in wanted)
     direct = exported[problem].explain(pictures, 1)
     if names.OUTPUT_HEATMAP in wanted:
         np.testing.assert_allclose(values[0], direct[names.OUTPUT_HEATMAP], atol=1e-4)
+
+
+def _run_as_a_server(model, name, wanted, inputs):
+    """Fetches by the signature's own tensor names, as TensorFlow Serving does it.
+
+    Returns:
+        The outputs, and the names of the nodes that ran for them.
+    """
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        loaded = v1.saved_model.loader.load(session, ["serve"], str(model.folder))
+        signature = loaded.signature_def[name]
+        traced = v1.RunMetadata()
+        values = session.run(
+            [signature.outputs[output].name for output in wanted],
+            {signature.inputs[key].name: value for key, value in inputs.items()},
+            options=v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE),
+            run_metadata=traced,
+        )
+    ran = [node.node_name for device in traced.step_stats.dev_stats for node in device.node_stats]
+    return values, ran

@@ -1,6 +1,5 @@
 """The requests that travel with a model: one for each endpoint, and all of them answered."""
 
-import numpy as np
 import pytest
 
 from serving import names
@@ -17,7 +16,7 @@ def read_logs(folder):
     return [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("problem", [*PROBLEMS, "points"])
 def test_every_endpoint_has_a_request_that_it_answers(exported, problem):
     import tensorflow as tf
 
@@ -69,22 +68,3 @@ def test_they_do_not_count_for_the_content(exported, tmp_path):
     write_warmup_requests(folder, [])
     assert read_logs(folder) == []
     assert model_digest(folder) == before
-
-
-def test_points_have_theirs(tmp_path):
-    import tensorflow as tf
-
-    from components import models
-    from components.export.point_endpoints import export_point_model
-
-    folder = tmp_path / "model"
-    export_point_model(models.build("linear", None), folder)
-    loaded = tf.saved_model.load(str(folder))
-    asked = []
-    for log in read_logs(folder):
-        request = log.predict_log.request
-        asked.append(request.model_spec.signature_name)
-        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
-        answer = loaded.signatures[asked[-1]](**inputs)
-        assert np.isfinite(answer[names.OUTPUT_SCORE].numpy()).all()
-    assert sorted(asked) == sorted(loaded.signatures)

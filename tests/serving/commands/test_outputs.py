@@ -72,7 +72,7 @@ def test_a_table_tells_the_likeliest_of_many_classes(style: str, told: int, caps
 def test_tables_leave_errors_out(capsys) -> None:
     text = _written("table", ROWS, capsys)
     assert "cat 0.750, dog 0.250" in text
-    assert "image" not in text
+    assert "udcff" not in text
     assert _written("table", ROWS[1:2], capsys) == ""
 
 

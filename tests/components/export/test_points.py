@@ -5,7 +5,10 @@ import pytest
 
 from components import features as f
 from components import models
+from components.export import model_classes
+from components.tasks import get_task
 from serving import names
+from serving.classes import Classes
 
 WEIGHTS = (np.array([[0.5], [-0.25]], np.float32), np.array([0.5], np.float32))
 
@@ -14,12 +17,21 @@ WEIGHTS = (np.array([[0.5], [-0.25]], np.float32), np.array([0.5], np.float32))
 def saved(tmp_path_factory):
     import tensorflow as tf
 
-    from components.export.point_endpoints import export_point_model
+    from components.export.saved_model import export_model
 
     folder = tmp_path_factory.mktemp("points") / "model"
-    model = models.build("linear", None)
+    model = models.build("linear", None, 2)
     model.set_weights(WEIGHTS)
-    export_point_model(model, folder)
+    classes = Classes(("negative", "positive"))
+    export_model(
+        model,
+        folder,
+        task=get_task("points"),
+        classes=classes,
+        side=None,
+        spec=models.spec("linear"),
+    )
+    assert model_classes(str(folder)) == classes
     return tf.saved_model.load(str(folder))
 
 
