@@ -85,10 +85,10 @@ def index_split(patterns: list[str], split: str, task: Task, part: Training) -> 
     rows: list[tuple[str, str, tuple[Any, ...], str]] = []
     described = read_dataset(files).batch(_SCAN_BATCH).map(lambda r: _describe(r, task, part))
     for batch in described.as_numpy_iterator():
-        values = zip(*(batch[name].tolist() for name in numbers), strict=True)
-        columns = (batch[task.key], batch[task.origin], values, batch["content"])
-        for key, origin, value, content in zip(*columns, strict=True):
-            rows.append((key.decode(), origin.decode(), value, content.tobytes().hex()))
+        values = (batch[name].tolist() for name in numbers)
+        columns = (batch[task.key], batch[task.origin], batch["content"], *values)
+        for key, origin, content, *value in zip(*columns, strict=True):
+            rows.append((key.decode(), origin.decode(), tuple(value), content.tobytes().hex()))
     if not rows:
         raise InputError(
             f"the {split} split",
