@@ -203,6 +203,8 @@ def _classes(report: dict[str, Any], kept: list[str], small: list[str]) -> list[
     )
     if report["ignored"] is not None:
         lines += ["  # Pixels of this value count nowhere.", f"  ignored: {report['ignored']}"]
+    if list(values) == list(_TRIMAP):
+        lines += ["  # Masks with no more of it are left out.", "  min_share: {foreground: 0.001}"]
     return lines
 
 

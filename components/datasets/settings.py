@@ -77,7 +77,9 @@ class DataConfig(Section):
             yield InputError("data.classes", expected="at least 2 classes", found=str(len(names)))
         yield from name_mistakes("data.classes", names)
         # A name may be repeated among its own aliases, not among those of another class.
-        called = Counter(alias for other in self.aliases().values() for alias in set(other))
+        called = Counter(self.classes if isinstance(self.classes, list) else [])
+        if isinstance(self.classes, dict):
+            called.update(alias for other in self.aliases().values() for alias in set(other))
         for alias, count in called.items():
             if count > 1:
                 yield InputError(

@@ -187,19 +187,19 @@ def _check_seen(root: Path, records: list[Record], names: list[str], mapping: "M
     import numpy as np
 
     seen: set[int] = set()
-    wrong, fitting = "unreadable files", 0
+    wrong, fitting = "", 0
     for mask, record in _masks(root, records):
         try:
             seen |= set(np.flatnonzero(np.bincount(mapping(mask).ravel())).tolist())
         except ValueError as error:
-            wrong = f"{error} in '{record.mask_path or record.path}'"
+            wrong = wrong or f"{error} in '{record.mask_path or record.path}'"
             continue
         fitting += 1
         if len(seen - {IGNORED}) == len(names):
             return
     if not fitting:
         raise InputError(
-            f"no mask has the values of data.classes alone: {wrong}",
+            f"no mask has the values of data.classes alone: {wrong or 'no file can be read'}",
             todo="correct data.classes and data.ignored",
         )
     unseen = [name for index, name in enumerate(names) if index not in seen]

@@ -45,14 +45,15 @@ def read(root: Path, data: DataConfig) -> Listing:
     told = None not in splits and "train" in splits and len(set(splits)) > 1
     records: list[Record] = []
     present: list[str] = []
-    for shard, split in zip(shards, splits, strict=True):
+    for shard, word in zip(shards, splits, strict=True):
+        split = word if told else None
         for number, example in enumerate(_examples(root / shard)):
             path = f"{printable(shard)}:{number}"
             if example is None:
-                records.append(Record(path, problem=BROKEN))
+                records.append(Record(path, split=split, problem=BROKEN))
                 continue
             present = present or sorted(example.features.feature)
-            records.append(_record(path, example, data, split if told else None))
+            records.append(_record(path, example, data, split))
     asked = data.features.get("image")
     if records and all(record.content is None for record in records) and present:
         raise InputError(

@@ -1,0 +1,162 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.datasets.masks import MaskIds
+from components.datasets.palette import palette
+from components.datasets.records import Listing, Record
+from components.datasets.settings import DataConfig
+from components.datasets.settling import settle_labels, settle_masks
+from serving.classes import Classes
+from serving.errors import InputError
+
+
+def _listing(*labels: str | None, classes: tuple[str, ...] = ()) -> Listing:
+    records = [Record(f"{number}.jpg", label=label) for number, label in enumerate(labels)]
+    return Listing(records, classes, missing=7, notes=["a note"])
+
+
+@pytest.mark.parametrize(
+    ("classes", "data", "names"),
+    [
+        ((), {}, ("B", "a", "c")),
+        (("c", "a", "B"), {}, ("c", "a", "B")),
+        (("B", "a", "c"), {"classes": ["c", "B", "a"]}, ("c", "B", "a")),
+    ],
+)
+def test_order_is_pinned_else_the_listings_else_sorted(classes, data, names):
+    found = settle_labels(_listing("c", "a", "B", classes=classes), DataConfig(**data))
+    assert found.classes == Classes(names)
+    assert [record.label for record in found.records] == ["c", "a", "B"]
+    assert (found.missing, found.notes, found.mapping) == (7, ["a note"], None)
+
+
+def test_pins_take_other_names_and_leave_the_rest_out():
+    data = DataConfig(classes={"cat": ["Cat", "cats"], "dog": "hound", "one": 1})
+    labels = ("CATS", "cat", "Hound", "Bird", None, "caf\udce9", "1")
+    found = settle_labels(_listing(*labels, classes=("Bird", "CATS", "Hound")), data)
+    assert [(r.label, r.problem, r.detail) for r in found.records] == [
+        ("cat", None, ""),
+        ("cat", None, ""),
+        ("dog", None, ""),
+        (None, "class not in data.classes", "'Bird'"),
+        (None, "no class", ""),
+        (None, "class not in data.classes", "'caf\\udce9'"),
+        ("one", None, ""),
+    ]
+
+
+def test_a_file_under_two_classes_and_one_that_is_listed_again():
+    twice = [Record("0.jpg", label="b"), Record("1.jpg", label="b"), Record("1.jpg", label="b")]
+    listing = _listing("a", "b", "a")
+    found = settle_labels(Listing(listing.records + twice), DataConfig())
+    assert [(r.path, r.problem, r.detail) for r in found.records if r.problem] == [
+        ("0.jpg", "listed under two classes", "a, b"),
+        ("0.jpg", "listed under two classes", "a, b"),
+        ("1.jpg", "listed twice", ""),
+        ("1.jpg", "listed twice", ""),
+    ]
+
+
+@pytest.mark.parametrize("pinned", [None, ["a", "b", "c"]])
+def test_small_classes_are_left_out(pinned):
+    data = DataConfig(min_images=2, classes=pinned)
+    found = settle_labels(_listing("a", "c", "b", "b", "c"), data)
+    assert found.classes.names == ("b", "c")
+    assert [(r.problem, r.detail) for r in found.records][:2] == [
+        ("class with too few images", "1 of a"),
+        (None, ""),
+    ]
+    assert found.notes == ["a note", "classes with fewer than 2 images left out: a"]
+
+
+def test_names_that_differ_in_case_alone_are_noted():
+    notes = settle_labels(_listing("A", "a"), DataConfig()).notes
+    assert notes[1:] == ["classes that differ in upper and lower case alone: A, a"]
+
+
+def test_a_thousand_and_one_classes():
+    names = [f"class {number:04}" for number in range(1001)]
+    assert settle_labels(_listing(*names), DataConfig()).classes.names == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys", "told"),
+    [
+        (["a", "a"], {}, r"classes: expected at least 2, found 1 \(a\)"),
+        (["a", "b"], {"min_images": 2}, r"found 0 \(none\)"),
+        (["a", "b"], {"classes": ["a", "c"]}, "classes without an image .*: c: "),
+        (["a", "b"], {"classes": ["a", "c"], "min_images": 1}, "classes without an image .*: c: "),
+        (["a", "b/c"], {}, "no '/' in a name, found 'b/c'"),
+        (["a", "caf\udce9"], {}, r"a name in UTF-8, found 'caf\\\\udce9'"),
+        ([None, None], {}, "files that can be used, found 2 with 'no class'"),
+        (["a", "b"], {"classes": ["x", "y"]}, "found 2 with 'class not in data.classes'"),
+        ([], {}, "files that can be used"),
+    ],
+)
+def test_what_leaves_no_data_set_is_told_in_a_line(labels, keys, told):
+    with pytest.raises(InputError, match=told) as error:
+        settle_labels(_listing(*labels), DataConfig(**keys))
+    assert "\n" not in str(error.value)
+
+
+def test_an_empty_class_is_fatal_unless_left_out_or_not_pinned():
+    listing = _listing("a", "b", classes=("a", "b", "empty"))
+    with pytest.raises(InputError, match="classes without an image that can be used: empty"):
+        settle_labels(listing, DataConfig())
+    for keys in ({"classes": ["a", "b"]}, {"min_images": 1}):
+        assert settle_labels(listing, DataConfig(**keys)).classes.names == ("a", "b")
+
+
+def _masks(root: Path, *masks: list[list[int]] | None) -> Listing:
+    """Grey masks of the given values; None: a file that is no image."""
+    for number, values in enumerate(masks):
+        if values is None:
+            (root / f"{number}.png").write_bytes(b"broken")
+        else:
+            Image.fromarray(np.array(values, np.uint8)).save(root / f"{number}.png")
+    return Listing([Record(f"{n}.jpg", mask_path=f"{n}.png") for n in range(len(masks))])
+
+
+def test_values_found_are_names_in_order(tmp_path):
+    listing = _masks(tmp_path, [[10, 2]], None, [[0, 255]])
+    listing.records.append(Record("9.jpg"))
+    found = settle_masks(listing, tmp_path, DataConfig(ignored=255))
+    assert found.classes == Classes(("0", "2", "10"), palette(("0", "2", "10")), 255)
+    assert found.mapping == MaskIds((0, 2, 10), 255)
+    assert [record.problem for record in found.records] == [None, None, None, "no mask"]
+
+
+def test_pinned_values_are_looked_for_until_all_were_seen(tmp_path):
+    listing = _masks(tmp_path, [[10, 7]], [[2, 2]], [[2, 10]], None)
+    found = settle_masks(listing, tmp_path, DataConfig(classes={"b": 2, "a": 10}))
+    assert (found.classes.names, found.mapping) == (("b", "a"), MaskIds((2, 10)))
+    assert [record.problem for record in found.records] == [None] * 4  # told when converted
+    with pytest.raises(InputError, match=r"data\.classes: c: .* found none in 2 masks"):
+        settle_masks(listing, tmp_path, DataConfig(classes={"b": 2, "a": 10, "c": 3}))
+    with pytest.raises(InputError, match=r"no mask has .* alone: 7, 10, expected 0, 1 in '0.png'"):
+        settle_masks(listing, tmp_path, DataConfig(classes=["a", "b"]))
+
+
+def test_pinned_colors_are_the_colors_of_the_classes(tmp_path):
+    Image.fromarray(np.array([[[128, 64, 128], [0, 0, 0]]], np.uint8)).save(tmp_path / "0.png")
+    listing = Listing([Record("0.jpg", mask_path="0.png")])
+    pins = {"road": [128, 64, 128], "sky": [0, 0, 0]}
+    found = settle_masks(listing, tmp_path, DataConfig(classes=pins))
+    assert found.classes == Classes(("road", "sky"), ((128, 64, 128), (0, 0, 0)))
+    assert settle_masks(listing, tmp_path, DataConfig()).classes.names == ("#000000", "#804080")
+
+
+@pytest.mark.parametrize(
+    ("values", "keys", "told"),
+    [
+        ([[3, 3]], {}, r"classes: expected at least 2, found 1 \(3\)"),
+        ([[1, 2]], {"min_share": {"cat": 0.1}}, "data.min_share: expected one of 1, 2, found cat"),
+        ([list(range(256))], {}, "expected at most 255"),
+    ],
+)
+def test_masks_that_are_no_classes_are_told(tmp_path, values, keys, told):
+    with pytest.raises(InputError, match=told):
+        settle_masks(_masks(tmp_path, values), tmp_path, DataConfig(**keys))
