@@ -194,23 +194,18 @@ def test_it_compiles_for_a_cluster(outside, command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("file", "old", "new", "steps", "spared"),
+    ("edit", "steps", "spared"),
     [
-        ("steps.py", "colors of", "colours of", {"palette"}, {"trainer", "evaluator"}),
-        ("metrics.py", "ExampleCount)", "ExampleCount, object)", {"evaluator"}, {"trainer"}),
-        ("parts.py", '"relu"', '"gelu"', {"trainer"}, {"example_gen"}),
-        (
-            "parts.py",
-            "import keras",
-            "import keras  # the backend's",
-            set(),
-            {"trainer", "palette"},
-        ),
+        (("steps.py", "colors of", "colours of"), {"palette"}, {"trainer", "evaluator"}),
+        (("metrics.py", "ExampleCount)", "ExampleCount, object)"), {"evaluator"}, {"trainer"}),
+        (("parts.py", '"relu"', '"gelu"'), {"trainer"}, {"example_gen"}),
+        (("parts.py", "import keras", "import keras  # its own"), set(), {"trainer", "palette"}),
     ],
 )
-def test_an_edit_runs_what_it_changes(first, run, outside, file, old, new, steps, spared):
-    path = outside / "my_animals" / file
-    path.write_text(path.read_text().replace(old, new))
+@pytest.mark.usefixtures("first")
+def test_an_edit_runs_what_it_changes(run, outside, edit, steps, spared):
+    path = outside / "my_animals" / edit[0]
+    path.write_text(path.read_text().replace(*edit[1:]))
     again = ran(run())
     assert steps <= again
     assert not spared & again

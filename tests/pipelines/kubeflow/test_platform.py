@@ -19,7 +19,8 @@ from pipelines.kubeflow.platform import (
     retry_policy,
 )
 from pipelines.kubeflow.platform_checks import check_mounted, check_platform
-from pipelines.kubeflow.settings import STEPS, KubeflowConfig, StepConfig
+from pipelines.kubeflow.settings import KubeflowConfig, StepConfig
+from pipelines.steps import STEPS
 from serving.errors import InputError
 
 # What every executor's pod has before the driver's patch (argocompiler/container.go).
