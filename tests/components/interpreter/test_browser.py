@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.tasks import SHIPPED
+
 PHONE = {"width": 390, "height": 844}
 
 
@@ -45,14 +47,12 @@ def unloaded_images(page):
     return page.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.alt)")
 
 
-@pytest.mark.parametrize("problem", ["classification", "segmentation", "points"])
-def test_page_on_a_phone(kit, browser, problem):
-    records = {
-        "classification": kit.labelled,
-        "segmentation": kit.masked,
-        "points": kit.pointed,
-    }
-    case = kit.Case(records=records[problem]())
+@pytest.mark.parametrize("task", SHIPPED)
+def test_page_on_a_phone(kit, browser, task):
+    case = kit.Case(task)
+    names = [f"a class with a long name {number}" for number in range(40)]
+    case.ingest["classes"] = names
+    case.figures["confusion"] = {"classes": names, "rows": [[1234] * 40] * 40}
     case.refused[0]["path"] = "a_very_long_folder_name" * 20 + "/1.jpg"
     case.figures["baseline"] = {"version": "17", "warning": "w" * 300}
     case.figures["figures"] += [
@@ -68,10 +68,10 @@ def test_page_on_a_phone(kit, browser, problem):
         for s in ("portrait", "landscape")
     ]
     case.figures["checks"].append(kit.check("m" * 80, 0.5, 0.1, False, "reason" * 60))
-    page = open_page(browser, kit.page(case, problem).as_uri())
+    page = open_page(browser, kit.page(case).as_uri())
     assert page.complaints == []
     assert widest_overflow(page) <= 0
-    least = 3 if problem == "points" else 9  # curves and two plots
+    least = 3 if task == "points" else 9  # curves and two plots
     assert page.evaluate("document.images.length") >= least
     assert unloaded_images(page) == []
     assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
@@ -103,7 +103,7 @@ def ui():
 
 
 def test_page_in_the_frame_of_the_ui_in_the_dark(kit, browser, ui):
-    made = kit.outputs(kit.Case(records=kit.labelled()))
+    made = kit.outputs(kit.Case())
     (page_file,) = Path(made["page"].uri).iterdir()
     page = open_page(browser, ui, color_scheme="dark")
     page.evaluate(

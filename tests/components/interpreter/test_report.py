@@ -58,8 +58,9 @@ def test_training_rows():
 
 def test_pivot_leaves_gaps_open(kit):
     portrait = kit.figure("accuracy", 0.9, slice="o=portrait", examples=7)
-    square = kit.figure("recall", 0.8, slice="o=square", examples=5, **{"class": "cat"})
+    square = kit.figure("recall", 0.8, slice="o=square", examples=5, of="cat")
     assert pivot([portrait, square], "slice") == {
+        "title": "By slice",
         "columns": ["accuracy", "recall (cat)"],
         "rows": [
             {"name": "o=portrait", "examples": 7, "cells": [portrait, None]},

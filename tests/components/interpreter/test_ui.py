@@ -1,9 +1,7 @@
 """What Kubeflow Pipelines' UI gets: the formats that its viewers check, and the right numbers."""
 
 import math
-from pathlib import Path
 
-import pytest
 from google.protobuf import json_format
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
@@ -29,8 +27,10 @@ def test_types_are_such_as_the_compiler_takes():
 def test_metrics_are_finite_numbers_by_name(kit):
     evaluation = kit.Case().figures
     evaluation["figures"] += [
-        kit.figure("recall", 0.25, **{"class": "dog"}),
-        kit.figure("precision", None, **{"class": "dog"}),
+        kit.figure("recall", 0.25, of="dog"),
+        kit.figure("recall", 0.5, of="hot dog"),
+        kit.figure("recall", 0.75, of="hot-dog"),
+        kit.figure("precision", None, of="dog"),
         kit.figure("cross_entropy", math.inf),
         kit.figure("accuracy", 0.5, slice="image/orientation=square", examples=7),
     ]
@@ -39,6 +39,8 @@ def test_metrics_are_finite_numbers_by_name(kit):
     assert metadata(made) == {
         "accuracy": 0.8734567,
         "recall_dog": 0.25,
+        "recall_hot_dog": 0.5,
+        "recall_hot_dog_": 0.75,
         "blessed": 1,
         "examples": 40,
     }
@@ -50,13 +52,23 @@ def test_a_refused_model_without_a_figure():
     assert metadata(made) == {"blessed": 0}
 
 
+def test_of_many_classes_only_the_worst_are_told(kit):
+    figures = [kit.figure("f1", number / 60, of=f"c{number}") for number in range(60)]
+    made = artifacts.Metrics()
+    set_metrics(made, {"figures": figures, "blessed": False})
+    assert set(metadata(made)) == {f"f1_c{number}" for number in range(50)} | {
+        "blessed",
+        "examples",
+    }
+
+
 def test_overall_metrics_by_name(kit):
     figures = [
+        kit.figure("iou", 0.5, of="contour"),
         kit.figure("auc", None),
-        kit.figure("iou", 0.5, **{"class": "contour"}),
-        kit.figure("iou", 0.1, slice="image/orientation=square", **{"class": "contour"}),
+        kit.figure("iou", 0.1, slice="image/orientation=square", of="contour"),
     ]
-    assert overall_metrics(figures) == {"auc": None, "iou_contour": 0.5}
+    assert list(overall_metrics(figures).items()) == [("auc", None), ("iou_contour", 0.5)]
 
 
 def test_the_matrix_has_a_row_for_each_true_class(kit):
@@ -71,31 +83,13 @@ def test_the_matrix_has_a_row_for_each_true_class(kit):
     assert found == {
         "confidenceMetrics": [
             {"confidenceThreshold": 1.0, "falsePositiveRate": 0.0, "recall": 0.0},
-            {"confidenceThreshold": 0.5, "falsePositiveRate": 0.25, "recall": 0.75},
             {"confidenceThreshold": 0.0, "falsePositiveRate": 1.0, "recall": 1.0},
         ]
     }
 
 
-@pytest.mark.parametrize("problem", ["segmentation", "points"])
-def test_the_step_fills_every_output(kit, problem):
-    records = {"segmentation": kit.masked, "points": kit.pointed}[problem]()
-    case = kit.Case(records=records)
-    if problem == "segmentation":
-        case.figures |= {
-            "confusion": {"classes": ["a", "b", "c"], "rows": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]},
-            "roc": None,
-        }
-    made = kit.outputs(case, problem)
-    (page,) = Path(made["page"].uri).iterdir()
-    report = Path(made["report"].uri, artifacts.REPORT_PAGE).read_text("utf-8")
-    before, links, after = report.partition("<nav")
-    assert links
-    # The same page but for the links to its sections.
-    assert page.name == "index.html"
-    assert page.read_text("utf-8") == before + after.partition("</nav>\n")[2]
-    assert metadata(made["metrics"])["accuracy"] == 0.8734567
-    drawn = metadata(made["classification_metrics"])
-    size = 3 if problem == "segmentation" else 2
-    assert [len(row["row"]) for row in drawn["confusionMatrix"]["rows"]] == [size] * size
-    assert ("confidenceMetrics" in drawn) == (problem == "points")
+def test_no_matrix_and_no_curve_where_there_is_none(kit):
+    made = artifacts.ClassificationMetrics()
+    none = {"confusion": {"classes": ["a"] * 51, "rows": None}, "roc": None}
+    set_classification_metrics(made, kit.Case().figures | none)
+    assert metadata(made) == {}

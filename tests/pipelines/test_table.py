@@ -1,0 +1,46 @@
+import io
+
+from rich.console import Console
+
+from pipelines.table import print_summary
+
+
+def test_of_many_classes_the_terminal_shows_the_first_metrics():
+    metrics = {"accuracy": 0.875, "auc": None} | {f"f1_c{number}": 0.5 for number in range(200)}
+    summary = {
+        "config": "birds",
+        "seconds": 61.2,
+        "steps": {"trainer": {"seconds": 60.0, "cached": False}},
+        "data": {
+            "found": 10,
+            "accepted": 9,
+            "quarantined": {"duplicate": 1},
+            "splits": {"train": 7, "test": 2},
+            "missing": 3,
+            "notes": ["eval is taken from train"],
+        },
+        "metrics": {"test": metrics},
+        "converted": None,
+        "blessed": False,
+        "pushed": None,
+        "served": None,
+        "rolled_back": None,
+        "reasons": ["accuracy is 0.8750, at least 0.9 needed"],
+        "report": "/work/report.html",
+    }
+    printed = io.StringIO()
+    print_summary(summary, Console(file=printed, width=120))
+    lines = [line.strip() for line in printed.getvalue().splitlines()]
+    for line in (
+        "data      10 found, 9 accepted (train 7, test 2)",
+        "1 in quarantine: duplicate",
+        "3 that a list names are not there",
+        "eval is taken from train",
+        "test      accuracy 0.8750",
+        "test      auc -",
+        "test      f1_c17 0.5000",
+        "and 182 more in summary.json",
+        "accuracy is 0.8750, at least 0.9 needed",
+    ):
+        assert line in lines
+    assert "test      f1_c18 0.5000" not in lines
