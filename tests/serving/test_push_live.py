@@ -11,6 +11,8 @@ from components.pusher.release import Release
 from components.pusher.rollback import roll_back, set_label
 from components.pusher.settings import LiveCheckConfig, PusherConfig
 from components.releases.model_config import ModelConfigFile
+from components.tasks import get_task
+from serving.classes import Classes
 from serving.client import ImageClient
 from serving.errors import InputError
 from serving.results import ServingError
@@ -84,7 +86,7 @@ class Place:
                 version,
                 model=folder,
                 examples_folder=self._examples,
-                problem="classification",
+                export=get_task("image_classification").export(Classes(("cat", "dog"))),
             )
 
         config = PusherConfig(model_name=self.name, live_check=live, **settings)

@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.infra_validator.compare import check_answers
-from components.infra_validator.problem import NotServable
+from components.datasets.examples import write_classes
+from components.export.answers import NotServable
+from components.infra_validator.settings import InfraValidatorConfig
+from components.tasks import get_task
+from serving.classes import Classes
+
+PETS, SIGNS = Classes(("cat", "dog")), Classes(("negative", "positive"))
 
 
 def _build(folder: Path, *, failing: str = "", noisy: bool = False, outputs: str = "all") -> None:
@@ -84,6 +89,7 @@ def examples_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = tmp_path_factory.mktemp("examples")
     (uri / "Split-test").mkdir()
     (uri / "Split-eval").mkdir()
+    write_classes(str(uri), PETS)
     options = tf.io.TFRecordOptions(compression_type="GZIP")
     with tf.io.TFRecordWriter(str(uri / "Split-test" / "data-00000.gz"), options) as writer:
         for value in range(0, 240, 40):
@@ -101,7 +107,7 @@ def run_step(examples_uri: str, tmp_path: Path) -> Callable:
 
     from components.infra_validator.executor import Executor
 
-    def run(build: Callable[[Path], None], **properties: object):
+    def run(build: Callable[[Path], None], **config: float):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / "model")
         build(tmp_path / "model" / "Format-Serving")
@@ -115,10 +121,8 @@ def run_step(examples_uri: str, tmp_path: Path) -> Callable:
             {"blessing": [blessing]},
             {
                 "model_name": "pets",
-                "pictures": 4,
-                "timeout_seconds": 120.0,
-                "problem": "classification",
-                **properties,
+                "task": "image_classification",
+                "config": InfraValidatorConfig(**config).model_dump_json(),
             },
         )
         return blessing
@@ -207,67 +211,59 @@ def test_a_late_server_is_ended(run_step: Callable) -> None:
 
 
 @pytest.fixture(scope="module")
-def points_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Six points in the test split."""
+def points(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Six points of a split."""
     import tensorflow as tf
 
-    from components.datasets import Point
-    from components.example_gen.convert_point import convert_point
+    from components import features as f
 
-    uri = tmp_path_factory.mktemp("points")
-    (uri / "Split-test").mkdir()
+    folder = tmp_path_factory.mktemp("points")
     options = tf.io.TFRecordOptions(compression_type="GZIP")
-    with tf.io.TFRecordWriter(str(uri / "Split-test" / "data-00000.gz"), options) as writer:
+    with tf.io.TFRecordWriter(str(folder / "data-00000.gz"), options) as writer:
         for number in range(6):
-            point = Point(f"points.csv:{number}", number / 2, 1.0 - number, number % 2)
-            writer.write(convert_point(point).example)
-    return str(uri)
+            example = tf.train.Example()
+            for key, value in ((f.POINT_X, number / 2), (f.POINT_Y, 1.0 - number)):
+                example.features.feature[key].float_list.value.append(value)
+            writer.write(example.SerializeToString())
+    return str(folder)
 
 
 @pytest.mark.usefixtures("server_in_this_process")
 def test_a_model_of_points_is_tried_with_points(
-    points_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    points: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from components import models
-    from components.export.point_endpoints import export_point_model
-    from components.infra_validator import executor, golden
+    from components.export import answers
+    from components.export.saved_model import export_model
+    from components.infra_validator import executor
 
     folder = tmp_path / "model"
-    model = models.build("linear", None)
+    task = get_task("points")
+    model = models.build("linear", None, 2)
     model.set_weights([np.array([[1.0], [-1.0]]), np.array([0.25])])
-    export_point_model(model, folder)
+    export_model(model, folder, task=task, classes=SIGNS, side=None, spec=models.spec("linear"))
     compared: dict[str, dict[str, np.ndarray]] = {}
+    check = answers.check_answers
 
     def spy(endpoint, served, direct):
         compared[endpoint] = served
-        check_answers(endpoint, served, direct)
+        check(endpoint, served, direct)
 
-    monkeypatch.setattr(golden, "check_answers", spy)
-    settings = {"model_name": "linear_blobs", "pictures": 5, "timeout_seconds": 60.0}
-    executor.validate(str(folder), f"{points_uri}/Split-test", problem="points", **settings)
+    monkeypatch.setattr(answers, "check_answers", spy)
+    settings = {
+        "model_name": "linear_blobs",
+        "export": task.export(SIGNS),
+        "config": InfraValidatorConfig(images=5, timeout_seconds=60.0),
+    }
+    executor.validate(str(folder), points, **settings)
     assert set(compared) == {"serving_default", "from_examples"}
     expected = [number / 2 - (1.0 - number) + 0.25 for number in range(5)]
     for served in compared.values():
         np.testing.assert_allclose(served["score"], expected, atol=1e-6)
 
-    with pytest.raises(NotServable, match="points needs the outputs score, found label"):
+    with pytest.raises(NotServable, match="the task needs the outputs score, found label"):
         _build(tmp_path / "classifier")
-        executor.validate(
-            str(tmp_path / "classifier"), f"{points_uri}/Split-test", problem="points", **settings
-        )
-
-
-def test_missing_outputs_are_named() -> None:
-    from components.infra_validator.golden import ask
-    from serving.results import Metadata, Signature, Tensor
-
-    class Client:
-        def metadata(self) -> Metadata:
-            outputs = {"label": Tensor("string", (-1,))}
-            return Metadata(1, {"serving_default": Signature({}, outputs, ())})
-
-    with pytest.raises(NotServable, match="probabilities, probability, found label"):
-        ask(Client(), "classification", [], time.monotonic() + 10)
+        executor.validate(str(tmp_path / "classifier"), points, **settings)
 
 
 def test_an_empty_split_is_told(examples_uri: str, tmp_path: Path) -> None:
@@ -278,87 +274,27 @@ def test_an_empty_split_is_told(examples_uri: str, tmp_path: Path) -> None:
             str(tmp_path),
             f"{examples_uri}/Split-eval",
             model_name="pets",
-            pictures=4,
-            timeout_seconds=10.0,
-            problem="classification",
+            export=get_task("image_classification").export(PETS),
+            config=InfraValidatorConfig(),
         )
-
-
-def _strings(*values: bytes) -> np.ndarray:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
-
-
-def _png(pixels: np.ndarray, compression: int = -1) -> bytes:
-    import tensorflow as tf
-
-    return tf.io.encode_png(pixels, compression=compression).numpy()
-
-
-FLAT = np.full((40, 40, 3), 9, np.uint8)
-DOT = FLAT.copy()
-DOT[0, 0, 0] = 200  # one of 4,800 values: a rounding that tipped over
-STRIPE = FLAT.copy()
-STRIPE[0] = 10
-
-
-@pytest.mark.parametrize(
-    ("served", "direct", "words"),
-    [
-        (np.zeros(3, np.float32), np.full(3, 9e-5, np.float32), ""),
-        (np.zeros(3, np.float32), np.full(3, 2e-4, np.float32), "by up to 0.0002"),
-        (np.full(3, np.nan, np.float32), np.zeros(3, np.float32), "3 of 3 values are not finite"),
-        (np.zeros(3, np.float32), np.zeros(2, np.float32), r"\[3\]"),
-        (np.zeros(3, np.float32), np.zeros(3, np.float64), "float64"),
-        (DOT, FLAT, ""),
-        (STRIPE, FLAT, "120 of 4800 values by up to 1"),
-        (_strings(b"cat"), _strings(b"cat"), ""),
-        (_strings(b"cat", b"cat"), _strings(b"cat", b"dog"), "value 1: .*dog"),
-        (np.array([1, 2]), np.array([1, 3]), "1 values"),
-    ],
-)
-def test_comparison(served: np.ndarray, direct: np.ndarray, words: str) -> None:
-    if not words:
-        check_answers("e", {"o": served}, {"o": direct})
-        return
-    with pytest.raises(NotServable, match=f"endpoint e, output o.*{words}"):
-        check_answers("e", {"o": served}, {"o": direct})
-
-
-def test_pngs_are_compared_by_their_pixels() -> None:
-    loose, dense = _png(FLAT, 0), _png(FLAT, 9)
-    assert loose != dense
-    check_answers("e", {"o": _strings(loose)}, {"o": _strings(dense)})
-    check_answers("e", {"o": _strings(_png(DOT))}, {"o": _strings(dense)})
-    with pytest.raises(NotServable, match="120 of 4800"):
-        check_answers("e", {"o": _strings(_png(STRIPE))}, {"o": _strings(dense)})
-    with pytest.raises(NotServable, match=r"\[20, 40, 3\]"):
-        check_answers("e", {"o": _strings(_png(FLAT[:20]))}, {"o": _strings(dense)})
-
-
-def test_other_outputs_are_told() -> None:
-    with pytest.raises(NotServable, match="answers with a, the model with a, b"):
-        check_answers("e", {"a": np.zeros(1)}, {"a": np.zeros(1), "b": np.zeros(1)})
 
 
 def test_component_declares_what_the_executor_reads() -> None:
     from tfx.types import channel_utils, standard_artifacts
 
-    from components.infra_validator.component import InfraValidator
+    from components.infra_validator import InfraValidator
 
+    config = InfraValidatorConfig(images=2, timeout_seconds=9.5)
     step = InfraValidator(
         channel_utils.as_channel([standard_artifacts.Model()]),
         channel_utils.as_channel([standard_artifacts.Examples()]),
         model_name="pets",
-        pictures=2,
-        timeout_seconds=9.5,
-        problem="segmentation",
+        task="image_segmentation",
+        config=config,
     )
     assert step.outputs["blessing"].type is standard_artifacts.InfraBlessing
     assert step.exec_properties == {
         "model_name": "pets",
-        "pictures": 2,
-        "timeout_seconds": 9.5,
-        "problem": "segmentation",
+        "task": "image_segmentation",
+        "config": config.model_dump_json(),
     }

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.names import ASSETS_EXTRA
+from serving.classes import Classes
+from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 
 ROOT = Path(__file__).parents[3]
 
@@ -16,7 +17,9 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 
-def _model(folder: Path, seed: int, files: int = 2, size: int = 100) -> Path:
+def _model(
+    folder: Path, seed: int, files: int = 2, size: int = 100, classes: tuple[str, ...] = ()
+) -> Path:
     """A folder like a SavedModel; the pusher looks at names and bytes alone."""
     rng = random.Random(seed)
     (folder / "variables").mkdir(parents=True)
@@ -25,6 +28,8 @@ def _model(folder: Path, seed: int, files: int = 2, size: int = 100) -> Path:
         (folder / "variables" / f"part-{index:03d}").write_bytes(rng.randbytes(size))
     (folder / ASSETS_EXTRA).mkdir()
     (folder / ASSETS_EXTRA / "keys.txt").write_text(f"key {seed}\n")
+    if classes:
+        (folder / ASSETS_EXTRA / MODEL_CLASSES_FILE).write_text(Classes(classes).to_json())
     return folder
 
 

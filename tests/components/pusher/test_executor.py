@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from components.artifacts import PUSH
-from serving.names import ASSETS_EXTRA
+from serving.classes import Classes
+from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 from serving.stores.versions import list_versions, model_digest
 
 
 @pytest.fixture
 def push(tmp_path: Path):
-    """Runs the executor: `push(content, model_blessed, infra_blessed)` -> artifact, push.json."""
+    """`push(content, model_blessed, infra_blessed, *classes, **config)` -> artifact, push.json."""
     turns = iter(range(100))
 
-    def run(content: bytes, model_blessed: bool, infra_blessed: bool) -> tuple[Any, dict]:
+    def run(
+        content: bytes, model_blessed: bool, infra_blessed: bool, *classes: str, **config: bool
+    ) -> tuple[Any, dict]:
         from google.protobuf import json_format
         from tfx.proto import pusher_pb2
         from tfx.types import standard_artifacts as kinds
@@ -39,13 +42,16 @@ def push(tmp_path: Path):
         folder = Path(model.uri, "Format-Serving")
         folder.mkdir()
         (folder / "saved_model.pb").write_bytes(content)
+        (folder / ASSETS_EXTRA).mkdir()
+        (folder / ASSETS_EXTRA / MODEL_CLASSES_FILE).write_text(
+            Classes(classes or ("cat", "dog")).to_json()
+        )
         pushed = make(kinds.PushedModel)
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = str(tmp_path / "serving" / "pets")
         report = make(Report)
         Path(report.uri, "model_card.md").write_text(f"# {content.decode()}")
         Path(report.uri, "model_card.json").write_text("{}")
-        settings = PusherConfig(model_name="pets").model_dump()
         Executor().Do(
             {
                 "model": [model],
@@ -56,7 +62,8 @@ def push(tmp_path: Path):
             {"pushed_model": [pushed]},
             {
                 "push_destination": json_format.MessageToJson(destination),
-                "custom_config": json.dumps({"settings": settings, "problem": "classification"}),
+                "task": "image_classification",
+                "config": PusherConfig(model_name="pets", **config).model_dump_json(),
             },
         )
         return pushed, json.loads(Path(pushed.uri, PUSH).read_text())
@@ -98,27 +105,40 @@ def test_blessed_then_already_served_then_another(push, tmp_path):
     assert list_versions(base) == [version, other["version"]]
 
 
+def test_other_classes_are_told_and_not_pushed(push, tmp_path):
+    _, first = push(b"graph", True, True)
+    artifact, told = push(b"other graph", True, True, "cat", "dog", "stray")
+    assert told == {
+        "status": "classes changed",
+        "name": "pets",
+        "reason": f"other classes than served version {first['version']} has: 1 new (stray);"
+        " pusher.allow_class_change pushes it",
+        "served": {"version": first["version"], "path": first["path"]},
+    }
+    assert artifact.get_int_custom_property("pushed") == 0
+    _, told = push(b"other graph", True, True, "cat", "dog", "stray", allow_class_change=True)
+    assert told["status"] == "pushed"
+
+
 def test_the_component_carries_its_settings():
     from tfx.types import standard_artifacts as kinds
     from tfx.types.channel_utils import as_channel
 
     from components.artifacts import Report
-    from components.pusher.component import Pusher
+    from components.pusher import Pusher
     from components.pusher.settings import PusherConfig
 
-    settings = PusherConfig(model_name="pets", keep_versions=2)
+    config = PusherConfig(model_name="pets", keep_versions=2)
     pusher = Pusher(
         as_channel([kinds.Model()]),
         as_channel([kinds.ModelBlessing()]),
-        as_channel([kinds.InfraBlessing()]),
         base_directory="s3://bucket/pets",
-        settings=settings,
-        problem="points",
+        config=config,
+        task="points",
         report=as_channel([Report()]),
     )
     destination = json.loads(pusher.exec_properties["push_destination"])
     assert destination == {"filesystem": {"base_directory": "s3://bucket/pets"}}
-    told = json.loads(pusher.exec_properties["custom_config"])
-    assert PusherConfig.model_validate(told["settings"]) == settings
-    assert told["problem"] == "points"
-    assert sorted(pusher.inputs) == ["infra_blessing", "model", "model_blessing", "report"]
+    assert PusherConfig.model_validate_json(pusher.exec_properties["config"]) == config
+    assert pusher.exec_properties["task"] == "points"
+    assert sorted(pusher.inputs) == ["model", "model_blessing", "report"]

@@ -65,6 +65,33 @@ def test_same_content_is_pushed_once_and_other_content_again(base, tmp_path, mak
     assert open_store(base).versions() == [first.version, second.version, third.version]
 
 
+PETS = ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("served", "new", "told"),
+    [
+        (PETS, ("bird", "cat", "dog"), "1 new (bird)"),
+        (PETS, ("cat", "rabbit"), "1 new (rabbit), 1 gone (dog)"),
+        (PETS, ("dog", "cat"), "the same in another order, dog, cat"),
+        (PETS, (*PETS, *"fedcba"), "6 new (f, e, d, c, b, ...)"),
+        (PETS, PETS, ""),
+        ((), PETS, ""),  # pushed by an older release, which told none
+        (PETS, (), ""),
+    ],
+)
+def test_other_classes_are_pushed_only_if_allowed(base, tmp_path, make_model, served, new, told):
+    first = push_model(make_model(tmp_path / "a", 1, classes=served), base)
+    model = make_model(tmp_path / "b", 2, classes=new)
+    push = push_model(model, base)
+    assert push.pushed == (not told)
+    if told:
+        assert push[:4] == (*first[:3], "classes changed")
+        assert push.reason == f"other classes than served version {first.version} has: {told}"
+        assert open_store(base).versions() == [first.version]
+        assert push_model(model, base, allow_class_change=True).pushed
+
+
 def test_no_model_is_no_push(base, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FailedError, match=r"there is no saved_model\.pb"):

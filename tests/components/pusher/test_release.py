@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from components.infra_validator.problem import NotServable
-from components.releases import labels
+from components.export.answers import NotServable
 from components.pusher import release as release_module
 from components.pusher.live_check import NoServer, Superseded
-from components.releases.model_config import ModelConfigFile
 from components.pusher.release import Release
 from components.pusher.settings import LiveCheckConfig, PusherConfig
+from components.releases import labels
+from components.releases.model_config import ModelConfigFile
 from serving.errors import InputError
 from serving.names import ASSETS_EXTRA, UNCHECKED_FILE
 from serving.stores import open_store

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from components.releases import labels, rollback
-from components.releases.model_config import ModelConfigFile
+from components.pusher import rollback
 from components.pusher.push import push_model
 from components.pusher.rollback import roll_back, set_label
+from components.releases import labels
+from components.releases.model_config import ModelConfigFile
 from serving.errors import FailedError, InputError
 from serving.stores import open_store
 from serving.stores.versions import model_digest

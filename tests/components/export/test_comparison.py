@@ -1,0 +1,81 @@
+"""What counts as the same answer, and what a model has to answer at all."""
+
+import time
+
+import numpy as np
+import pytest
+
+from components.export.answers import NotServable, ask, check_answers
+from components.tasks import get_task
+from serving.classes import Classes
+from serving.results import Metadata, Signature, Tensor
+
+PETS = Classes(("cat", "dog"))
+
+
+def test_missing_outputs_are_named() -> None:
+    class Client:
+        def metadata(self) -> Metadata:
+            outputs = {"label": Tensor("string", (-1,))}
+            return Metadata(1, {"serving_default": Signature({}, outputs, ())})
+
+    with pytest.raises(NotServable, match="probabilities, probability, found label"):
+        ask(Client(), get_task("image_classification").export(PETS), [], time.monotonic() + 10)
+
+
+def _strings(*values: bytes) -> np.ndarray:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _png(pixels: np.ndarray, compression: int = -1) -> bytes:
+    import tensorflow as tf
+
+    return tf.io.encode_png(pixels, compression=compression).numpy()
+
+
+FLAT = np.full((40, 40, 3), 9, np.uint8)
+DOT = FLAT.copy()
+DOT[0, 0, 0] = 200  # one of 4,800 values: a rounding that tipped over
+STRIPE = FLAT.copy()
+STRIPE[0] = 10
+
+
+@pytest.mark.parametrize(
+    ("served", "direct", "words"),
+    [
+        (np.zeros(3, np.float32), np.full(3, 9e-5, np.float32), ""),
+        (np.zeros(3, np.float32), np.full(3, 2e-4, np.float32), "by up to 0.0002"),
+        (np.full(3, np.nan, np.float32), np.zeros(3, np.float32), "3 of 3 values are not finite"),
+        (np.zeros(3, np.float32), np.zeros(2, np.float32), r"\[3\]"),
+        (np.zeros(3, np.float32), np.zeros(3, np.float64), "float64"),
+        (DOT, FLAT, ""),
+        (STRIPE, FLAT, "120 of 4800 values by up to 1"),
+        (_strings(b"cat"), _strings(b"cat"), ""),
+        (_strings(b"cat", b"cat"), _strings(b"cat", b"dog"), "value 1: .*dog"),
+        (np.array([1, 2]), np.array([1, 3]), "1 values"),
+    ],
+)
+def test_comparison(served: np.ndarray, direct: np.ndarray, words: str) -> None:
+    if not words:
+        check_answers("e", {"o": served}, {"o": direct})
+        return
+    with pytest.raises(NotServable, match=f"endpoint e, output o.*{words}"):
+        check_answers("e", {"o": served}, {"o": direct})
+
+
+def test_pngs_are_compared_by_their_pixels() -> None:
+    loose, dense = _png(FLAT, 0), _png(FLAT, 9)
+    assert loose != dense
+    check_answers("e", {"o": _strings(loose)}, {"o": _strings(dense)})
+    check_answers("e", {"o": _strings(_png(DOT))}, {"o": _strings(dense)})
+    with pytest.raises(NotServable, match="120 of 4800"):
+        check_answers("e", {"o": _strings(_png(STRIPE))}, {"o": _strings(dense)})
+    with pytest.raises(NotServable, match=r"\[20, 40, 3\]"):
+        check_answers("e", {"o": _strings(_png(FLAT[:20]))}, {"o": _strings(dense)})
+
+
+def test_other_outputs_are_told() -> None:
+    with pytest.raises(NotServable, match="answers with a, the model with a, b"):
+        check_answers("e", {"a": np.zeros(1)}, {"a": np.zeros(1), "b": np.zeros(1)})
