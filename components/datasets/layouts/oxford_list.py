@@ -51,7 +51,8 @@ def read(root: Path, data: DataConfig) -> Listing:
             missing += 1
             continue
         species = data.labels == "species"
-        label = SPECIES[fields[2]] if species else fields[0].rpartition("_")[0]
+        breed = fields[0].rpartition("_")[0] or fields[0]
+        label = SPECIES[fields[2]] if species else breed
         order[label] = int(fields[2 if species else 1])
         mask = f"{fields[0]}.png"
         mask_path = f"{_TRIMAPS}/{mask}" if mask in masks else None
