@@ -56,6 +56,7 @@ def test_the_rest_is_free_and_parts_add_up(cost_of):
     free = (
         layers.Rescaling(2.0),
         layers.BatchNormalization(),
+        layers.LayerNormalization(),
         layers.ReLU(),
         layers.UpSampling2D(),
     )
@@ -81,4 +82,4 @@ def test_a_whole_model_by_hand():
     by_hand += 16 * 16 * 9 * (32 * 64 + 64 * 64) + 8 * 8 * 32 * 64
     by_hand += 8 * 8 * 9 * (64 * 128 + 128 * 128) + 8 * 8 * 64 * 128
     by_hand += 128
-    assert multiply_adds(models.build("residual_convnet", 32)) == by_hand
+    assert multiply_adds(models.build("residual_convnet", 32, 2)) == by_hand

@@ -12,7 +12,7 @@ def model():
     import keras
 
     keras.utils.set_random_seed(3)
-    return models.build("linear", None)
+    return models.build("linear", None, 2)
 
 
 def test_three_parameters_and_one_score(model):
@@ -20,7 +20,7 @@ def test_three_parameters_and_one_score(model):
     assert [weight.shape for weight in model.trainable_weights] == [(2, 1), (1,)]
     assert model.input_shape == (None, 2)
     assert model.output_shape == (None, 1)
-    assert models.spec("linear").problem == "points"
+    assert models.spec("linear").task == "points"
     assert model.get_layer(models.spec("linear").logits_layer).output is model.output
     w, b = model.get_weights()
     assert 0 < np.abs(w).max() < 0.5
@@ -50,4 +50,4 @@ def test_simple_dense_has_units_and_comes_back_from_a_file(tmp_path):
 
 def test_it_has_no_arguments():
     with pytest.raises(InputError, match=r"an argument of linear \(it has none\)"):
-        models.build("linear", None, units=2)
+        models.build("linear", None, 2, units=2)

@@ -36,6 +36,11 @@ SIZE = 96
 ON = (False, True)
 
 
+def classes_of(name: str) -> int:
+    """As many as in the book: two, or those of masks."""
+    return 3 if models.spec(name).task == "image_segmentation" else 2
+
+
 @pytest.fixture(scope="module")
 def built():
     """Name -> the model at SIZE, made once; nothing here changes its weights."""
@@ -43,38 +48,39 @@ def built():
 
     def get(name: str):
         if name not in made:
-            made[name] = models.build(name, SIZE)
+            made[name] = models.build(name, SIZE, classes_of(name))
         return made[name]
 
     return get
 
 
 def test_every_picture_model_is_checked_here():
-    of_pictures = {name for name in models.MODEL_NAMES if models.spec(name).problem != "points"}
+    of_pictures = {name for name in models.MODEL_NAMES if models.spec(name).task != "points"}
     assert of_pictures == set(PUBLISHED) == set(SMALL_SIZES)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_and_map_are_as_published(name):
     size, parameters, explained = PUBLISHED[name]
-    model = models.build(name, size)
+    model = models.build(name, size, classes_of(name))
     assert model.count_params() == parameters
     assert model.get_layer(models.spec(name).grad_cam_layer).output.shape == (None, *explained)
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [(name, size) for name, sizes in SMALL_SIZES.items() for size in sizes]
+    ("name", "size", "classes"),
+    [
+        *((name, size, classes_of(name)) for name, sizes in SMALL_SIZES.items() for size in sizes),
+        *((name, sizes[0], 5) for name, sizes in SMALL_SIZES.items()),
+    ],
 )
-def test_output_shape_and_range(name, size, pictures):
-    output = np.asarray(models.build(name, size)(pictures(2, size)))
+def test_output_is_probabilities_of_all_classes(name, size, classes, pictures):
+    output = np.asarray(models.build(name, size, classes)(pictures(2, size)))
     assert output.dtype == np.float32
-    if models.spec(name).problem == "classification":
-        assert output.shape == (2, 1)
-        assert np.all((output > 0) & (output < 1))
-    else:
-        assert output.shape == (2, size, size, 3)
-        assert np.all(output >= 0)
-        np.testing.assert_allclose(output.sum(axis=-1), 1.0, atol=1e-5)
+    place = (size, size) if models.spec(name).task == "image_segmentation" else ()
+    assert output.shape == (2, *place, classes)
+    assert np.all((output >= 0) & (output <= 1))
+    np.testing.assert_allclose(output.sum(axis=-1), 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -89,13 +95,24 @@ def test_grad_cam_can_cut_the_model_in_two(name, built, pictures):
     assert features.ndim == 4
     assert 1 < features.shape[1] == features.shape[2] < SIZE
     np.testing.assert_allclose(probabilities, np.asarray(model(batch)), atol=1e-5)
-    if spec.problem == "classification":
+    if spec.task == "image_classification":
         assert logits.shape == (2, 1)
-        expected = 1 / (1 + np.exp(-logits))
+        second = 1 / (1 + np.exp(-logits))
+        expected = np.concatenate([1 - second, second], axis=1)
     else:
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         expected = powers / powers.sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
+def test_more_classes_differ_in_the_head_alone():
+    two, five = (models.build("mini_xception", 64, classes) for classes in (2, 5))
+    assert five.count_params() == two.count_params() + 4 * (512 + 1)
+    assert two.get_layer("probability").output.shape == (None, 1)
+    assert not [layer for layer in five.layers if layer.name == "probability"]
+    for model in (two, five):
+        assert model.get_layer("probabilities").output is model.output
+    assert [w.shape for w in two.weights[:-2]] == [w.shape for w in five.weights[:-2]]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -131,17 +148,17 @@ def test_a_saved_model_answers_as_before(name, built, pictures, tmp_path):
 )
 def test_sizes_that_do_not_fit_are_refused(name, size, hint):
     with pytest.raises(InputError, match=hint) as error:
-        models.build(name, size)
+        models.build(name, size, 2)
     assert str(size) in str(error.value)
 
 
 def test_the_size_that_a_refusal_suggests_works():
     with pytest.raises(InputError, match="try 104"):
-        models.build("segmentation_convnet", 100)
-    assert models.build("segmentation_convnet", 104).output_shape == (None, 104, 104, 3)
+        models.build("segmentation_convnet", 100, 3)
+    assert models.build("segmentation_convnet", 104, 3).output_shape == (None, 104, 104, 3)
 
 
-@pytest.mark.parametrize("call", [lambda name: models.build(name, 180), models.spec])
+@pytest.mark.parametrize("call", [lambda name: models.build(name, 180, 2), models.spec])
 def test_unknown_name_gets_the_nearest_one(call):
     with pytest.raises(InputError, match="did you mean 'mini_xception'"):
         call("mini_exception")
@@ -165,7 +182,7 @@ def test_unknown_name_gets_the_nearest_one(call):
 )
 def test_wrong_arguments_are_refused(name, args, message):
     with pytest.raises(InputError, match=message):
-        models.build(name, 96, **args)
+        models.build(name, 96, 2, **args)
 
 
 # Ablations of mini_xception -----------------------------------------------------------------------
@@ -176,12 +193,12 @@ def test_every_ablation_builds_with_the_same_names(residual, batch_norm, separab
     import keras
 
     model = models.build(
-        "mini_xception", 64, residual=residual, batch_norm=batch_norm, separable=separable
+        "mini_xception", 64, 2, residual=residual, batch_norm=batch_norm, separable=separable
     )
-    for name in ("stem", "block1_conv_a", "block5_conv_b", "trunk_output", "logits", "probability"):
+    for name in ("stem", "block1_conv_a", "block5_conv_b", "trunk_output", "logits"):
         model.get_layer(name)
     assert model.get_layer("trunk_output").output.shape == (None, 2, 2, 512)
-    assert model(pictures(2, 64)).shape == (2, 1)
+    assert model(pictures(2, 64)).shape == (2, 2)
 
     kinds = [type(layer) for layer in model.layers]
     assert kinds.count(keras.layers.Add) == 5 * residual
@@ -206,7 +223,7 @@ def test_parameters_of_every_ablation(residual, batch_norm, separable):
         expected += residual * (before * after + (not batch_norm) * after)
     expected += (not batch_norm) * 32
     model = models.build(
-        "mini_xception", 64, residual=residual, batch_norm=batch_norm, separable=separable
+        "mini_xception", 64, 2, residual=residual, batch_norm=batch_norm, separable=separable
     )
     assert model.count_params() == expected
 
@@ -219,7 +236,7 @@ def test_batch_norm_momentum_is_used(pictures):
     means = {}
     for momentum in (0.99, 0.5):
         keras.utils.set_random_seed(5)
-        model = models.build("mini_xception", 64, batch_norm_momentum=momentum)
+        model = models.build("mini_xception", 64, 2, batch_norm_momentum=momentum)
         model(batch, training=True)
         means[momentum] = np.asarray(model.get_layer("block1_batch_norm_a").moving_mean)
     np.testing.assert_allclose(means[0.5], means[0.99] * 50, rtol=1e-3)
@@ -245,7 +262,7 @@ def test_names_and_specs_cost_no_keras():
 
 
 def test_architectures_import_keras_alone():
-    allowed = set(sys.stdlib_module_names) | {"keras", "components"}
+    allowed = set(sys.stdlib_module_names) | {"keras", "numpy", "components", "serving"}
     for path in Path(models.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = []

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -65,7 +68,7 @@ def test_weights_of_a_file_and_preprocessing_are_the_librarys(
 ):
     import keras
 
-    model = models.build(name, SIZE, weights=str(weights_files(name, kind)))
+    model = models.build(name, SIZE, 2, weights=str(weights_files(name, kind)))
     batch = pictures(2, SIZE)
     prepare = {"xception": keras.applications.xception, "vgg16": keras.applications.vgg16}[name]
     expected = np.asarray(backbones[name](prepare.preprocess_input(batch.copy())))
@@ -88,14 +91,14 @@ def test_without_weights_they_are_random(pictures):
     answers = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
-        answers.append(np.asarray(models.build("vgg16", 32)(pictures(2, 32))))
+        answers.append(np.asarray(models.build("vgg16", 32, 2)(pictures(2, 32))))
     np.testing.assert_array_equal(answers[0], answers[1])
     assert not np.array_equal(answers[0], answers[2])
 
 
 def test_dropout_is_the_heads():
-    assert models.build("vgg16", 32, dropout=0.25).get_layer("dropout").rate == 0.25
-    assert "dropout" not in [layer.name for layer in models.build("vgg16", 32, dropout=0).layers]
+    assert models.build("vgg16", 32, 2, dropout=0.25).get_layer("dropout").rate == 0.25
+    assert "dropout" not in [layer.name for layer in models.build("vgg16", 32, 2, dropout=0).layers]
 
 
 @pytest.mark.parametrize("kind", [".weights.h5", "_notop.h5"])
@@ -103,7 +106,7 @@ def test_dropout_is_the_heads():
 def test_weights_of_another_architecture_are_refused(name, other, kind, weights_files):
     path = weights_files(other, kind)
     with pytest.raises(InputError, match=f"weights of {name} without its top") as error:
-        models.build(name, SIZE, weights=str(path))
+        models.build(name, SIZE, 2, weights=str(path))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -115,7 +118,7 @@ def test_files_that_hold_no_weights_are_refused(file_name, tmp_path):
     with pytest.raises(
         InputError, match=r"does not fit" if path.suffix == ".h5" else r"\.h5, found"
     ):
-        models.build("vgg16", 32, weights=str(path))
+        models.build("vgg16", 32, 2, weights=str(path))
 
 
 def test_an_empty_h5_file_is_refused(tmp_path):
@@ -124,49 +127,118 @@ def test_an_empty_h5_file_is_refused(tmp_path):
     for file_name in ("empty.h5", "empty.weights.h5"):
         h5py.File(tmp_path / file_name, "w").close()
         with pytest.raises(InputError, match="does not fit"):
-            models.build("vgg16", 32, weights=str(tmp_path / file_name))
+            models.build("vgg16", 32, 2, weights=str(tmp_path / file_name))
 
 
 def test_a_cut_file_is_refused(weights_files, tmp_path):
     whole = weights_files("vgg16", "_notop.h5").read_bytes()
     (tmp_path / "cut_notop.h5").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="does not fit"):
-        models.build("vgg16", 32, weights=str(tmp_path / "cut_notop.h5"))
+        models.build("vgg16", 32, 2, weights=str(tmp_path / "cut_notop.h5"))
 
 
 @pytest.mark.parametrize(("weights", "found"), [("nowhere.h5", "not there"), (".", "a folder")])
 def test_a_path_without_a_file_is_refused(weights, found):
     with pytest.raises(InputError, match=f"'{weights}', which is {found}"):
-        models.build("xception", SIZE, weights=weights)
+        models.build("xception", SIZE, 2, weights=weights)
 
 
-def test_the_librarys_download_is_asked_for_by_name():
+@pytest.fixture
+def library(monkeypatch):
+    """library(backbone) puts a function in the place of keras.applications.VGG16."""
+    import functools
+
     import keras
 
-    from components.models import blocks, pretrained
+    def put(backbone):
+        real = keras.applications.VGG16
+        monkeypatch.setattr(keras.applications, "VGG16", functools.wraps(real)(backbone))
+
+    return put
+
+
+def test_the_librarys_download_is_asked_for_by_name(library):
+    import keras
 
     asked = []
 
-    def backbone(*, include_top, weights, input_tensor):
-        asked.append((include_top, weights))
-        features = keras.layers.Conv2D(3, 5)(input_tensor)
-        return keras.Model(input_tensor, features)
+    def backbone(*, include_top, weights, input_tensor, input_shape):
+        asked.append((include_top, weights, input_shape))
+        inputs = keras.utils.get_source_inputs(input_tensor)
+        return keras.Model(inputs, keras.layers.Conv2D(3, 5)(input_tensor))
 
-    inputs = blocks.picture_input(8)
-    model = pretrained.classifier("tiny", backbone, inputs, inputs, weights="imagenet", dropout=0.0)
-    assert asked == [(False, "imagenet")]
-    assert model.output_shape == (None, 1)
+    library(backbone)
+    model = models.build("vgg16", 32, 2, weights="imagenet", dropout=0.0)
+    assert asked == [(False, "imagenet", (32, 32, 3))]
+    assert model.output_shape == (None, 2)
 
 
-def test_a_failed_download_is_told_in_one_line():
-    from components.models import blocks, pretrained
-
+def test_a_failed_download_is_told_in_one_line(library):
     def backbone(**_):
         raise Exception("URL fetch failure on https://example.invalid:\nno route")
 
-    inputs = blocks.picture_input(8)
+    library(backbone)
     with pytest.raises(
-        FailedError, match=r"of tiny could not be had .*model_args\.weights"
+        FailedError, match=r"of vgg16 could not be had .*model_args\.weights"
     ) as told:
-        pretrained.classifier("tiny", backbone, inputs, inputs, weights="imagenet", dropout=0.0)
+        models.build("vgg16", 32, 2, weights="imagenet")
     assert "\n" not in str(told.value)
+
+
+# keras.applications by name -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("MobileNet", "mobilenet"),  # to [-1, 1]
+        ("DenseNet121", "densenet"),  # by mean and deviation
+        ("VGG19", "vgg19"),  # turned round, by the mean
+    ],
+)
+def test_any_backbone_prepares_as_the_library_does(name, module, pictures):
+    import keras
+
+    model = models.build(f"keras.applications.{name}", 32, 5)
+    prepared = keras.Model(model.input, model.get_layer("prepare").output)
+    batch = pictures(2, 32)
+    expected = getattr(keras.applications, module).preprocess_input(batch.copy())
+    np.testing.assert_allclose(np.asarray(prepared(batch)), expected, atol=1e-5)
+
+
+def test_a_backbone_that_prepares_by_itself_is_explained_too(pictures):
+    import keras
+
+    from components.explanations.grad_cam import split_model
+
+    name = "keras.applications.MobileNetV3Small"
+    keras.utils.set_random_seed(3)
+    model = models.build(name, 64, 5)
+    keras.utils.set_random_seed(3)
+    backbone = keras.applications.MobileNetV3Small(
+        include_top=False, weights=None, input_shape=(64, 64, 3)
+    )
+    layers = models.explained_layers(model, models.spec(name))
+    assert layers == ("trunk_output", "logits")
+    trunk, head = split_model(model, *layers)
+    features = trunk(pictures(1, 64))
+    expected = np.asarray(backbone(pictures(1, 64)))
+    assert expected.std() > 0
+    np.testing.assert_allclose(np.asarray(features), expected, atol=1e-4 * expected.max())
+    _, probabilities = head(features)
+    assert probabilities.shape == (1, 5)
+    np.testing.assert_allclose(np.sum(probabilities), 1.0, atol=1e-5)
+
+
+def test_an_unknown_backbone_gets_the_nearest_one_without_keras():
+    code = (
+        "import sys; from components import models; from serving.errors import InputError\n"
+        "try: models.spec('keras.applications.MobilNetV3Small')\n"
+        "except InputError as error: print(error)\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules), 'heavy import'"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert "trainer.model: expected a backbone of keras.applications" in told.stdout
+    assert "did you mean 'keras.applications.MobileNetV3Small'?" in told.stdout

@@ -9,9 +9,9 @@ import numpy as np
 from components import models
 
 images = np.random.default_rng(0).uniform(0, 255, (61, 32, 32, 3)).astype("float32")
-labels = (np.arange(61) % 2)[:, None].astype("float32")
-model = models.build("residual_convnet", 32)
-model.compile("sgd", "binary_crossentropy")
+labels = np.eye(2, dtype="float32")[np.arange(61) % 2]
+model = models.build("residual_convnet", 32, 2)
+model.compile("sgd", "categorical_crossentropy")
 model.fit(images, labels, batch_size=61, epochs=12, verbose=0)
 """
 

@@ -10,7 +10,7 @@ SIZE = 71
 
 @pytest.fixture(scope="module")
 def xception():
-    return models.build("xception", SIZE)
+    return models.build("xception", SIZE, 2)
 
 
 def trained_layers(model):
@@ -35,11 +35,25 @@ def test_top_trains_the_last_blocks_of_xception_without_their_batch_norm(xceptio
 
 
 def test_top_trains_the_last_block_of_vgg16():
-    model = models.build("vgg16", 32)
+    model = models.build("vgg16", 32, 2)
     set_phase(model, models.spec("vgg16"), "top")
     assert trained_layers(model) == ["block5_conv1", "block5_conv2", "block5_conv3", "logits"]
     set_phase(model, models.spec("vgg16"), "head")
     assert trained_layers(model) == ["logits"]
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetB0"])
+def test_top_of_any_backbone_is_its_last_fifth(name):
+    name = f"keras.applications.{name}"
+    model, spec = models.build(name, 32, 5), models.spec(name)
+    set_phase(model, spec, "head")
+    assert trained_layers(model) == ["logits"]
+    set_phase(model, spec, "top")
+    names = [layer.name for layer in model.layers]
+    backbone = names.index("trunk_output") + 1
+    first = names.index(trained_layers(model)[0])
+    assert 0.8 * backbone - 1 <= first < 0.9 * backbone
+    assert not [name for name in trained_layers(model) if "bn" in name]
 
 
 def test_all_trains_everything_again(xception):
@@ -57,7 +71,9 @@ def test_a_step_of_each_phase_moves_what_it_should(phase, xception, pictures):
     before_all = xception.get_weights()
     set_phase(xception, models.spec("xception"), phase)
     moving = {id(weight) for weight in xception.trainable_weights}
-    xception.compile("sgd", "binary_crossentropy", run_eagerly=True)  # cheaper for one step
+    xception.compile(
+        "sgd", "sparse_categorical_crossentropy", run_eagerly=True
+    )  # cheaper for one step
     before = {id(weight): np.asarray(weight) for weight in xception.weights}
     xception.fit(pictures(4, SIZE), np.array([0, 1, 1, 0]), batch_size=4, verbose=0)
     for layer in xception.layers:
@@ -77,7 +93,7 @@ def test_a_step_of_each_phase_moves_what_it_should(phase, xception, pictures):
 
 
 def test_frozen_batch_norm_works_with_its_moving_averages(pictures):
-    model = models.build("xception", SIZE, dropout=0.0)
+    model = models.build("xception", SIZE, 2, dropout=0.0)
     batch = pictures(3, SIZE)
     set_phase(model, models.spec("xception"), "top")
     inference = np.asarray(model(batch, training=False))
@@ -88,7 +104,7 @@ def test_frozen_batch_norm_works_with_its_moving_averages(pictures):
 
 @pytest.mark.parametrize("phase", ["head", "top"])
 def test_a_model_without_backbone_has_one_phase(phase):
-    model, spec = models.build("residual_convnet", 32), models.spec("residual_convnet")
+    model, spec = models.build("residual_convnet", 32, 2), models.spec("residual_convnet")
     with pytest.raises(InputError, match="residual_convnet: expected a model with a published"):
         set_phase(model, spec, phase)
     set_phase(model, spec, "all")

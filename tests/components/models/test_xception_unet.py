@@ -7,12 +7,12 @@ from components.models.cost import multiply_adds
 
 @pytest.mark.parametrize("size", [96, 200])
 def test_it_costs_less_than_a_seventh_of_the_convnet(size):
-    convnet = multiply_adds(models.build("segmentation_convnet", size))
-    assert multiply_adds(models.build("xception_unet", size)) < convnet / 7
+    convnet = multiply_adds(models.build("segmentation_convnet", size, 3))
+    assert multiply_adds(models.build("xception_unet", size, 3)) < convnet / 7
 
 
 def test_every_depth_is_joined_with_the_decoder():
-    model = models.build("xception_unet", 200)
+    model = models.build("xception_unet", 200, 3)
     sizes = [model.get_layer(f"decoder{n}_join").output.shape[1:] for n in (4, 3, 2, 1)]
     # Channels from below and from beside; 25 is odd, so is 13.
     assert sizes == [
@@ -27,11 +27,11 @@ def test_every_depth_is_joined_with_the_decoder():
 def test_dropout_takes_whole_channels_at_the_bottom():
     from keras import layers
 
-    dropout = models.build("xception_unet", 64, dropout=0.3).get_layer("dropout")
+    dropout = models.build("xception_unet", 64, 3, dropout=0.3).get_layer("dropout")
     assert isinstance(dropout, layers.SpatialDropout2D)
     assert dropout.rate == 0.3
     assert dropout.output.shape == (None, 2, 2, 384)
-    without = models.build("xception_unet", 64, dropout=0)
+    without = models.build("xception_unet", 64, 3, dropout=0)
     assert "dropout" not in [layer.name for layer in without.layers]
 
 
@@ -45,7 +45,7 @@ def test_thirty_steps_teach_it_to_find_a_square():
         place = slice(top, top + 12), slice(left, left + 12)
         image[place] += 130
         mask[place] = 0
-    model = models.build("xception_unet", 32)
+    model = models.build("xception_unet", 32, 3)
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(images[:16], masks[:16], batch_size=8, epochs=15, verbose=0, shuffle=False)
     found = model.predict(images[16:], verbose=0).argmax(-1) == 0

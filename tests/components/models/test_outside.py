@@ -1,0 +1,130 @@
+"""Architectures that are named by an import path."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from components import models
+from serving.errors import InputError
+
+NETS = """
+import keras
+
+from components.models import ModelSpec
+from components.models.blocks import class_output
+
+
+def tiny(image_size, classes, width: int = 4, wide=False, **more):
+    inputs = keras.Input((image_size, image_size, 3))
+    x = keras.layers.Conv2D(2 * width if wide else width, 3, name="first")(inputs)
+    x = keras.layers.MaxPooling2D(2, name="map")(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(classes, name="logits")(x)
+    return keras.Model(inputs, keras.layers.Softmax()(x))
+
+
+def two(image_size, classes):
+    inputs = keras.Input((image_size, image_size, 3))
+    return keras.Model(inputs, class_output(keras.layers.Flatten()(inputs), classes))
+
+
+def one_score(image_size, classes):
+    inputs = keras.Input((image_size, image_size, 3))
+    x = keras.layers.Dense(1, name="logits")(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Activation("sigmoid")(x))
+
+
+def nameless(image_size, classes):
+    inputs = keras.Input((image_size, image_size, 3))
+    return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Flatten()(inputs)))
+
+
+def nothing(image_size, classes):
+    return None
+
+
+def no_builder(size):
+    return None
+
+
+described = ModelSpec("tiny", "nets_of_theirs:tiny", fine_tune_from="map", ablations=("wide",))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _nets(tmp_path, monkeypatch):
+    (tmp_path / "nets_of_theirs.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("nets_of_theirs", None)
+
+
+def test_a_function_is_a_model(pictures):
+    name = "nets_of_theirs:tiny"
+    spec = models.spec(name)
+    assert (spec.name, spec.task, spec.builder) == (name, "", name)
+    assert spec.fine_tune_from is None
+    model = models.build(name, 16, 5, width=3, anything="goes")
+    assert model.get_layer("first").filters == 3
+    output = np.asarray(model(pictures(2, 16)))
+    assert output.shape == (2, 5)
+    np.testing.assert_allclose(output.sum(axis=1), 1.0, atol=1e-5)
+    # The last map before the logits, where none is named.
+    assert models.explained_layers(model, spec) == ("map", "logits")
+    assert models.sources(name) == ("nets_of_theirs",)
+
+
+def test_a_specification_of_their_own_says_more():
+    from components.models.transfer import set_phase
+
+    name = "nets_of_theirs:described"
+    spec = models.spec(name)
+    assert (spec.name, spec.ablations) == (name, ("wide",))
+    assert models.sources(name) == ("nets_of_theirs",)
+    model = models.build(name, 16, 3, wide=True)
+    assert model.get_layer("first").filters == 8
+    set_phase(model, spec, "head")
+    assert len(model.trainable_weights) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("nets_of_theirs:tiny_", r"trainer.model: expected an import path .*\(AttributeError"),
+        ("nets_of_nobody:tiny", r"trainer.model: expected an import path .*\(ModuleNotFoundError"),
+        ("tiny", "trainer.model: expected one of .*linear, or an import path"),
+        (
+            "nets_of_theirs:one_score",
+            r"model 'nets_of_theirs:one_score': expected an output of shape \(None, 2\) or "
+            r"\(None, 16, 16, 2\) for 2 classes, found \(None, 1\)",
+        ),
+        ("nets_of_theirs:nameless", "expected a layer 'logits', linear.* name it so"),
+        ("nets_of_theirs:two", "expected a layer before the logits .*'trunk_output'"),
+        ("nets_of_theirs:nothing", r"expected an input of shape \(None, 16, 16, 3\).*NoneType"),
+        (
+            "nets_of_theirs:no_builder",
+            r"expected a function build\(image_size, classes, ...\), found no_builder\(size\)",
+        ),
+    ],
+)
+def test_what_is_no_model_is_refused_in_one_line(name, line):
+    with pytest.raises(InputError, match=line) as told:
+        models.build(name, 16, 2)
+    assert "\n" not in str(told.value)
+
+
+def test_arguments_of_a_plain_kind_are_checked():
+    with pytest.raises(InputError, match=r"trainer\.model_args\.width: expected a int, found 'x'"):
+        models.build("nets_of_theirs:tiny", 16, 2, width="x")
+
+
+def test_a_model_in_the_model_is_not_cut():
+    import keras
+
+    inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)], name="inner")
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inner(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(x))
+    with pytest.raises(InputError, match=r"a keras\.layers\.Identity named 'trunk_output'"):
+        models.explained_layers(model, models.ModelSpec("nested", "a:b"))
