@@ -38,10 +38,10 @@ def _validate(anomalies: Any, folder: Path) -> dict[str, Any]:
 def test_statistics_in_worker_processes_need_and_get_the_stand_in(check, good, tmp_path):
     """Also the good case: scalars alone are counted, and the verdict is written."""
     workers = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    row = good["cats_dogs"]
-    cat = {f.LABEL: 0, f.LABEL_NAME: b"cat", f.ORIENTATION: b"square", f.HEIGHT: 320}
-    splits = {"train": [row] * 3 + [row | cat]}
-    checked = check(tmp_path, "cats_dogs", splits, workers)
+    row = good["image_classification"]
+    daisy = {f.LABEL: 0, f.LABEL_NAME: b"daisy", f.ORIENTATION: b"square", f.HEIGHT: 320}
+    splits = {"train": [row] * 3 + [row | daisy]}
+    checked = check(tmp_path, "image_classification", splits, workers)
 
     from tfx.components.statistics_gen import stats_artifact_utils
 
@@ -63,20 +63,19 @@ def test_the_gap_that_the_stand_in_fills():
     assert result.returncode == 0, result.stderr[-2000:]
 
 
-# By layout: the bad split, and in it feature and bad value, one Example each (None: missing).
+# By task: the bad split, and in it feature and bad value, one Example each (None: missing).
 BAD: dict[str, tuple[str, dict[str, Any]]] = {
-    "cats_dogs": (
+    "image_classification": (
         "eval",
-        {f.LABEL: 7, f.LABEL_NAME: b"bird", f.WIDTH: 5000, f.HEIGHT: 15, f.ORIENTATION: None},
+        {f.LABEL: 3, f.LABEL_NAME: b"bird", f.WIDTH: 5000, f.HEIGHT: 15, f.ORIENTATION: None},
     ),
-    "pets": (
+    "image_segmentation": (
         "test",
-        dict(zip(f.MASK_FRACTIONS, (0.0, None, 0.95), strict=True))
-        | {f.ORIENTATION: b"diagonal", f.WIDTH: None},
+        {f.MASK_FRACTIONS: [0.5, 0.5], f.ORIENTATION: b"diagonal", f.WIDTH: None},
     ),
-    "blobs": (
+    "points": (
         "train",
-        {f.POINT_X: 101.0, f.POINT_Y: None, f.POINT_LABEL: 2, f.POINT_LABEL_NAME: b"cat"},
+        {f.POINT_X: 101.0, f.POINT_Y: None, f.POINT_LABEL: 3, f.POINT_LABEL_NAME: b"cat"},
     ),
 }
 
@@ -87,39 +86,39 @@ def _without_none(row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def bad_anomalies(check, good, tmp_path_factory) -> dict[str, Any]:
-    """Anomalies by layout: of the bad split beside a good and an empty one.
+    """Anomalies by task: of the bad split beside a good and an empty one.
 
-    Under pets no Example of the bad split has a width, so that the column is missing altogether.
+    Of image_segmentation no Example of the bad split has a width: the whole column is missing.
     """
     found = {}
-    for layout, (split, values) in BAD.items():
-        row = good[layout]
+    for task, (split, values) in BAD.items():
+        row = good[task]
         bad = [_without_none(row | {key: value}) for key, value in values.items()]
-        if layout != "pets":
+        if task != "image_segmentation":
             splits = {split: [*bad, row], "good": [row]}
         else:
             splits = {split: [_without_none(one | {f.WIDTH: None}) for one in bad], "empty": []}
-        found[layout] = check(tmp_path_factory.mktemp(layout), layout, splits).anomalies
+        found[task] = check(tmp_path_factory.mktemp(task), task, splits).anomalies
     return found
 
 
-@pytest.mark.parametrize("layout", BAD)
-def test_bad_values_are_named_by_split_and_feature(bad_anomalies, layout):
+@pytest.mark.parametrize("task", BAD)
+def test_bad_values_are_named_by_split_and_feature(bad_anomalies, task):
     from components.data_validation.executor import read_anomalies
 
-    split, values = BAD[layout]
-    lines = read_anomalies(bad_anomalies[layout])
+    split, values = BAD[task]
+    lines = read_anomalies(bad_anomalies[task])
     found = [line.split(": ")[:2] for line in lines if not line.startswith("empty: ")]
     assert sorted(found) == sorted([split, feature] for feature in values)
-    assert ("empty: no Examples" in lines) == (layout == "pets")
+    assert ("empty: no Examples" in lines) == (task == "image_segmentation")
 
 
-@pytest.mark.parametrize("layout", BAD)
-def test_bad_values_stop_the_run(bad_anomalies, layout, tmp_path):
+@pytest.mark.parametrize("task", BAD)
+def test_bad_values_stop_the_run(bad_anomalies, task, tmp_path):
     with pytest.raises(InputError) as caught:
-        _validate(bad_anomalies[layout], tmp_path)
+        _validate(bad_anomalies[task], tmp_path)
     text = str(caught.value)
-    split, values = BAD[layout]
+    split, values = BAD[task]
     assert all(f"{split}: {feature}: " in text for feature in values)
     assert "good: " not in text
     assert "\n" not in text
