@@ -41,6 +41,8 @@ def run_command(
         console.print(f"{config.name}: work in {place.root}, log in {log}", soft_wrap=True)
         with logging_to(log):
             summary = _run(config, folder, place, console, log=log, rehash=rehash, start=start)
+        for note in summary["data"].get("notes", ()):
+            console.print(f"note: {note}", soft_wrap=True)
         print_summary(summary, console)
     if summary["rolled_back"]:
         raise FailedError(f"{config.pusher.model_name}: {summary['rolled_back']}; see {log}")

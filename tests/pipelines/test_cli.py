@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from pipelines.config import load_config
+
 HEAVY = (
     "kfp",
     "kfp_server_api",
@@ -32,7 +34,7 @@ def pawlens(*arguments):
 def test_help_lists_the_commands():
     result = pawlens("--help")
     assert result.returncode == 0
-    for command in ("run", "data", "serve", "predict", "explain", "segment"):
+    for command in ("run", "init", "data", "config", "serve", "predict", "explain", "segment"):
         assert command in result.stdout
 
 
@@ -59,8 +61,8 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
         (
             ["run", "cats_vs_dog"],
             "pawlens: config 'cats_vs_dog': expected a YAML file or one of cats_vs_dogs, "
-            "cats_vs_dogs_book, linear_blobs, pets_segmentation, found neither; "
-            "did you mean 'cats_vs_dogs'?",
+            "cats_vs_dogs_book, image_classification, image_segmentation, linear_blobs, "
+            "pets_segmentation, found neither; did you mean 'cats_vs_dogs'?",
         ),
         (
             ["run", "cats_vs_dogs", "--data", "missing"],
@@ -99,26 +101,46 @@ def test_nothing_is_made_where_the_input_is_wrong(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_synth_and_check(tmp_path):
-    made = pawlens("data", "synth", tmp_path / "pets", "--layout", "pets", "--count", 6)
-    assert made.returncode == 0, made.stderr
-    assert "6 pictures" in made.stdout
-    checked = pawlens("data", "check", tmp_path / "pets", "--layout", "pets")
-    assert '"found": 6' in checked.stdout
+def test_every_mistake_is_a_line_of_its_own():
+    sets = ("--set", "trainer.epoch=1", "--set", "evaluator.min_slice_size=0")
+    result = pawlens("run", "cats_vs_dogs", "--data", ".", *sets)
+    assert result.returncode == 2
+    first, second = result.stderr.splitlines()
+    assert first.startswith("pawlens: cats_vs_dogs.yaml: trainer.epoch: unknown key")
+    assert second.startswith("pawlens: cats_vs_dogs.yaml: evaluator.min_slice_size: expected")
 
 
-def test_points_are_made_and_counted(tmp_path):
-    made = pawlens("data", "synth", tmp_path / "blobs", "--layout", "blobs", "--count", 10)
+@pytest.mark.parametrize(
+    ("layout", "count", "classes", "unit"),
+    [("class_folders", 12, 5, "images"), ("masks", 6, 2, "images"), ("points", 10, 2, "points")],
+)
+def test_drawn_data_is_counted_and_gets_a_configuration(tmp_path, layout, count, classes, unit):
+    folder = tmp_path / "mine"
+    options = ("--layout", layout, "--count", count, "--classes", classes)
+    made = pawlens("data", "synth", folder, *options)
     assert made.returncode == 0, made.stderr
-    assert made.stdout == f"10 points in {tmp_path / 'blobs'}\n"
-    checked = json.loads(pawlens("data", "check", tmp_path / "blobs", "--layout", "blobs").stdout)
-    assert (checked["found"], checked["usable"]) == (10, 10)
-    assert checked["classes"] == {"negative": 5, "positive": 5}
+    assert made.stdout == f"{count} {unit} in {folder}\n"
+    checked = pawlens("data", "check", folder)
+    assert checked.returncode == 0, checked.stderr
+    assert layout in checked.stdout
+    assert str(count) in checked.stdout
+    started = pawlens("init", folder, "--output", tmp_path / "mine.yaml")
+    assert started.returncode == 0, started.stderr
+    assert str(tmp_path / "mine.yaml") in started.stdout
+    config = load_config(str(tmp_path / "mine.yaml"))
+    assert config.data.layout in (layout, "", "auto")
+    again = pawlens("init", folder, "--output", tmp_path / "mine.yaml")
+    assert again.returncode == 2  # what somebody may have edited stays
+
+
+def test_the_schema_is_json():
+    assert json.loads(pawlens("config", "schema").stdout)["title"] == "PipelineConfig"
 
 
 def test_unreachable_server_says_how_to_start_one(tmp_path):
     pawlens("data", "synth", tmp_path / "cats", "--count", 2)
-    result = pawlens("predict", tmp_path / "cats" / "Cat" / "0.jpg", "--target", "127.0.0.1:9")
+    image = next((tmp_path / "cats").rglob("*.jpg"))
+    result = pawlens("predict", image, "--target", "127.0.0.1:9")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "127.0.0.1:9" in result.stderr
