@@ -60,29 +60,32 @@ def main(arguments: list[str] | None = None) -> None:
 
 def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
     """A folder of whole batches of pictures, the same ones decoded, and the seconds that took."""
-    from components.trainer.input.split import index_split, load_split
-
     from benchmarks.examples import write_examples
-    from components.datasets import list_pictures
+    from components.datasets.layouts import auto
+    from components.datasets.settings import DataConfig
+    from components.datasets.settling import settle_labels
     from components.datasets.synth import synthesize
+    from components.trainer.input.split import index_split, load_split
 
     root = args.data
     if root is None:
         root = scratch / "drawn"
-        synthesize(root, "cats_dogs", args.pictures, size=(500, 375))
-    found = list_pictures(root, "cats_dogs")
-    cats, dogs = ([picture for picture in found if picture.label == label] for label in (0, 1))
-    chosen = [picture for pair in zip(cats, dogs, strict=False) for picture in pair]
-    kept = write_examples(root, chosen[: args.pictures], scratch / "all" / "data.gz")
+        synthesize(root, "class_folders", args.pictures, size=(500, 375))
+    found = settle_labels(auto.read(root, DataConfig()), DataConfig())
+    classes = [[r for r in found.records if r.label == name] for name in found.classes.names]
+    chosen = [record for each in zip(*classes, strict=False) for record in each]
+    kept = write_examples(root, chosen[: args.pictures], found.classes, scratch / "all")
     kept = kept[: len(kept) // BATCH * BATCH]
-    write_examples(root, kept, scratch / "examples" / "data.gz")
+    write_examples(root, kept, found.classes, scratch / "examples")
     folder = scratch / "same_files"
-    for picture in kept:
-        link = folder / picture.path
+    for record in kept:
+        link = folder / record.path
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to((root / picture.path).resolve())
+        link.symlink_to((root / record.path).resolve())
     start = time.perf_counter()
-    index = index_split([str(scratch / "examples" / "*")], "train", "classification")
+    index = index_split(
+        [str(scratch / "examples" / "Split-train" / "*")], "train", "classification"
+    )
     pictures = load_split(index, "classification", args.image_size)
     return folder, pictures, round(time.perf_counter() - start, 2)
 
@@ -90,8 +93,8 @@ def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
 def measure_steps(pictures: Any) -> dict[str, Any]:
     """Times of a training step by where its batch comes from."""
     import tensorflow as tf
-    from components.trainer.input.augmentation import make_augment
 
+    from components.trainer.input.augmentation import make_augment
     from components.trainer.input.batches import training_batches
     from components.trainer.sections import AugmentationConfig
 
@@ -168,9 +171,10 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
 
 def training_step(name: str, image_size: int) -> Callable[[Iterator[Any]], float]:
     """A function that takes a batch off an iterator, trains on it, and gives the loss."""
+    from components.trainer.fit.phases import compile_model, phases
+
     from components import models
     from components.trainer.fit.fused_norm import fuse_batch_norms
-    from components.trainer.fit.phases import compile_model, phases
     from components.trainer.settings import TrainerConfig
 
     config = TrainerConfig(model=name, image_size=image_size, batch_size=BATCH)

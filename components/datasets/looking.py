@@ -222,7 +222,14 @@ def _splits(report: dict[str, Any]) -> list[str]:
 def _trainer(report: dict[str, Any], counts: list[float]) -> list[str]:
     """Settings that fit the number of images and their size."""
     if report["task"] == POINTS:
-        return ["  model: linear", "  learning_rate: 0.1", "  epochs: 40"]
+        return [
+            "  model: linear",
+            "  optimizer: {name: sgd}",
+            "  learning_rate: 0.1",
+            "  batch_size: 100000  # the whole split: an epoch is a step",
+            "  epochs: 40",
+            "  sample_epochs: 0",
+        ]
     count = report["usable"] if report["task"] == SEGMENTATION else sum(counts)
     sizes = report["sizes"]
     side = min(sizes["width"][1], sizes["height"][1]) if "width" in sizes else 180
