@@ -66,7 +66,7 @@ class Part(parts.Training):
             output = model.get_layer(PROBABILITY_LAYER).output
         else:
             output = model.output[:, 1:]
-        return keras.Model(model.inputs, output, name=model.name)
+        return keras.Model(model.input, output, name=model.name)
 
     def loss(self, config: LossConfig) -> keras.losses.Loss:  # noqa: D102
         smoothing, gamma = config.label_smoothing, config.focal_gamma

@@ -1,8 +1,9 @@
+import contextlib
 import functools
 import io
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,16 @@ import pytest
 from PIL import Image
 
 from components import features
+from components.tasks import get_task
+from serving.classes import Classes
 
 SIDE = 64
+CLASSES = {
+    "image_classification": Classes(("cat", "dog")),
+    "image_segmentation": Classes(
+        ("foreground", "background", "contour"), ((230, 159, 0), (30, 64, 110), (245, 245, 240))
+    ),
+}
 
 
 @dataclass
@@ -70,11 +79,93 @@ def example(number: int) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def loading():
-    """The module components.trainer.input.split."""
-    from components.trainer.input import split as pictures
+def part() -> Callable[[str], Any]:
+    """part(task) is its training part, of `CLASSES`."""
+    return lambda task: get_task(task).training(CLASSES[task])
 
-    return pictures
+
+@pytest.fixture(scope="session")
+def index() -> Callable[..., Any]:
+    """index(patterns, split, task) looks at a split."""
+    from components.trainer.input.split import index_split
+
+    def look(patterns: list[str], split: str = "train", task: str = "image_classification"):
+        found = get_task(task)
+        return index_split(patterns, split, found, found.training(CLASSES[task]))
+
+    return look
+
+
+@pytest.fixture(scope="session")
+def load(index, part) -> Callable[..., Any]:
+    """load(patterns, split, task, side) decodes a split."""
+    from components.trainer.input.split import load_split
+
+    def decode(patterns, split="train", task="image_classification", side=32, **more):
+        return load_split(index(patterns, split, task), part(task), side, **more)
+
+    return decode
+
+
+@pytest.fixture(scope="session")
+def stopped_at() -> Callable[[str], Any]:
+    """with stopped_at(text): what runs is interrupted where it prints the text."""
+
+    class Stream(io.StringIO):
+        def __init__(self, text: str):
+            super().__init__()
+            self.text = text
+
+        def write(self, written: str) -> int:
+            if self.text in written:
+                raise KeyboardInterrupt
+            return super().write(written)
+
+    @contextlib.contextmanager
+    def stopped(text: str) -> Iterator[None]:
+        with pytest.raises(KeyboardInterrupt), contextlib.redirect_stdout(Stream(text)):
+            yield
+
+    return stopped
+
+
+@pytest.fixture
+def train(splits, index, load, part, tmp_path) -> Callable[..., Any]:
+    """train(folder="state", load=None, **trainer) trains a small model; its stages, no export."""
+    from components.trainer.devices.distribution import Distribution
+    from components.trainer.fit import building, stages
+    from components.trainer.settings import TrainerConfig
+
+    task = "image_classification"
+    counts = tuple(len(index(files)) for files in splits)
+    base = {"model": "convnet_small_150", "image_size": 46, "batch_size": 8, "epochs": 3, "seed": 5}
+
+    def load_at(side: int) -> tuple[Any, ...]:
+        return tuple(
+            load(files, split, side=side)
+            for files, split in zip(splits, ("train", "eval"), strict=True)
+        )
+
+    def go(folder: str = "state", load: Callable[..., Any] | None = None, **changes: Any):
+        config = TrainerConfig.model_validate(base | {"sample_epochs": 0} | changes)
+        devices = Distribution()
+        with building.dtype_policy(config.precision):
+            return stages.train(
+                stages.first_model(config, part(task), counts, devices),
+                functools.partial(load, load_at) if load else load_at,
+                part=part(task),
+                config=config,
+                folders=[tmp_path / folder / str(n) for n in range(len(config.trainings))],
+                distribution=devices,
+            )
+
+    return go
+
+
+@pytest.fixture(scope="session")
+def values() -> Callable[[list[dict]], list[list[float]]]:
+    """What was measured in epochs, without how long they took."""
+    return lambda epochs: [[v for k, v in sorted(e.items()) if k != "seconds"] for e in epochs]
 
 
 @pytest.fixture(scope="session")
@@ -112,21 +203,25 @@ def splits(tmp_path_factory: pytest.TempPathFactory, write_split) -> tuple[list[
 
 @pytest.fixture(scope="session")
 def fn_args_in(splits) -> Callable[..., FnArgs]:
-    """fn_args_in(folder, problem, execution=1, **trainer) with folders of that execution's own."""
+    """fn_args_in(folder, task, execution=1, **trainer) with folders of that execution's own."""
 
     def make(
-        folder: Path, problem: str, execution: int = 1, state_dir: str = "", **trainer: Any
+        folder: Path, task: str, execution: int = 1, state_dir: str = "", **trainer: Any
     ) -> FnArgs:
-        model = {"classification": "mini_xception", "segmentation": "segmentation_convnet"}
+        classifies = task == "image_classification"
         base = {
-            "model": model[problem],
-            "model_args": {"batch_norm_momentum": 0.5} if problem == "classification" else {},
+            "model": "mini_xception" if classifies else "segmentation_convnet",
+            "model_args": {"batch_norm_momentum": 0.5} if classifies else {},
             "image_size": 32,
             "batch_size": 8,
             "epochs": 2,
             "seed": 5,
         }
-        custom: dict[str, Any] = {"problem": problem, "trainer": base | trainer}
+        custom: dict[str, Any] = {
+            "task": task,
+            "trainer": base | trainer,
+            "classes": CLASSES[task].to_json(),
+        }
         if state_dir:
             custom["state_dir"] = state_dir
         return FnArgs(

@@ -29,7 +29,7 @@ def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(
 
     keras.backend.clear_session()  # the first build has the lowest numbers
     fn_args = make_fn_args(
-        "classification",
+        "image_classification",
         model=model,
         model_args={},
         image_size=96,
@@ -50,7 +50,7 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
 
     layer = "block2_conv_b"  # a residual sum leads round it
     fn_args = make_fn_args(
-        "classification",
+        "image_classification",
         model="residual_convnet",
         model_args={},
         epochs=1,
@@ -82,7 +82,7 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
     from components.trainer import run
 
     common = {"model": "residual_convnet", "model_args": {}}
-    first = make_fn_args("classification", **common)
+    first = make_fn_args("image_classification", **common)
     run.run_fn(first)
     weights = Path(first.model_run_dir, artifacts.BEST_CHECKPOINT)
     trained = json.loads(Path(first.model_run_dir, artifacts.HISTORY).read_text())
@@ -90,7 +90,7 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
     capsys.readouterr()
 
     fn_args = make_fn_args(
-        "classification",
+        "image_classification",
         execution=2,
         state_dir=str(tmp_path / "state"),
         **common,
@@ -136,7 +136,7 @@ def test_weights_without_a_finite_loss_are_not_exported(make_fn_args, tmp_path):
     model.get_layer("logits").set_weights([np.full((128, 1), np.inf), np.zeros(1)])
     model.save_weights(tmp_path / "broken.weights.h5")
     fn_args = make_fn_args(
-        "classification",
+        "image_classification",
         model="residual_convnet",
         model_args={},
         epochs=0,

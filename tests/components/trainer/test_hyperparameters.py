@@ -64,14 +64,14 @@ def test_a_training_takes_what_the_tuner_chose(make_fn_args, tmp_path, capsys):
 
     kind = {"model": "convnet_small_150", "model_args": {}, "image_size": 46, "epochs": 1}
     chosen = {"learning_rate": 3e-3, "batch_size": 6, "optimizer.name": "sgd"}
-    tuned = make_fn_args("classification", 1, **kind)
+    tuned = make_fn_args("image_classification", 1, **kind)
     tuned.hyperparameters = {"space": [], "values": chosen}
     run.run_fn(tuned)
     output = capsys.readouterr().out
     assert "chosen by the tuner: learning_rate 0.003, batch_size 6, optimizer.name sgd" in output
 
     asked = kind | {"learning_rate": 3e-3, "batch_size": 6, "optimizer": {"name": "sgd"}}
-    plain = make_fn_args("classification", 2, **asked)
+    plain = make_fn_args("image_classification", 2, **asked)
     run.run_fn(plain)
 
     one, other = (
@@ -86,7 +86,7 @@ def test_a_training_takes_what_the_tuner_chose(make_fn_args, tmp_path, capsys):
 def test_a_choice_that_does_not_fit_stops_before_anything_is_trained(make_fn_args):
     from components.trainer import run
 
-    fn_args = make_fn_args("classification", model="mini_xception", model_args={})
+    fn_args = make_fn_args("image_classification", model="mini_xception", model_args={})
     fn_args.hyperparameters = {"values": {"learning_rate": -1.0}}
     with pytest.raises(InputError, match=r"trainer\.learning_rate: expected greater than 0"):
         run.run_fn(fn_args)
@@ -98,7 +98,7 @@ def test_what_was_chosen_is_trained_with(make_fn_args):
     from components.trainer import run
 
     given = {"model": "residual_convnet", "model_args": {}, "epochs": 0, "weights": "a.keras"}
-    fn_args = make_fn_args("classification", **given)
+    fn_args = make_fn_args("image_classification", **given)
     fn_args.hyperparameters = {"values": {"learning_rate": 1e-3}}
     with pytest.raises(InputError, match=r"^trainer\.epochs: expected 1 or more with a tuner"):
         run.run_fn(fn_args)
@@ -118,7 +118,7 @@ def test_another_choice_is_another_training(make_fn_args, tmp_path, monkeypatch)
 
     monkeypatch.setattr(run.stages.loop, "fit", stop)
     for values in ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}, {"learning_rate": 1e-3}):
-        fn_args = make_fn_args("segmentation", state_dir=str(tmp_path / "state"))
+        fn_args = make_fn_args("image_segmentation", state_dir=str(tmp_path / "state"))
         fn_args.hyperparameters = {"values": values}
         with pytest.raises(StopError):
             run.run_fn(fn_args)

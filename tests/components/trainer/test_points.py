@@ -1,37 +1,87 @@
-"""Training on points: both kinds of step against gradient descent written in NumPy."""
+"""Training on points, against gradient descent written in NumPy."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from components import artifacts
-from components.datasets.blobs import draw_points
-from components.trainer.settings import TrainerConfig
+from components import artifacts, features
+from components.datasets.synth import draw_points
+from serving import names
+from serving.classes import Classes
 from serving.errors import InputError
 
-STEPS = ("gradient_tape", "fit")
+CLASSES = Classes(("negative", "positive"))
+TRAINER = {
+    "model": "linear",
+    "epochs": 40,
+    "learning_rate": 0.1,
+    "optimizer": {"name": "sgd"},
+    "batch_size": 100_000,
+    "sample_epochs": 0,
+    "seed": 7,
+}
 
 
-def _config(**changes: Any) -> TrainerConfig:
-    base = {"model": "linear", "epochs": 40, "learning_rate": 0.1, "seed": 7}
-    return TrainerConfig.model_validate(base | changes)
-
-
-def _cloud(count: int, seed: int):
-    from components.trainer.points import Points
-
+def _drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     targets = (np.arange(count) % 2).astype(np.float32)[:, None]
-    return Points(draw_points(count, seed).astype(np.float32), targets, [])
+    return draw_points(count, seed).astype(np.float32), targets
 
 
-def _descend(weights, cloud, steps: int, rate: float):
-    """Full-batch gradient descent in float64: weights and loss before each step."""
+def _write(folder: Path, points: np.ndarray, targets: np.ndarray, order: int = 1) -> list[str]:
+    import tensorflow as tf
+
+    def floats(value):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+
+    def texts(value):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    folder.mkdir(parents=True)
+    rows = list(enumerate(zip(points, targets[:, 0], strict=True)))[::order]
+    with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
+        for row, ((x, y), label) in rows:
+            feature = {
+                features.POINT_X: floats(x),
+                features.POINT_Y: floats(y),
+                features.POINT_KEY: texts(f"{row * 7919 % 65536:016x}"),
+                features.POINT_ROW: texts(f"points.csv:{row}"),
+                features.POINT_LABEL: tf.train.Feature(
+                    int64_list=tf.train.Int64List(value=[int(label)])
+                ),
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            writer.write(example.SerializeToString())
+    return [f"{folder}/*"]
+
+
+@pytest.fixture
+def run(make_fn_args, tmp_path):
+    """run(train, evaluation, order=1, **trainer) trains; FnArgs, history."""
+    from components.trainer import run
+
+    def go(train, evaluation, order: int = 1, **changes):
+        execution = len(list(tmp_path.iterdir()))
+        fn_args = make_fn_args("image_classification", execution)
+        fn_args.custom_config |= {
+            "task": "points",
+            "trainer": TRAINER | changes,
+            "classes": CLASSES.to_json(),
+        }
+        folder = tmp_path / f"data-{execution}"
+        fn_args.train_files = _write(folder / "train", *train, order)
+        fn_args.eval_files = _write(folder / "eval", *evaluation, order)
+        run.run_fn(fn_args)
+        path = Path(fn_args.model_run_dir, artifacts.HISTORY)
+        return fn_args, json.loads(path.read_text())
+
+    return go
+
+
+def _descend(weights, x, t, steps: int, rate: float):
+    """Full-batch gradient descent in float64: weights after each step, loss before it."""
     w, b = (value.astype(np.float64) for value in weights)
-    x, t = cloud.values.astype(np.float64), cloud.targets.astype(np.float64)
     losses, path = [], []
     for _ in range(steps):
         error = x @ w + b - t
@@ -42,161 +92,65 @@ def _descend(weights, cloud, steps: int, rate: float):
     return losses, path
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_every_step_is_that_of_gradient_descent(step):
+def _fresh_weights():
     import keras
 
     from components import models
-    from components.trainer import points
 
-    training, evaluation = _cloud(2000, 11), _cloud(300, 12)
-    keras.utils.set_random_seed(2)
-    model = models.build("linear", None)
-    losses, path = _descend(model.get_weights(), training, 40, 0.1)
-    epochs = points.fit(model, training, evaluation, _config(training_step=step))
+    keras.utils.set_random_seed(TRAINER["seed"])
+    return models.build("linear", None, 2).get_weights()
 
+
+def test_every_step_is_that_of_gradient_descent(run):
+    import tensorflow as tf
+
+    train, (x, t) = _drawn(2000, 11), _drawn(300, 12)
+    losses, path = _descend(_fresh_weights(), *train, 40, 0.1)
+    fn_args, history = run(train, (x, t))
+    epochs = history["epochs"]
+    assert (history["model"], history["parameters"], history["seed"]) == ("linear", 3, 7)
     np.testing.assert_allclose([e["loss"] for e in epochs], losses, atol=1e-5)
-    assert [e["epoch"] for e in epochs] == list(range(1, 41))
     for record, (w, b) in zip(epochs, path, strict=True):
-        scores = evaluation.values @ w + b
-        assert record["val_loss"] == pytest.approx(
-            np.mean((scores - evaluation.targets) ** 2), abs=1e-5
-        )
-        right = np.mean((scores > 0.5) == evaluation.targets)
+        scores = x @ w + b
+        assert record["val_loss"] == pytest.approx(np.mean((scores - t) ** 2), abs=1e-5)
+        right = np.mean((scores > 0.5) == t)
         assert record["val_accuracy"] == pytest.approx(right, abs=0.004)  # one of 300 on the line
-    for found, expected in zip(model.get_weights(), path[-1], strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
     # The book: "After 40 steps, the training loss seems to have stabilized around 0.025."
     assert epochs[-1]["loss"] == pytest.approx(0.025, abs=0.004)
     assert epochs[-1]["accuracy"] > 0.99
 
+    served = tf.saved_model.load(fn_args.serving_model_dir)
+    answer = served.signatures[names.SIGNATURE_SERVING](points=tf.constant(x))
+    error = answer[names.OUTPUT_SCORE].numpy() - t[:, 0]
+    best = epochs[history["best_epoch"] - 1]
+    assert np.mean(error**2) == pytest.approx(best["val_loss"], abs=1e-6)
 
-@pytest.mark.parametrize("step", STEPS)
-def test_the_best_epoch_is_kept(step):
-    from components import models
-    from components.trainer import points
+
+def test_the_best_epoch_is_kept_whatever_the_order_of_examples(run):
+    import keras
 
     # Validation wants the opposite of what training teaches: it soon gets worse.
-    training = _cloud(200, 1)
-    evaluation = points.Points(training.values, 1 - training.targets, [])
-    model = models.build("linear", None)
-    _, path = _descend(model.get_weights(), training, 6, 0.1)
-    val_losses = [np.mean((training.values @ w + b - evaluation.targets) ** 2) for w, b in path]
+    x, t = _drawn(200, 1)
+    _, path = _descend(_fresh_weights(), x, t, 6, 0.1)
+    val_losses = [np.mean((x @ w + b - (1 - t)) ** 2) for w, b in path]
     best = int(np.argmin(val_losses))
     assert best < 4
-    points.fit(model, training, evaluation, _config(training_step=step, epochs=6))
-    for found, expected in zip(model.get_weights(), path[best], strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_loss_that_is_no_number_stops_with_one_line(step, make_run):
-    from components.trainer import points
-    from components.trainer.fit.callbacks import NonFiniteLossError
-
-    fn_args = make_run(40)
-    config = _config(training_step=step, learning_rate=1e20)
-    with pytest.raises(NonFiniteLossError, match=r"loss is (nan|inf) at epoch \d+: .*lower") as e:
-        points.train(fn_args, config)
-    assert "\n" not in str(e.value)
-    assert not Path(fn_args.serving_model_dir).exists()
-    assert not Path(fn_args.model_run_dir).exists()
-
-
-@dataclass
-class FnArgs:
-    train_files: list[str]
-    eval_files: list[str]
-    serving_model_dir: str
-    model_run_dir: str
-
-
-def _write_split(folder: Path, points) -> list[str]:
-    import tensorflow as tf
-
-    from components.example_gen.convert_point import convert_point
-
-    folder.mkdir(parents=True)
-    for shard in range(2):
-        with tf.io.TFRecordWriter(str(folder / f"data-{shard}.gz"), "GZIP") as writer:
-            for point in points[shard::2]:
-                writer.write(convert_point(point).example)
-    return [f"{folder}/*"]
-
-
-@pytest.fixture
-def make_run(tmp_path):
-    """make_run(count, order=1, labels=(0, 1), evaluation=20) gives FnArgs on drawn points."""
-    from components.datasets import Point
-
-    def make(count: int, order: int = 1, labels=(0, 1), evaluation: int = 20) -> FnArgs:
-        folder = tmp_path / f"{count}{order}{labels}"
-
-        def drawn(number: int, seed: int) -> list[Point]:
-            rows = draw_points(number, seed).astype(np.float32).tolist()
-            return [Point(f"points.csv:{i}", x, y, i % 2) for i, (x, y) in enumerate(rows)][::order]
-
-        train = [point for point in drawn(count, 1) if point.label in labels]
-        return FnArgs(
-            _write_split(folder / "train", train),
-            _write_split(folder / "eval", drawn(evaluation, 2)),
-            str(folder / "model" / "Format-Serving"),
-            str(folder / "run"),
-        )
-
-    return make
-
-
-def test_trains_and_hands_on(make_run, capsys):
-    import tensorflow as tf
-
-    from components.trainer import points
-
-    fn_args = make_run(400, evaluation=100)
-    points.train(fn_args, _config(training_step="gradient_tape"))
-
-    content = json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
-    assert (content["model"], content["parameters"], content["seed"]) == ("linear", 3, 7)
-    assert content["monitor"] == "val_loss"
-    names = {"loss", "accuracy", "val_loss", "val_accuracy"}
-    assert all(set(record) == {"epoch", "seconds"} | names for record in content["epochs"])
-    assert Path(fn_args.model_run_dir, artifacts.CURVES).read_bytes().startswith(b"\x89PNG")
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [f"epoch {n}/40" for n in (10, 20, 30, 40)]
-
-    training = points.read_split(fn_args.train_files, "train")
-    keys = Path(fn_args.model_run_dir, artifacts.TRAINING_KEYS).read_text().split()
-    assert keys == sorted(keys) == training.keys
-    served = Path(fn_args.serving_model_dir)
-    extra = served / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE
-    assert extra.read_text().split() == keys
-
-    # What is served is the trained model: its validation loss is the best epoch's.
-    evaluation = points.read_split(fn_args.eval_files, "eval")
-    model = tf.saved_model.load(str(served))
-    answer = model.signatures[names.SIGNATURE_SERVING](points=tf.constant(evaluation.values))
-    error = answer[names.OUTPUT_SCORE].numpy() - evaluation.targets[:, 0]
-    best = content["epochs"][content["best_epoch"] - 1]
-    assert np.mean(error**2) == pytest.approx(best["val_loss"], abs=1e-6)
-    assert best["val_loss"] < 0.05
-
-
-def test_the_order_of_the_examples_changes_nothing(make_run):
-    from components.trainer import points
-
-    losses = []
+    found = []
     for order in (1, -1):
-        fn_args = make_run(60, order)
-        points.train(fn_args, _config(epochs=3))
-        epochs = json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())["epochs"]
-        losses.append([(e["loss"], e["val_loss"]) for e in epochs])
-    assert losses[0] == losses[1]
+        fn_args, history = run((x, t), (x, 1 - t), order, epochs=6)
+        assert history["best_epoch"] == 1 + best
+        found.append([record["loss"] for record in history["epochs"]])
+    assert found[0] == found[1]
+    kept = keras.models.load_model(Path(fn_args.model_run_dir, artifacts.BEST_CHECKPOINT))
+    for value, expected in zip(kept.get_weights(), path[best], strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
-def test_bad_splits_are_told(make_run):
-    from components.trainer import points
-
-    with pytest.raises(InputError, match="the eval split: expected at least one point, found none"):
-        points.train(make_run(10, evaluation=0), _config())
-    with pytest.raises(InputError, match="points of negative and positive, found only positive"):
-        points.train(make_run(10, labels=(1,)), _config())
+def test_what_cannot_be_learned_is_told(run):
+    x, t = _drawn(20, 1)
+    with pytest.raises(InputError, match="the eval split: expected points .*, found none"):
+        run((x, t), (x[:0], t[:0]))
+    with pytest.raises(InputError, match="the train split: .* found none of negative"):
+        run((x, np.ones_like(t)), (x, t))
+    with pytest.raises(InputError, match="trainer.loss.focal_gamma: expected nothing"):
+        run((x, t), (x, t), loss={"focal_gamma": 1.0})

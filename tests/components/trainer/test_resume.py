@@ -32,7 +32,7 @@ def test_killed_training_goes_on_as_if_nothing_had_been(zygote, make_fn_args, tm
     from components.trainer import run
 
     state = tmp_path / "state"
-    killed = make_fn_args("classification", 1, state_dir=str(state), **TRAINER)
+    killed = make_fn_args("image_classification", 1, state_dir=str(state), **TRAINER)
     process = zygote.start(RUN_TRAINING, json.dumps(asdict(killed)))
     process.wait_for(lambda: "epoch 2/" in process.output_so_far() or process.ended())
     assert process.kill().status == -signal.SIGKILL
@@ -41,7 +41,7 @@ def test_killed_training_goes_on_as_if_nothing_had_been(zygote, make_fn_args, tm
 
     # What the model answers like when it is trained has no part in the training.
     export = {"test_time_flip": True}
-    again = make_fn_args("classification", 2, state_dir=str(state), export=export, **TRAINER)
+    again = make_fn_args("image_classification", 2, state_dir=str(state), export=export, **TRAINER)
     run.run_fn(again)
     output = capsys.readouterr().out
     assert "training goes on after epoch " in output
@@ -51,7 +51,7 @@ def test_killed_training_goes_on_as_if_nothing_had_been(zygote, make_fn_args, tm
 
     # Weights, optimizer, shuffling, augmentation and dropout all went on where they were, so the
     # history is that of a training that nobody killed.
-    whole = make_fn_args("classification", 3, **TRAINER)
+    whole = make_fn_args("image_classification", 3, **TRAINER)
     run.run_fn(whole)
     assert [record["epoch"] for record in read_epochs(again)] == list(range(1, 9))
     np.testing.assert_allclose(

@@ -95,14 +95,14 @@ def test_trains_and_hands_on(run, make_fn_args, splits, problem, capsys):
 
 def test_a_loss_that_is_no_number_stops_with_its_place(run, make_fn_args, tmp_path):
     state = tmp_path / "state"
-    fn_args = make_fn_args("segmentation", learning_rate=1e30, epochs=3, state_dir=str(state))
+    fn_args = make_fn_args("image_segmentation", learning_rate=1e30, epochs=3, state_dir=str(state))
     with pytest.raises(RuntimeError, match=r"loss is (nan|inf) at epoch \d, step \d: .*stopped"):
         run.run_fn(fn_args)
     assert not Path(fn_args.serving_model_dir).exists()
 
 
 def test_a_model_for_another_problem_is_refused(run, make_fn_args):
-    fn_args = make_fn_args("classification", model="segmentation_convnet", model_args={})
+    fn_args = make_fn_args("image_classification", model="segmentation_convnet", model_args={})
     with pytest.raises(InputError, match=r"a model for classification .*mini_xception"):
         run.run_fn(fn_args)
 
@@ -119,10 +119,10 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(
     with monkeypatch.context() as patch:
         patch.setattr(run.endpoints, "export_model", fail)
         with pytest.raises(OSError, match="disk full"):
-            run.run_fn(make_fn_args("classification", 1, state_dir=str(state), **kind))
+            run.run_fn(make_fn_args("image_classification", 1, state_dir=str(state), **kind))
     assert len(list(state.iterdir())) == 1
     capsys.readouterr()
-    fn_args = make_fn_args("classification", 2, state_dir=str(state), **kind)
+    fn_args = make_fn_args("image_classification", 2, state_dir=str(state), **kind)
     run.run_fn(fn_args)
     assert "trained already (epochs: 1)" in capsys.readouterr().out
     assert [record["epoch"] for record in read_history(fn_args)["epochs"]] == [1]
@@ -151,7 +151,7 @@ def test_every_other_training_has_a_state_of_its_own(
         return folders[-1]
 
     def make(execution: int = 1, **trainer):
-        return make_fn_args("segmentation", execution, state_dir=state, **trainer)
+        return make_fn_args("image_segmentation", execution, state_dir=state, **trainer)
 
     same = folder_of(make())
     assert folder_of(make(2)) == same

@@ -3,14 +3,16 @@
 import pytest
 from pydantic import ValidationError
 
+from components.tasks import get_task
 from components.trainer.settings import TrainerConfig
-from serving.errors import InputError
+from serving.errors import InputError, Mistakes
+
+CLASSES, MASKS, POINTS = "image_classification", "image_segmentation", "points"
 
 
-def make(problem: str = "classification", **changes) -> TrainerConfig:
-    models = {"classification": "mini_xception", "segmentation": "segmentation_convnet"}
-    config = TrainerConfig.model_validate({"model": models[problem], "image_size": 64} | changes)
-    config.check_problem(problem)
+def make(task: str = CLASSES, **changes) -> TrainerConfig:
+    config = TrainerConfig.model_validate({"image_size": 64} | changes)
+    config.check_task(get_task(task))
     return config
 
 
@@ -28,31 +30,18 @@ def make(problem: str = "classification", **changes) -> TrainerConfig:
         ),
         ({"optimizer": {"ema": 1.0}}, r"optimizer.ema"),
         ({"precision": "float16"}, r"precision"),
-        ({"fine_tune": {}}, r"fine_tune.epochs"),
+        ({"learn": "tail"}, r"learn"),
         ({"loss": {"class_weights": "even"}}, r"class_weights"),
-        ({"earlier_stages": [{"image_size": 32}]}, r"earlier_stages.0.epochs"),
-        ({"earlier_stages": [{"epochs": 1, "seed": 2}]}, r"earlier_stages.0.seed"),
+        ({"stages": [{"seed": 2}]}, r"stages.0.seed"),
         (
-            {"earlier_stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}]},
-            r"trainer.earlier_stages.0: .*warmup_epochs: expected fewer .* \(1\), found 2",
-        ),
-        (
-            {"optimizer": {"warmup_epochs": 2}, "fine_tune": {"epochs": 2}},
-            r"warmup_epochs: expected fewer than trainer.fine_tune.epochs \(2\), found 2",
-        ),
-        (
-            {"earlier_stages": [{"epochs": 1}], "fine_tune": {"epochs": 1}},
-            r"earlier_stages: expected none with trainer.fine_tune",
+            {"stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}, {}]},
+            r"trainer.stages.0: .*warmup_epochs: expected fewer .* \(1\), found 2",
         ),
         ({"epochs": -1}, r"epochs"),
         ({"epochs": 0}, r"epochs: expected 1 or more without weights, found 0"),
         (
-            {"epochs": 0, "weights": "a.keras", "fine_tune": {"epochs": 1}},
-            r"epochs: expected 1 or more with fine_tune, found 0; trainer.fine_tune=null",
-        ),
-        (
-            {"epochs": 0, "weights": "a.keras", "earlier_stages": [{"epochs": 1}]},
-            r"epochs: expected 1 or more with earlier_stages, found 0; trainer.earlier_stages=\[\]",
+            {"epochs": 0, "weights": "a.keras", "stages": [{"epochs": 1}]},
+            r"epochs: expected 1 or more with stages, found 0; trainer.stages=\[\]",
         ),
     ],
 )
@@ -62,37 +51,38 @@ def test_refused_at_once(changes, message):
 
 
 @pytest.mark.parametrize(
-    ("problem", "changes", "message"),
+    ("task", "changes", "message"),
     [
-        ("segmentation", {"augmentation": {"mixup": 0.2}}, r"mixup: expected 0 .* classification"),
+        (MASKS, {"augmentation": {"mixup": 0.2}}, r"^trainer.augmentation.mixup: expected 0 "),
         (
-            "segmentation",
-            {"earlier_stages": [{"epochs": 1, "augmentation": {"mixup": 0.2}}]},
-            r"trainer.earlier_stages.0: trainer.augmentation.mixup: expected 0 .* classification",
+            MASKS,
+            {"stages": [{}, {"augmentation": {"mixup": 0.2}}]},
+            r"^trainer.stages.1: trainer.augmentation.mixup: expected 0 ",
         ),
-        (
-            "segmentation",
-            {"loss": {"class_weights": [1.0, 2.0]}},
-            r"class_weights: .* 3 .* found 2",
-        ),
-        (
-            "classification",
-            {"loss": {"class_weights": [1.0]}},
-            r"class_weights: .*cat, dog.* found 1",
-        ),
-        ("classification", {"loss": {"dice": 1.0}}, r"loss.dice: expected 0 .* segmentation"),
-        ("classification", {"monitor": "val_mean_iou"}, r"trainer.monitor: .* 'val_mean_iou'"),
-        ("segmentation", {"monitor": "val_accuracy"}, r"trainer.monitor: .* 'val_accuracy'"),
-        ("classification", {"image_size": None}, r"trainer.image_size: missing"),
-        ("classification", {"training_step": "gradient_tape"}, r"training_step: expected 'fit'"),
-        ("classification", {"fine_tune": {"epochs": 1}}, r"fine_tune: .* pretrained backbone"),
-        ("classification", {"model": "segmentation_convnet"}, r"a model for classification"),
-        ("classification", {"model": "mini_exception"}, r"did you mean 'mini_xception'"),
+        (CLASSES, {"loss": {"dice": 1.0}}, r"loss.dice: expected 0 \(it is for masks\)"),
+        (CLASSES, {"monitor": "val_mean_iou"}, r"trainer.monitor: .* 'val_mean_iou'"),
+        (MASKS, {"monitor": "val_accuracy"}, r"trainer.monitor: .* 'val_accuracy'"),
+        (CLASSES, {"image_size": None}, r"trainer.image_size: missing"),
+        (CLASSES, {"learn": "head", "model": "mini_xception"}, r"learn: .* pretrained backbone"),
+        (CLASSES, {"stages": [{"learn": "top"}]}, r"stages.0: trainer.learn: .*'mini_xception'"),
+        (CLASSES, {"model": "segmentation_convnet"}, r"a model for image_classification"),
+        (CLASSES, {"model": "mini_exception"}, r"did you mean 'mini_xception'"),
+        (POINTS, {}, r"trainer.image_size: expected nothing: it is for images, found 64"),
+        (POINTS, {"image_size": None}, r"trainer.sample_epochs: expected 0"),
     ],
 )
-def test_refused_for_the_problem(problem, changes, message):
+def test_refused_for_the_task(task, changes, message):
     with pytest.raises(InputError, match=message):
-        make(problem, **changes)
+        make(task, **changes)
+
+
+def test_all_mistakes_are_told_and_each_once():
+    with pytest.raises(Mistakes) as caught:
+        make(monitor="val_iou", loss={"dice": 1.0}, stages=[{"image_size": 32}, {}], model="no")
+    assert len(caught.value.errors) == 3
+    with pytest.raises(ValidationError) as told:
+        make(epochs=0, optimizer={"name": "adam", "momentum": 0.5})
+    assert "momentum" in str(told.value)
 
 
 def test_a_whole_recipe_is_accepted():
@@ -100,6 +90,7 @@ def test_a_whole_recipe_is_accepted():
         optimizer={"name": "adamw", "schedule": "cosine", "warmup_epochs": 2, "ema": 0.99},
         augmentation={"flip": True, "erasing": 0.5, "erasing_scale": [0.1, 0.2], "mixup": 0.2},
         loss={"label_smoothing": 0.1, "class_weights": [1.0, 2.0]},
+        stages=[{"image_size": 32, "epochs": 5}, {}],
         monitor="val_accuracy",
         patience=5,
         precision="mixed_bfloat16",
@@ -108,27 +99,28 @@ def test_a_whole_recipe_is_accepted():
     assert TrainerConfig.model_validate_json(config.model_dump_json()) == config
 
 
-def test_an_earlier_stage_changes_what_it_names_and_nothing_else():
-    first, second, last = make(
+def test_a_stage_changes_what_it_names_and_nothing_else():
+    config = make(
         image_size=160,
         weights="start.keras",
         loss={"label_smoothing": 0.1},
         augmentation={"flip": True, "crop": 0.5},
-        earlier_stages=[
+        stages=[
             {"image_size": 80, "epochs": 7, "augmentation": {"crop": 0.3}},
             {"image_size": 128, "epochs": 3, "learning_rate": 1e-4},
+            {},
         ],
-    ).stages
+    )
+    first, second, last = config.trainings
     assert [stage.image_size for stage in (first, second, last)] == [80, 128, 160]
     assert [stage.epochs for stage in (first, second, last)] == [7, 3, 10]
     assert [stage.learning_rate for stage in (first, second, last)] == [1e-3, 1e-4, 1e-3]
     assert [stage.weights for stage in (first, second, last)] == ["start.keras", "", ""]
     assert (first.augmentation.flip, first.augmentation.crop) == (False, 0.3)
     assert second.augmentation == last.augmentation
-    assert all(stage.loss.label_smoothing == 0.1 for stage in (first, second, last))
-    assert not any(stage.earlier_stages for stage in (first, second, last))
+    assert last == config.model_copy(update={"stages": [], "weights": ""})
 
 
 def test_a_warm_up_may_be_left_over_from_the_recipe_of_the_weights():
     config = make(epochs=0, weights="a.keras", optimizer={"warmup_epochs": 2})
-    assert config.stages == [config]
+    assert config.trainings == [config]

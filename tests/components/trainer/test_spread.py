@@ -34,7 +34,7 @@ def alone(fn_args_in, tmp_path_factory):
     """The history of one process on one device."""
     from components.trainer import run
 
-    fn_args = fn_args_in(tmp_path_factory.mktemp("alone"), "classification", **TRAINER)
+    fn_args = fn_args_in(tmp_path_factory.mktemp("alone"), "image_classification", **TRAINER)
     run.run_fn(fn_args)
     return values(history(fn_args))
 
@@ -46,7 +46,7 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
     from components.trainer import run
 
     *nodes, one = (
-        make_fn_args("classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **STAGED)
+        make_fn_args("image_classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **STAGED)
         for n in range(3)
     )
     run.run_fn(one)

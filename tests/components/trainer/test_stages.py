@@ -70,7 +70,7 @@ def test_pictures_of_two_sizes_make_one_training(run, make_fn_args, tmp_path, ca
 
     state = tmp_path / "state"
     fn_args = make_fn_args(
-        "classification",
+        "image_classification",
         model="residual_convnet",
         model_args={},
         image_size=48,
@@ -192,7 +192,7 @@ def test_a_model_whose_weights_fit_one_size_is_refused_before_it_is_trained(
     stages = [{"epochs": 1, "image_size": 64}]
     state = tmp_path / "state"
     fn_args = make_fn_args(
-        "classification", **PLAIN, epochs=1, earlier_stages=stages, state_dir=str(state)
+        "image_classification", **PLAIN, epochs=1, earlier_stages=stages, state_dir=str(state)
     )
     message = r"earlier_stages: expected one image size .* 'convnet_small_150'.* found 64 before 46"
     with pytest.raises(InputError, match=message):
