@@ -10,11 +10,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from components.tasks import get_task
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import building, loop
-from components.trainer.input import split as pictures
+from components.trainer.input.split import index_split, load_split
 from components.trainer.records.state import TrainingState
 from components.trainer.settings import TrainerConfig
+from serving.classes import Classes
 
 
 def main(train: list[str], evaluation: list[str], trainer: dict, folder: str) -> None:
@@ -22,31 +24,31 @@ def main(train: list[str], evaluation: list[str], trainer: dict, folder: str) ->
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     distribution = Distribution(["CPU:0", "CPU:1"])
     config = TrainerConfig.model_validate(trainer)
+    task = get_task("image_classification")
+    part = task.training(Classes(("cat", "dog")))
     splits = [
-        pictures.load_split(
-            pictures.index_split(patterns, split, "classification"), "classification", config.side
-        )
+        load_split(index_split(patterns, split, task, part), part, config.image_size)
         for patterns, split in ((train, "train"), (evaluation, "eval"))
     ]
     for epochs in (1, 2):  # the second call goes on where the first one stopped
         config = config.model_copy(update={"epochs": epochs})
         with distribution.scope():
-            model = building.build_model(config)
+            model = building.build_model(config, part)
         records = loop.fit(
             model,
             *splits,
-            problem="classification",
+            part=part,
             config=config,
             progress=TrainingState(Path(folder)),
             distribution=distribution,
         )
     with distribution.scope():
-        given = building.build_model(config)
+        given = building.build_model(config, part)
         given.set_weights(model.get_weights())
     [measured] = loop.measure(
         given,
         *splits,
-        problem="classification",
+        part=part,
         config=config,
         progress=TrainingState(Path(folder, "measured")),
         distribution=distribution,

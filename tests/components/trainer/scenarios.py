@@ -15,9 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from components import models
+from components.tasks import get_task
 from components.trainer.devices import sharing
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import failures
+from serving.classes import Classes
 from serving.errors import FailedError
 
 BATCH = 6
@@ -25,7 +27,7 @@ ENDLESS = 10_000  # steps of a training that waits to be killed
 
 
 class Scenario:
-    """A small training; `data` are pictures, targets and weights of the loss."""
+    """A small training; `data` are images, targets and weights of the loss."""
 
     def __init__(
         self,
@@ -71,7 +73,8 @@ def segmenter() -> Any:
 
 
 def mini_xception() -> Any:
-    model = models.build("mini_xception", 32)
+    part = get_task("image_classification").training(Classes(("a", "b")))
+    model = part.trainee(models.build("mini_xception", 32, 2))
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
@@ -81,17 +84,17 @@ def mini_xception() -> Any:
 def scenarios() -> dict[str, Scenario]:
     def drawn(count: int, side: int = 8, scale: float = 1.0) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng(count)
-        pictures = (scale * rng.normal(size=(count, side, side, 3))).astype(np.float32)
+        images = (scale * rng.normal(size=(count, side, side, 3))).astype(np.float32)
         targets = rng.integers(0, 2, (count, 1)).astype(np.float32)
-        return pictures, targets, rng.uniform(0.5, 2.0, (count, 1)).astype(np.float32)
+        return images, targets, rng.uniform(0.5, 2.0, (count, 1)).astype(np.float32)
 
     def sgd(**options: Any) -> Callable[[], Any]:
         return lambda: keras.optimizers.SGD(**{"learning_rate": 0.1, "momentum": 0.9} | options)
 
     def one_heavy() -> tuple[np.ndarray, ...]:
-        pictures, targets, weights = drawn(2 * BATCH)
+        images, targets, weights = drawn(2 * BATCH)
         weights[1] = 1e4  # in the first step, the gradients of its replica overflow float16
-        return pictures, targets, weights
+        return images, targets, weights
 
     masks = np.random.default_rng(3).integers(0, 3, (23, 8, 8)).astype(np.uint8)
     return {
@@ -143,11 +146,11 @@ def train(distribution: Distribution, scenario: Scenario) -> dict[str, Any]:
         distribution.prepare(model, synchronise_batch_norm=options["synchronise"])
         weights = {id(variable) for variable in model.weights}
         seeds = [local_values(v) for v in model.variables if id(v) not in weights]
-        # Other pictures on the other node: what counts is what the chief finds.
-        pictures = data[0] + np.float32(0.1 * cluster.worker)
+        # Other images on the other node: what counts is what the chief finds.
+        images = data[0] + np.float32(0.1 * cluster.worker)
         validation_rows = sharing.evaluation_rows(count, BATCH, distribution.local_replicas)
         validation = validation_rows.map(
-            lambda row: (tf.gather(pictures, row), tf.gather(data[1], row))
+            lambda row: (tf.gather(images, row), tf.gather(data[1], row))
         )
         rows = tf.data.Dataset.range(count).batch(BATCH)
         rows = rows.map(lambda row: sharing.part(row, cluster.worker, cluster.workers))

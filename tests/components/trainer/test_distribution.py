@@ -138,11 +138,11 @@ def test_batches_of_validation_can_be_shared(count: int) -> None:
     from components.trainer.devices.sharing import evaluation_rows
 
     for batch_size in (count, 3 * count):
-        for pictures in range(2 * count, 6 * count + 2):
-            batches = evaluation_rows(pictures, batch_size, count)
+        for images in range(2 * count, 6 * count + 2):
+            batches = evaluation_rows(images, batch_size, count)
             rows = list(batches.as_numpy_iterator())
             assert int(batches.cardinality()) == len(rows)
-            assert np.concatenate(rows).tolist() == list(range(pictures))
+            assert np.concatenate(rows).tolist() == list(range(images))
             assert len(rows[0]) % count == 0
             assert min(map(len, rows)) >= count
             assert max(map(len, rows)) < batch_size + count
@@ -157,7 +157,7 @@ def test_what_devices_cannot_share_is_refused(alone: Any) -> None:
         alone.check_batches(10, 100)
     with pytest.raises(InputError, match=r"training split: expected at least one batch \(8\)"):
         alone.check_batches(8, 7)
-    with pytest.raises(InputError, match=r"validation split: expected at least 8 pictures"):
+    with pytest.raises(InputError, match=r"validation split: expected at least 8 examples"):
         evaluation_rows(5, 8, 4)
     assert len(list(evaluation_rows(4, 8, 4))) == 1
 

@@ -112,12 +112,12 @@ def test_moving_statistics_are_the_mean_of_all_replicas(
     apart: tuple[int, dict[str, np.ndarray]],
 ) -> None:
     count, found = apart
-    pictures = np.random.default_rng(23).normal(size=(23, 8, 8, 3)).astype(np.float32)
+    images = np.random.default_rng(23).normal(size=(23, 8, 8, 3)).astype(np.float32)
     moving = np.zeros((count, 2, 3))
     moving[:, 1] = 1.0  # variances begin at one
     for start in range(0, 23, BATCH):
         for replica in range(count):
-            rows = pictures[start : start + BATCH][replica::count]
+            rows = images[start : start + BATCH][replica::count]
             statistics = np.array([rows.mean((0, 1, 2)), rows.var((0, 1, 2))])
             moving[replica] = 0.5 * moving[replica] + 0.5 * statistics
     mean, variance = moving.mean(0)

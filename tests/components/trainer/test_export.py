@@ -63,7 +63,7 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     answer = loaded.signatures[names.SIGNATURE_GRAD_CAM](
         image_bytes=picture, class_index=tf.constant([1])
     )
-    best = keras.models.load_model(Path(fn_args.model_run_dir, run.BEST_CHECKPOINT))
+    best = keras.models.load_model(Path(fn_args.model_run_dir, artifacts.BEST_CHECKPOINT))
 
     def expected(name):
         halves = split_model(best, name, "logits")
@@ -122,7 +122,7 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
     pictures = tf.stack([tf.io.encode_png(each) for each in pixels])
     served = tf.saved_model.load(fn_args.serving_model_dir).signatures[names.SIGNATURE_SERVING]
     one, mirrored = served(image_bytes=pictures)[names.OUTPUT_PROBABILITIES].numpy()[:, 1]
-    plain = model.predict(pixels.astype(np.float32), verbose=0)[:, 0]
+    plain = model.predict(pixels.astype(np.float32), verbose=0)[:, 1]
     mean = np.log(plain / (1 - plain)).mean()
     np.testing.assert_allclose([one, mirrored], 1 / (1 + np.exp(-mean)), atol=1e-5)
     assert abs(plain[0] - plain[1]) > 1e-3
@@ -132,7 +132,7 @@ def test_weights_without_a_finite_loss_are_not_exported(make_fn_args, tmp_path):
     from components import models
     from components.trainer import run
 
-    model = models.build("residual_convnet", 32)
+    model = models.build("residual_convnet", 32, 2)
     model.get_layer("logits").set_weights([np.full((128, 1), np.inf), np.zeros(1)])
     model.save_weights(tmp_path / "broken.weights.h5")
     fn_args = make_fn_args(
@@ -148,8 +148,8 @@ def test_weights_without_a_finite_loss_are_not_exported(make_fn_args, tmp_path):
 
 
 @pytest.mark.parametrize("broken", [0, 1])
-def test_both_losses_have_to_be_finite(splits, loading, tmp_path, broken):
-    """Pictures of one split alone may overflow; here their targets stand for that."""
+def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
+    """Images of one split alone may overflow; here their targets stand for that."""
     import dataclasses
 
     from components.trainer.fit import building, loop
@@ -159,21 +159,19 @@ def test_both_losses_have_to_be_finite(splits, loading, tmp_path, broken):
     config = TrainerConfig(
         model="residual_convnet", image_size=32, epochs=0, weights=str(tmp_path / "a.weights.h5")
     )
-    model = building.bare_model(config)
-    pictures = [
-        loading.load_split(loading.index_split(files, name, "classification"), "classification", 32)
-        for files, name in zip(splits, ("train", "eval"), strict=True)
-    ]
-    nothing = np.full_like(pictures[broken].targets, np.nan)
-    pictures[broken] = dataclasses.replace(pictures[broken], targets=nothing)
+    classes = part("image_classification")
+    model = classes.trainee(building.bare_model(config, classes))
+    given = [load(files, name) for files, name in zip(splits, ("train", "eval"), strict=True)]
+    nothing = np.full_like(given[broken].targets, np.nan)
+    given[broken] = dataclasses.replace(given[broken], targets=nothing)
     named = ("loss", "val_loss")[broken]
     with pytest.raises(
         InputError, match=rf"^trainer\.weights: .* found the {named} nan with those"
     ):
         loop.measure(
             model,
-            *pictures,
-            problem="classification",
+            *given,
+            part=classes,
             config=config,
             progress=TrainingState(tmp_path / "state"),
         )

@@ -94,7 +94,7 @@ def test_the_kernel_is_really_used_once_a_layer_however_often_it_is_asked_for(na
     from components import models
     from components.trainer.fit.fused_norm import fuse_batch_norms
 
-    model = models.build(name, 64)
+    model = models.build(name, 64, 2)
     fuse_batch_norms(model)
     fuse_batch_norms(model)
     layers = [layer for layer in model.layers if "batch_norm" in layer.name]

@@ -148,9 +148,9 @@ def test_the_best_epoch_is_kept_whatever_the_order_of_examples(run):
 
 def test_what_cannot_be_learned_is_told(run):
     x, t = _drawn(20, 1)
-    with pytest.raises(InputError, match="the eval split: expected points .*, found none"):
+    with pytest.raises(InputError, match=r"the eval split: expected points .*, found none"):
         run((x, t), (x[:0], t[:0]))
-    with pytest.raises(InputError, match="the train split: .* found none of negative"):
+    with pytest.raises(InputError, match=r"the train split: .* found none of negative"):
         run((x, np.ones_like(t)), (x, t))
-    with pytest.raises(InputError, match="trainer.loss.focal_gamma: expected nothing"):
+    with pytest.raises(InputError, match=r"trainer.loss.focal_gamma: expected nothing"):
         run((x, t), (x, t), loss={"focal_gamma": 1.0})

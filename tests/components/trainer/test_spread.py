@@ -11,7 +11,7 @@ from components import artifacts
 
 TRAINER = {"model": "residual_convnet", "model_args": {}, "epochs": 2, "batch_size": 8, "seed": 5}
 # Two sizes, one after the other.
-STAGED = TRAINER | {"epochs": 1, "earlier_stages": [{"image_size": 48, "epochs": 1}]}
+STAGED = TRAINER | {"epochs": 1, "stages": [{"image_size": 48}, {}]}
 PROGRAMS = Path(__file__).parent
 
 
@@ -21,16 +21,12 @@ def succeeded(process) -> str:
     return ended.output
 
 
-def values(epochs: list[dict]) -> list[list[float]]:
-    return [[v for k, v in sorted(epoch.items()) if k != "seconds"] for epoch in epochs]
-
-
 def history(fn_args) -> list[dict]:
     return json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())["epochs"]
 
 
 @pytest.fixture(scope="module")
-def alone(fn_args_in, tmp_path_factory):
+def alone(fn_args_in, values, tmp_path_factory):
     """The history of one process on one device."""
     from components.trainer import run
 
@@ -41,12 +37,14 @@ def alone(fn_args_in, tmp_path_factory):
 
 @pytest.mark.slow
 def test_two_nodes_train_as_one_and_the_chief_alone_writes(
-    zygote, tf_configs, make_fn_args, tmp_path
+    zygote, tf_configs, make_fn_args, values, tmp_path
 ):
     from components.trainer import run
 
     *nodes, one = (
-        make_fn_args("image_classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **STAGED)
+        make_fn_args(
+            "image_classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **STAGED
+        )
         for n in range(3)
     )
     run.run_fn(one)
@@ -75,7 +73,9 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one_also_after_an_interruption(zygote, splits, alone, tmp_path):
+def test_two_devices_train_as_one_also_after_an_interruption(
+    zygote, splits, alone, values, tmp_path
+):
     arguments = [*splits, TRAINER | {"image_size": 32}, str(tmp_path / "state")]
     output = succeeded(zygote.start(PROGRAMS / "mirrored_training.py", json.dumps(arguments)))
     assert "training goes on after epoch 1 of 2" in output

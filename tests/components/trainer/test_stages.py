@@ -1,6 +1,5 @@
 """Trainings one after another."""
 
-import functools
 import gc
 import json
 import weakref
@@ -10,63 +9,16 @@ import numpy as np
 import pytest
 
 from components import artifacts
+from components.trainer.settings import TrainerConfig
 from serving.errors import InputError
 
-# Without batch norm, whose statistics change even where no weight does.
-PLAIN = {"model": "convnet_small_150", "model_args": {}, "image_size": 46}
 HIGH = {"learning_rate": 3e-3}
 
 
-@pytest.fixture(scope="module")
-def run():
-    from components.trainer import run
-
-    return run
-
-
-@pytest.fixture
-def train(loading, splits, tmp_path):
-    """train(folder, **changes) trains `PLAIN` and gives its stages; no export."""
-    from components.trainer.devices.distribution import Distribution
-    from components.trainer.fit import stages
-    from components.trainer.settings import TrainerConfig
-
-    indices = [
-        loading.index_split(pattern, split, "classification")
-        for pattern, split in zip(splits, ("train", "eval"), strict=True)
-    ]
-
-    def load_at(side):
-        return [loading.load_split(index, "classification", side) for index in indices]
-
-    def go(folder: str = "state", load=None, **changes):
-        config = TrainerConfig.model_validate(
-            PLAIN | {"batch_size": 8, "sample_epochs": 0, "seed": 5} | changes
-        )
-        devices = Distribution()
-        counts = tuple(map(len, indices))
-        return stages.train(
-            stages.first_model(config, counts, devices),
-            functools.partial(load, load_at) if load else load_at,
-            problem="classification",
-            config=config,
-            folders=[tmp_path / folder / str(number) for number in range(len(config.stages))],
-            distribution=devices,
-        )
-
-    return go
-
-
-def read_history(fn_args) -> dict:
-    return json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
-
-
-def values(epochs: list[dict]) -> list[list[float]]:
-    return [[v for k, v in sorted(record.items()) if k != "seconds"] for record in epochs]
-
-
-def test_pictures_of_two_sizes_make_one_training(run, make_fn_args, tmp_path, capsys):
+def test_images_of_two_sizes_make_one_training(make_fn_args, tmp_path, capsys):
     import keras
+
+    from components.trainer import run
 
     state = tmp_path / "state"
     fn_args = make_fn_args(
@@ -75,15 +27,15 @@ def test_pictures_of_two_sizes_make_one_training(run, make_fn_args, tmp_path, ca
         model_args={},
         image_size=48,
         epochs=2,
-        earlier_stages=[{"image_size": 32, "epochs": 1}],
+        stages=[{"image_size": 32, "epochs": 1}, {}],
         state_dir=str(state),
     )
     run.run_fn(fn_args)
     output = capsys.readouterr().out
-    assert "stage 1 of 2: image_size 32, epochs 1\nepoch 1/1: " in output
-    assert "stage 2 of 2: image_size 48, epochs 2\nepoch 1/2: " in output
+    assert "stage 1 of 2: image_size 32, epochs 1, learn all\nepoch 1/1: " in output
+    assert "stage 2 of 2: image_size 48, epochs 2, learn all\nepoch 1/2: " in output
 
-    history = read_history(fn_args)
+    history = json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
     numbers = [(record["epoch"], record["stage"]) for record in history["epochs"]]
     assert numbers == [(1, 1), (2, 2), (3, 2)]
     best = min(history["epochs"][1:], key=lambda record: record["val_loss"])
@@ -91,7 +43,7 @@ def test_pictures_of_two_sizes_make_one_training(run, make_fn_args, tmp_path, ca
     model_run = Path(fn_args.model_run_dir)
     assert (model_run / artifacts.CURVES).read_bytes().startswith(b"\x89PNG")
     for stage in ("stage-1", "stage-2"):
-        assert list((model_run / run.TENSORBOARD_FOLDER / stage / "train").iterdir())
+        assert list((model_run / "tensorboard" / stage / "train").iterdir())
     model = keras.models.load_model(model_run / artifacts.BEST_CHECKPOINT)
     assert model.input_shape == (None, 48, 48, 3)
     assert Path(fn_args.serving_model_dir, "saved_model.pb").exists()
@@ -100,9 +52,9 @@ def test_pictures_of_two_sizes_make_one_training(run, make_fn_args, tmp_path, ca
 
 def test_a_stage_starts_from_the_best_epoch_of_the_one_before(train):
     # By accuracy, the earlier of equals is the best epoch, and the loss is lower afterwards.
-    monitor = {"monitor": "val_accuracy"}
     first, second = train(
-        **monitor, epochs=1, learning_rate=1e-12, earlier_stages=[HIGH | {"epochs": 3}]
+        monitor="val_accuracy",
+        stages=[HIGH | {"epochs": 3}, {"epochs": 1, "learning_rate": 1e-12}],
     )
     best, last = first.epochs[1:]
     assert best["val_accuracy"] == last["val_accuracy"] > first.epochs[0]["val_accuracy"]
@@ -110,92 +62,97 @@ def test_a_stage_starts_from_the_best_epoch_of_the_one_before(train):
     assert second.epochs[0]["val_loss"] > 2 * last["val_loss"]
 
 
-def test_an_interrupted_stage_goes_on_and_those_before_it_stay(train, monkeypatch, capsys):
-    from components.trainer.fit.callbacks import Backup
+@pytest.fixture
+def tuned(monkeypatch):
+    """Two stages of a pretrained backbone: its head, and then its top blocks too."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    stages = [{"learn": "head"}, {"learn": "top", "learning_rate": 1e-4}]
+    return {"model": "tunable:SPEC", "epochs": 2, "stages": stages}
 
-    recipe = {"epochs": 2, "learning_rate": 1e-4, "earlier_stages": [HIGH | {"epochs": 1}]}
-    save = Backup.on_epoch_end
-    saved = []
 
-    def interrupt(self, epoch, logs=None):
-        save(self, epoch, logs)
-        saved.append(epoch)
-        if len(saved) == 2:  # the first epoch of the second stage
-            raise KeyboardInterrupt
+def test_the_head_learns_first_and_then_the_top_blocks(train, tuned, part):
+    from components.trainer.fit import building
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Backup, "on_epoch_end", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train("interrupted", **recipe)
-    capsys.readouterr()
+    config = TrainerConfig.model_validate(tuned | {"image_size": 46, "seed": 5})
+    classes = part("image_classification")
+    models = [building.build_model(config, classes)]
+    for stage in train(**tuned | {"epochs": 1}):
+        models.append(building.bare_model(config, classes))
+        models[-1].load_weights(stage.best_checkpoint)
+
+    def moved(one, other) -> set[str]:
+        return {
+            layer.name
+            for layer in one.layers
+            for a, b in zip(
+                layer.get_weights(), other.get_layer(layer.name).get_weights(), strict=True
+            )
+            if not np.array_equal(a, b)
+        }
+
+    assert moved(*models[:2]) == {"dense", "logits"}
+    assert moved(*models[1:]) == {"conv3", "trunk_output", "dense", "logits"}
+
+
+def test_an_interrupted_stage_goes_on_and_those_before_it_stay(
+    train, tuned, values, stopped_at, capsys
+):
+    tuned["stages"][1]["epochs"] = 3
+    whole = train("whole", **tuned)
     sizes = []
 
     def load(load_at, side):
         sizes.append(side)
         return load_at(side)
 
-    again = train("interrupted", load, **recipe)
-    assert sizes == [46]  # of a stage that is finished, nothing is decoded
-    output = capsys.readouterr().out
-    assert "stage 1 of 2: image_size 46, epochs 1\ntrained already (epochs: 1)\n" in output
-    assert "training goes on after epoch 1 of 2" in output
-    assert "epoch 2/2" in output
-    assert "epoch 1/" not in output
-    for stage, other in zip(again, train("whole", **recipe), strict=True):
-        np.testing.assert_allclose(values(stage.epochs), values(other.epochs), rtol=1e-3)
+    for text, decoded in {"epoch 2/2": 2, "stage 2 of 2": 1, "epoch 2/3": 1}.items():
+        with stopped_at(text):
+            train(text, **tuned)
+        capsys.readouterr()
+        sizes.clear()
+        again = train(text, load, **tuned)
+        assert len(sizes) == decoded  # of a stage that is finished, nothing is decoded
+        output = capsys.readouterr().out
+        assert ("trained already (epochs: 2)" in output) == (decoded == 1)
+        assert ("training goes on after epoch 1" in output) == text.startswith("epoch")
+        for one, other in zip(again, whole, strict=True):
+            np.testing.assert_allclose(values(one.epochs), values(other.epochs), rtol=1e-3)
 
 
-def test_the_pictures_of_a_stage_go_with_it(train):
-    pictures = []
+def test_the_images_of_a_stage_go_with_it(train):
+    seen = []
 
     def load(load_at, side):
         gc.collect()
-        assert not any(reference() for reference in pictures)
+        assert not any(reference() for reference in seen)
         loaded = load_at(side)
-        pictures.extend(map(weakref.ref, loaded))
+        seen.extend(map(weakref.ref, loaded))
         return loaded
 
-    train("state", load, epochs=1, earlier_stages=[{"epochs": 1}])
-    assert len(pictures) == 4
+    train("state", load, epochs=1, stages=[{}, {}])
+    assert len(seen) == 4
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("stages", "message"),
     [
+        ([{"image_size": 32}, {}], r"^trainer.stages.0: trainer.image_size .*found 32"),
+        ([{}, {"image_size": 32}], r"^trainer.stages.1: trainer.image_size .*found 32"),
         (
-            {"image_size": 46, "earlier_stages": [{"epochs": 1, "image_size": 32}]},
-            r"^trainer.earlier_stages.0: trainer.image_size .*found 32",
-        ),
-        (
-            {"image_size": 32, "earlier_stages": [{"epochs": 1, "image_size": 46}]},
-            r"^trainer.image_size .*found 32",
+            [{"image_size": 64}, {}],
+            r"^trainer.stages: expected one image size .* 'convnet_small_150'.* found 64 before 46",
         ),
     ],
 )
-def test_a_stage_that_cannot_be_is_refused_before_one_is_trained(train, changes, message, capsys):
+def test_a_stage_that_cannot_be_is_refused_before_one_is_trained(train, stages, message, capsys):
     with pytest.raises(InputError, match=message):
-        train(**changes)
+        train(stages=stages)
     assert "epoch 1" not in capsys.readouterr().out
 
 
-def test_a_failure_in_an_earlier_stage_names_it(train):
+def test_a_failure_in_a_stage_names_it(train):
     from components.trainer.fit.callbacks import NonFiniteLossError
 
-    high = {"learning_rate": 1e38, "optimizer": {"name": "sgd"}, "epochs": 1}
-    with pytest.raises(NonFiniteLossError, match=r"^trainer.earlier_stages.0: .*loss is"):
-        train(epochs=1, earlier_stages=[high])
-
-
-def test_a_model_whose_weights_fit_one_size_is_refused_before_it_is_trained(
-    run, make_fn_args, tmp_path
-):
-    stages = [{"epochs": 1, "image_size": 64}]
-    state = tmp_path / "state"
-    fn_args = make_fn_args(
-        "image_classification", **PLAIN, epochs=1, earlier_stages=stages, state_dir=str(state)
-    )
-    message = r"earlier_stages: expected one image size .* 'convnet_small_150'.* found 64 before 46"
-    with pytest.raises(InputError, match=message):
-        run.run_fn(fn_args)
-    assert not state.exists()
-    assert not Path(fn_args.model_run_dir).exists()
+    high = {"learning_rate": 1e38, "optimizer": {"name": "sgd"}}
+    with pytest.raises(NonFiniteLossError, match=r"^trainer.stages.0: .*loss is"):
+        train(epochs=1, stages=[high, {}])

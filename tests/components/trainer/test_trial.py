@@ -1,9 +1,15 @@
+import json
+
 import pytest
 
+from components.tasks import get_task
 from components.trainer.settings import TrainerConfig
+from serving.classes import Classes
 from serving.errors import InputError
 
-PROBLEM = "classification"
+TASK = get_task("image_classification")
+CLASSES = Classes(("cat", "dog"))
+DIVERGES = {"learning_rate": 1e38, "optimizer": {"name": "sgd"}}
 
 
 def make_config(**changes) -> TrainerConfig:
@@ -20,11 +26,7 @@ def trial():
 
 @pytest.fixture(scope="module")
 def shared(trial, splits):
-    return trial.index_splits(*splits, PROBLEM, make_config())
-
-
-def values(epochs: list[dict]) -> list[dict]:
-    return [{k: v for k, v in record.items() if k != "seconds"} for record in epochs]
+    return trial.index_splits(*splits, TASK, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -34,52 +36,47 @@ def whole(trial, shared, tmp_path_factory):
     return trial.run_trial(make_config(), shared, folder), folder
 
 
-def forbid(*args, **kwargs):
-    raise AssertionError("trained again")
-
-
-def test_a_trial_is_made_once_and_leaves_its_records_alone(trial, shared, whole, monkeypatch):
+def test_a_trial_is_made_once_and_leaves_its_records_alone(trial, shared, whole):
     made, folder = whole
     assert [record["epoch"] for record in made.epochs] == [1, 2]
     assert made.failure == ""
     (kept,) = folder.iterdir()
     assert kept.stat().st_size < 10_000  # no weights
-    monkeypatch.setattr(trial.loop, "fit", forbid)
+    # Seconds and all: it is read.
     assert trial.run_trial(make_config(), shared, folder) == made
     assert trial.run_trial(make_config(export={"test_time_flip": True}), shared, folder) == made
 
 
-def test_every_other_training_is_another_trial(trial, shared, whole, write_split, tmp_path):
-    _, folder = whole
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial.loop, "fit", forbid)
-        others = [{"seed": 6}, {"epochs": 3}, {"batch_size": 4}, {"monitor": "val_accuracy"}]
-        for change in others:
-            with pytest.raises(AssertionError, match="trained again"):
-                trial.run_trial(make_config(**change), shared, folder)
-        more = trial.index_splits(
-            write_split(tmp_path / "train", list(range(25))),
-            write_split(tmp_path / "eval", list(range(100, 108))),
-            PROBLEM,
-            make_config(),
-        )
-        with pytest.raises(AssertionError, match="trained again"):
-            trial.run_trial(make_config(), more, folder)
+def test_every_other_training_is_another_trial_and_failures_are_kept(
+    trial, shared, write_split, tmp_path
+):
+    more = trial.index_splits(
+        write_split(tmp_path / "train", list(range(25))),
+        write_split(tmp_path / "eval", list(range(100, 108))),
+        TASK,
+        CLASSES,
+    )
+    folder = tmp_path / "trials"
+    folder.mkdir()
+    changes = [{}, {"seed": 6}, {"epochs": 3}, {"batch_size": 4}, {"monitor": "val_accuracy"}]
+    changes.append({"stages": [{}, {"epochs": 1}]})
+    for config, splits in [(each, shared) for each in changes] + [({}, more)]:
+        failed = trial.run_trial(make_config(**DIVERGES | config), splits, folder)
+        assert failed.failure.startswith(("loss is", "val_loss is"))
+        assert "epoch" in failed.failure
+    records = list(folder.iterdir())
+    assert len(records) == len(changes) + 1
+    for record in records:  # what is kept is taken
+        record.write_text(json.dumps({"epochs": [], "failure": "as kept"}))
+    assert trial.run_trial(make_config(**DIVERGES), shared, folder).failure == "as kept"
 
 
-def test_an_interrupted_trial_goes_on(trial, shared, whole, tmp_path, capsys):
-    from components.trainer.fit.callbacks import Backup
-
-    save = Backup.on_epoch_end
-
-    def interrupt(self, epoch, logs=None):
-        save(self, epoch, logs)
-        raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Backup, "on_epoch_end", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            trial.run_trial(make_config(), shared, tmp_path)
+def test_an_interrupted_trial_goes_on(
+    trial, shared, whole, *, values, stopped_at, tmp_path, capsys
+):
+    trial.run_trial(make_config(seed=9, epochs=1), shared, tmp_path)  # which does not matter
+    with stopped_at("epoch 2/2"):
+        trial.run_trial(make_config(), shared, tmp_path)
     capsys.readouterr()
     again = trial.run_trial(make_config(), shared, tmp_path)
     output = capsys.readouterr().out
@@ -89,23 +86,7 @@ def test_an_interrupted_trial_goes_on(trial, shared, whole, tmp_path, capsys):
         assert one == pytest.approx(other, rel=1e-3)
 
 
-def test_a_trial_does_not_depend_on_those_before_it(trial, shared, whole, tmp_path):
-    trial.run_trial(make_config(seed=9, epochs=1), shared, tmp_path)
-    after = trial.run_trial(make_config(), shared, tmp_path)
-    for one, other in zip(values(after.epochs), values(whole[0].epochs), strict=True):
-        assert one == pytest.approx(other, rel=1e-4)
-
-
-def test_a_loss_that_is_no_number_is_a_failure_that_is_kept(trial, shared, tmp_path, monkeypatch):
-    config = make_config(learning_rate=1e38, optimizer={"name": "sgd"})
-    failed = trial.run_trial(config, shared, tmp_path)
-    assert failed.failure.startswith(("loss is", "val_loss is"))
-    assert "epoch" in failed.failure
-    monkeypatch.setattr(trial.loop, "fit", forbid)
-    assert trial.run_trial(config, shared, tmp_path) == failed
-
-
-def test_a_model_for_another_problem_is_refused(trial, shared, tmp_path):
-    with pytest.raises(InputError, match="a model for classification"):
+def test_a_model_for_another_task_is_refused(trial, shared, tmp_path):
+    with pytest.raises(InputError, match="a model for image_classification"):
         trial.run_trial(make_config(model="segmentation_convnet"), shared, tmp_path)
     assert not list(tmp_path.iterdir())

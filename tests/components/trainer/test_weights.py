@@ -25,12 +25,12 @@ def test_weights_come_back(load_weights, build, tmp_path, suffix):
     import keras
 
     keras.utils.set_random_seed(1)
-    saved = build("mini_xception", 32)
+    saved = build("mini_xception", 32, 2)
     path = tmp_path / f"model{suffix}"
     saved.save(path) if suffix == ".keras" else saved.save_weights(path)
-    # The network takes pictures of any size.
+    # The network takes images of any size.
     keras.utils.set_random_seed(2)
-    model = build("mini_xception", 64)
+    model = build("mini_xception", 64, 2)
     load_weights(model, str(path), "trainer.weights")
     for one, other in zip(saved.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -48,11 +48,11 @@ def test_weights_come_back(load_weights, build, tmp_path, suffix):
 def test_weights_of_another_architecture_are_refused(load_weights, build, tmp_path, other):
     name, size, args = other
     path = tmp_path / "other.weights.h5"
-    build(name, size, **args).save_weights(path)
+    build(name, size, 2, **args).save_weights(path)
     with pytest.raises(
         InputError, match=r"^trainer.weights: expected weights of mini_xception .*does not fit"
     ) as caught:
-        load_weights(build("mini_xception", 32), str(path), "trainer.weights")
+        load_weights(build("mini_xception", 32, 2), str(path), "trainer.weights")
     assert "\n" not in str(caught.value)
 
 
@@ -72,7 +72,7 @@ def test_weights_of_more_layers_than_the_model_has_are_refused(load_weights, tmp
 
 
 def test_no_file_no_weights_file_and_no_known_name(load_weights, build, tmp_path):
-    model = build("mini_xception", 32)
+    model = build("mini_xception", 32, 2)
     with pytest.raises(InputError, match=r"expected an existing file, found .*which is not there"):
         load_weights(model, str(tmp_path / "no.weights.h5"), "trainer.weights")
     with pytest.raises(InputError, match=r"expected a file named \*\.weights\.h5 or \*\.keras"):

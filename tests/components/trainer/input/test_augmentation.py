@@ -20,19 +20,20 @@ ALL = {
 
 @pytest.fixture(scope="module")
 def change():
-    """change(images, targets, step, problem, seed, **config) -> pictures, targets as arrays."""
+    """change(images, targets, step, masks, seed, **config) -> images, targets as arrays."""
     import keras
+
     from components.trainer.input.augmentation import make_augment
 
-    def run(images, targets, step=0, problem="classification", seed=1, **config):
-        augment = make_augment(AugmentationConfig(**config), problem, seed)
+    def run(images, targets, step=0, masks=False, seed=1, **config):
+        augment = make_augment(AugmentationConfig(**config), masks, seed)
         assert augment is not None
         return tuple(map(keras.ops.convert_to_numpy, augment(images, targets, step)))
 
     return run
 
 
-def pictures(count: int = 6, side: int = 16) -> np.ndarray:
+def pixels(count: int = 6, side: int = 16) -> np.ndarray:
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (count, side, side, 3)).astype(np.float32)
 
@@ -44,11 +45,11 @@ def labels(count: int = 6) -> np.ndarray:
 def test_nothing_configured_is_nothing_done():
     from components.trainer.input.augmentation import make_augment
 
-    assert make_augment(AugmentationConfig(), "classification", 1) is None
+    assert make_augment(AugmentationConfig(), False, 1) is None
 
 
 def test_a_step_is_changed_the_same_way_again_and_every_step_another_way(change):
-    images, targets = pictures(), labels()
+    images, targets = pixels(), labels()
     first, again, later, other = (
         change(images, targets, step, seed=seed, **ALL)[0]
         for step, seed in ((3, 1), (3, 1), (4, 1), (3, 2))
@@ -60,7 +61,7 @@ def test_a_step_is_changed_the_same_way_again_and_every_step_another_way(change)
 
 @pytest.mark.parametrize("key", ALL)
 def test_each_change_keeps_shape_dtype_and_range(change, key):
-    images, targets = pictures(), labels()
+    images, targets = pixels(), labels()
     changed, kept = change(images, targets, **{key: ALL[key]})
     assert changed.shape == images.shape
     assert changed.dtype == np.float32
@@ -70,21 +71,19 @@ def test_each_change_keeps_shape_dtype_and_range(change, key):
     np.testing.assert_array_equal(kept, targets)
 
 
-def test_flip_mirrors_about_half_of_the_pictures_with_their_masks(change):
-    images = pictures(64)
+def test_flip_mirrors_about_half_of_the_images_with_their_masks(change):
+    images = pixels(64)
     masks = np.random.default_rng(1).integers(0, 3, (64, 16, 16)).astype(np.uint8)
-    changed, moved = change(images, masks, problem="segmentation", flip=True)
+    changed, moved = change(images, masks, masks=True, flip=True)
     flipped = [not np.array_equal(a, b) for a, b in zip(images, changed, strict=True)]
     assert 20 < sum(flipped) < 44
-    for picture, mask, new, new_mask, was in zip(
-        images, masks, changed, moved, flipped, strict=True
-    ):
-        np.testing.assert_array_equal(new, picture[:, ::-1] if was else picture)
+    for image, mask, new, new_mask, was in zip(images, masks, changed, moved, flipped, strict=True):
+        np.testing.assert_array_equal(new, image[:, ::-1] if was else image)
         np.testing.assert_array_equal(new_mask, mask[:, ::-1] if was else mask)
 
 
-def test_masks_move_with_their_pictures_and_stay_class_ids(change):
-    """The picture is drawn from the mask, so after any move it still shows the mask."""
+def test_masks_move_with_their_images_and_stay_class_ids(change):
+    """The image is drawn from the mask, so after any move it still shows the mask."""
     rng = np.random.default_rng(2)
     masks = np.ones((12, 48, 48), np.uint8)
     for mask in masks:
@@ -92,7 +91,7 @@ def test_masks_move_with_their_pictures_and_stay_class_ids(change):
         mask[top : top + 20, left : left + 16] = 0
     images = np.repeat(masks[..., np.newaxis] * 200.0, 3, axis=-1).astype(np.float32)
     moves = {"flip": True, "rotation": 0.1, "zoom": 0.2, "translation": 0.1}
-    changed, moved = change(images, masks, problem="segmentation", **moves)
+    changed, moved = change(images, masks, masks=True, **moves)
     assert moved.dtype == np.uint8
     assert set(np.unique(moved)) == {0, 1}
     assert (moved != masks).mean() > 0.05
@@ -104,7 +103,7 @@ def test_masks_move_with_their_pictures_and_stay_class_ids(change):
 def test_colours_and_erasing_leave_masks_alone(change):
     masks = np.random.default_rng(1).integers(0, 3, (6, 16, 16)).astype(np.uint8)
     still = {k: ALL[k] for k in ("brightness", "contrast", "saturation", "hue", "erasing")}
-    _, moved = change(pictures(), masks, problem="segmentation", **still)
+    _, moved = change(pixels(), masks, masks=True, **still)
     np.testing.assert_array_equal(moved, masks)
 
 
@@ -134,13 +133,13 @@ def test_hue_turns_by_at_most_its_share(change):
 
     images = np.tile(np.array([200.0, 40.0, 40.0], np.float32), (64, 4, 4, 1))  # hue 0
     changed, _ = change(images, labels(64), hue=0.1)
-    hues = [colorsys.rgb_to_hsv(*(picture[0, 0] / 255.0))[0] for picture in changed]
+    hues = [colorsys.rgb_to_hsv(*(image[0, 0] / 255.0))[0] for image in changed]
     turns = np.array([hue if hue < 0.5 else hue - 1.0 for hue in hues])
     assert -0.101 < turns.min() < -0.05
     assert 0.05 < turns.max() < 0.101
 
 
-def test_erasing_hits_its_share_of_pictures_and_area(change):
+def test_erasing_hits_its_share_of_images_and_area(change):
     images = np.full((200, 32, 32, 3), 60.0, np.float32)
     changed, _ = change(images, labels(200), erasing=0.25, erasing_scale=[0.1, 0.2])
     areas = (changed != 60.0).any(axis=-1).mean(axis=(1, 2))
@@ -151,8 +150,8 @@ def test_erasing_hits_its_share_of_pictures_and_area(change):
     assert hit.max() < 0.25
 
 
-def test_mixup_blends_pictures_and_labels_alike(change):
-    """Black pictures have label 0 and white ones 1, so a picture's grey is its label."""
+def test_mixup_blends_images_and_labels_alike(change):
+    """Black images have label 0 and white ones 1, so a image's grey is its label."""
     targets = labels(32)
     images = np.broadcast_to(targets[..., None, None] * 255.0, (32, 8, 8, 3)).astype(np.float32)
     changed, blended = change(images, targets, mixup=0.4)
@@ -162,19 +161,20 @@ def test_mixup_blends_pictures_and_labels_alike(change):
     assert blended.max() <= 1.0
 
 
-def test_in_tf_data_it_is_the_same_as_outside(change, loading):
+def test_in_tf_data_it_is_the_same_as_outside(change):
     import tensorflow as tf
+
     from components.trainer.input.augmentation import make_augment
-
     from components.trainer.input.batches import training_batches
+    from components.trainer.input.split import Split
 
-    images, targets = pictures(10).astype(np.uint8), labels(10)
-    split = loading.Pictures(images, targets)
+    images, targets = pixels(10).astype(np.uint8), labels(10)
+    split = Split(images, targets)
     config = AugmentationConfig(**ALL)
     plain = list(training_batches(split, 4, 1, 0, 2).as_numpy_iterator())
     changed = list(
         training_batches(
-            split, 4, 1, 0, 2, augment=make_augment(config, "classification", 1)
+            split, 4, 1, 0, 2, augment=make_augment(config, False, 1)
         ).as_numpy_iterator()
     )
     assert len(plain) == len(changed) == 6
@@ -182,7 +182,7 @@ def test_in_tf_data_it_is_the_same_as_outside(change, loading):
         expected, _ = change(before[0], before[1], np.int64(step), **ALL)
         np.testing.assert_allclose(after[0], expected, atol=1e-3)
     # An epoch that is resumed sees what it would have seen.
-    resumed = training_batches(split, 4, 1, 1, 2, augment=make_augment(config, "classification", 1))
+    resumed = training_batches(split, 4, 1, 1, 2, augment=make_augment(config, False, 1))
     for before, after in zip(changed[3:], resumed.as_numpy_iterator(), strict=True):
         np.testing.assert_array_equal(before[0], after[0])
     assert isinstance(resumed, tf.data.Dataset)

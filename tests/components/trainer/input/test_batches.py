@@ -1,20 +1,14 @@
 import numpy as np
-import pytest
 
 
-@pytest.fixture(scope="module")
-def input():
-    from components.trainer.input.batches import batches as input
-
-    return input
-
-
-def epochs_of(input, pictures, first_epoch, epochs, *, batch_size=7, seed=1):
+def epochs_of(split, first_epoch, epochs, *, batch_size=7, seed=1):
     """Row numbers seen, epoch by epoch."""
-    rows = {image.tobytes(): row for row, image in enumerate(pictures.images)}
-    steps = input.steps_per_epoch(pictures, batch_size)
+    from components.trainer.input.batches import steps_per_epoch, training_batches
+
+    rows = {image.tobytes(): row for row, image in enumerate(split.inputs)}
+    steps = steps_per_epoch(split, batch_size)
     batches = list(
-        input.training_batches(pictures, batch_size, seed, first_epoch, epochs).as_numpy_iterator()
+        training_batches(split, batch_size, seed, first_epoch, epochs).as_numpy_iterator()
     )
     assert len(batches) == steps * (epochs - first_epoch)
     seen = [
@@ -27,27 +21,26 @@ def epochs_of(input, pictures, first_epoch, epochs, *, batch_size=7, seed=1):
     ]
 
 
-def test_every_epoch_sees_every_picture_once_in_an_order_of_its_own(loading, input, splits):
-    index = loading.index_split(splits[0], "train", "classification")
-    pictures = loading.load_split(index, "classification", 32)
-    epochs = epochs_of(input, pictures, 0, 3)
+def test_every_epoch_sees_every_image_once_in_an_order_of_its_own(load, splits):
+    split = load(splits[0])
+    epochs = epochs_of(split, 0, 3)
     for epoch in epochs:
         assert sorted(row for row, _ in epoch) == list(range(24))
-        assert all(target == pictures.targets[row, 0] for row, target in epoch)
+        assert all(target == split.targets[row, 0] for row, target in epoch)
     assert epochs[0] != epochs[1] != epochs[2]
-    assert epochs == epochs_of(input, pictures, 0, 3)
-    assert epochs[2:] == epochs_of(input, pictures, 2, 3)
-    assert epochs != epochs_of(input, pictures, 0, 3, seed=2)
+    assert epochs == epochs_of(split, 0, 3)
+    assert epochs[2:] == epochs_of(split, 2, 3)
+    assert epochs != epochs_of(split, 0, 3, seed=2)
 
 
-def test_batches_are_what_the_models_take(loading, input, splits):
+def test_batches_are_what_the_models_take(load, splits):
     from components.trainer.devices.sharing import evaluation_rows
+    from components.trainer.input.batches import batches_of
 
-    index = loading.index_split(splits[1], "eval", "segmentation")
-    pictures = loading.load_split(index, "segmentation", 32)
-    rows = evaluation_rows(len(pictures), 5, 1)
-    batches = list(input.batches_of(pictures, rows).as_numpy_iterator())
+    split = load(splits[1], "eval", "image_segmentation")
+    rows = evaluation_rows(len(split), 5, 1)
+    batches = list(batches_of(split, rows).as_numpy_iterator())
     assert [len(images) for images, _ in batches] == [5, 3]
     assert batches[0][0].dtype == np.float32
-    np.testing.assert_array_equal(np.concatenate([b[0] for b in batches]), pictures.images)
-    np.testing.assert_array_equal(np.concatenate([b[1] for b in batches]), pictures.targets)
+    np.testing.assert_array_equal(np.concatenate([b[0] for b in batches]), split.inputs)
+    np.testing.assert_array_equal(np.concatenate([b[1] for b in batches]), split.targets)

@@ -1,4 +1,4 @@
-"""One affine move of a picture: how far it goes, and that its pixels are where they should be."""
+"""One affine move of a image: how far it goes, and that its pixels are where they should be."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ COUNT = 200
 
 @pytest.fixture(scope="module")
 def draw():
-    """draw(count, **config) -> float32 [count, 2, 3]: rows that give (x, y) in the picture."""
+    """draw(count, **config) -> float32 [count, 2, 3]: rows that give (x, y) in the image."""
     import keras
+
     from components.trainer.input.geometry import RandomGeometry
 
     def run(count: int = COUNT, **config) -> np.ndarray:
@@ -29,9 +30,9 @@ def draw():
 
 
 def corners(rows: np.ndarray) -> np.ndarray:
-    """Where the outer corners of the result lie in the picture, [count, corner, x and y].
+    """Where the outer corners of the result lie in the image, [count, corner, x and y].
 
-    In sides of the picture: from (0, 0) to (1, 1).
+    In sides of the image: from (0, 0) to (1, 1).
     """
     ends = (-0.5, SIDE - 0.5)
     points = np.array([(x, y, 1.0) for y in ends for x in ends])
@@ -48,13 +49,13 @@ def test_is_wanted_if_something_moves(config, wanted):
     assert RandomGeometry.wanted(AugmentationConfig(**config)) is wanted
 
 
-def test_a_crop_takes_its_share_of_the_area_from_inside_the_picture(draw):
+def test_a_crop_takes_its_share_of_the_area_from_inside_the_image(draw):
     found = corners(draw(crop=0.6))
     assert found.min() > -1e-5
     assert found.max() < 1 + 1e-5
     width, height = (found[:, 3] - found[:, 0]).T
     area, aspect = width * height, width / height
-    # A wide cut-out of nearly everything is limited by the picture's sides, so it may be smaller.
+    # A wide cut-out of nearly everything is limited by the image's sides, so it may be smaller.
     assert 0.4 * 0.95 < area.min() < 0.5
     assert 0.8 < area.max() <= 1 + 1e-5
     assert 0.749 < aspect.min() < 0.85
@@ -108,11 +109,9 @@ def test_pixels_are_those_scipy_finds_there(draw, order, interpolation):
     y, x = np.mgrid[:SIDE, :SIDE]
     points = np.stack([x, y, np.ones_like(x)], axis=-1)
     agree = []
-    for row, picture, found in zip(rows, pixels, moved, strict=True):
+    for row, image, found in zip(rows, pixels, moved, strict=True):
         at_x, at_y = np.moveaxis(points @ row.T, -1, 0)
-        expected = ndimage.map_coordinates(
-            picture[..., 0], [at_y, at_x], order=order, mode="reflect"
-        )
+        expected = ndimage.map_coordinates(image[..., 0], [at_y, at_x], order=order, mode="reflect")
         agree.append(np.abs(found[..., 0] - expected) < 0.05)
     # Nearest neighbours of a point between two pixels may differ.
     assert np.mean(agree) > 0.999
