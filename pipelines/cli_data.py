@@ -22,11 +22,14 @@ def init(
     """Look at a data folder, and write a configuration for it."""
     from components.datasets.checking import describe
     from components.datasets.looking import look, write_config
+    from serving.errors import InputError
 
-    found = look(folder, layout)
     path = output or Path(f"{folder.resolve().name}.yaml")
+    if path.exists():
+        raise InputError(str(path), expected="no such file yet", todo="pass another as --output")
+    found = look(folder, layout)
     path.write_text(write_config(folder, found), encoding="utf-8")
-    typer.echo(f"{describe(found)}\nwritten   {path}")
+    typer.echo(f"{describe(found)}\nwritten   {path}; now: pawlens run {path}")
 
 
 @data_app.command()

@@ -1,4 +1,4 @@
-"""What `make demo` does: the main job on drawn pictures, then a served and explained answer.
+"""What `make demo` does: the main job on drawn images, then a served and explained answer.
 
 Every step is a command of `pawlens`, printed before it runs, so it can be repeated by hand.
 """
@@ -14,10 +14,10 @@ from pathlib import Path
 from serving.errors import FailedError
 
 ROOT = Path("runs", "demo")
-PICTURES = ROOT / "pictures"
+IMAGES = ROOT / "images"
 WORK = ROOT / "work"
 COUNT = 1000
-# Small enough for two cores: 96 pixels and 8 epochs reach 0.8 to 0.9 on the drawn pictures.
+# Small enough for two cores: 96 pixels and 8 epochs reach 0.8 to 0.9 on the drawn images.
 SETTINGS = {
     "trainer.image_size": "96",
     "trainer.batch_size": "16",
@@ -33,12 +33,12 @@ def main() -> int:
     start = time.monotonic()
     sets = [word for item in SETTINGS.items() for word in ("--set", "=".join(item))]
     try:
-        _pawlens("data", "synth", PICTURES, "--layout", "cats_dogs", "--count", COUNT)
-        _pawlens("run", MODEL, "--data", PICTURES, "--workdir", WORK, *sets)
+        _pawlens("data", "synth", IMAGES, "--count", COUNT)
+        _pawlens("run", MODEL, "--data", IMAGES, "--workdir", WORK, *sets)
         with _server() as target:
-            picture = PICTURES / "Dog" / "0.jpg"
-            _pawlens("predict", picture, "--target", target)
-            _pawlens("explain", picture, "--target", target, "--output", ROOT)
+            image = IMAGES / "Dog" / "0.jpg"
+            _pawlens("predict", image, "--target", target)
+            _pawlens("explain", image, "--target", target, "--output", ROOT)
     except subprocess.CalledProcessError as error:
         return error.returncode
     except FailedError as error:

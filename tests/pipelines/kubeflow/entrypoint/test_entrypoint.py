@@ -146,7 +146,6 @@ def _push(backend, model, serving: Path, *, blessed: float) -> list[str]:
         folder.mkdir(parents=True)
         (folder / "BLESSED").touch()
         blessings[key] = (kind, backend.input(task, "blessing", blessed=blessed))
-    settings = PusherConfig(model_name="blobs").model_dump()
     return backend.command(
         "components.pusher.executor.Executor",
         "pusher",
@@ -154,7 +153,8 @@ def _push(backend, model, serving: Path, *, blessed: float) -> list[str]:
         outputs={"pushed_model": kinds.PushedModel},
         parameters={
             "push_destination": proto_utils.proto_to_json(destination),
-            "custom_config": json.dumps({"settings": settings, "task": "points"}),
+            "config": PusherConfig(model_name="blobs").model_dump_json(),
+            "task": "points",
         },
     )
 
