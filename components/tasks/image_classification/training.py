@@ -1,7 +1,7 @@
 """Classes of images: targets, loss and metrics of a training."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -10,7 +10,9 @@ import tensorflow as tf
 from components import features, preprocessing
 from components.models.spec import PROBABILITY_LAYER
 from components.tasks import parts
-from components.trainer.sections import LossConfig
+
+if TYPE_CHECKING:
+    from components.trainer.sections import LossConfig
 
 _BAR = 6  # pixels of the bar under a drawn image
 
@@ -68,7 +70,7 @@ class Part(parts.Training):
             output = model.output[:, 1:]
         return keras.Model(model.input, output, name=model.name)
 
-    def loss(self, config: LossConfig) -> keras.losses.Loss:  # noqa: D102
+    def loss(self, config: "LossConfig") -> keras.losses.Loss:  # noqa: D102
         smoothing, gamma = config.label_smoothing, config.focal_gamma
         if self._binary and gamma:
             return keras.losses.BinaryFocalCrossentropy(gamma=gamma, label_smoothing=smoothing)

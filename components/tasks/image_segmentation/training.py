@@ -1,7 +1,7 @@
 """Classes of pixels: targets, loss and metrics of a training."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from components import features, preprocessing
 from components.tasks import parts
-from components.trainer.sections import LossConfig
 from serving.classes import IGNORED
 from serving.errors import InputError
+
+if TYPE_CHECKING:
+    from components.trainer.sections import LossConfig
 
 
 class Part(parts.Training):
@@ -54,7 +56,7 @@ class Part(parts.Training):
                 found=str(found),
             )
 
-    def loss(self, config: LossConfig) -> keras.losses.Loss:  # noqa: D102
+    def loss(self, config: "LossConfig") -> keras.losses.Loss:  # noqa: D102
         return SegmentationLoss(config, len(self.classes), self.classes.ignored is not None)
 
     def metrics(self) -> list[Any]:
@@ -110,7 +112,7 @@ class SegmentationLoss(keras.losses.Loss):
         ignores: whether labels may be `IGNORED`.
     """
 
-    def __init__(self, config: LossConfig, classes: int, ignores: bool = False):
+    def __init__(self, config: "LossConfig", classes: int, ignores: bool = False):
         super().__init__(name="segmentation_loss")
         self._config = config
         self._classes = classes

@@ -1,7 +1,7 @@
 """Points: squared loss of a score, "Deep Learning with Python", 2nd edition, 3.5.5."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from components import features
 from components.tasks import parts
-from components.trainer.sections import LossConfig
 from serving.errors import InputError
+
+if TYPE_CHECKING:
+    from components.trainer.sections import LossConfig
 
 
 class Part(parts.Training):
@@ -38,7 +40,7 @@ class Part(parts.Training):
     def class_counts(self, targets: np.ndarray) -> np.ndarray:  # noqa: D102
         return np.bincount(targets[:, 0].astype(np.int64), minlength=len(self.classes))
 
-    def loss(self, config: LossConfig) -> keras.losses.Loss:
+    def loss(self, config: "LossConfig") -> keras.losses.Loss:
         """Mean of the squared differences.
 
         Raises:
