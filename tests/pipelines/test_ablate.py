@@ -26,7 +26,8 @@ def test_a_model_without_switches_is_refused(ablate):
     with pytest.raises(InputError) as error:
         ablate("convnet_baseline")
     assert str(error.value) == (
-        "model 'convnet_baseline': expected one with switches (mini_xception), found none in it"
+        "model 'convnet_baseline': expected one with switches (mini_xception, or a ModelSpec with "
+        "ablations), found none in it"
     )
 
 
@@ -35,11 +36,18 @@ def test_an_unknown_model_names_the_nearest(ablate):
         ablate("mini_xeption")
 
 
-def test_the_configuration_is_that_of_the_models_problem(ablate, tmp_path):
+def test_the_configuration_is_that_of_the_models_task(ablate, tmp_path):
     with pytest.raises(InputError, match=r"data\.path: .*'missing'"):
         ablate("mini_xception", data="missing")
-    with pytest.raises(InputError, match=r"pets_segmentation\.yaml: .*a model for segmentation"):
+    with pytest.raises(InputError, match=r"pets_segmentation\.yaml: .*a model for image_segment"):
         ablate("mini_xception", config="pets_segmentation", data=str(tmp_path))
+
+
+def test_a_model_from_outside_needs_switches(ablate, tmp_path, monkeypatch):
+    (tmp_path / "ablated_nets.py").write_text("def plain(image_size, classes): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"model 'ablated_nets:plain': expected one with switches"):
+        ablate("ablated_nets:plain")
 
 
 def test_wrong_settings_are_told_in_one_line(ablate, tmp_path):
@@ -48,9 +56,7 @@ def test_wrong_settings_are_told_in_one_line(ablate, tmp_path):
 
 
 def test_stages_are_not_compared(ablate, tmp_path):
-    with pytest.raises(
-        InputError, match=r"trainer\.earlier_stages: expected none with an ablation"
-    ):
+    with pytest.raises(InputError, match=r"trainer\.stages: expected none with an ablation"):
         ablate("mini_xception", config="cats_vs_dogs_book", data=str(tmp_path))
     given = ["trainer.epochs=0", "trainer.weights=a.keras"]
     with pytest.raises(InputError, match=r"trainer\.epochs: expected 1 or more with an ablation"):

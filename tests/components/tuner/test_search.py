@@ -9,6 +9,7 @@ import pytest
 
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
+from serving.classes import Classes
 from serving.errors import FailedError, InputError
 
 BEST_RATE = 1e-3
@@ -268,7 +269,8 @@ def test_arguments_are_tried_before_the_first_trial(space, line):
     from components.tuner.run import tuner_fn
 
     custom = {
-        "problem": "classification",
+        "task": "image_classification",
+        "classes": Classes(("cat", "dog")).to_json(),
         "trainer": make_base().model_dump(),
         "tuner": make_tuner(space=space).model_dump(),
     }
