@@ -5,7 +5,6 @@ epoch; done, it is read instead of made again.
 """
 
 import functools
-import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -119,7 +118,6 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         data=[splits.train_index.digest, splits.eval_index.digest],
         versions=[tf.__version__, keras.__version__],
         start=digests(config),
-        code=hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     )
     record = folder / f"{name}.json"
     if record.exists():
