@@ -91,10 +91,9 @@ def _base(package: str) -> Path | None:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
-    if spec is None:
+    if spec is None or not (spec.has_location or spec.submodule_search_locations):
         return None
-    places = list(spec.submodule_search_locations or ([spec.origin] if spec.has_location else []))
-    return Path(str(places[0])).parent if places else None
+    return Path([*(spec.submodule_search_locations or ()), str(spec.origin)][0]).parent
 
 
 def _module_file(module: str, base: Path) -> Path | None:
