@@ -14,6 +14,7 @@ NAMES = (
     "push_kill",
     "input",
     "train_step",
+    "evaluation",
     "tiny_run",
     "linear_blobs",
     "demo",

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from components import artifacts, features
+from serving.classes import Classes
 
 SIDE = 16
 
@@ -22,8 +23,14 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def tiny_model(problem: str) -> Any:
-    """A convolution, and what each problem ends with; every class is predicted somewhere.
+CLASSES = {
+    "image_classification": Classes(("cat", "dog", "owl")),
+    "image_segmentation": Classes(("a", "b", "c"), ((0, 0, 0), (9, 9, 9), (99, 9, 9)), 255),
+}
+
+
+def tiny_model(task: str) -> Any:
+    """A convolution, and what each task ends with; every class is predicted somewhere.
 
     The layers have the names that those of the architectures have.
     """
@@ -34,41 +41,38 @@ def tiny_model(problem: str) -> Any:
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
     # Quantization passes over layers with fewer than 1024 weights.
     x = keras.layers.Conv2D(64, 3, padding="same", activation="relu", name="trunk_output")(x)
-    if problem == "classification":
+    if task == "image_classification":
         x = keras.layers.GlobalAveragePooling2D()(x)
-        x = keras.layers.Dense(1, kernel_initializer="he_normal", name="logits")(x)
-        x = keras.layers.Activation("sigmoid")(x)
+        x = keras.layers.Dense(3, kernel_initializer="he_normal", name="logits")(x)
     else:
         x = keras.layers.Conv2D(3, 1, kernel_initializer="he_normal", name="logits")(x)
-        x = keras.layers.Activation("softmax")(x)
-    return keras.Model(inputs, x)
+    return keras.Model(inputs, keras.layers.Activation("softmax", name="probabilities")(x))
 
 
-def pictures(problem: str, count: int) -> list[dict[str, Any]]:
-    """`image` (uint8) and `truth` (a class, or class ids of every pixel) of some pictures."""
+def images_of(task: str, count: int) -> list[dict[str, Any]]:
+    """`image` (uint8) and `truth` (a class, or class ids of every pixel), some of them ignored."""
     rng = np.random.default_rng(5)
     made = []
     for number in range(count):
         image = rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
-        mask = rng.integers(0, 3, (SIDE, SIDE)).astype(np.uint8)
-        made.append({"image": image, "truth": number % 2 if problem == "classification" else mask})
+        mask = rng.choice([0, 1, 2, 255], (SIDE, SIDE)).astype(np.uint8)
+        truth = number % 3 if task == "image_classification" else mask
+        made.append({"image": image, "truth": truth})
     return made
 
 
-def record(picture: dict[str, Any]) -> bytes:
+def record(one: dict[str, Any]) -> bytes:
     import tensorflow as tf
 
-    values: dict[str, Any] = {features.IMAGE: [png(picture["image"])]}
-    if isinstance(picture["truth"], int):
-        values[features.LABEL_NAME] = [features.CLASS_NAMES[picture["truth"]].encode()]
+    def encoded(pixels: np.ndarray) -> Any:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[png(pixels)]))
+
+    feature = {features.IMAGE: encoded(one["image"])}
+    if isinstance(one["truth"], int):
+        label = tf.train.Int64List(value=[one["truth"]])
+        feature[features.LABEL] = tf.train.Feature(int64_list=label)
     else:
-        values[features.MASK] = [png(picture["truth"])]
-    feature = {
-        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
-        for key, value in values.items()
-    }
-    for key in (features.WIDTH, features.HEIGHT):
-        feature[key] = tf.train.Feature(int64_list=tf.train.Int64List(value=[SIDE]))
+        feature[features.MASK] = encoded(one["truth"])
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
@@ -77,9 +81,9 @@ class Step:
     """The step's inputs in a folder, and what it wrote."""
 
     folder: Path
-    problem: str
+    task: str
     model: Any
-    pictures: list[dict[str, Any]]
+    records: list[dict[str, Any]]
 
     def run(self, **settings: Any) -> dict[str, Any]:
         """Runs the executor on real artifacts; returns the comparison."""
@@ -99,8 +103,8 @@ class Step:
             {"examples": [examples], "model_run": [model_run]},
             {"conversions": [conversions]},
             {
-                "problem": self.problem,
-                "settings": ConverterConfig.model_validate(settings).model_dump_json(),
+                "task": self.task,
+                "config": ConverterConfig.model_validate(settings).model_dump_json(),
             },
         )
         return self.comparison()
@@ -114,32 +118,35 @@ class Step:
 
     @property
     def images(self) -> np.ndarray:
-        return np.stack([one["image"] for one in self.pictures]).astype(np.float32)
+        return np.stack([one["image"] for one in self.records]).astype(np.float32)
 
 
 @pytest.fixture
 def make_step(tmp_path: Path) -> Callable[..., Step]:
-    """make_step(problem, count=20): a checkpoint and a test split of `count` pictures.
+    """make_step(task, count=20): a checkpoint and a test split of `count` images.
 
     With `test_time_flip=True` the model was exported so.
     """
 
-    def make(problem: str, count: int = 20, test_time_flip: bool = False) -> Step:
+    def make(task: str, count: int = 20, test_time_flip: bool = False) -> Step:
         import tensorflow as tf
 
-        step = Step(tmp_path, problem, tiny_model(problem), pictures(problem, count))
+        from components.datasets.examples import write_classes
+
+        step = Step(tmp_path, task, tiny_model(task), images_of(task, count))
         (tmp_path / "run").mkdir()
         step.model.save(tmp_path / "run" / artifacts.BEST_CHECKPOINT)
         # An architecture whose layers have those names.
-        name = {"classification": "mini_xception", "segmentation": "xception_unet"}[problem]
+        name = {"image_classification": "mini_xception"}.get(task, "xception_unet")
         history = {"model": name, "test_time_flip": test_time_flip}
         (tmp_path / "run" / artifacts.HISTORY).write_text(json.dumps(history))
+        write_classes(str(tmp_path / "examples"), CLASSES[task])
         split = tmp_path / "examples" / "Split-test"
-        split.mkdir(parents=True)
+        split.mkdir()
         path = split / "data_tfrecord-00000-of-00001.gz"
         with tf.io.TFRecordWriter(str(path), options="GZIP") as writer:
-            for picture in step.pictures:
-                writer.write(record(picture))
+            for one in step.records:
+                writer.write(record(one))
         return step
 
     return make

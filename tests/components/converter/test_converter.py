@@ -6,18 +6,20 @@ import pytest
 from serving.errors import FailedError, InputError
 
 FORMATS = ["tflite", "tflite_quantized", "onnx"]
+TASKS = ["image_classification", "image_segmentation"]
 
 
-def quality(problem, probabilities, pictures):
-    """Accuracy, or the mean IoU of the summed pixels, by hand."""
-    truth = np.array([one["truth"] for one in pictures])
-    if problem == "classification":
-        return np.mean((probabilities[:, 0] > 0.5) == truth)
+def quality(task, probabilities, records):
+    """Accuracy, or the mean IoU of the summed pixels that are not ignored, by hand."""
+    truth = np.array([one["truth"] for one in records])
     predicted = probabilities.argmax(axis=-1)
-    ious = [
-        np.sum((predicted == c) & (truth == c)) / np.sum((predicted == c) | (truth == c))
-        for c in range(3)
-    ]
+    if task == "image_classification":
+        return np.mean(predicted == truth)
+    counted = truth != 255
+    ious = []
+    for c in range(3):
+        both = (predicted == c) & (truth == c)
+        ious.append(both.sum() / (counted & ((predicted == c) | (truth == c))).sum())
     return np.mean(ious)
 
 
@@ -41,17 +43,15 @@ def answers(path, images):
     return np.concatenate(rows)
 
 
-@pytest.mark.parametrize("problem", ["classification", "segmentation"])
-def test_every_format_is_written_and_measured(make_step, problem):
-    step = make_step(problem)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_format_is_written_and_measured(make_step, task):
+    step = make_step(task)
     comparison = step.run(formats=FORMATS)
     reference = step.model.predict(step.images, verbose=0)
     assert comparison["examples"] == 20
-    assert (
-        comparison["metric"] == {"classification": "accuracy", "segmentation": "mean_iou"}[problem]
-    )
+    assert comparison["metric"] == ("mean_iou" if task == "image_segmentation" else "accuracy")
     original = comparison["original"]
-    assert original["value"] == pytest.approx(quality(problem, reference, step.pictures))
+    assert original["value"] == pytest.approx(quality(task, reference, step.records))
     assert original["bytes"] == 4 * step.model.count_params()
     assert [found["format"] for found in comparison["conversions"]] == FORMATS
     for found in comparison["conversions"]:
@@ -62,7 +62,7 @@ def test_every_format_is_written_and_measured(make_step, problem):
         assert found["max_difference"] == pytest.approx(difference.max(), rel=0.05, abs=1e-6)
         assert found["mean_difference"] == pytest.approx(difference.mean(), rel=0.05, abs=1e-6)
         assert found["value"] == pytest.approx(
-            quality(problem, probabilities, step.pictures), abs=0.002
+            quality(task, probabilities, step.records), abs=0.002
         )
         assert 0.9 < found["agreement"] <= 1
         assert found["ok"] and 0 < found["milliseconds"] < 1000
@@ -70,23 +70,20 @@ def test_every_format_is_written_and_measured(make_step, problem):
     assert quantized["mean_difference"] > 10 * comparison["conversions"][0]["mean_difference"]
 
 
-@pytest.mark.parametrize("problem", ["classification", "segmentation"])
-def test_test_time_flip_is_part_of_the_files(make_step, problem):
+@pytest.mark.parametrize("task", TASKS)
+def test_test_time_flip_is_part_of_the_files(make_step, task):
     """The mirror image as NumPy turns it, asked of the plain model."""
-    step = make_step(problem, 6, test_time_flip=True)
+    step = make_step(task, 6, test_time_flip=True)
     comparison = step.run(formats=["tflite", "onnx"])
 
     def logits(images):
-        probabilities = step.model.predict(images, verbose=0)
-        if problem == "segmentation":
-            return np.log(probabilities)
-        return np.log(probabilities / (1 - probabilities))
+        return np.log(step.model.predict(images, verbose=0))
 
     mirrored = logits(step.images[:, :, ::-1])
-    if problem == "segmentation":
+    if task == "image_segmentation":
         mirrored = mirrored[:, :, ::-1]
     mean = np.exp((logits(step.images) + mirrored) / 2)
-    expected = mean / (1 + mean if problem == "classification" else mean.sum(-1, keepdims=True))
+    expected = mean / mean.sum(-1, keepdims=True)
     plain = step.model.predict(step.images, verbose=0)
     assert np.abs(expected - plain).max() > 1e-4  # ten times what is told apart below
     for found in comparison["conversions"]:
@@ -96,15 +93,15 @@ def test_test_time_flip_is_part_of_the_files(make_step, problem):
     assert comparison["original"]["bytes"] == 4 * step.model.count_params()
 
 
-def test_only_the_formats_and_pictures_asked_for(make_step):
-    step = make_step("classification")
-    comparison = step.run(formats=["onnx"], pictures=7)
+def test_only_the_formats_and_images_asked_for(make_step):
+    step = make_step("image_classification")
+    comparison = step.run(formats=["onnx"], images=7)
     assert comparison["examples"] == 7
     assert sorted(path.name for path in step.output.iterdir()) == ["comparison.json", "model.onnx"]
 
 
 def test_what_differs_too_much_fails_with_a_line(make_step):
-    step = make_step("classification")
+    step = make_step("image_classification")
     line = (
         r"the model as tflite_quantized is not the same: its probabilities differ by .*"
         r"converter\.tolerance\.tflite_quantized allows 1e-07; accuracy 0\.\d+ instead of 0\.\d+$"
@@ -115,9 +112,9 @@ def test_what_differs_too_much_fails_with_a_line(make_step):
     assert (step.output / "model_quantized.tflite").exists()  # to look into
 
 
-def test_without_a_picture_nothing_is_said_of_the_formats(make_step):
-    with pytest.raises(FailedError, match="no picture in the test split"):
-        make_step("classification", 0).run(formats=["onnx"])
+def test_without_an_image_nothing_is_said_of_the_formats(make_step):
+    with pytest.raises(FailedError, match="no image in the test split"):
+        make_step("image_classification", 0).run(formats=["onnx"])
 
 
 @pytest.mark.parametrize(
@@ -140,5 +137,5 @@ def test_a_bad_section_is_told_at_the_door(sets, line):
 def test_points_are_not_converted():
     from pipelines.config import load_config
 
-    with pytest.raises(InputError, match="converter: expected nothing: it is for pictures"):
+    with pytest.raises(InputError, match="converter: expected nothing"):
         load_config("linear_blobs", ["converter.formats=[onnx]"])

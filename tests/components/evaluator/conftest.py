@@ -1,19 +1,17 @@
-"""Tiny pictures, tiny models, and the executor run on real artifacts of them."""
+"""The executor run on real artifacts, of models whose answers stand in the Examples."""
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from serving import names
+from serving.classes import Classes
 
-SIDE = 32  # of the models' input
+SIDE = 16  # of masks
 
 
 @dataclass
@@ -39,44 +37,29 @@ class Outcome:
         assert self.blessed_property == int(blessed)
 
 
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _example(values: Mapping[str, bytes | int | float]) -> bytes:
+def _example(values: Mapping[str, Any]) -> bytes:
     import tensorflow as tf
 
-    def feature(value: bytes | int | float) -> tf.train.Feature:
-        if isinstance(value, float):
-            return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+    def feature(value: Any) -> tf.train.Feature:
         if isinstance(value, int):
             return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        return tf.train.Feature(float_list=tf.train.FloatList(value=value))
 
     features = tf.train.Features(feature={key: feature(value) for key, value in values.items()})
     return tf.train.Example(features=features).SerializeToString()
 
 
 @pytest.fixture(scope="session")
-def encode_png() -> Callable[[np.ndarray], bytes]:
-    return png
-
-
-@pytest.fixture(scope="session")
-def side() -> int:
-    """Side of the models' input."""
-    return SIDE
-
-
-@pytest.fixture(scope="session")
 def write_examples() -> Callable[..., Any]:
-    """write(folder, examples) gives an Examples artifact with two gzipped shards of `test`."""
+    """write(folder, examples, classes) gives an Examples artifact with two shards of `test`."""
 
-    def write(folder: Path, examples: Sequence[Mapping[str, bytes | int | float]]) -> Any:
+    def write(folder: Path, examples: Sequence[Mapping[str, Any]], classes: Classes) -> Any:
         import tensorflow as tf
         from tfx.types import standard_artifacts
+
+        from components.datasets.examples import write_classes
 
         split = folder / "Split-test"
         split.mkdir(parents=True)
@@ -85,6 +68,7 @@ def write_examples() -> Callable[..., Any]:
             with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
                 for values in examples[shard::2]:
                     writer.write(_example(values))
+        write_classes(str(folder), classes)
         artifact = standard_artifacts.Examples()
         artifact.uri = str(folder)
         artifact.split_names = json.dumps(["test"])
@@ -95,28 +79,52 @@ def write_examples() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def write_model() -> Callable[..., Any]:
-    """write(folder, model, problem, training_keys=None) gives a Model artifact."""
+    """write(folder, output, feature, shape, classes=None, training_keys=None) gives a Model.
 
-    def write(
-        folder: Path, model: Any, problem: str, training_keys: Sequence[str] | None = None
+    It answers what stands in that feature of an Example: floats of that shape, or without a shape
+    the bytes of a mask.
+    """
+
+    def write(  # noqa: PLR0917
+        folder: Path,
+        output: str,
+        feature: str,
+        shape: list[int] | None,
+        classes: Classes | None = None,
+        training_keys: Sequence[str] | None = None,
     ) -> Any:
+        import tensorflow as tf
         from tfx.types import standard_artifacts
 
-        from components.export.endpoints import export_model
-        from components.export.point_endpoints import export_point_model
-        from components.models import ModelSpec
+        def mask_in(key: str, examples: Any) -> Any:
+            spec = {key: tf.io.FixedLenFeature([], tf.string)}
+            raw = tf.io.decode_raw(tf.io.parse_example(examples, spec)[key], tf.uint8)
+            return tf.reshape(raw, [-1, SIDE, SIDE])
 
+        def answer(examples: Any) -> dict[str, Any]:
+            if shape is None:
+                # Of a single output, TFMA makes no dictionary.
+                return {output: mask_in(feature, examples), "batch": tf.shape(examples)}
+            spec = {feature: tf.io.FixedLenFeature(shape, tf.float32)}
+            return {output: tf.io.parse_example(examples, spec)[feature]}
+
+        def labels(examples: Any) -> dict[str, Any]:
+            return {names.OUTPUT_TRUE_MASK: mask_in("truth", examples)}
+
+        module, given = tf.Module(), {names.SIGNATURE_FROM_EXAMPLES: answer}
+        if shape is None:
+            given[names.SIGNATURE_LABELS] = labels
+        taken = [tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)]
+        module.functions = {
+            key: tf.function(function, input_signature=taken) for key, function in given.items()
+        }
         saved = folder / "Format-Serving"
-        folder.mkdir(parents=True)
-        if problem == "points":
-            export_point_model(model, saved)
-        else:
-            export_model(
-                model, saved, image_size=SIDE, problem=problem, spec=ModelSpec("tiny", problem)
-            )
+        tf.saved_model.save(module, str(saved), signatures=dict(module.functions))
+        extra = saved / names.ASSETS_EXTRA
+        extra.mkdir()
+        if classes is not None:
+            (extra / names.MODEL_CLASSES_FILE).write_text(classes.to_json())
         if training_keys is not None:
-            extra = saved / names.ASSETS_EXTRA
-            extra.mkdir(exist_ok=True)
             (extra / names.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
         artifact = standard_artifacts.Model()
         artifact.uri = str(folder)
@@ -127,42 +135,31 @@ def write_model() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]:
-    """evaluate(problem, examples, model, baseline=None, **eval_config) runs the executor.
+    """evaluate(task, examples, model, baseline=None, **config) runs the executor.
 
-    Without a baseline the Model that stands for it holds the marker only, as in the pipeline.
+    `baseline` may be "none": a Model that only says so, as in the pipeline.
     """
 
-    def run(
-        problem: str, examples: Any, model: Any, baseline: Any = None, **eval_config: Any
-    ) -> Outcome:
+    def run(task: str, examples: Any, model: Any, baseline: Any = None, **given: Any) -> Outcome:
         from tfx.types import standard_artifacts
-        from tfx.utils import json_utils, proto_utils
 
         from components.artifacts import FIGURES, NO_BASELINE
         from components.beam_args import complete
-        from components.evaluator.eval_config import make_eval_config
         from components.evaluator.executor import Executor
+        from components.evaluator.settings import EvaluatorConfig
 
         folder = tmp_path_factory.mktemp("evaluation")
-        if baseline is None:
+        if baseline == "none":
             baseline = standard_artifacts.Model()
-            baseline.uri = str(folder / "baseline")
-            (folder / "baseline").mkdir()
-            (folder / "baseline" / NO_BASELINE).write_text("none\n")
-        evaluation, blessing = (
-            standard_artifacts.ModelEvaluation(),
-            standard_artifacts.ModelBlessing(),
-        )
-        for name, artifact in (("evaluation", evaluation), ("blessing", blessing)):
+            baseline.uri = str(folder)
+            (folder / NO_BASELINE).write_text("none\n")
+        outputs = {
+            "evaluation": standard_artifacts.ModelEvaluation(),
+            "blessing": standard_artifacts.ModelBlessing(),
+        }
+        for name, artifact in outputs.items():
             artifact.uri = str(folder / name)
             (folder / name).mkdir()
-        options = {
-            "thresholds": {},
-            "slice_thresholds": {},
-            "slices": [],
-            "min_slice_size": 1,
-            "confidence_intervals": False,
-        }
         context = Executor.Context(
             beam_pipeline_args=complete(
                 ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -170,22 +167,17 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]
             tmp_dir=str(folder / "tmp"),
             unique_id="1",
         )
+        config = {"thresholds": {}, "min_slice_size": 1, "confidence_intervals": False} | given
         Executor(context).Do(
-            {"examples": [examples], "model": [model], "baseline_model": [baseline]},
-            {"evaluation": [evaluation], "blessing": [blessing]},
-            {
-                "eval_config": proto_utils.proto_to_json(
-                    make_eval_config(problem, **{**options, **eval_config})
-                ),
-                "example_splits": json_utils.dumps(["test"]),
-                "fairness_indicator_thresholds": "null",
-                "module_path": None,
-            },
+            {"examples": [examples], "model": [model]}
+            | ({"baseline_model": [baseline]} if baseline is not None else {}),
+            {name: [artifact] for name, artifact in outputs.items()},
+            {"task": task, "config": EvaluatorConfig.model_validate(config).model_dump_json()},
         )
         return Outcome(
             json.loads((folder / "evaluation" / FIGURES).read_text()),
             sorted(path.name for path in (folder / "blessing").iterdir()),
-            blessing.get_int_custom_property("blessed"),
+            outputs["blessing"].get_int_custom_property("blessed"),
         )
 
     return run

@@ -3,23 +3,15 @@
 import numpy as np
 import pytest
 
-from serving.errors import InputError
+from components.evaluator.settings import EvaluatorConfig
+from components.tasks import get_task
 
 
-def _config(problem="classification", **given):
-    from components.evaluator.eval_config import make_eval_config
-
-    options = {
-        "thresholds": {},
-        "slice_thresholds": {},
-        "slices": [],
-        "min_slice_size": 1,
-        "confidence_intervals": False,
-    }
-    return make_eval_config(problem, **{**options, **given})
+def config(**given):
+    return EvaluatorConfig.model_validate({"thresholds": {}, **given})
 
 
-def _accuracy(value, baseline=None):
+def accuracy(value, baseline=None):
     return {
         "metric": "accuracy",
         "class": None,
@@ -30,18 +22,6 @@ def _accuracy(value, baseline=None):
         "upper": None,
         "baseline": baseline,
     }
-
-
-def _verdict(bounds, value, baseline=None):
-    from components.evaluator.figures import read_checks
-
-    blessed, checks = read_checks(
-        _config(thresholds={"accuracy": bounds}),
-        [_accuracy(value, baseline)],
-        has_baseline=baseline is not None,
-    )
-    assert len(checks) == 1
-    return blessed
 
 
 @pytest.mark.parametrize(
@@ -59,45 +39,77 @@ def _verdict(bounds, value, baseline=None):
     ],
 )
 def test_verdict_at_the_bounds(bounds, value, baseline, blessed):
-    assert _verdict(bounds, value, baseline) is blessed
+    from components.evaluator.checks import read_checks
+
+    found, checks = read_checks(
+        config(thresholds={"accuracy": bounds}),
+        [accuracy(value, baseline)],
+        has_baseline=baseline is not None,
+    )
+    assert found is blessed
+    assert len(checks) == 1
 
 
 def test_no_threshold_no_blessing():
-    from components.evaluator.figures import read_checks
+    from components.evaluator.checks import read_checks
 
-    assert read_checks(_config(), [_accuracy(1.0)], has_baseline=False) == (False, [])
+    assert read_checks(config(), [accuracy(1.0)], has_baseline=False) == (False, [])
 
 
 @pytest.mark.parametrize(
-    ("problem", "given", "message"),
+    ("task", "given", "messages"),
     [
         (
-            "classification",
+            "image_classification",
             {"thresholds": {"acuracy": {"min": 0.5}}},
-            r"evaluator\.thresholds\.acuracy: expected a metric of classification: accuracy, auc,",
+            [r"evaluator.thresholds.acuracy: expected a metric of image_classification: accuracy,"],
         ),
         (
-            "segmentation",
-            {"thresholds": {"accuracy": {"min": 0.5}}},
-            r"evaluator\.thresholds\.accuracy: expected a metric of segmentation: mean_iou",
+            "image_segmentation",
+            {"thresholds": {"accuracy": {"min": 0.5}}, "slices": ["image/label_name"]},
+            [
+                "evaluator.thresholds.accuracy: expected a metric of image_segmentation: mean_iou",
+                "evaluator.slices: expected keys of image_segmentation: image/orientation, found",
+            ],
         ),
         (
-            "classification",
-            {"slice_thresholds": {"f1": {"min": 0.5}}, "slices": ["image/orientation"]},
-            r"evaluator\.slice_thresholds\.f1",
-        ),
-        (
-            "classification",
-            {"thresholds": {"accuracy": {"min": None, "max_drop": None}}},
-            r"evaluator\.thresholds\.accuracy: expected min, max_drop or both",
-        ),
-        (
-            "classification",
-            {"slice_thresholds": {"accuracy": {"min": 0.5}}},
-            r"evaluator\.slice_thresholds: expected evaluator\.slices",
+            "points",
+            {
+                "thresholds": {"own": {"min": 0.5}},
+                "slice_thresholds": {"f1": {"min": 0.5}},
+                "slices": ["point/label_name"],
+                "metrics": {"own": "a.b:C", "auc": {"path": "a.b:D", "args": {"k": 3}}},
+            },
+            ["evaluator.slice_thresholds.f1: expected", "evaluator.metrics.auc: expected a name"],
         ),
     ],
 )
-def test_a_threshold_that_could_never_be_checked_is_refused(problem, given, message):
-    with pytest.raises(InputError, match=message):
-        _config(problem, **given)
+def test_what_makes_no_sense_for_a_task(task, given, messages):
+    found = [str(mistake) for mistake in config(**given).task_mistakes(get_task(task))]
+    assert len(found) == len(messages)
+    for line, start in zip(found, messages, strict=True):
+        assert line.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"thresholds": {"accuracy": {}}},
+            r"evaluator\.thresholds\.accuracy: expected min, max_drop or both",
+        ),
+        (
+            {"slice_thresholds": {"accuracy": {"min": 0.5}}},
+            r"evaluator\.slice_thresholds: expected evaluator\.slices",
+        ),
+        ({"metrics": {"own": "nothing"}}, r"evaluator\.metrics\.own: expected .*found 'nothing'"),
+    ],
+)
+def test_a_threshold_that_could_never_be_checked_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        config(**given)
+
+
+def test_own_metrics_are_sources():
+    asked = config(metrics={"one": "mine.first:A", "two": {"path": "mine.second:B"}})
+    assert asked.sources() == ("mine.first", "mine.second")
