@@ -69,18 +69,19 @@ PETS = ("cat", "dog")
 
 
 @pytest.mark.parametrize(
-    ("served", "new", "told"),
+    ("classes", "told"),
     [
-        (PETS, ("bird", "cat", "dog"), "1 new (bird)"),
-        (PETS, ("cat", "rabbit"), "1 new (rabbit), 1 gone (dog)"),
-        (PETS, ("dog", "cat"), "the same in another order, dog, cat"),
-        (PETS, (*PETS, *"fedcba"), "6 new (f, e, d, c, b, ...)"),
-        (PETS, PETS, ""),
-        ((), PETS, ""),  # pushed by an older release, which told none
-        (PETS, (), ""),
+        ((PETS, ("bird", "cat", "dog")), "1 new (bird)"),
+        ((PETS, ("cat", "rabbit")), "1 new (rabbit), 1 gone (dog)"),
+        ((PETS, ("dog", "cat")), "the same in another order, dog, cat"),
+        ((PETS, (*PETS, *"fedcba")), "6 new (f, e, d, c, b, ...)"),
+        ((PETS, PETS), ""),
+        (((), PETS), ""),  # pushed by an older release, which told none
+        ((PETS, ()), ""),
     ],
 )
-def test_other_classes_are_pushed_only_if_allowed(base, tmp_path, make_model, served, new, told):
+def test_other_classes_are_pushed_only_if_allowed(base, tmp_path, make_model, classes, told):
+    served, new = classes
     first = push_model(make_model(tmp_path / "a", 1, classes=served), base)
     model = make_model(tmp_path / "b", 2, classes=new)
     push = push_model(model, base)
