@@ -58,7 +58,7 @@ def measure(folder: Path, blocks: int, seconds: float) -> dict[str, Any]:
     from serving.client import ImageClient
 
     pictures = draw_pictures(folder / "pictures", _PICTURES)
-    export(models.build(MODEL, IMAGE_SIZE), MODEL, IMAGE_SIZE, folder / "base" / "1")
+    export(models.build(MODEL, IMAGE_SIZE, 2), MODEL, IMAGE_SIZE, folder / "base" / "1")
     found: dict[tuple[str, int], list[tuple[float, list[float]]]] = {}
     with ExitStack() as stack:
         clients = {}

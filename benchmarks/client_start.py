@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.serving import export
+
 MODEL, IMAGE_SIZE = "mini_xception", 180
 RUNS = 9
 
@@ -22,18 +24,10 @@ RUNS = 9
 def measure(folder: Path) -> dict[str, Any]:
     from components import models
     from components.datasets.synth import synthesize
-    from components.export.endpoints import export_model
     from components.infra_validator.server_process import running_server
 
     synthesize(folder / "pictures", "cats_dogs", 2, size=(500, 375))
-    spec = models.spec(MODEL)
-    export_model(
-        models.build(MODEL, IMAGE_SIZE),
-        folder / "base" / "1",
-        image_size=IMAGE_SIZE,
-        problem=spec.problem,
-        spec=spec,
-    )
+    export(models.build(MODEL, IMAGE_SIZE, 2), MODEL, IMAGE_SIZE, folder / "base" / "1")
     picture = folder / "pictures" / "Cat" / "0.jpg"
     pawlens = Path(sys.executable).parent / "pawlens"
     wall, processor = [], []

@@ -57,7 +57,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
     pictures = draw_pictures(folder / "pictures", 1)
     pictures.append(small_png())
-    export(models.build(NAME, IMAGE_SIZE), NAME, IMAGE_SIZE, folder / "base" / "1")
+    export(models.build(NAME, IMAGE_SIZE, 2), NAME, IMAGE_SIZE, folder / "base" / "1")
     flags = ["--rest_api_port=-1", "--access_log=off", "--file_system_poll_wait_seconds=0"]
     flags += args.server_flag
     with serving(NAME, folder / "base", *flags) as server:

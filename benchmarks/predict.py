@@ -54,7 +54,7 @@ def measure(folder: Path, rounds: int, blocks: int) -> list[dict[str, Any]]:
     from serving.client import ImageClient
 
     [picture] = draw_pictures(folder / "pictures", 1)
-    export(models.build(MODEL, IMAGE_SIZE), MODEL, IMAGE_SIZE, folder / "base" / "1")
+    export(models.build(MODEL, IMAGE_SIZE, 2), MODEL, IMAGE_SIZE, folder / "base" / "1")
     inputs = picture_input(picture)
     in_process = saved_model_call(folder / "base" / "1", picture)
     with serving(MODEL, folder / "base") as server, ImageClient(server.target, MODEL) as client:

@@ -36,10 +36,14 @@ def export(model: Any, name: str, image_size: int, folder: Path) -> Path:
         The folder.
     """
     from components import models
-    from components.export.endpoints import export_model
+    from components.export.saved_model import export_model
+    from components.tasks import get_task
+    from serving.classes import Classes
 
     spec = models.spec(name)
-    export_model(model, folder, image_size=image_size, problem=spec.problem, spec=spec)
+    classes = Classes(tuple(f"class {number}" for number in range(model.output_shape[-1])))
+    task = get_task(spec.task)
+    export_model(model, folder, task=task, classes=classes, side=image_size, spec=spec)
     return folder
 
 

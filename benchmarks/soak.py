@@ -67,7 +67,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     exports = []
     for seed in SEEDS:
         keras.utils.set_random_seed(seed)
-        model = models.build(args.model, args.image_size)
+        model = models.build(args.model, args.image_size, 2)
         exports.append(export(model, args.model, args.image_size, folder / f"export_{seed}"))
     base = folder / "base"
     base.mkdir()

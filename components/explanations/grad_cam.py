@@ -63,7 +63,7 @@ def split_model(
         logits_name: layer that gives the scores before sigmoid or softmax.
 
     Returns:
-        The trunk (picture -> features [batch, h, w, channels]) and the head (features ->
+        The trunk (image -> features [batch, h, w, channels]) and the head (features ->
         [logits, probabilities]). Where other ways lead round the layer, such as a residual sum,
         the trunk gives a list, the features and then whatever else the head needs, and the head
         takes that list. Both share the model's weights.
@@ -85,7 +85,7 @@ def split_model(
 
 
 def join_model(trunk: keras.Model, head: keras.Model) -> keras.Model:
-    """The model, pictures -> probabilities, whose halves these are; see `split_model`."""
+    """The model, images -> probabilities, whose halves these are; see `split_model`."""
     images = keras.Input(trunk.input.shape[1:], name=trunk.input.name)
     _, probabilities = head(trunk(images))
     return keras.Model(images, probabilities)

@@ -1,33 +1,33 @@
-"""Heatmaps over pictures, in the colours of matplotlib's `jet`."""
+"""Heatmaps over images, in the colours of matplotlib's `jet`."""
 
 import tensorflow as tf
 
 from components.preprocessing import decode_bounded
 
-OVERLAY_ALPHA = 0.4  # weight of the heatmap's colours over the picture, as in the book
+OVERLAY_ALPHA = 0.4  # weight of the heatmap's colours over the image, as in the book
 # Longest side of an overlay in pixels. At this size blending one takes about 200 MB and its PNG
-# at most 13 MB, however large the picture is; a larger picture is shrunk to it.
+# at most 13 MB, however large the image is; a larger image is shrunk to it.
 OVERLAY_MAX_SIDE = 2048
 
 
 def overlay_png(image_bytes: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
-    """Lays heatmaps over pictures, each at its own size.
+    """Lays heatmaps over images, each at its own size.
 
-    The pictures are decoded once more: whoever asks for the heatmaps alone has no use for their
+    The images are decoded once more: whoever asks for the heatmaps alone has no use for their
     full size.
 
     Args:
-        image_bytes: string [batch], encoded pictures.
-        heatmaps: float32 [batch, height, width] in [0, 1], of any size; stretched to the picture.
+        image_bytes: string [batch], encoded images.
+        heatmaps: float32 [batch, height, width] in [0, 1], of any size; stretched to the image.
 
     Returns:
-        string [batch], RGB PNG of the picture's width and height, or, where its longest side is
+        string [batch], RGB PNG of the image's width and height, or, where its longest side is
         above `OVERLAY_MAX_SIDE`, of that longest side.
     """
     # The heatmaps come of the same bytes, so then these are known to be no bombs.
     with tf.control_dependencies([heatmaps]):
         image_bytes = tf.identity(image_bytes)
-    # One picture at a time: their sizes are the sender's choice.
+    # One image at a time: their sizes are the sender's choice.
     return tf.map_fn(
         lambda one: _overlay(*one),
         (image_bytes, heatmaps),
@@ -37,7 +37,7 @@ def overlay_png(image_bytes: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
 
 
 def blend(pixels: tf.Tensor, heatmap: tf.Tensor) -> tf.Tensor:
-    """Blends a picture and the colours of a heatmap.
+    """Blends an image and the colours of a heatmap.
 
     Args:
         pixels: float32 [height, width, 3] in [0, 255].

@@ -1,4 +1,4 @@
-"""The input `class_index`: which class each picture of a batch is explained for."""
+"""The input `class_index`: which class each image of a batch is explained for."""
 
 import tensorflow as tf
 
@@ -6,11 +6,11 @@ import tensorflow as tf
 def class_of_each(
     class_index: tf.Tensor, batch_size: tf.Tensor, classes: int, default: str
 ) -> tf.Tensor:
-    """One class index a picture, once all are known to name a class.
+    """One class index per image, once all are known to name a class.
 
     Args:
-        class_index: int32; a scalar or [1] is meant for every picture, [batch] has one each.
-        batch_size: int32 scalar, the number of pictures.
+        class_index: int32; a scalar or [1] is meant for every image, [batch] has one each.
+        batch_size: int32 scalar, the number of images.
         classes: number of classes.
         default: what -1 stands for, for the message.
 
@@ -23,7 +23,7 @@ def class_of_each(
     length = tf.debugging.Assert(
         fits,
         [
-            "class_index: expected a scalar, one value for all pictures ([1]) or one for each"
+            "class_index: expected a scalar, one value for all images ([1]) or one for each"
             " ([batch]); found shape",
             tf.shape(class_index),
             "for a batch of",

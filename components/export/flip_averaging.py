@@ -17,7 +17,7 @@ def flip_averaged_model(model: keras.Model, spec: models.ModelSpec) -> keras.Mod
     """A model whose logits are the mean over an image and its mirror image, at twice the work.
 
     A classifier then answers the same for both, and the mask of a segmenter is mirrored with the
-    picture.
+    image.
 
     Args:
         model: float32 [batch, height, width, 3] -> probabilities.
