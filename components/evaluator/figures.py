@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_model_analysis as tfma
@@ -21,23 +20,20 @@ SHOWN = 50  # classes at most whose confusions are a table
 Row = tuple[str, str | None, float | None, float | None]
 
 
-@dataclass(frozen=True)
-class Slice:
-    """What was measured on a slice.
+class Measured(NamedTuple):
+    """Of one model: arrays by name, and single numbers by metric name (None: no finite one)."""
 
-    Attributes:
-        name: `overall` or `feature=value`.
-        examples: how many there are in it.
-        own, other: the arrays of the candidate and of the baseline.
-        own_numbers, other_numbers: single numbers by metric name; None: no finite one.
-    """
+    arrays: dict[str, np.ndarray]
+    numbers: dict[str, float | None]
+
+
+class Slice(NamedTuple):
+    """What was measured on a slice, `overall` or `feature=value`, of candidate and baseline."""
 
     name: str
     examples: int
-    own: dict[str, np.ndarray]
-    other: dict[str, np.ndarray]
-    own_numbers: dict[str, float | None]
-    other_numbers: dict[str, float | None]
+    own: Measured
+    other: Measured
 
 
 def read_slices(uri: str) -> list[Slice]:
@@ -49,11 +45,10 @@ def read_slices(uri: str) -> list[Slice]:
     slices = []
     for record in tfma.load_metrics(uri):
         entries = [e for e in record.metric_keys_and_values if not e.key.is_diff]
-        own, own_numbers = _values(e for e in entries if e.key.model_name != BASELINE)
-        other, other_numbers = _values(e for e in entries if e.key.model_name == BASELINE)
-        examples = int(own_numbers.pop(EXAMPLE_COUNT) or 0)
-        name = slice_name(record.slice_key)
-        slices.append(Slice(name, examples, own, other, own_numbers, other_numbers))
+        own = _measured(e for e in entries if e.key.model_name != BASELINE)
+        other = _measured(e for e in entries if e.key.model_name == BASELINE)
+        examples = int(own.numbers[EXAMPLE_COUNT] or 0)
+        slices.append(Slice(slice_name(record.slice_key), examples, own, other))
     return slices
 
 
@@ -71,9 +66,10 @@ def figures_of(
     for one in slices:
         if one.name != OVERALL and one.examples < config.min_slice_size:
             continue
+        whole = one.name == OVERALL
         left_out = part.left_out(one.name.partition("=")[0])
-        others = {row[:2]: row[2] for row in _rows(one, one.other, one.other_numbers, part, config)}
-        for metric, class_name, value, half in _rows(one, one.own, one.own_numbers, part, config):
+        others = {row[:2]: row[2] for row in _rows(one.other, part, config, whole=whole)}
+        for metric, class_name, value, half in _rows(one.own, part, config, whole=whole):
             if metric in left_out:
                 continue
             shown = half if config.confidence_intervals else None
@@ -107,8 +103,8 @@ def confusion_of(slices: list[Slice], part: Evaluation) -> dict[str, Any]:
     names = list(part.classes.names)
     counts, roc = np.zeros((len(names), len(names)), np.int64), None
     for one in slices:
-        if one.name == OVERALL and one.own:
-            counts, roc = part.confusion(one.own)
+        if one.name == OVERALL and one.own.arrays:
+            counts, roc = part.confusion(one.own.arrays)
     rows = counts.tolist() if len(names) <= SHOWN else None
     return {
         "confusion": {"classes": names, "rows": rows},
@@ -127,15 +123,11 @@ def slice_name(key: metrics_for_slice_pb2.SliceKey) -> str:
 
 
 def _rows(
-    one: Slice,
-    arrays: dict[str, np.ndarray],
-    numbers: dict[str, float | None],
-    part: Evaluation,
-    config: EvaluatorConfig,
+    measured: Measured, part: Evaluation, config: EvaluatorConfig, *, whole: bool
 ) -> Iterator[Row]:
-    """The task's figures of one model, and those of own metrics."""
+    """The task's figures of one model on a slice, and those of own metrics."""
+    arrays, numbers = measured
     if arrays:
-        whole = one.name == OVERALL
         rows = list(part.figures(arrays, whole=whole))
         if config.slice_thresholds and not whole:
             # A threshold on what is measured of single classes alone must not pass unseen.
@@ -151,13 +143,8 @@ def _rows(
             yield name, None, numbers[name], None
 
 
-def _values(
-    entries: Iterable[Any],
-) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
-    """Arrays by name, and numbers by metric name, of one model.
-
-    What a combiner packed counts as its arrays; so does an array that is a metric's value itself.
-    """
+def _measured(entries: Iterable[Any]) -> Measured:
+    """What a combiner packed counts as its arrays; so does an array that is a metric's value."""
     arrays: dict[str, np.ndarray] = {}
     numbers: dict[str, float | None] = {}
     for entry in entries:
@@ -170,7 +157,7 @@ def _values(
             arrays[entry.key.name] = np.reshape(values, array.shape)
         else:
             numbers[entry.key.name] = _number(entry.value)
-    return arrays, numbers
+    return Measured(arrays, numbers)
 
 
 def _interval(

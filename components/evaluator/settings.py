@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from components import extension
 from components.settings import PositiveInt, Section
 from components.tasks import Task
-from serving.errors import InputError, nearest
+from serving.errors import InputError, check_one_of
 
 
 class Threshold(Section):
@@ -74,11 +74,10 @@ class EvaluatorConfig(Section):
                 expected="evaluator.slices to name the feature keys to slice by",
                 found="no slices",
             )
-        for name, metric in self.metrics.items():
-            try:
-                extension.resolve(metric.path, {}, kind="metrics", key=f"evaluator.metrics.{name}")
-            except InputError as error:
-                yield error
+        try:
+            self.metric_paths()
+        except InputError as error:
+            yield error
 
     def task_mistakes(self, task: Task) -> Iterator[InputError]:
         """What makes no sense for a task: names of metrics and of features.
@@ -87,28 +86,21 @@ class EvaluatorConfig(Section):
             task: of the pipeline.
         """
         known = [*task.thresholds, *self.metrics]
-        for section, name, _ in self._thresholds():
-            if name not in known:
-                yield InputError(
-                    f"evaluator.{section}.{name}",
-                    expected=f"a metric of {task.name}: {', '.join(known)}",
-                    found=repr(name),
-                    todo=nearest(name, known),
-                )
+        of = f"a metric of {task.name}:"
+        asked = [(f"evaluator.{x}.{name}", name, known, of) for x, name, _ in self._thresholds()]
+        of = f"keys of {task.name}:"
+        asked += [("evaluator.slices", feature, list(task.slices), of) for feature in self.slices]
+        for key, value, valid, of in asked:
+            try:
+                check_one_of(key, value, valid, of)
+            except InputError as error:
+                yield error
         for name in self.metrics:
             if name in task.thresholds:
                 yield InputError(
                     f"evaluator.metrics.{name}",
                     expected="a name of its own",
                     found=f"that of a metric of {task.name}",
-                )
-        for feature in self.slices:
-            if feature not in task.slices:
-                yield InputError(
-                    "evaluator.slices",
-                    expected=f"keys of {task.name}: {', '.join(task.slices)}",
-                    found=repr(feature),
-                    todo=nearest(feature, task.slices),
                 )
 
     def metric_paths(self) -> dict[str, str]:

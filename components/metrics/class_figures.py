@@ -10,61 +10,53 @@ from components.metrics import intervals
 Figure = tuple[str, int | None, float | None, float | None]
 
 
-def overall_figures(arrays: Mapping[str, np.ndarray], loss: str) -> Iterator[Figure]:
-    """Accuracy and the mean loss.
+def overall_figures(
+    arrays: Mapping[str, np.ndarray], loss: str, *, ranked: bool
+) -> Iterator[Figure]:
+    """Accuracy, the mean loss, and maybe the share whose class is among the first `TOP_K`.
 
     Args:
         arrays: of a slice.
         loss: what the mean loss is called.
+        ranked: whether to give the last.
     """
-    triples, sums = arrays["confusion"], arrays["sums"]
+    triples = arrays["confusion"]
+    total, squares, hits = arrays["sums"].tolist()
     count = float(triples[:, 2].sum())
-    right = triples[triples[:, 0] == triples[:, 1], 2].sum() / count
-    yield "accuracy", None, float(right), intervals.of_share(float(right), count)
-    total, squares = sums[:2].tolist()
+    right = float(triples[triples[:, 0] == triples[:, 1], 2].sum())
+    yield "accuracy", None, right / count, intervals.of_share(right / count, count)
     yield loss, None, total / count, intervals.of_mean(total, squares, count)
+    if ranked:
+        yield "top_k_accuracy", None, hits / count, intervals.of_share(hits / count, count)
 
 
-def top_k_figures(arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
-    """The share of Examples whose class is among the `class_counts.TOP_K` most probable ones."""
-    count = float(arrays["confusion"][:, 2].sum())
-    share = float(arrays["sums"][2] / count)
-    yield "top_k_accuracy", None, share, intervals.of_share(share, count)
+def class_figures(
+    arrays: Mapping[str, np.ndarray], classes: int, *, single: bool
+) -> Iterator[Figure]:
+    """Macro F1, and maybe precision, recall and F1 of every class, each against the rest.
 
-
-def class_figures(arrays: Mapping[str, np.ndarray], classes: int) -> Iterator[Figure]:
-    """Precision, recall and F1 of every class, each against the rest.
-
-    Without a predicted Example there is no precision; without a true one no recall and no F1.
+    Without a predicted Example there is no precision; without a true one no recall and no F1, and
+    the mean of the F1 leaves the class out.
 
     Args:
         arrays: of a slice.
         classes: number of classes.
+        single: whether to give those of the classes.
     """
     triples = arrays["confusion"]
-    right, true, predicted = _totals(triples, classes)
-    f1 = _f1(right, true, predicted)
+    truth, said, count = triples.T
+    hits = truth == said
+    right = np.bincount(truth[hits], count[hits], classes)
+    true, predicted = np.bincount(truth, count, classes), np.bincount(said, count, classes)
+    f1 = np.divide(2 * right, true + predicted, out=np.full(classes, np.nan), where=true > 0)
     variances = intervals.f1_variances(triples, f1, true + predicted)
-    for class_id in range(classes):
-        for metric, count in (("precision", predicted[class_id]), ("recall", true[class_id])):
-            share = float(right[class_id] / count) if count else None
-            half = None if share is None else intervals.of_share(share, float(count))
+    yield "macro_f1", None, *_known(np.nanmean(f1), variances[-1])
+    for class_id in range(classes) if single else ():
+        for metric, of in (("precision", predicted[class_id]), ("recall", true[class_id])):
+            share = float(right[class_id] / of) if of else None
+            half = None if share is None else intervals.of_share(share, float(of))
             yield metric, class_id, share, half
         yield "f1", class_id, *_known(f1[class_id], variances[class_id])
-
-
-def macro_f1(arrays: Mapping[str, np.ndarray], classes: int) -> Iterator[Figure]:
-    """The mean of the classes' F1; those without a true Example have none and are left out.
-
-    Args:
-        arrays: of a slice.
-        classes: number of classes.
-    """
-    triples = arrays["confusion"]
-    right, true, predicted = _totals(triples, classes)
-    f1 = _f1(right, true, predicted)
-    variance = intervals.f1_variances(triples, f1, true + predicted)[-1]
-    yield "macro_f1", None, *_known(np.nanmean(f1), variance)
 
 
 def auc_figures(arrays: Mapping[str, np.ndarray], *, single: bool) -> Iterator[Figure]:
@@ -87,21 +79,6 @@ def auc_figures(arrays: Mapping[str, np.ndarray], *, single: bool) -> Iterator[F
         if single:
             for class_id, (area, variance) in enumerate(areas):
                 yield "auc", class_id, *_known(area, variance)
-
-
-def _totals(triples: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What is right, true and predicted of each class: float64 [classes] each."""
-    truth, predicted, count = triples.T
-    hits = truth == predicted
-    return (
-        np.bincount(truth[hits], count[hits], classes),
-        np.bincount(truth, count, classes),
-        np.bincount(predicted, count, classes),
-    )
-
-
-def _f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    return np.divide(2 * right, true + predicted, out=np.full(len(true), np.nan), where=true > 0)
 
 
 def _known(value: float, variance: float) -> tuple[float | None, float | None]:
