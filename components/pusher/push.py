@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from components.export import model_classes
 from components.pusher.history import set_aside
 from serving.classes import Classes
 from serving.errors import FailedError
@@ -20,6 +19,7 @@ PUSHED = "pushed"
 ALREADY_SERVED = "already served"
 SET_ASIDE = "set aside"
 CLASSES_CHANGED = "classes changed"
+_CLASSES = f"{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}"
 _TOLD = 5  # classes, of those that differ
 
 
@@ -75,7 +75,9 @@ def push_model(
         raise FailedError(f"{model}: not a SavedModel: there is no {SAVED_MODEL_FILE}")
     digest = model_digest(model)
     store = open_store(base)
-    classes = None if allow_class_change else model_classes(str(model))
+    told = model / _CLASSES
+    checked = told.is_file() and not allow_class_change
+    classes = Classes.from_json(told.read_bytes(), str(told)) if checked else None
     found: list[Push] = []
 
     def needed() -> bool:
@@ -101,10 +103,10 @@ def _find(store: VersionStore, digest: str, classes: Classes | None) -> list[Pus
     aside = set_aside(store, digest)
     if aside is not None:
         return [Push(aside, store.path(aside), digest, SET_ASIDE)]
-    told = store.read(newest, f"{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}")
+    told = store.read(newest, _CLASSES)
     if classes is None or told is None:
         return []
-    known = Classes.from_json(told, f"{store.path(newest)}/{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}")
+    known = Classes.from_json(told, f"{store.path(newest)}/{_CLASSES}")
     if known.names == classes.names:
         return []
     reason = f"other classes than served version {newest} has: {_difference(known, classes)}"
