@@ -74,7 +74,7 @@ def measure(name: str, image_size: int, rounds: int, folder: Path) -> list[dict[
                 name, lambda: client.call(names.SIGNATURE_SERVING, inputs), heatmap, rounds
             )
         ]
-        if models.spec(name).problem == "classification":
+        if models.spec(name).task == "image_classification":
             results.append(over_library(name, model, picture, heatmap))
     return results
 
@@ -98,7 +98,7 @@ def over_prediction(
         "serving_default_p50_ms": milliseconds(predicting),
         "grad_cam_p50_ms": milliseconds(explaining),
         "ratio": round(ratio, 3),
-        "limit": LIMIT if models.spec(name).problem == "classification" else None,
+        "limit": LIMIT if models.spec(name).task == "image_classification" else None,
     }
 
 

@@ -65,6 +65,7 @@ def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
     from components.datasets.settings import DataConfig
     from components.datasets.settling import settle_labels
     from components.datasets.synth import synthesize
+    from components.tasks import get_task
     from components.trainer.input.split import index_split, load_split
 
     root = args.data
@@ -83,10 +84,10 @@ def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to((root / record.path).resolve())
     start = time.perf_counter()
-    index = index_split(
-        [str(scratch / "examples" / "Split-train" / "*")], "train", "classification"
-    )
-    pictures = load_split(index, "classification", args.image_size)
+    task = get_task("image_classification")
+    part = task.training(found.classes)
+    patterns = [str(scratch / "examples" / "Split-train" / "*")]
+    pictures = load_split(index_split(patterns, "train", task, part), part, args.image_size)
     return folder, pictures, round(time.perf_counter() - start, 2)
 
 
@@ -98,15 +99,15 @@ def measure_steps(pictures: Any) -> dict[str, Any]:
     from components.trainer.input.batches import training_batches
     from components.trainer.sections import AugmentationConfig
 
-    held = pictures.images[:BATCH].astype("float32"), pictures.targets[:BATCH]
-    augment = make_augment(AugmentationConfig(**BOOK), "classification", SEED)
+    held = pictures.inputs[:BATCH].astype("float32"), pictures.targets[:BATCH]
+    augment = make_augment(AugmentationConfig(**BOOK), masks=False, seed=SEED)
     feeds = {
         # `batch` leaves the size open, as that of real batches is; the cache holds the one tensor.
         "memory": tf.data.Dataset.from_tensor_slices(held).batch(BATCH).cache().repeat(),
         "input": training_batches(pictures, BATCH, SEED, 0, _ENDLESS),
         "augmented": training_batches(pictures, BATCH, SEED, 0, _ENDLESS, augment=augment),
     }
-    step = training_step(MODEL, pictures.images.shape[1])
+    step = training_step(MODEL, pictures.inputs.shape[1])
     iterators = {name: iter(feed) for name, feed in feeds.items()}
 
     def block(name: str) -> float:
@@ -132,7 +133,7 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
 
     from components.trainer.input.batches import training_batches
 
-    size = pictures.images.shape[1]
+    size = pictures.inputs.shape[1]
     steps = len(pictures) // BATCH
     ours = iter(training_batches(pictures, BATCH, SEED, 0, _ENDLESS))
     theirs = keras.utils.image_dataset_from_directory(
@@ -171,15 +172,17 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
 
 def training_step(name: str, image_size: int) -> Callable[[Iterator[Any]], float]:
     """A function that takes a batch off an iterator, trains on it, and gives the loss."""
-    from components.trainer.fit.phases import compile_model, phases
-
     from components import models
+    from components.tasks import get_task
     from components.trainer.fit.fused_norm import fuse_batch_norms
+    from components.trainer.fit.loop import compile_model
     from components.trainer.settings import TrainerConfig
+    from serving.classes import Classes
 
     config = TrainerConfig(model=name, image_size=image_size, batch_size=BATCH)
-    model = models.build(name, image_size)
-    compile_model(model, "classification", config, phases(config)[0], steps=1)
+    part = get_task("image_classification").training(Classes(("cat", "dog")))
+    model = part.trainee(models.build(name, image_size, 2))
+    compile_model(model, part, config, steps=1)
     fuse_batch_norms(model)
     model.make_train_function()
     return lambda iterator: float(model.train_function(iterator)["loss"])

@@ -68,21 +68,23 @@ def steps_of(
     import tensorflow as tf
 
     from components import models
+    from components.tasks import get_task
     from components.trainer.fit.building import dtype_policy
     from components.trainer.fit.fused_norm import fuse_batch_norms
-    from components.trainer.fit.phases import compile_model, phases
+    from components.trainer.fit.loop import compile_model
     from components.trainer.settings import TrainerConfig
+    from serving.classes import Classes
 
-    problem = models.spec(name).problem
+    task = get_task(models.spec(name).task)
+    part = task.training(Classes(("a", "b", "c") if task.has_masks else ("a", "b")))
     config = TrainerConfig(model=name, image_size=side, batch_size=BATCH)
     with dtype_policy(precision):
-        model = models.build(name, side)
-    compile_model(model, problem, config, phases(config)[0], steps=1, jit_compile=False)
+        model = part.trainee(models.build(name, side, len(part.classes)))
+    compile_model(model, part, config, steps=1, jit_compile=False)
     if fused:
         fuse_batch_norms(model)
     images = np.random.default_rng(0).uniform(0, 255, (BATCH, side, side, 3)).astype(np.float32)
-    segments = problem == "segmentation"
-    targets = np.zeros((BATCH, side, side) if segments else (BATCH, 1), np.float32)
+    targets = np.zeros((BATCH, *part.shapes(side)[1][0]), np.float32)
     held = tf.data.Dataset.from_tensor_slices((images, targets)).batch(BATCH).cache().repeat()
     model.make_train_function()
     model.make_test_function()
@@ -94,13 +96,13 @@ def measure_moves(side: int, blocks: int) -> dict[str, Any]:
     """Times of moving a batch at random, by how often it is interpolated."""
     import keras
     import tensorflow as tf
-    from components.trainer.input.augmentation import make_augment
 
+    from components.trainer.input.augmentation import make_augment
     from components.trainer.sections import AugmentationConfig
 
     images = np.random.default_rng(0).uniform(0, 255, (BATCH, side, side, 3)).astype(np.float32)
     targets = np.zeros((BATCH, 1), np.float32)
-    augment = make_augment(AugmentationConfig(**MOVES), "classification", seed=1)
+    augment = make_augment(AugmentationConfig(**MOVES), masks=False, seed=1)
     assert augment is not None
     layers = keras.Sequential(
         [

@@ -9,13 +9,13 @@ def test_both_sides_read_the_same_pictures(tmp_path):
     from components.datasets.synth import synthesize
 
     # Ingest refuses one file, so it is left out on both sides, and so is what fills no batch.
-    synthesize(tmp_path / "pictures", "cats_dogs", 40, size=(80, 60))
+    synthesize(tmp_path / "pictures", "class_folders", 40, size=(80, 60))
     (tmp_path / "pictures" / "Cat" / "3.jpg").write_bytes(b"no picture")
     (tmp_path / "scratch").mkdir()
     args = argparse.Namespace(data=tmp_path / "pictures", pictures=40, image_size=32)
     folder, pictures, seconds = input.prepare(tmp_path / "scratch", args)
     assert seconds > 0
-    assert pictures.images.shape == (32, 32, 32, 3)
+    assert pictures.inputs.shape == (32, 32, 32, 3)
     paths = sorted(folder.rglob("*.jpg"))
     assert len(paths) == 32
     decoded = {
@@ -24,7 +24,7 @@ def test_both_sides_read_the_same_pictures(tmp_path):
         .tobytes(): path.parent.name == "Dog"
         for path in paths
     }
-    for image, target in zip(pictures.images, pictures.targets, strict=True):
+    for image, target in zip(pictures.inputs, pictures.targets, strict=True):
         assert decoded.pop(image.tobytes()) == target[0]
     assert not decoded
 
