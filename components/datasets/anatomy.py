@@ -74,7 +74,7 @@ def ribbon(spine: np.ndarray, widths: tuple[float, float]) -> np.ndarray:
     return np.concatenate([curve + across * half, (curve - across * half)[::-1]])
 
 
-def make_animal(rng: np.random.Generator, *, is_cat: bool) -> Animal:
+def make_pet(rng: np.random.Generator, *, is_cat: bool) -> Animal:
     """A cat or a dog in a random pose, the head's middle at (0, 0).
 
     Args:
