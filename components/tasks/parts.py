@@ -333,9 +333,9 @@ class Report(Part, ABC):
     ) -> "Predictions":
         """What the exported model makes of the test split, and `count` telling Examples."""
 
-    @abstractmethod
     def legend(self) -> list[tuple[str, str]]:
         """Names and CSS colors of mask classes; empty where there are none."""
+        return []
 
     @abstractmethod
     def card(self) -> dict[str, Any]:

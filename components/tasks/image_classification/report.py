@@ -81,10 +81,6 @@ class Part(parts.Report):
             note=images.HEATMAP_NOTE,
         )
 
-    def legend(self) -> list[tuple[str, str]]:
-        """There are no masks."""
-        return []
-
     def card(self) -> dict[str, Any]:
         """What the model is for."""
         classes = listed(self.classes.names)

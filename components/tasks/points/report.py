@@ -83,10 +83,6 @@ class Part(parts.Report):
             ],
         )
 
-    def legend(self) -> list[tuple[str, str]]:
-        """There are no masks."""
-        return []
-
     def card(self) -> dict[str, Any]:
         """What the model is for."""
         return {

@@ -14,8 +14,12 @@ from tfx.types import artifact_utils, standard_artifacts
 from components import artifacts, features, preprocessing
 from components.datasets.examples import write_classes
 from components.datasets.palette import palette
+from components.interpreter import report
 from components.interpreter.executor import Executor
+from components.interpreter.readers import read_facts
 from components.interpreter.settings import InterpreterConfig
+from components.reporting.cards import Predictions
+from components.tasks import get_task
 from serving import names
 from serving.classes import Classes
 
@@ -316,6 +320,18 @@ class Kit:
     def page(self, case, images=4):
         """The report's page."""
         return Path(self.outputs(case, images)["report"].uri) / artifacts.REPORT_PAGE
+
+    def facts_page(self, case):
+        """The page without what a model makes of Examples."""
+        write_inputs(case, self.folder)
+        facts = read_facts(
+            *(str(self.folder / key) for key in ("quarantine", "model_run", "evaluation"))
+        )
+        shown = {"examples": [], "predictions": Predictions(0, []), "legend": []}
+        path = self.folder / artifacts.REPORT_PAGE
+        task = get_task(case.task)
+        path.write_bytes(report.render(pipeline_name="p", task=task, facts=facts, **shown))
+        return path
 
     def outputs(self, case, images=4):
         """Runs `Do` with real artifacts; returns its outputs."""

@@ -56,7 +56,8 @@ class Page(HTMLParser):
 def test_the_page_of_every_task_is_whole_escaped_accessible_and_repeatable(
     kit, task, tmp_path_factory
 ):
-    path = kit.page(kit.Case(task))
+    made = kit.outputs(kit.Case(task))
+    path = Path(made["report"].uri, artifacts.REPORT_PAGE)
     page = Page(path)
     assert page.count("script") == 0
     assert "<script>" in page.text  # in the name of a file
@@ -70,6 +71,13 @@ def test_the_page_of_every_task_is_whole_escaped_accessible_and_repeatable(
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
     assert ("html", {"lang": "en"}) in page.tags
+    # The page in a frame is the same but for the links to its sections.
+    (framed,) = Path(made["page"].uri).iterdir()
+    before, links, after = page.html.partition("<nav")
+    assert links
+    assert framed.name == "index.html"
+    assert framed.read_text("utf-8") == before + after.partition("</nav>\n")[2]
+    assert made["metrics"].get_float_custom_property("accuracy") == 0.8734567
     kit.folder = tmp_path_factory.mktemp("again")
     assert kit.page(kit.Case(task)).read_bytes() == path.read_bytes()
 
@@ -153,7 +161,7 @@ def test_twelve_classes(kit):
 
 
 def test_two_hundred_classes_are_not_all_shown(kit):
-    page = Page(kit.page(of_many(kit, 200)))
+    page = Page(kit.facts_page(of_many(kit, 200)))
     assert "kind 049 and 150 more" in page.text
     assert "True class by predicted class" not in page.text
     assert "truth predicted images kind 003 kind 004 1,234" in page.text
@@ -242,7 +250,7 @@ def test_weights_as_they_are_and_mirror_images(kit):
         "best_epoch": 0,
         "epochs": [case.history["epochs"][0] | {"epoch": 0}],
     }
-    page = Page(kit.page(case))
+    page = Page(kit.facts_page(case))
     assert f"{OF_BOTH}: their logits are averaged." in page.text
     assert "epochs 0 best epoch 0 " in page.text
     assert "Training Nothing was trained: weights of a file, measured and exported as" in page.text
@@ -255,7 +263,7 @@ def test_not_blessed_says_why(kit):
     failed = kit.check("recall", 0.9, 0.5, False, "recall <0.5> misses 0.9")
     drop = {"kind": "max_drop", "class": "cat", "slice": "image/orientation=square"}
     case.figures["checks"].append({**failed, **drop})
-    page = Page(kit.page(case))
+    page = Page(kit.facts_page(case))
     assert "Not blessed" in page.text
     assert "1 of 2 checks failed." in page.text
     assert page.text.count("recall <0.5> misses 0.9") == 2  # in the verdict and among the checks
@@ -270,7 +278,7 @@ def test_baseline_and_slices(kit):
         kit.figure("recall", 0.8, of="cat"),
         kit.figure("accuracy", 0.75, slice="image/orientation=portrait", examples=21),
     ]
-    page = Page(kit.page(case))
+    page = Page(kit.facts_page(case))
     for words in (
         "Compared with version 17",
         "trained on 3 test pictures",
@@ -297,7 +305,7 @@ def test_long_quarantine_is_cut_short_and_no_utf8_is_shown(kit):
     case.refused = [
         {"path": f"Cat/\udcff{n}.jpg", "reason": "unreadable", "detail": ""} for n in range(30)
     ]
-    page = Page(kit.page(case))
+    page = Page(kit.facts_page(case))
     assert "unreadable : 30 files, the first 20 here" in page.text
     assert "Cat/?19.jpg" in page.text
     assert "Cat/?20.jpg" not in page.text
@@ -331,15 +339,3 @@ def test_component_declares_its_artifacts():
     }
     with pytest.raises(InputError, match=r"task: expected one of .*found 'detection'"):
         component(task="detection")
-
-
-@TASKS
-def test_the_page_in_a_frame_is_the_same_but_for_its_links(kit, task):
-    made = kit.outputs(kit.Case(task))
-    (page,) = Path(made["page"].uri).iterdir()
-    report = Path(made["report"].uri, artifacts.REPORT_PAGE).read_text("utf-8")
-    before, links, after = report.partition("<nav")
-    assert links
-    assert page.name == "index.html"
-    assert page.read_text("utf-8") == before + after.partition("</nav>\n")[2]
-    assert made["metrics"].get_float_custom_property("accuracy") == 0.8734567
