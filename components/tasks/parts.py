@@ -1,7 +1,7 @@
 """What the parts of a task have to answer, and whom.
 
-Every part is made of the data set's `Classes`; `Data` also of None, where nothing is asked of it that
-depends on them.
+Every part is made of the data set's `Classes`; `Data` also of None, where nothing is asked of it
+that depends on them.
 """
 
 from abc import ABC, abstractmethod
