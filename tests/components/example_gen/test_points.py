@@ -11,7 +11,6 @@ from components import features as f
 from components.datasets.synth import synthesize
 from components.example_gen.splits import split_index
 from components.tasks.points.data import point_key
-from serving.errors import InputError
 
 COUNT = 120
 POINTS = {"task": "points", "data": {"classes": ["negative", "positive"]}}
@@ -76,22 +75,3 @@ def test_examples_hold_the_points_in_the_split_of_their_key(ingested, folder):
 def test_equal_points_share_a_key():
     assert point_key(0.0, 1.0) == point_key(-0.0, 1.0)
     assert len({point_key(0.0, 1.0), point_key(1.0, 0.0), point_key(0.0, -1.0)}) == 3
-
-
-def test_growing_moves_no_point_and_copies_can_be_kept(ingest, ingested, folder, tmp_path):
-    synthesize(tmp_path / "grown", "points", 2 * COUNT)
-    text = (tmp_path / "grown" / "points.csv").read_text()
-    text += "".join(
-        f"{line}\n" for line in (folder / "points.csv").read_text().splitlines()[COUNT + 1 :]
-    )
-    (tmp_path / "grown" / "points.csv").write_text(text)
-    result = ingest(tmp_path / "grown", tmp_path / "out", drop_duplicates=False, **POINTS)
-    assert {path: result.split_of[path] for path in ingested.split_of} == ingested.split_of
-    assert result.split_of["points.csv:242"] == result.split_of["points.csv:2"]
-    assert result.split_of["points.csv:243"] == result.split_of["points.csv:12"]
-
-
-def test_a_split_without_points_is_told(ingest, tmp_path):
-    synthesize(tmp_path / "data", "points", 2)
-    with pytest.raises(InputError, match=r"expected points for every split, found none for .*add"):
-        ingest(tmp_path / "data", tmp_path / "out", **POINTS)
