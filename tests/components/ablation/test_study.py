@@ -35,7 +35,7 @@ CLASSES = Classes(("blue", "green", "red"))
 
 
 def make_config(**changes) -> TrainerConfig:
-    base = {"model": MODEL, "image_size": 16, "batch_size": 8, "epochs": 1, "seed": 5}
+    base = {"model": MODEL, "image_size": 32, "batch_size": 8, "epochs": 1, "seed": 5}
     return TrainerConfig.model_validate(base | changes)
 
 
@@ -124,7 +124,7 @@ def test_combinations_differ_in_the_switches_alone(ablation, shared, tmp_path, c
         *itertools.product((True, False), repeat=2)
     ]
     for row in rows:
-        model = models.build(MODEL, 16, 3, dropout=0.1, **row["switches"])
+        model = models.build(MODEL, 32, 3, dropout=0.1, **row["switches"])
         assert row["parameters"] == model.count_params()
         assert row["multiply_adds"] == multiply_adds(model)
         (epoch,) = row["epochs"]

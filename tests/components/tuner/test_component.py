@@ -12,6 +12,15 @@ from serving.errors import InputError
 CONFIG = TunerConfig.model_validate(
     {"trials": 2, "epochs": 1, "space": {"learning_rate": {"min": 1e-4, "max": 1e-2}}}
 )
+NETS = """
+import keras
+
+
+def build(image_size, classes, dropout: float = 0.0):
+    inputs = keras.Input((image_size, image_size, 3))
+    x = keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Softmax()(x))
+"""
 TRAINER = TrainerConfig(model="mini_xception", image_size=32, epochs=3)
 
 
@@ -24,14 +33,12 @@ def examples(tmp_path):
 
     made = standard_artifacts.Examples()
     made.uri = str(tmp_path / "examples")
+    made.split_names = '["train", "eval"]'
     write_classes(made.uri, Classes(("ant", "bee", "cow")))
     return made
 
 
-def test_it_is_given_trials_at_compile_time_and_classes_when_it_runs(
-    examples, tmp_path, monkeypatch
-):
-    from tfx.components.tuner import executor
+def test_it_is_given_what_trials_have_in_common_and_no_classes(examples, tmp_path):
     from tfx.types.channel_utils import as_channel
 
     from components.tuner import Tuner
@@ -43,12 +50,24 @@ def test_it_is_given_trials_at_compile_time_and_classes_when_it_runs(
     assert TunerConfig.model_validate(custom["tuner"]) == CONFIG
     assert TrainerConfig.model_validate(custom["trainer"]) == CONFIG.trial_config(TRAINER)
 
-    given = []
-    monkeypatch.setattr(executor, "search", lambda _, properties, *rest: given.append(properties))
-    monkeypatch.setattr(executor, "write_best_hyperparameters", lambda *_: None)
-    step.executor_spec.executor_class().Do({"examples": [examples]}, {}, step.exec_properties)
-    told = json.loads(given[0]["custom_config"])["classes"]
-    assert Classes.from_json(told, "").names == ("ant", "bee", "cow")
+
+def test_it_builds_for_the_classes_of_the_examples(examples, tmp_path, monkeypatch):
+    from tfx.dsl.components.base.base_executor import BaseExecutor
+    from tfx.types.channel_utils import as_channel
+
+    from components.tuner import Tuner
+
+    (tmp_path / "nets_of_two.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    trainer = TRAINER.model_copy(update={"model": "nets_of_two:build"})
+    space = {"model_args.dropout": {"values": [0.1, 0.2]}}
+    config = TunerConfig.model_validate({"epochs": 1, "space": space})
+    step = Tuner(as_channel([examples]), config=config, trainer=trainer)
+    executor = step.executor_spec.executor_class(
+        BaseExecutor.Context(tmp_dir=str(tmp_path), unique_id="1")
+    )
+    with pytest.raises(InputError, match=r"expected an output .* for 3 classes, found \(None, 2\)"):
+        executor.Do({"examples": [examples]}, {}, step.exec_properties)
 
 
 def test_a_search_that_cannot_be_is_refused_when_it_is_wired(examples):
