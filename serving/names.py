@@ -9,7 +9,7 @@ SIGNATURE_LABELS = "labels_from_examples"  # evaluation only: ground truth at mo
 
 INPUT_IMAGE_BYTES = "image_bytes"  # string [batch]: encoded JPEG, PNG, GIF or BMP
 INPUT_POINTS = "points"  # float32 [batch, 2]: x and y
-# int32 scalar, [1] or [batch]: what to explain; -1: the predicted class or the foreground
+# int32 scalar, [1] or [batch]: what to explain; -1: the predicted class, or the first of masks
 INPUT_CLASS_INDEX = "class_index"
 INPUT_EXAMPLES = "examples"  # string [batch]: serialized tf.train.Example
 INPUT_CLASSIFY = "inputs"  # the same; the name that TensorFlow Serving's Classify asks for
@@ -23,9 +23,9 @@ OUTPUT_MASK_PNG = "mask_png_bytes"  # string [batch]: the mask as 8-bit grey PNG
 OUTPUT_CLASS_FRACTIONS = "class_fractions"  # float32 [batch, classes]: share of pixels
 OUTPUT_TRUE_MASK = "true_mask"  # uint8 [batch, height, width]: ground truth at model size
 OUTPUT_HEATMAP = "heatmap"  # float32 [batch, height, width], in [0, 1], at model size
-# string [batch]: RGB PNG, jet at 0.4 over the picture, at its own size (serving/overlay.py)
+# string [batch]: RGB PNG, jet at 0.4 over the image, at its own size
 OUTPUT_OVERLAY_PNG = "overlay_png_bytes"
-OUTPUT_CLASSES = "classes"  # string [batch, classes]: CLASS_NAMES for each picture
+OUTPUT_CLASSES = "classes"  # string [batch, classes]: all names, in order, per image
 OUTPUT_SCORES = "scores"  # float32 [batch, classes]: their probabilities
 
 # Files that travel in a SavedModel's assets.extra/; TensorFlow Serving reads the last one only ---
