@@ -7,6 +7,7 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config as sqli
 from tfx.orchestration.pipeline import Pipeline
 
 from components import evaluator, example_gen, pusher, trainer
+from components.beam_args import complete
 
 data, work = sys.argv[1:]
 ingest = example_gen.ImageExampleGen(data)
@@ -19,5 +20,6 @@ served = pusher.PusherConfig(model_name="own")
 base = f"{work}/serving/own"
 push = pusher.Pusher(model, judge.outputs["blessing"], base_directory=base, config=served)
 steps = [ingest, train, judge, push]
-database = sqlite(f"{work}/metadata.sqlite")
-LocalDagRunner().run(Pipeline("own", f"{work}/artifacts", database, steps))
+places = (f"{work}/artifacts", sqlite(f"{work}/metadata.sqlite"))
+pipeline = Pipeline("own", *places, steps, beam_pipeline_args=complete([]))
+LocalDagRunner().run(pipeline)
