@@ -43,7 +43,7 @@ def main() -> None:
                 "cpu_seconds": round(cpu, 1),
                 "peak_mib": round(_peak_mib()),
                 "limit_mib": 1024,
-                "peak_mib_before": round(imported),
+                "imports_mib": round(imported),
                 "figures": len(result["figures"]),
                 "accuracy": values["accuracy"],
             }
