@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from components.settings import expected_by
 from pipelines import old_keys
+from pipelines.logs import libraries_silent
 from pipelines.sections import PipelineConfig
 from serving.errors import InputError, Mistakes, nearest
 
@@ -60,7 +61,8 @@ def load_config(
     for line in old:
         print(f"pawlens: {path.name}: {line}", file=sys.stderr)
     try:
-        return PipelineConfig.model_validate(tree)
+        with libraries_silent():  # a model from outside brings Keras along
+            return PipelineConfig.model_validate(tree)
     except ValidationError as error:
         mistakes = list(_mistakes(error, path.name))
         raise (mistakes[0] if len(mistakes) == 1 else Mistakes(mistakes)) from error

@@ -32,6 +32,19 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def libraries_silent() -> Iterator[None]:
+    """Drops what is written to the descriptor of stderr, as TensorFlow does when it is imported."""
+    terminal = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+@contextlib.contextmanager
 def everything_to(stream: TextIO) -> Iterator[None]:
     """Sends every library's log lines and warnings to a stream, one form for all, from INFO."""
     handler = logging.StreamHandler(stream)
