@@ -36,14 +36,15 @@ def export(model: Any, name: str, image_size: int, folder: Path) -> Path:
         The folder.
     """
     from components import models
-    from components.export.saved_model import export_model
+    from components.export.saved_model import ExportOptions, export_model
     from components.tasks import get_task
     from serving.classes import Classes
 
     spec = models.spec(name)
     classes = Classes(tuple(f"class {number}" for number in range(model.output_shape[-1])))
     task = get_task(spec.task)
-    export_model(model, folder, task=task, classes=classes, side=image_size, spec=spec)
+    options = ExportOptions(spec)
+    export_model(model, folder, task=task, classes=classes, side=image_size, options=options)
     return folder
 
 

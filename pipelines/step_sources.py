@@ -1,6 +1,7 @@
 """Which code a configuration names: by step, the modules where it begins."""
 
 from components import extension
+from components.explanations import explanation_path
 from components.tasks import Task, get_task
 from components.tasks.base import DATA, EVALUATION, EXPORT, REPORT, TRAINING
 from pipelines.sections import PipelineConfig
@@ -48,8 +49,11 @@ def _named(config: PipelineConfig, task: Task, step: str) -> tuple[str, ...]:
         layout = config.data.layout or task.layout
         reader = extension.resolve(layout, task.layouts, kind="layouts", key="data.layout")
         own = (extension.module_of(reader),)
-    elif step in ("tuner", "trainer"):
+    elif step == "tuner":
         own = _model(config, task)
+    elif step == "trainer":
+        explanation = explanation_path(config.trainer.export.explanation)
+        own = (*_model(config, task), extension.module_of(explanation))
     elif step == "evaluator":
         own = config.evaluator.sources()
     return (*_parts(task, _PARTS.get(step, ())), *own)

@@ -15,11 +15,11 @@ import tensorflow as tf
 
 from components import features as f
 from components import models
-from components.explanations.grad_cam import grad_cam, join_model, split_model
+from components.explanations.grad_cam import join_model, split_model
 from components.explanations.overlay import overlay_png
 from components.export.class_index import class_of_each
 from components.export.flip_averaging import flip_averaged
-from components.export.saved_model import ExportOptions
+from components.export.saved_model import Explain, ExportOptions
 from components.export.warmup_requests import drawn_example, drawn_image, predict_request
 from components.preprocessing import decode_images
 from components.tasks.parts import Endpoint, Export
@@ -97,7 +97,8 @@ class ImageExport(Export):
             image_bytes: tf.Tensor,
             class_index: tf.Tensor = tf.constant([-1], tf.int32),  # noqa: B008
         ) -> Outputs:
-            return self._explain(halves, image_bytes, decode(image_bytes), class_index)
+            images = decode(image_bytes)
+            return self._explain(options.explain, halves, image_bytes, images, class_index)
 
         image_bytes = tf.TensorSpec([None], tf.string, name=names.INPUT_IMAGE_BYTES)
         examples = tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)
@@ -110,6 +111,7 @@ class ImageExport(Export):
 
     def _explain(
         self,
+        explain: Explain,
         halves: tuple[keras.Model, keras.Model],
         image_bytes: tf.Tensor,
         images: tf.Tensor,
@@ -120,7 +122,7 @@ class ImageExport(Export):
         def score(logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
             return self.score(logits, probabilities, self.choose(probabilities, asked))
 
-        heatmap, probabilities = grad_cam(*halves, images, score)
+        heatmap, probabilities = explain(*halves, images, score)
         chosen = self.choose(probabilities, asked)
         return {
             names.OUTPUT_HEATMAP: heatmap,

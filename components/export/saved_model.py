@@ -1,16 +1,21 @@
 """Writes the SavedModel of a trained model: what TensorFlow Serving answers with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from components.explanations.grad_cam import grad_cam
 from components.export.signatures import finish_signatures
 from components.export.warmup_requests import write_warmup_requests
 from components.models import ModelSpec
 from components.tasks import Task
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
+
+Explain = Callable[..., tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -19,12 +24,14 @@ class ExportOptions:
 
     Attributes:
         spec: of the architecture.
+        explain: computes heatmaps; see `components.explanations.grad_cam.grad_cam`.
         grad_cam_layer: the layer to explain instead of the architecture's own; empty: that one.
         test_time_flip: whether all answers are those of image and mirror image together; see
             `components.export.flip_averaging`.
     """
 
     spec: ModelSpec
+    explain: Explain = grad_cam
     grad_cam_layer: str = ""
     test_time_flip: bool = False
 
@@ -36,9 +43,7 @@ def export_model(
     task: Task,
     classes: Classes,
     side: int | None,
-    spec: ModelSpec,
-    grad_cam_layer: str = "",
-    test_time_flip: bool = False,
+    options: ExportOptions,
 ) -> None:
     """Writes a SavedModel with all endpoints; beside it its classes and requests for a warm-up.
 
@@ -48,11 +53,9 @@ def export_model(
         task: whose endpoints they are.
         classes: what the model tells apart, in the order of its outputs.
         side: of the model's square input in pixels; None where there are no images.
-        spec: of the architecture.
-        grad_cam_layer, test_time_flip: see `ExportOptions`.
+        options: see there.
     """
     part = task.export(classes)
-    options = ExportOptions(spec, grad_cam_layer, test_time_flip)
     archive = keras.export.ExportArchive()
     archive.track(model)
     methods = {}

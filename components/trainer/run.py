@@ -10,10 +10,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components import features, models
+from components import extension, features, models
 from components.artifacts import BEST_CHECKPOINT
+from components.explanations import KEY as EXPLANATION_KEY
+from components.explanations import explanation_path
 from components.explanations.grad_cam import check_layer
-from components.export.saved_model import export_model
+from components.export.saved_model import ExportOptions, export_model
 from components.tasks import Task, get_task
 from components.tasks.parts import Training
 from components.trainer.devices.distribution import Distribution
@@ -175,9 +177,12 @@ def _export(
             task=task,
             classes=part.classes,
             side=config.image_size,
-            spec=models.spec(config.model),
-            grad_cam_layer=config.export.grad_cam_layer,
-            test_time_flip=config.export.test_time_flip,
+            options=ExportOptions(
+                models.spec(config.model),
+                extension.load(explanation_path(config.export.explanation), key=EXPLANATION_KEY),
+                config.export.grad_cam_layer,
+                config.export.test_time_flip,
+            ),
         )
         write_keys(folder / names.ASSETS_EXTRA / names.TRAINING_KEYS_FILE, keys)
         _copy_tree(folder, uri)

@@ -132,6 +132,9 @@ class StageConfig(Section):
 class ExportConfig(Section):
     """What is fixed when the best epoch is exported."""
 
+    explanation: str = "grad_cam"
+    """What the signature `grad_cam` computes: `grad_cam`, or the import path of another function
+    that takes and gives what `components.explanations.grad_cam.grad_cam` does."""
     grad_cam_layer: str = ""
     """Layer that Grad-CAM explains; empty: the architecture's own."""
     test_time_flip: bool = False

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from components import models
+from components.explanations import explanation_path
 from components.settings import PositiveInt, Section
 from components.tasks import Task, get_task
 from components.trainer.sections import (
@@ -120,6 +121,10 @@ class TrainerConfig(Section):
                 expected=f"one of {', '.join(task.monitors)}",
                 found=f"'{self.monitor}'",
             )
+        try:
+            explanation_path(self.export.explanation)
+        except InputError as error:
+            yield error
         yield from config._of_all_trainings(lambda one: one._training_mistakes(task, tunable))
 
     def check_task(self, task: Task) -> None:

@@ -217,7 +217,7 @@ def export(model, task, classes, folder):
     """explain(pictures uint8 [batch, SIDE, SIDE, 3], class_index) through the SavedModel."""
     import tensorflow as tf
 
-    from components.export.saved_model import export_model
+    from components.export.saved_model import ExportOptions, export_model
     from components.models import ModelSpec
     from components.tasks import get_task
     from serving.classes import Classes
@@ -228,7 +228,7 @@ def export(model, task, classes, folder):
         task=get_task(task),
         classes=Classes(classes),
         side=SIDE,
-        spec=ModelSpec("tiny", "elsewhere:build"),
+        options=ExportOptions(ModelSpec("tiny", "elsewhere:build")),
     )
     loaded = tf.saved_model.load(str(folder))
 

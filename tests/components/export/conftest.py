@@ -124,13 +124,13 @@ def _centre(model: Any, images: np.ndarray) -> None:
 
 @pytest.fixture(scope="session")
 def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Callable[..., Exported]:
-    """export(case, **how): the same model each time, with other arguments of `export_model`."""
+    """export(case, **options): the same model each time, with other `ExportOptions`."""
     import keras
 
     from components import models
-    from components.export.saved_model import export_model
+    from components.export.saved_model import ExportOptions, export_model
 
-    def make(case: str, **how: Any) -> Exported:
+    def make(case: str, **options: Any) -> Exported:
         task, name, classes = CASES[case]
         keras.utils.set_random_seed(3)
         side = None if case == "points" else SIDE
@@ -138,8 +138,14 @@ def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Call
         if side:
             _centre(model, images)
         folder = tmp_path_factory.mktemp("exported") / case
-        how = {"task": get_task(task), "classes": Classes(classes), "side": side} | how
-        export_model(model, folder, spec=models.spec(name), **how)
+        export_model(
+            model,
+            folder,
+            task=get_task(task),
+            classes=Classes(classes),
+            side=side,
+            options=ExportOptions(models.spec(name), **options),
+        )
         return Exported(model, folder, classes)
 
     return make

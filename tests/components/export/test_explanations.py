@@ -123,7 +123,7 @@ def test_another_layer_is_explained_when_the_export_says_so(
 
     from components import models
     from components.explanations.grad_cam import grad_cam, split_model
-    from components.export.saved_model import export_model
+    from components.export.saved_model import ExportOptions, export_model
     from components.tasks import get_task
     from serving.classes import Classes
 
@@ -136,8 +136,7 @@ def test_another_layer_is_explained_when_the_export_says_so(
         task=get_task("image_classification"),
         classes=Classes(("cat", "dog")),
         side=side,
-        spec=models.spec(name),
-        grad_cam_layer=layer,
+        options=ExportOptions(models.spec(name), grad_cam_layer=layer),
     )
     kind = type(exported["classification"])
     answer = kind(model, tmp_path / "model", ()).explain(pictures, 1)
@@ -150,3 +149,20 @@ def test_another_layer_is_explained_when_the_export_says_so(
     assert np.abs(answer[names.OUTPUT_HEATMAP] - expected("trunk_output")).max() > 0.1
     probability = np.asarray(model(images, training=False))[:, 1]
     np.testing.assert_allclose(answer[names.OUTPUT_PROBABILITY], probability, atol=1e-5)
+
+
+def test_another_explanation_is_what_the_endpoint_computes(export, pictures):
+    """One from outside, here of the upper half whatever is asked."""
+    import tensorflow as tf
+
+    def upper_half(trunk, head, images, score):
+        _, probabilities = head(trunk(images, training=False), training=False)
+        rows = tf.range(images.shape[1])[:, tf.newaxis] < images.shape[1] // 2
+        maps = tf.ones(tf.shape(images)[:3]) * tf.cast(rows, tf.float32)
+        return maps, probabilities
+
+    model = export("classification", explain=upper_half)
+    heatmaps = model.explain(pictures, -1)[names.OUTPUT_HEATMAP]
+    side = heatmaps.shape[1]
+    assert (heatmaps[:, : side // 2] == 1).all()
+    assert (heatmaps[:, side // 2 :] == 0).all()

@@ -17,7 +17,7 @@ WEIGHTS = (np.array([[0.5], [-0.25]], np.float32), np.array([0.5], np.float32))
 def saved(tmp_path_factory):
     import tensorflow as tf
 
-    from components.export.saved_model import export_model
+    from components.export.saved_model import ExportOptions, export_model
 
     folder = tmp_path_factory.mktemp("points") / "model"
     model = models.build("linear", None, 2)
@@ -29,7 +29,7 @@ def saved(tmp_path_factory):
         task=get_task("points"),
         classes=classes,
         side=None,
-        spec=models.spec("linear"),
+        options=ExportOptions(models.spec("linear")),
     )
     assert model_classes(str(folder)) == classes
     return tf.saved_model.load(str(folder))

@@ -234,14 +234,15 @@ def test_a_model_of_points_is_tried_with_points(
 ) -> None:
     from components import models
     from components.export import answers
-    from components.export.saved_model import export_model
+    from components.export.saved_model import ExportOptions, export_model
     from components.infra_validator import executor
 
     folder = tmp_path / "model"
     task = get_task("points")
     model = models.build("linear", None, 2)
     model.set_weights([np.array([[1.0], [-1.0]]), np.array([0.25])])
-    export_model(model, folder, task=task, classes=SIGNS, side=None, spec=models.spec("linear"))
+    options = ExportOptions(models.spec("linear"))
+    export_model(model, folder, task=task, classes=SIGNS, side=None, options=options)
     compared: dict[str, dict[str, np.ndarray]] = {}
     check = answers.check_answers
 
