@@ -71,9 +71,7 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
         defaults=_defaults(config, images),
     )
     spec["pipelineInfo"]["displayName"] = config.name
-    spec["pipelineInfo"]["description"] = (
-        f"{config.task}, served as {config.pusher.model_name}"
-    )
+    spec["pipelineInfo"]["description"] = f"{config.task}, served as {config.pusher.model_name}"
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root
     return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
