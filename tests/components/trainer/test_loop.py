@@ -110,15 +110,16 @@ def test_five_classes_learn_from_blended_labels(tmp_path):
 
     part = get_task("image_classification").training(Classes(tuple("abcde")))
     labels = np.arange(40) % 5
-    images = np.random.default_rng(1).integers(0, 40, (40, 32, 32, 3)).astype(np.uint8)
+    images = np.random.default_rng(1).integers(0, 40, (40, 46, 46, 3)).astype(np.uint8)
     for image, label in zip(images, labels, strict=True):
-        image[:, 6 * label : 6 * label + 6] = 250
+        image[:, 9 * label : 9 * label + 9] = 250
     split = Split(images, np.eye(5, dtype=np.float32)[labels])
     config = TrainerConfig(
-        model="convnet_baseline",
-        image_size=32,
+        model="convnet_small_150",
+        image_size=46,
         batch_size=8,
-        epochs=4,
+        epochs=8,
+        learning_rate=3e-3,
         augmentation={"mixup": 0.1},
         loss={"class_weights": "balanced", "label_smoothing": 0.05},
     )
