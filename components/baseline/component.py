@@ -1,26 +1,15 @@
 """Finds the model now served, so that the evaluator can compare; needs no TFX resolver."""
 
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import BaseChannel, standard_artifacts
-from tfx.types.channel_utils import as_channel
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import BaseChannel
+from tfx.types.standard_artifacts import Model
 
 from components.baseline.driver import Driver
 from components.baseline.executor import Executor
+from components.declared import DeclaredComponent, spec
 
 
-class BaselineSpec(ComponentSpec):
-    """Candidate in, baseline out."""
-
-    PARAMETERS = {
-        "model_base_path": ExecutionParameter(type=str),
-        "model_config_file": ExecutionParameter(type=str),
-    }
-    INPUTS = {"model": ChannelParameter(type=standard_artifacts.Model)}
-    OUTPUTS = {"baseline": ChannelParameter(type=standard_artifacts.Model)}
-
-
-class Baseline(base_component.BaseComponent):
+class Baseline(DeclaredComponent):
     """Emits a copy of the served version to compare with, or a Model that only says NO_BASELINE.
 
     Args:
@@ -29,16 +18,13 @@ class Baseline(base_component.BaseComponent):
         model_config_file: the server's, which may call one of them `stable`; empty: none.
     """
 
-    SPEC_CLASS = BaselineSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    SPEC_CLASS = spec(
+        {"model": Model}, {"baseline": Model}, parameters=("model_base_path", "model_config_file")
+    )
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
     DRIVER_CLASS = Driver
 
     def __init__(self, model: BaseChannel, *, model_base_path: str, model_config_file: str = ""):
         super().__init__(
-            BaselineSpec(
-                model=model,
-                model_base_path=model_base_path,
-                model_config_file=model_config_file,
-                baseline=as_channel([standard_artifacts.Model()]),
-            )
+            model=model, model_base_path=model_base_path, model_config_file=model_config_file
         )

@@ -3,13 +3,13 @@
 from typing import Any
 
 from google.protobuf import text_format
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.dsl.io import fileio
-from tfx.types import Artifact, BaseChannel, artifact_utils, standard_artifacts
-from tfx.types.channel_utils import as_channel
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types import Artifact, BaseChannel, artifact_utils
+from tfx.types.standard_artifacts import Examples, Schema
 
 from components.datasets.examples import read_classes
+from components.declared import DeclaredComponent, spec
 from components.tasks import get_task
 
 SCHEMA_FILE = "schema.pbtxt"  # as TFX's own steps read it
@@ -33,15 +33,7 @@ class Executor(base_executor.BaseExecutor):
             file.write(text_format.MessageToString(schema, as_utf8=True))
 
 
-class SchemaGenSpec(ComponentSpec):
-    """Examples and their task in, their schema out."""
-
-    PARAMETERS = {"task": ExecutionParameter(type=str)}
-    INPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
-    OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
-
-
-class SchemaGen(base_component.BaseComponent):
+class SchemaGen(DeclaredComponent):
     """Emits what Examples of a task and its classes must look like.
 
     Args:
@@ -49,12 +41,8 @@ class SchemaGen(base_component.BaseComponent):
         task: name or import path of the task.
     """
 
-    SPEC_CLASS = SchemaGenSpec
+    SPEC_CLASS = spec({"examples": Examples}, {"schema": Schema}, parameters=("task",))
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(self, examples: BaseChannel, *, task: str = "image_classification"):
-        super().__init__(
-            SchemaGenSpec(
-                examples=examples, task=task, schema=as_channel([standard_artifacts.Schema()])
-            )
-        )
+        super().__init__(examples=examples, task=task)

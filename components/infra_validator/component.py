@@ -1,32 +1,15 @@
-"""Declares the infra validation step."""
+"""The step `InfraValidator`: declares what goes in and out; `executor.py` works."""
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import BaseChannel
+from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
 
-from components.infra_validator import executor
+from components.declared import DeclaredComponent, spec
+from components.infra_validator.executor import Executor
 from components.infra_validator.settings import InfraValidatorConfig
 
 
-class InfraValidatorSpec(ComponentSpec):
-    """Inputs, outputs and properties of `InfraValidator`."""
-
-    PARAMETERS = {
-        "model_name": ExecutionParameter(type=str),
-        "task": ExecutionParameter(type=str),
-        "config": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "model": ChannelParameter(type=standard_artifacts.Model),
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS = {
-        "blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
-    }
-
-
-class InfraValidator(base_component.BaseComponent):
+class InfraValidator(DeclaredComponent):
     """Serves the exported model by itself and compares its answers with the SavedModel's own.
 
     Takes the place of TFX's step of the same name, which needs a container engine or a cluster;
@@ -41,25 +24,22 @@ class InfraValidator(base_component.BaseComponent):
         config: how much is asked, and for how long.
     """
 
-    SPEC_CLASS = InfraValidatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    SPEC_CLASS = spec(
+        {"model": Model, "examples": Examples},
+        {"blessing": InfraBlessing},
+        parameters=("model_name", "task", "config"),
+    )
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
     def __init__(
         self,
-        model: types.BaseChannel,
-        examples: types.BaseChannel,
+        model: BaseChannel,
+        examples: BaseChannel,
         *,
         model_name: str,
         task: str = "image_classification",
-        config: InfraValidatorConfig | None = None,
+        config: InfraValidatorConfig = InfraValidatorConfig(),  # noqa: B008  # it is frozen
     ):
         super().__init__(
-            spec=InfraValidatorSpec(
-                model=model,
-                examples=examples,
-                model_name=model_name,
-                task=task,
-                config=(config or InfraValidatorConfig()).model_dump_json(),
-                blessing=types.Channel(type=standard_artifacts.InfraBlessing),
-            )
+            model=model, examples=examples, model_name=model_name, task=task, config=config
         )

@@ -1,14 +1,13 @@
-"""TFX's Pusher with an executor of our own."""
+"""The step `Pusher`: what TFX's declares, and what a check on the live server needs."""
 
-from tfx.components.pusher import component
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.proto import pusher_pb2
 from tfx.types import BaseChannel, standard_artifacts
 from tfx.types import standard_component_specs as specs
-from tfx.types.channel_utils import as_channel
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.artifacts import Report
+from components.declared import DeclaredComponent
 from components.pusher.executor import EXAMPLES_KEY, REPORT_KEY, Executor
 from components.pusher.settings import PusherConfig
 
@@ -26,7 +25,7 @@ class PusherSpec(specs.PusherSpec):
     }
 
 
-class Pusher(component.Pusher):
+class Pusher(DeclaredComponent):
     """Pushes a blessed model, once, and keeps it there only if the live server takes it.
 
     The output `pushed_model` is TFX's PushedModel and holds `push.json` (components/artifacts.py).
@@ -43,7 +42,7 @@ class Pusher(component.Pusher):
     """
 
     SPEC_CLASS = PusherSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
     def __init__(
         self,
@@ -59,18 +58,13 @@ class Pusher(component.Pusher):
     ):
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = base_directory
-        spec = PusherSpec(
-            **{
-                specs.MODEL_KEY: model,
-                specs.MODEL_BLESSING_KEY: model_blessing,
-                specs.INFRA_BLESSING_KEY: infra_blessing,
-                EXAMPLES_KEY: examples,
-                REPORT_KEY: report,
-                specs.PUSH_DESTINATION_KEY: destination,
-                "task": task,
-                "config": config.model_dump_json(),
-                specs.PUSHED_MODEL_KEY: as_channel([standard_artifacts.PushedModel()]),
-            }
+        super().__init__(
+            model=model,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            push_destination=destination,
+            task=task,
+            config=config,
+            report=report,
+            examples=examples,
         )
-        # TFX's own constructor would make its own specification.
-        base_component.BaseComponent.__init__(self, spec=spec)
