@@ -20,16 +20,18 @@ def init(
     ] = None,
 ) -> None:
     """Look at a data folder, and write a configuration for it."""
-    from components.datasets.checking import describe
-    from components.datasets.looking import look, write_config
+    from components.datasets.looking import describe, look, write_config
+    from pipelines.config import CONFIG_FOLDER
     from serving.errors import InputError
 
     path = output or Path(f"{folder.resolve().name}.yaml")
     if path.exists():
         raise InputError(str(path), expected="no such file yet", todo="pass another as --output")
     found = look(folder, layout)
-    path.write_text(write_config(folder, found), encoding="utf-8")
-    typer.echo(f"{describe(found)}\nwritten   {path}; now: pawlens run {path}")
+    shipped = "linear_blobs" if found["task"] == "points" else found["task"]
+    template = (CONFIG_FOLDER / f"{shipped}.yaml").read_text(encoding="utf-8")
+    path.write_text(write_config(folder, found, template), encoding="utf-8")
+    typer.echo(f"{describe(found)}\nwritten: {path}; now: pawlens run {path}")
 
 
 @data_app.command()
@@ -41,18 +43,18 @@ def synth(
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
 ) -> None:
     """Draw images of animals, or points, into a folder."""
-    from components.datasets.synth import OLD_NAMES, synthesize
+    from components.datasets.layouts import OLD_NAMES
+    from components.datasets.synth import synthesize
 
     layout = OLD_NAMES.get(layout, layout)
-    written = synthesize(folder, layout, count, classes=classes, seed=seed)
-    typer.echo(f"{written} {'points' if layout == 'points' else 'images'} in {folder}")
+    synthesize(folder, layout, count, classes=classes, seed=seed)
+    typer.echo(f"{count} {'points' if layout == 'points' else 'images'} in {folder}")
 
 
 @data_app.command()
 def check(folder: Folder, layout: Layout = "") -> None:
     """Count what a folder holds, and what is wrong with it."""
-    from components.datasets.checking import describe
-    from components.datasets.looking import look
+    from components.datasets.looking import describe, look
 
     typer.echo(describe(look(folder, layout)))
 

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from components.datasets import anatomy, menagerie, scenery
+from components.datasets import anatomy, scenery
 
 FOREGROUND, BACKGROUND, CONTOUR = 1, 2, 3  # values of a trimap on disk
 CONTOUR_RADIUS = 2  # pixels on either side of the outline
@@ -18,14 +18,14 @@ def draw(
 
     Args:
         rng: source of all chance; equal states give equal pictures.
-        label: index into `menagerie.NAMES`; decides the shapes and nothing else.
+        label: index into `anatomy.NAMES`; decides the shapes and nothing else.
         size: width and height in pixels.
 
     Returns:
         The picture (RGB) and its silhouette (8-bit grey, 255 on the animal and 0 elsewhere), both
         of that size. What stands before the animal is not part of the silhouette.
     """
-    animal = _placed(rng, menagerie.make_animal(rng, label), size)
+    animal = _placed(rng, anatomy.make_animal(rng, label), size)
     large = (size[0] * _OVER, size[1] * _OVER)
     silhouette = Image.new("L", large)
     shade = Image.new("L", large, 128)

@@ -29,17 +29,6 @@ UNSUPPORTED = "unsupported format"
 _FOREIGN = ("__MACOSX", "@eaDir")  # left by archives and by disk stations
 
 
-def check_folder(root: Path) -> None:
-    """Refuses what is no folder.
-
-    Raises:
-        InputError: it is a file, or not there.
-    """
-    if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
-        raise InputError(f"data folder '{root}'", expected="a folder", found=found)
-
-
 def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Entries of a folder but the hidden ones (`._x.png` is macOS's shadow of `x.png`)."""
     if not folder.is_dir():
@@ -71,11 +60,8 @@ def file_names(folder: Path, extensions: tuple[str, ...]) -> list[str]:
 
 def split_folders(folder: Path) -> dict[str, str]:
     """Sub-folders that hold a split each -> `train`, `eval` or `test`; empty: it is not split."""
-    found = {
-        name: SPLIT_WORDS[name.lower()]
-        for name in folder_names(folder)
-        if name.lower() in SPLIT_WORDS
-    }
+    words = {name: SPLIT_WORDS.get(name.lower(), "") for name in folder_names(folder)}
+    found = {name: split for name, split in words.items() if split}
     return found if "train" in found.values() and len(set(found.values())) > 1 else {}
 
 
@@ -87,7 +73,7 @@ def image_records(
     Args:
         root: the data folder.
         folder: below it, with "/"; empty: itself.
-        deep: also those in its sub-folders, which are then without a number.
+        deep: with the numbers that they are named by, and those in sub-folders, without.
         told: fields of the records.
     """
     for entry in visible(root / folder):
@@ -98,22 +84,20 @@ def image_records(
             yield record(path, number=number, **told)
         elif deep and entry.is_dir(follow_symlinks=False):  # a link may lead back up
             for below in image_records(root, path, deep=True, **told):
-                yield below if below.number is None else replace(below, number=None)
+                yield replace(below, number=None)
 
 
 def record(path: str, *, problem: str | None = None, **told: Any) -> Record:
     """A record of a file, with the problem that its name tells of."""
     if not is_utf8(path):  # Linux allows any bytes in a name; a feature holds UTF-8
-        problem = BAD_NAME
-    elif path.lower().endswith(OTHER_EXTENSIONS):
-        problem, told["detail"] = (
-            UNSUPPORTED,
-            f"{stem_of(path)[1]} is none of " + ", ".join(IMAGE_EXTENSIONS),
-        )
+        return Record(path, problem=BAD_NAME, **told)
+    if path.lower().endswith(OTHER_EXTENSIONS):
+        detail = f"{Path(path).suffix} is none of {', '.join(IMAGE_EXTENSIONS)}"
+        return Record(path, problem=UNSUPPORTED, detail=detail, **told)
     return Record(path, problem=problem, **told)
 
 
-def stem_of(path: str) -> tuple[str, str]:
-    """Name of a file without folder and extension, and the extension."""
+def stem_of(path: str) -> str:
+    """Name of a file without folder and extension."""
     stem, dot, extension = path.rpartition("/")[2].rpartition(".")
-    return (stem, dot + extension) if dot else (extension, "")
+    return stem if dot else extension

@@ -1,7 +1,8 @@
 """Masks as they lie on disk, and what of them is stored: class ids from 0, ignored pixels 255."""
 
+import contextlib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def open_mask(root: Path, record: Record) -> Image.Image:
     with Image.open(source) as image:
         image.load()
     return image
+
+
+def openable(root: Path, records: Iterable[Record]) -> Iterator[tuple[Image.Image, Record]]:
+    """The masks that can be opened; the others are told of when they are converted."""
+    for record in records:
+        with contextlib.suppress(*BROKEN):
+            yield open_mask(root, record), record
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ FIRST: tuple[Color, ...] = (
 _LEVELS = 9  # of each channel that the others are chosen from: 729 colors
 # Linear RGB as eyes without green, and without red, receptors see it; Machado et al., "A
 # Physiologically-based Model for Simulation of Color Vision Deficiency" (2009), severity 1.
-_EYES = (
-    np.eye(3),
-    [[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
-    [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
+_EYES = np.array(
+    [
+        np.eye(3),
+        [[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
+        [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
+    ]
 )
-# Linear RGB to XYZ over the white of sRGB (IEC 61966-2-1).
-_XYZ = np.array([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]])
 
 
 def palette(names: Sequence[str]) -> tuple[Color, ...]:
@@ -52,18 +52,11 @@ def palette(names: Sequence[str]) -> tuple[Color, ...]:
         )
     if tuple(names) == BOOK:
         return BOOK_COLORS
-    if len(names) <= len(FIRST):
-        return FIRST[: len(names)]
-    return _extended(len(names))
-
-
-def _extended(count: int) -> tuple[Color, ...]:
     steps = np.rint(np.linspace(0, 255, _LEVELS))
     free = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    chosen = list(FIRST)
-    seen = _seen(free)
+    seen, chosen = _seen(free), list(FIRST[: len(names)])
     apart = np.min([_distances(seen, _seen(np.array([color]))) for color in chosen], axis=0)
-    while len(chosen) < count:
+    while len(chosen) < len(names):
         at = int(apart.argmax())
         red, green, blue = (int(value) for value in free[at])
         chosen.append((red, green, blue))
@@ -78,11 +71,5 @@ def _distances(some: np.ndarray, one: np.ndarray) -> np.ndarray:
 
 
 def _seen(colors: np.ndarray) -> np.ndarray:
-    """RGB [n, 3] in [0, 255] -> CIE L*a*b* [eyes, n, 3], in which distances are as seen."""
-    share = colors / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    received = np.stack([np.clip(linear @ np.transpose(eye), 0, 1) for eye in _EYES])
-    xyz = received @ _XYZ.T
-    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
-    x, y, z = f[..., 0], f[..., 1], f[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    """RGB [n, 3] in [0, 255] -> what each eye sees of it, RGB [eyes, n, 3] in about [0, 1]."""
+    return np.clip((colors / 255) ** 2.2 @ _EYES.swapaxes(1, 2), 0, 1) ** (1 / 2.2)

@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from components.datasets import folders
 from serving.errors import InputError
@@ -20,45 +21,7 @@ FLAT_NAMES = (
 )
 SHARD = re.compile(r".*(\.tfrecords?|\.tfrecords?\.gz|-\d{5}-of-\d{5}(\.gz)?)", re.IGNORECASE)
 
-_OTHER_TASKS = {"masks": "image_segmentation", "points": "points"}
 _HINTED = 20  # sub-folders that are looked into for a hint
-
-
-def recognize(root: Path) -> str:
-    """The layout that a folder is in; empty: none that is known."""
-    if (root / OXFORD_LIST).is_file():
-        found = "oxford_list"
-    elif mask_folders(root):
-        found = "masks"
-    elif shard_names(root):
-        found = "tfrecord"
-    elif _has_csv(root, IMAGE_COLUMNS):
-        found = "csv"
-    elif _has_csv(root, POINT_COLUMNS):
-        found = "points"
-    elif _class_count(root) > 1:
-        found = "class_folders"
-    else:
-        names = folders.file_names(root, folders.IMAGE_EXTENSIONS)
-        flat = any(pattern.fullmatch(name) for pattern in FLAT_NAMES for name in names)
-        found = "flat_names" if flat else ""
-    return found
-
-
-def _has_csv(root: Path, columns: tuple[str, ...]) -> bool:
-    names = folders.file_names(root, (".csv",))
-    return any(set(columns) <= set(header(root / name)) for name in names)
-
-
-def _class_count(root: Path) -> int:
-    """Number of folders with images, in the split that has most of them."""
-    return max(
-        sum(
-            any(folders.image_records(root / part, name, deep=True))
-            for name in folders.folder_names(root / part)
-        )
-        for part in folders.split_folders(root) or [""]
-    )
 
 
 def mask_folders(root: Path) -> list[tuple[str, str, str | None]]:
@@ -99,24 +62,83 @@ def header(path: Path) -> list[str]:
         return []
 
 
-def not_this_layout(root: Path, layout: str, expected: str) -> InputError:
-    """The error of a folder that holds none of a layout's files; hints at what it may be."""
-    entries = sorted(e.name + ("/" if e.is_dir() else "") for e in folders.visible(root))
-    found = ", ".join(entries[:5]) + (f" and {len(entries) - 5} more" if len(entries) > 5 else "")
-    return InputError(
-        f"data folder '{root}' is not in the layout '{layout}'",
-        expected=expected,
-        found=found or "an empty folder",
-        todo=_hint(root, layout),
+def _has_csv(root: Path, columns: tuple[str, ...]) -> bool:
+    names = folders.file_names(root, (".csv",))
+    return any(set(columns) <= set(header(root / name)) for name in names)
+
+
+def _has_class_folders(root: Path) -> bool:
+    """Whether there are two folders with images, or in one of the splits."""
+    return any(
+        sum(
+            any(folders.image_records(root / part, name, deep=True))
+            for name in folders.folder_names(root / part)
+        )
+        > 1
+        for part in folders.split_folders(root) or [""]
     )
 
 
-def _hint(root: Path, layout: str) -> str:
-    """Which folder or layout would have fitted: a wrong level is the most common mistake."""
+def _has_flat_names(root: Path) -> bool:
+    names = folders.file_names(root, folders.IMAGE_EXTENSIONS)
+    return any(pattern.fullmatch(name) for pattern in FLAT_NAMES for name in names)
+
+
+class _Layout(NamedTuple):
+    looks_like: Callable[[Path], Any]
+    expected: str
+    task: str = ""  # where it is not image_classification
+
+
+# The first that a folder looks like counts.
+_LAYOUTS = {
+    "oxford_list": _Layout(
+        lambda root: (root / OXFORD_LIST).is_file(), f"{OXFORD_LIST} and {IMAGES}/*.jpg"
+    ),
+    "masks": _Layout(
+        mask_folders,
+        f"images in {IMAGES}/ and .png masks in {'/ or '.join(MASK_FOLDERS)}/",
+        "image_segmentation",
+    ),
+    "tfrecord": _Layout(shard_names, "shards such as train-00000-of-00004"),
+    "csv": _Layout(lambda root: _has_csv(root, IMAGE_COLUMNS), "*.csv with path, label"),
+    "points": _Layout(
+        lambda root: _has_csv(root, POINT_COLUMNS), "*.csv with x, y, label", "points"
+    ),
+    "class_folders": _Layout(_has_class_folders, "a folder a class: rose/*.jpg"),
+    "flat_names": _Layout(_has_flat_names, "cat.N.jpg, dog.N.jpg"),
+    "auto": _Layout(
+        lambda root: False,
+        "a folder a class, cat.N.jpg and dog.N.jpg, or *.csv with path and label",
+    ),
+}
+
+
+def recognize(root: Path) -> str:
+    """The layout that a folder is in; empty: none that is known."""
+    return next((name for name, layout in _LAYOUTS.items() if layout.looks_like(root)), "")
+
+
+def not_this_layout(root: Path, layout: str) -> InputError:
+    """The error of what is no folder, or holds none of a layout's files; hints at what it may be.
+
+    A wrong level is the most common mistake.
+    """
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        return InputError(f"data folder '{root}'", expected="a folder", found=found)
+    hint = ""
     for folder in (root, *(root / name for name in folders.folder_names(root)[:_HINTED])):
-        found = recognize(folder)
-        if found and (found != layout or folder != root):
-            where = "this folder" if folder == root else f"'{folder}'"
-            task = _OTHER_TASKS.get(found)
-            return f"{where} is in the layout '{found}'" + (f" of the task {task}" if task else "")
-    return ""
+        other = recognize(folder)
+        if other and (other != layout or folder != root):
+            where, task = "this folder" if folder == root else f"'{folder}'", _LAYOUTS[other].task
+            hint = f"{where} is in the layout '{other}'" + (f" of the task {task}" if task else "")
+            break
+    entries = sorted(e.name + ("/" if e.is_dir() else "") for e in folders.visible(root))
+    more = f" and {len(entries) - 5} more" if len(entries) > 5 else ""
+    return InputError(
+        f"data folder '{root}' is not in the layout '{layout}'",
+        expected=_LAYOUTS[layout].expected,
+        found=", ".join(entries[:5]) + more or "an empty folder",
+        todo=hint,
+    )

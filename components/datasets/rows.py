@@ -5,11 +5,11 @@ too, with its problem, so that it can be counted.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from components.datasets import folders, recognition
+from components.datasets.records import Record
 from components.datasets.settings import printable
 from serving.errors import InputError
 
@@ -18,37 +18,32 @@ MISSING_COLUMN = "missing column"
 SURPLUS_COLUMN = "surplus column"
 
 
-class Row(NamedTuple):
-    """One row.
-
-    Attributes:
-        path: of its file, relative to the data folder, and its line from 1: `points.csv:2`.
-        values: by column.
-        problem, detail: why it cannot be used, as in a record.
-    """
-
-    path: str
-    values: dict[str, str]
-    problem: str | None = None
-    detail: str = ""
+class RowError(ValueError):
+    """A row is of no use: its problem, and what was found in it."""
 
 
-def read_rows(root: Path, columns: Sequence[str], layout: str) -> Iterator[Row]:
-    """Rows by file name and line.
+def read_rows(
+    root: Path,
+    columns: Sequence[str],
+    layout: str,
+    convert: Callable[[str, Mapping[str, str]], Record],
+) -> list[Record]:
+    """Records by file name and line.
 
     Args:
         root: holds `*.csv` files, whose first lines name these columns, in any order and among
             others. Fields are separated by commas and hold no line break.
         columns: that a row needs.
         layout: its name, for messages.
+        convert: a row's place, its file and its line from 1 as `points.csv:2`, and its values by
+            column -> its record. What it raises a RowError of stands for itself, with its problem.
 
     Raises:
         InputError: there is no file with those columns, or a file cannot be read.
     """
-    folders.check_folder(root)
     names = folders.file_names(root, (".csv",))
     if not names:
-        raise recognition.not_this_layout(root, layout, f"*.csv with {', '.join(columns)}")
+        raise recognition.not_this_layout(root, layout)
     headers = {name: recognition.header(root / name) for name in names}
     if not any(set(columns) <= set(header) for header in headers.values()):
         raise InputError(
@@ -56,42 +51,40 @@ def read_rows(root: Path, columns: Sequence[str], layout: str) -> Iterator[Row]:
             expected=f"the columns {', '.join(columns)} in its first line",
             found=", ".join(headers[names[0]]) or "an empty file",
         )
-    for name in names:
-        lines = _lines(root / name)
-        next(lines, None)
-        for number, fields in lines:
-            yield _row(f"{printable(name)}:{number}", headers[name], fields, columns)
+    records = []
+    for name, header in headers.items():
+        for number, line in enumerate(_lines(root / name), start=1):
+            if number == 1 or not line.strip():
+                continue
+            path, values = f"{printable(name)}:{number}", dict[str, str]()
+            try:
+                values = _values(line, header, columns)
+                records.append(convert(path, values))
+            except RowError as error:
+                problem, detail = error.args
+                label = values.get("label") or None
+                records.append(Record(path, label=label, problem=problem, detail=printable(detail)))
+    return records
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and fields of every line that is not blank; no fields where it is no CSV.
-
-    Each line is parsed by itself: an open quote then spoils one row, not all below it.
-    """
+def _lines(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    fields = next(csv.reader([line]))
-                except csv.Error:
-                    fields = []
-                yield number, [field.strip() for field in fields]
+        return path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
     except OSError as error:
         raise InputError(
             f"'{path}'", expected="a readable file", found=error.strerror or str(error)
         ) from error
 
 
-def _row(path: str, header: list[str], fields: list[str], columns: Sequence[str]) -> Row:
-    values = dict(zip(header, fields, strict=False))
-    missing = [name for name in columns if name not in values]
-    if not fields:
-        return Row(path, values, UNREADABLE_ROW)
+def _values(line: str, header: list[str], columns: Sequence[str]) -> dict[str, str]:
+    """Each line is parsed by itself: an open quote then spoils one row, not all below it."""
+    try:
+        fields = [field.strip() for field in next(csv.reader([line]))]
+    except csv.Error as error:
+        raise RowError(UNREADABLE_ROW, "") from error
     if len(fields) > len(header):
-        counts = f"{len(fields)} fields, {len(header)} in the header"
-        return Row(path, values, SURPLUS_COLUMN, counts)
+        raise RowError(SURPLUS_COLUMN, f"{len(fields)} fields, {len(header)} in the header")
+    missing = set(columns) - set(header[: len(fields)])
     if missing:
-        return Row(path, values, MISSING_COLUMN, ", ".join(missing))
-    return Row(path, values)
+        raise RowError(MISSING_COLUMN, ", ".join(name for name in columns if name in missing))
+    return dict(zip(header, fields, strict=False))

@@ -9,8 +9,6 @@ from pydantic import Field
 from components.settings import Section
 from serving.errors import InputError
 
-MAX_ID = 65_535  # largest value of a mask on disk: 16-bit grey
-
 Value = int | list[int]  # of a mask's pixels: an id, or red, green and blue
 
 
@@ -77,55 +75,34 @@ class DataConfig(Section):
             yield InputError("data.classes", expected="at least 2 classes", found=str(len(names)))
         yield from name_mistakes("data.classes", names)
         # A name may be repeated among its own aliases, not among those of another class.
-        called = Counter(self.classes if isinstance(self.classes, list) else [])
+        called = Counter(names if isinstance(self.classes, list) else [])
         if isinstance(self.classes, dict):
             called.update(alias for other in self.aliases().values() for alias in set(other))
-        for alias, count in called.items():
-            if count > 1:
-                yield InputError(
-                    f"data.classes: '{alias}'", expected="one class", found=f"{count} called so"
-                )
-        pinned = self.classes.values() if isinstance(self.classes, dict) else []
-        values = [value for value in pinned if not (isinstance(value, str) or _is_texts(value))]
-        for key, value in [*(("classes", v) for v in values), ("ignored", self.ignored)]:
-            if isinstance(value, int) and not 0 <= value <= MAX_ID:
-                yield InputError(f"data.{key}", expected=f"ids 0 to {MAX_ID}", found=str(value))
-            if isinstance(value, list) and (len(value) != 3 or set(value) - set(range(256))):
-                expected = "[red, green, blue], each 0 to 255"
-                yield InputError(f"data.{key}", expected=expected, found=str(value))
-        kinds = {type(value) for value in values}
-        if len(kinds) > 1:
+        for alias in [alias for alias, count in called.items() if count > 1]:
+            yield InputError(f"data.classes: '{alias}'", expected="one class", found="several")
+        other = self.classes.values() if isinstance(self.classes, dict) else []
+        values = [value for value in other if not (isinstance(value, str) or _is_texts(value))]
+        if len({type(value) for value in values}) > 1:
             yield InputError("data.classes", expected="ids or colors", found="both")
-        if (
-            kinds
-            and self.ignored is not None
-            and (self.ignored in values or type(self.ignored) not in kinds)
-        ):
-            expected = "a value like those in data.classes, and none of them"
-            yield InputError("data.ignored", expected=expected, found=str(self.ignored))
-        for name in self.min_share:
-            if names and name not in names:
-                yield InputError(
-                    "data.min_share", expected=f"one of {', '.join(names)}", found=f"'{name}'"
-                )
+        for color in (*values, self.ignored):
+            if isinstance(color, list) and len(color) != 3:
+                yield InputError("data", expected="colors as [red, green, blue]", found=str(color))
+        for name in set(self.min_share) - set(names) if names else ():
+            expected = f"one of {', '.join(names)}"
+            yield InputError("data.min_share", expected=expected, found=f"'{name}'")
 
 
 def name_mistakes(where: str, names: list[str]) -> Iterator[InputError]:
-    """What keeps a text from being the name of a class; the first few of each kind.
+    """What keeps texts from being the names of classes; the first few of them.
 
     Args:
         where: the key or the folder, for messages.
         names: of the classes.
     """
-    rules = (
-        ("a name", lambda name: not name.strip()),
-        ("a name in UTF-8", lambda name: not is_utf8(name)),
-        ("no '/' in a name", lambda name: "/" in name),
-    )
-    for expected, wrong in rules:
-        found = [printable(name) for name in names if wrong(name)]
-        if found:
-            yield InputError(where, expected=expected, found=", ".join(map(repr, found[:3])))
+    wrong = [name for name in names if not name.strip() or "/" in name or not is_utf8(name)]
+    if wrong:
+        found = ", ".join(repr(printable(name)) for name in wrong[:3])
+        yield InputError(where, expected="names in UTF-8 without '/'", found=found)
 
 
 def printable(text: str) -> str:
@@ -135,11 +112,7 @@ def printable(text: str) -> str:
 
 def is_utf8(text: str) -> bool:
     """Whether a text that came from bytes was UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text.isascii() or printable(text) == text
 
 
 def _is_texts(other: object) -> bool:

@@ -15,8 +15,6 @@ from serving.classes import IGNORED, Classes
 from serving.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from components.datasets.masks import MaskIds
 
 NO_LABEL = "no class"
@@ -43,34 +41,31 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
     Raises:
         InputError: fewer than two classes, one without an image, a name that cannot be one.
     """
-    records, notes = listing.records, list(listing.notes)
+    labels = {record.label for record in listing.records if record.label is not None}
+    names = data.names() or list(listing.classes or sorted(labels))
+    for mistake in name_mistakes("a class's name", names):
+        raise mistake
+    # An exact name goes before one in other letters.
+    called = {alias: name for name, other in data.aliases().items() for alias in other}
+    called = {alias.casefold(): name for alias, name in called.items()} | called
     if data.classes is None:
-        labels = {record.label for record in records if record.label is not None}
-        names = list(listing.classes or sorted(labels))
-        records = [
-            replace(r, problem=NO_LABEL) if r.label is None and not r.problem else r
-            for r in records
-        ]
-        _tell(name_mistakes("a class's name", names))
-        notes += _only_case(names)
-    else:
-        names = data.names()
-        pinned = _Pinned(data)
-        records = [pinned(record) for record in records]
-    records = _listed_once(records)
+        called = {name: name for name in names}
+
+    def named(record: Record) -> Record:
+        label = record.label
+        if label is None:
+            return replace(record, problem=record.problem or NO_LABEL)
+        name = called.get(label) or called.get(label.casefold())
+        if name == label:
+            return record
+        if name is None and not record.problem:
+            return replace(record, label=None, problem=NOT_PINNED, detail=f"'{printable(label)}'")
+        return replace(record, label=name)
+
+    records = _listed_once([named(record) for record in listing.records])
+    _check_any(records)
     counts = Counter(record.label for record in records if not record.problem)
-    _check_any(records, counts.total())
-    small = {name: None for name in names if counts[name] < data.min_images}
-    if small:
-        notes.append(
-            f"classes with fewer than {data.min_images} images left out: {_some(list(small))}"
-        )
-        records = [
-            replace(r, problem=TOO_FEW, detail=f"{counts[r.label]} of {r.label}")
-            if r.label in small and not r.problem
-            else r
-            for r in records
-        ]
+    small = [name for name in names if counts[name] < data.min_images]
     # A pinned class that is not there at all is a mistake rather than a small one.
     empty = [n for n in names if not counts[n] and (data.classes is not None or n not in small)]
     if empty:
@@ -79,12 +74,18 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
             expected="images of every class",
             todo="add some, or name in data.classes those that there are",
         )
-    return Found(
-        records,
-        Classes(_two([name for name in names if name not in small])),
-        listing.missing,
-        notes,
-    )
+    notes = list(listing.notes)
+    if small:
+        notes.append(f"classes with fewer than {data.min_images} images left out: {_some(small)}")
+        left_out = set(small)
+        records = [
+            replace(r, problem=TOO_FEW, detail=f"{counts[r.label]} of {r.label}")
+            if r.label in left_out and not r.problem
+            else r
+            for r in records
+        ]
+    classes = Classes(_two([name for name in names if name not in small]))
+    return Found(records, classes, listing.missing, notes)
 
 
 def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
@@ -103,17 +104,17 @@ def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
         InputError: fewer than two classes, or more than a mask holds; a pinned one in no mask; no
             mask that fits the pinned ones.
     """
-    from components.datasets.masks import MaskIds, values_in
+    from components.datasets.masks import MaskIds, openable, values_in
     from components.datasets.palette import palette
 
     records = [
         replace(r, problem=r.problem or (None if r.mask_path or r.mask else NO_MASK), label=None)
         for r in _listed_once(listing.records)
     ]
+    _check_any(records)
     usable = [record for record in records if not record.problem]
-    _check_any(records, len(usable))
     if data.classes is None:
-        values = values_in(lambda: (mask for mask, _ in _masks(root, usable)))
+        values = values_in(lambda: (mask for mask, _ in openable(root, usable)))
         mapping = MaskIds(tuple(v for v in values if v != data.ignored) or (0,), data.ignored)
         names = mapping.names
     else:
@@ -125,72 +126,45 @@ def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
         raise InputError("data.min_share", expected=f"one of {_some(names)}", found=_some(unknown))
     # The data set's own colors are what its users know.
     colors = tuple((v[0], v[1], v[2]) for v in mapping.values if isinstance(v, list))
-    classes = Classes(
-        _two(names), colors or palette(names), None if data.ignored is None else IGNORED
-    )
+    ignored = None if data.ignored is None else IGNORED
+    classes = Classes(_two(names), colors or palette(names), ignored)
     return Found(records, classes, listing.missing, list(listing.notes), mapping)
-
-
-class _Pinned:
-    """Gives a record the pinned name of its class, or the problem that there is none."""
-
-    def __init__(self, data: DataConfig):
-        exact = {alias: name for name, other in data.aliases().items() for alias in other}
-        self._names = {alias.casefold(): name for alias, name in exact.items()} | exact
-
-    def __call__(self, record: Record) -> Record:
-        if record.label is None:
-            return replace(record, problem=record.problem or NO_LABEL)
-        name = self._names.get(record.label, self._names.get(record.label.casefold()))
-        if name is None:
-            detail = record.detail if record.problem else f"'{printable(record.label)}'"
-            return replace(record, label=None, problem=record.problem or NOT_PINNED, detail=detail)
-        return record if name == record.label else replace(record, label=name)
 
 
 def _listed_once(records: list[Record]) -> list[Record]:
     """A file that stands in a list again is a problem; under another class both are."""
-    labels: dict[str, set[str | None]] = {}
+    labels: dict[str, list[str]] = {}
     for record in records:
-        labels.setdefault(record.path, set()).add(record.label)
+        labels.setdefault(record.path, []).append(str(record.label))
     if len(labels) == len(records):
         return records
-    seen: set[str] = set()
 
-    def checked(record: Record) -> Record:
-        again = record.path in seen
-        seen.add(record.path)
-        others = labels[record.path]
-        if record.problem:
-            return record
-        if len(others) > 1:
-            return replace(record, problem=TWO_CLASSES, detail=_some(sorted(map(str, others))))
-        return replace(record, problem=TWICE) if again else record
+    def checked() -> Iterator[Record]:
+        seen: set[str] = set()
+        for record in records:
+            others = sorted(set(labels[record.path]))
+            if record.problem:
+                yield record
+            elif len(others) > 1:
+                yield replace(record, problem=TWO_CLASSES, detail=_some(others))
+            else:
+                yield replace(record, problem=TWICE) if record.path in seen else record
+            seen.add(record.path)
 
-    return [checked(record) for record in records]
-
-
-def _masks(root: Path, records: list[Record]) -> Iterator[tuple["Image.Image", Record]]:
-    """Those that can be opened; the others are told of when they are converted."""
-    from components.datasets.masks import BROKEN, open_mask
-
-    for record in records:
-        try:
-            mask = open_mask(root, record)
-        except BROKEN:
-            continue
-        yield mask, record
+    return list(checked())
 
 
 def _check_seen(root: Path, records: list[Record], names: list[str], mapping: "MaskIds") -> None:
     """Looks at masks until all classes were seen."""
     import numpy as np
 
+    from components.datasets.masks import openable
+
     seen: set[int] = set()
     wrong, fitting = "", 0
-    for mask, record in _masks(root, records):
+    for mask, record in openable(root, records):
         try:
-            seen |= set(np.flatnonzero(np.bincount(mapping(mask).ravel())).tolist())
+            seen.update(np.unique(mapping(mask)).tolist())
         except ValueError as error:
             wrong = wrong or f"{error} in '{record.mask_path or record.path}'"
             continue
@@ -202,41 +176,25 @@ def _check_seen(root: Path, records: list[Record], names: list[str], mapping: "M
             f"no mask has the values of data.classes alone: {wrong or 'no file can be read'}",
             todo="correct data.classes and data.ignored",
         )
-    unseen = [name for index, name in enumerate(names) if index not in seen]
     raise InputError(
-        f"data.classes: {_some(unseen)}",
+        f"data.classes: {_some([name for index, name in enumerate(names) if index not in seen])}",
         expected="pixels of every class in some mask",
         found=f"none in {fitting} masks",
     )
 
 
-def _check_any(records: list[Record], usable: int) -> None:
-    if not usable:
-        problems = Counter(record.problem for record in records if record.problem)
+def _check_any(records: list[Record]) -> None:
+    if all(record.problem for record in records):
+        problems = Counter(record.problem for record in records)
         found = ", ".join(f"{count} with '{problem}'" for problem, count in problems.most_common(3))
         raise InputError("the data folder", expected="files that can be used", found=found)
 
 
 def _two(names: list[str]) -> tuple[str, ...]:
     if len(names) < 2:
-        raise InputError(
-            "classes", expected="at least 2", found=f"{len(names)} ({_some(names) or 'none'})"
-        )
+        found = f"{len(names)} ({_some(names) or 'none'})"
+        raise InputError("classes", expected="at least 2", found=found)
     return tuple(names)
-
-
-def _only_case(names: list[str]) -> Iterator[str]:
-    by_fold: dict[str, list[str]] = {}
-    for name in names:
-        by_fold.setdefault(name.casefold(), []).append(name)
-    for alike in by_fold.values():
-        if len(alike) > 1:
-            yield f"classes that differ in upper and lower case alone: {_some(alike)}"
-
-
-def _tell(mistakes: Iterator[InputError]) -> None:
-    for mistake in mistakes:
-        raise mistake
 
 
 def _some(names: list[str]) -> str:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from components.datasets import drawing, menagerie
+from components.datasets import anatomy, drawing
+from components.datasets.layouts import OLD_NAMES
 from components.datasets.recognition import IMAGES, MASK_FOLDERS, POINT_COLUMNS
 from serving.classes import IGNORED
 from serving.errors import InputError, check_one_of
 
 LAYOUTS = ("class_folders", "masks", "points")
-OLD_NAMES = {"cats_dogs": "class_folders", "pets": "masks", "blobs": "points"}
 MARKER = ".pawlens_synth.json"  # says that the folder's data was made here, and how much
 POINTS_FILE = "points.csv"
 POINT_LABELS = ("negative", "positive")
@@ -40,7 +39,7 @@ def synthesize(
     size: tuple[int, int] | None = None,
     *,
     classes: int = 2,
-) -> int:
+) -> None:
     """Draws images or points into a folder, all classes in turn.
 
     Image i depends on the seed, the number of classes and i alone, so a larger count leaves the
@@ -57,10 +56,7 @@ def synthesize(
         count: number of images or points.
         seed: not negative.
         size: of images, width and height in pixels; None draws both from 150 to 260 for each.
-        classes: number of them, 2 to the number of `menagerie.NAMES`; of points always 2.
-
-    Returns:
-        Number of images or points in the folder: `count`.
+        classes: number of them, 2 to the number of `anatomy.NAMES`; of points always 2.
 
     Raises:
         InputError: an argument is out of its range, or the folder holds something else.
@@ -84,10 +80,9 @@ def synthesize(
                 size=size,
             )
         for index in range(count, before):
-            for path in filter(None, _paths(root, layout, index, classes)):
+            for path in _paths(root, layout, index, classes):
                 path.unlink(missing_ok=True)
     _mark(root, layout, classes, count)
-    return count
 
 
 def draw_points(count: int, seed: int) -> np.ndarray:
@@ -114,23 +109,21 @@ def points_csv(count: int, seed: int) -> bytes:
 
 
 def _draw_image(
-    rng: np.random.Generator, paths: tuple[Path, Path | None], *, label: int, ids: bool, size: Any
+    rng: np.random.Generator, paths: list[Path], *, label: int, ids: bool, size: Any
 ) -> None:
     """Draws an animal, and where it has a mask a trimap, or ids: its own is one above its label."""
     image, silhouette = drawing.draw(rng, label, size or _random_size(rng))
-    _save(image, paths[0], "JPEG", quality=_JPEG_QUALITY)
-    if paths[1]:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    _write(paths[0], buffer.getvalue())
+    if paths[1:]:
         mask = drawing.trimap(silhouette)
         if ids:
             to_id = {drawing.FOREGROUND: label + 1, drawing.CONTOUR: IGNORED}
             mask = mask.point(lambda value: to_id.get(value, 0))
-        _save(mask, paths[1], "PNG")
-
-
-def _save(image: Image.Image, path: Path, file_format: str, **options: Any) -> None:
-    buffer = io.BytesIO()
-    image.save(buffer, file_format, **options)
-    _write(path, buffer.getvalue())
+        buffer = io.BytesIO()
+        mask.save(buffer, "PNG")
+        _write(paths[1], buffer.getvalue())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -146,29 +139,30 @@ def _random_size(rng: np.random.Generator) -> tuple[int, int]:
     return (width, width) if rng.random() < 0.15 else (width, height)
 
 
-def _paths(root: Path, layout: str, index: int, classes: int) -> tuple[Path, Path | None]:
+def _paths(root: Path, layout: str, index: int, classes: int) -> list[Path]:
     """Where image `index` and its mask go."""
     number, label = divmod(index, classes)
     if layout == "class_folders":
-        return root / menagerie.NAMES[label].capitalize() / f"{number}.jpg", None
+        return [root / anatomy.NAMES[label].capitalize() / f"{number}.jpg"]
     stem = f"{_PET_NAMES[label]}_{number}" if classes == 2 else f"drawn_{index}"
     masks = MASK_FOLDERS[1 if classes == 2 else 0]
-    return root / IMAGES / f"{stem}.jpg", root / masks / f"{stem}.png"
+    return [root / IMAGES / f"{stem}.jpg", root / masks / f"{stem}.png"]
 
 
 def _check_arguments(
     layout: str, count: int, seed: int, size: tuple[int, int] | None, classes: int
 ) -> None:
     check_one_of("layout", layout, LAYOUTS)
-    most = 2 if layout == "points" else len(menagerie.NAMES)
-    if not 2 <= classes <= most:
-        raise InputError("classes", expected=f"2 to {most}", found=str(classes))
-    if count < 1:
-        raise InputError("count", expected="at least 1", found=str(count))
-    if seed < 0:
-        raise InputError("seed", expected="0 or more", found=str(seed))
-    if size is not None and not all(32 <= side <= 4096 for side in size):
-        raise InputError("size", expected="sides from 32 to 4096 pixels", found=f"{size}")
+    most = 2 if layout == "points" else len(anatomy.NAMES)
+    rules = (
+        ("classes", 2 <= classes <= most, f"2 to {most}", classes),
+        ("count", count >= 1, "at least 1", count),
+        ("seed", seed >= 0, "0 or more", seed),
+        ("size", all(32 <= side <= 4096 for side in size or ()), "sides of 32 to 4096", size),
+    )
+    for name, right, expected, found in rules:
+        if not right:
+            raise InputError(name, expected=expected, found=str(found))
 
 
 def _claimed(root: Path, layout: str, classes: int) -> int:
@@ -177,37 +171,26 @@ def _claimed(root: Path, layout: str, classes: int) -> int:
     Raises:
         InputError: the folder is not ours to write to.
     """
-    where = f"folder '{root}'"
-    todo = "name a new or empty folder"
-    if root.exists() and not root.is_dir():
-        raise InputError(where, expected="a folder", found="a file", todo=todo)
-    if not root.exists() or not any(root.iterdir()):
+    found = f"a file at '{root}'"
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return 0
-    marker = root / MARKER
-    if not marker.is_file():
-        raise InputError(
-            where,
-            expected="an empty folder or one of drawn data",
-            found="other files",
-            todo=todo,
-        )
-    try:
-        made = json.loads(marker.read_text(encoding="utf-8"))
-        made_layout, made_count = str(made["layout"]), int(made["count"])
-        made_classes = int(made.get("classes", 2))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"'{marker}'", expected="layout and count as JSON", found="something else", todo=todo
-        ) from error
-    made_layout = OLD_NAMES.get(made_layout, made_layout)
-    if (made_layout, made_classes) != (layout, classes):
-        raise InputError(
-            where,
-            expected=f"drawn data of {classes} classes in layout '{layout}'",
-            found=f"{made_classes} in '{made_layout}'",
-            todo=todo,
-        )
-    return made_count
+    if root.is_dir():
+        try:
+            made = json.loads((root / MARKER).read_text(encoding="utf-8"))
+            made_layout = OLD_NAMES.get(made["layout"], made["layout"])
+            if (made_layout, made.get("classes", 2)) == (layout, classes):
+                return int(made["count"])
+            found = f"{made.get('classes', 2)} in '{made_layout}'"
+        except FileNotFoundError:
+            found = "other files"
+        except (ValueError, KeyError, TypeError, AttributeError):
+            found = f"another {MARKER}"
+    raise InputError(
+        f"folder '{root}'",
+        expected=f"an empty folder, or drawn data of {classes} classes in layout '{layout}'",
+        found=found,
+        todo="name a new or empty folder",
+    )
 
 
 def _mark(root: Path, layout: str, classes: int, count: int) -> None:

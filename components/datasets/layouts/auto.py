@@ -17,18 +17,12 @@ READERS: dict[str, Reader] = {
 
 
 def read(root: Path, data: DataConfig) -> Listing:
-    """Lists a folder in any of the layouts of `READERS`.
-
-    Raises:
-        InputError: it is in none of them.
-    """
-    folders.check_folder(root)
+    """Lists a folder in any of the layouts of `READERS`."""
     layout = recognition.recognize(root)
     if not layout and any(
         any(folders.image_records(root, name)) for name in folders.folder_names(root)
     ):
         layout = "class_folders"  # of a single class, which is told when classes are settled
     if layout not in READERS:
-        expected = "a folder a class, cat.N.jpg and dog.N.jpg, or *.csv with path and label"
-        raise recognition.not_this_layout(root, "auto", expected)
+        raise recognition.not_this_layout(root, "auto")
     return READERS[layout](root, data)

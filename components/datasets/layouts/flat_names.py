@@ -10,25 +10,19 @@ NO_CLASS = "no class in file name"
 
 
 def read(root: Path, data: DataConfig) -> Listing:
-    """Lists the images of a folder. Upper and lower case of a class are the same: `cat`, `CAT`.
-
-    Raises:
-        InputError: none is named so.
-    """
-    del data
-    folders.check_folder(root)
-    records = sorted(folders.image_records(root), key=lambda record: record.path)
+    """Lists the images of a folder. Upper and lower case of a class are the same: `cat`, `CAT`."""
+    paths = sorted(record.path for record in folders.image_records(root))
     for pattern in recognition.FLAT_NAMES:
-        matches = [pattern.fullmatch(record.path) for record in records]
+        matches = [pattern.fullmatch(path) for path in paths]
         if any(matches):
             break
     else:
-        raise recognition.not_this_layout(root, "flat_names", "cat.N.jpg, dog.N.jpg")
+        raise recognition.not_this_layout(root, "flat_names")
     return Listing(
         [
-            folders.record(record.path, label=match["label"].lower(), number=int(match["number"]))
+            folders.record(path, label=match["label"].lower(), number=int(match["number"]))
             if match
-            else folders.record(record.path, problem=NO_CLASS)
-            for record, match in zip(records, matches, strict=True)
+            else folders.record(path, problem=NO_CLASS)
+            for path, match in zip(paths, matches, strict=True)
         ]
     )

@@ -18,39 +18,22 @@ LOSSY = "mask in a format with losses"
 
 
 def read(root: Path, data: DataConfig) -> Listing:
-    """Lists all images, and all masks without an image.
-
-    Raises:
-        InputError: there are no two such folders, or one of them is empty.
-    """
-    del data
-    folders.check_folder(root)
+    """Lists all images, and all masks without an image."""
     records = []
-    paired = False
     for images, masks, split in recognition.mask_folders(root):
-        found = list(folders.image_records(root, images, split=split))
-        stems = {folders.stem_of(name)[0]: name for name in _masks(root / masks)}
-        paired = paired or bool(found and stems)
-        for image in found:
-            mask = stems.get(folders.stem_of(image.path)[0])
-            problem = None if mask else NO_MASK
-            path = f"{masks}/{mask}" if mask else None
-            if mask and not mask.lower().endswith(MASK_EXTENSIONS):
-                problem = LOSSY
-            records.append(folders.record(image.path, mask_path=path, split=split, problem=problem))
-        alone = stems.keys() - {folders.stem_of(image.path)[0] for image in found}
-        records += [
-            folders.record(f"{masks}/{stems[stem]}", split=split, problem=NO_IMAGE)
-            for stem in alone
-        ]
-    if not paired:
-        where = " or ".join(f"{name}/" for name in recognition.MASK_FOLDERS)
-        expected = f"images in {recognition.IMAGES}/ and .png masks in {where}"
-        raise recognition.not_this_layout(root, "masks", expected)
+        names = folders.file_names(root / masks, (*folders.IMAGE_EXTENSIONS, *MASK_EXTENSIONS))
+        # Those without loss last, so that they win where one stem is there twice.
+        names.sort(key=lambda name: name.lower().endswith(MASK_EXTENSIONS))
+        by_stem = {folders.stem_of(name): f"{masks}/{name}" for name in names}
+        alone = dict(by_stem)
+        for image in folders.image_records(root, images):
+            stem = folders.stem_of(image.path)
+            mask = by_stem.get(stem)
+            alone.pop(stem, None)
+            lossy = mask and not mask.lower().endswith(MASK_EXTENSIONS)
+            problem = LOSSY if lossy else None if mask else NO_MASK
+            records.append(folders.record(image.path, mask_path=mask, split=split, problem=problem))
+        records += [folders.record(path, split=split, problem=NO_IMAGE) for path in alone.values()]
+    if not any(record.mask_path for record in records):
+        raise recognition.not_this_layout(root, "masks")
     return Listing(sorted(records, key=lambda record: record.path))
-
-
-def _masks(folder: Path) -> list[str]:
-    """Those without loss last, so that they win where one stem is there twice."""
-    names = folders.file_names(folder, (*folders.IMAGE_EXTENSIONS, *MASK_EXTENSIONS))
-    return sorted(names, key=lambda name: name.lower().endswith(MASK_EXTENSIONS))

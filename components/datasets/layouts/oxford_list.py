@@ -22,19 +22,12 @@ def read(root: Path, data: DataConfig) -> Listing:
 
     What the list names and the folder lacks is counted as missing; the breeds are in the list's
     order, those without an image left out.
-
-    Raises:
-        InputError: there is no list, or there are no images.
     """
-    folders.check_folder(root)
-    images = {
-        folders.stem_of(record.path)[0]: record
-        for record in folders.image_records(root, recognition.IMAGES)
-    }
+    found = folders.image_records(root, recognition.IMAGES)
+    images = {folders.stem_of(record.path): record.path for record in found}
     listed = root / recognition.OXFORD_LIST
     if not images or not listed.is_file():
-        expected = f"{recognition.OXFORD_LIST} and {recognition.IMAGES}/*.jpg"
-        raise recognition.not_this_layout(root, "oxford_list", expected)
+        raise recognition.not_this_layout(root, "oxford_list")
     masks = set(folders.file_names(root / _TRIMAPS, (".png",)))
     records, order, missing = [], {}, 0
     lines = listed.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -46,20 +39,17 @@ def read(root: Path, data: DataConfig) -> Listing:
             where = f"{recognition.OXFORD_LIST}:{number}"
             records.append(Record(where, problem=UNREADABLE_ROW, detail=printable(line[:80])))
             continue
-        image = images.pop(fields[0], None)
-        if image is None:
+        name, breed_id, species, _ = fields
+        if name not in images:
             missing += 1
             continue
-        species = data.labels == "species"
-        breed = fields[0].rpartition("_")[0] or fields[0]
-        label = SPECIES[fields[2]] if species else breed
-        order[label] = int(fields[2 if species else 1])
-        mask = f"{fields[0]}.png"
-        mask_path = f"{_TRIMAPS}/{mask}" if mask in masks else None
-        records.append(folders.record(image.path, label=label, mask_path=mask_path))
-    records += [folders.record(image.path, problem=NOT_LISTED) for image in images.values()]
-    return Listing(
-        sorted(records, key=lambda record: record.path),
-        tuple(sorted(order, key=lambda label: order[label])),
-        missing,
-    )
+        if data.labels == "species":
+            label, rank = SPECIES[species], int(species)
+        else:
+            label, rank = name.rpartition("_")[0] or name, int(breed_id)
+        order[label] = rank
+        mask = f"{_TRIMAPS}/{name}.png" if f"{name}.png" in masks else None
+        records.append(folders.record(images.pop(name), label=label, mask_path=mask))
+    records += [folders.record(path, problem=NOT_LISTED) for path in images.values()]
+    classes = tuple(sorted(order, key=order.__getitem__))
+    return Listing(sorted(records, key=lambda record: record.path), classes, missing)

@@ -24,7 +24,7 @@ NO_IMAGE = "no such feature"
 BROKEN = "broken shard"
 
 _GZIP = b"\x1f\x8b"
-_WORD = re.compile(r"(?:Split-)?([a-z]+)", re.IGNORECASE)
+_WORD = re.compile(r"(?:Split-)?([a-z]*)", re.IGNORECASE)
 
 
 def read(root: Path, data: DataConfig) -> Listing:
@@ -32,33 +32,26 @@ def read(root: Path, data: DataConfig) -> Listing:
 
     A label is a text, or a number, whose digits are then the class's name. Where the names of the
     shards, or of their folders, begin with words for splits, they tell the split.
-
-    Raises:
-        InputError: there are no shards, or no Example has the image's feature.
     """
-    folders.check_folder(root)
     shards = recognition.shard_names(root)
     if not shards:
-        raise recognition.not_this_layout(root, "tfrecord", "shards such as train-00000-of-00004")
-    words = [match[1].lower() if (match := _WORD.match(shard)) else "" for shard in shards]
+        raise recognition.not_this_layout(root, "tfrecord")
+    words = [_WORD.match(shard)[1].lower() for shard in shards]  # type: ignore[index]
     splits = [folders.SPLIT_WORDS.get(word) for word in words]
-    told = None not in splits and "train" in splits and len(set(splits)) > 1
+    if None in splits or "train" not in splits or len(set(splits)) == 1:
+        splits = [None] * len(shards)
+    keys = {part: (data.features[part],) for part in data.features}
     records: list[Record] = []
-    present: list[str] = []
-    for shard, word in zip(shards, splits, strict=True):
-        split = word if told else None
+    present: set[str] = set()
+    for shard, split in zip(shards, splits, strict=True):
         for number, example in enumerate(_examples(root / shard)):
-            path = f"{printable(shard)}:{number}"
-            if example is None:
-                records.append(Record(path, split=split, problem=BROKEN))
-                continue
-            present = present or sorted(example.features.feature)
-            records.append(_record(path, example, data, split))
-    asked = data.features.get("image")
-    if records and all(record.content is None for record in records) and present:
+            records.append(_record(f"{printable(shard)}:{number}", example, KEYS | keys, split))
+            present.update(example.features.feature if example else ())
+    if present and all(record.content is None for record in records):
+        asked = data.features.get("image")
         raise InputError(
             "data.features.image",
-            expected=f"one of the features {', '.join(present)}",
+            expected=f"one of the features {', '.join(sorted(present))}",
             found=f"'{asked}'" if asked else f"none of {', '.join(KEYS['image'])}",
         )
     labels = {record.label for record in records if record.label is not None}
@@ -82,24 +75,22 @@ def _examples(shard: Path) -> Iterator["tf.train.Example | None"]:
         yield None
 
 
-def _record(path: str, example: "tf.train.Example", data: DataConfig, split: str | None) -> Record:
+def _record(
+    path: str, example: "tf.train.Example | None", keys: dict[str, Any], split: str | None
+) -> Record:
+    if example is None:
+        return Record(path, split=split, problem=BROKEN)
+    features = example.features.feature
+
     def value(part: str) -> Any:
-        asked = data.features.get(part)  # type: ignore[call-overload]
-        for key in (asked,) if asked else KEYS[part]:
-            feature = example.features.feature.get(key)
-            if feature is not None:
-                return next(iter((*feature.bytes_list.value, *feature.int64_list.value)), None)
-        return None
+        feature = next((features[key] for key in keys[part] if key in features), None)
+        held = (*feature.bytes_list.value, *feature.int64_list.value) if feature else ()
+        return next(iter(held), None)
 
     image, label, mask = value("image"), value("label"), value("mask")
     if not isinstance(image, bytes):
         return Record(path, split=split, problem=NO_IMAGE, detail="of the image")
-    if isinstance(label, bytes):
-        label = label.decode(errors="surrogateescape")
-    return Record(
-        path,
-        label=None if label is None else str(label),
-        split=split,
-        content=image,
-        mask=mask if isinstance(mask, bytes) else None,
-    )
+    if label is not None:
+        label = label.decode(errors="surrogateescape") if isinstance(label, bytes) else str(label)
+    mask = mask if isinstance(mask, bytes) else None
+    return Record(path, label=label, split=split, content=image, mask=mask)

@@ -11,6 +11,7 @@ from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_labels
 from components.tasks import schemas
 from components.tasks.parts import Converted, Data
+from serving.errors import InputError
 
 REACH = 100.0  # the clouds lie within 10 of the origin: anything beyond this is in another unit
 
@@ -21,9 +22,19 @@ class Part(Data):
     content = "coordinates"
 
     def settle(self, listing: Listing, root: Path, data: DataConfig) -> Found:
-        """The classes are the labels of the rows, or those that are pinned."""
+        """The two classes are the labels of the rows, or those that are pinned.
+
+        Raises:
+            InputError: there are more.
+        """
         del root
-        return settle_labels(listing, data)
+        found = settle_labels(listing, data)
+        if len(found.classes) > 2:
+            names = ", ".join(found.classes.names[:5])
+            raise InputError(
+                "classes of points", expected="2", found=f"{len(found.classes)}: {names}"
+            )
+        return found
 
     def convert(self, root: Path, record: Record, max_side: int) -> Converted:
         """Encodes a point; its values are x and y."""

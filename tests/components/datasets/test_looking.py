@@ -1,98 +1,100 @@
 """What is said of a folder, and the configuration that is written for it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
-from components.datasets.checking import describe
-from components.datasets.looking import look, write_config
+from components.datasets.looking import describe, look, write_config
 from components.datasets.synth import synthesize
 from serving.errors import InputError
 
+TEMPLATE = """task: of which nothing is taken
+trainer:
+  image_size: 180
+pusher:
+  model_name: other
+# On a cluster: nor of this
+"""
 
-def _draw(root, counts: dict[str, int], size=(40, 30)) -> None:
+
+def _draw(root: Path, counts: dict[str, int], size=(40, 30)) -> Path:
     for name, count in counts.items():
         (root / name).mkdir(parents=True)
         for number in range(count):
             Image.new("RGB", size).save(root / name / f"{number}.jpg")
+    return root
 
 
 def test_class_folders_and_their_configuration(tmp_path):
-    root = tmp_path / "My 5 flowers!"
-    _draw(root, {"train/yes": 30, "train/iris": 90, "train/few": 2, "val/yes": 4, "val/iris": 4})
+    counts = {"train/yes": 30, "train/iris": 90, "train/few": 2, "val/yes": 4, "val/iris": 4}
+    root = _draw(tmp_path / "5 My flowers!", counts)
     (root / "train/yes/a.tif").touch()
     (root / "train/yes/b.jpg").touch()
     report = look(root)
-    assert report["classes"] == {"few": 2, "iris": 94, "yes": 35}
-    assert (report["found"], report["usable"]) == (132, 131)
-    assert report["sizes"]["width"] == [40, 40, 40]
-    lines = describe(report).splitlines()
-    assert lines[0].split() == [
-        "layout",
-        "class_folders,",
-        "for",
-        "the",
-        "task",
-        "image_classification",
-    ]
-    assert "          1 not: unsupported format" in lines
-    assert any("1 of 131 opened are no images" in line for line in lines)
-    assert lines[-1].startswith("imbalance 47.0 times")
-    text = write_config(root, report)
-    assert "# Left out, with fewer than 20 images each: few" in text
-    config = yaml.safe_load(text)
-    assert config["name"] == config["pusher"]["model_name"] == "my_5_flowers"
-    assert config["data"] == {
-        "path": str(root),
+    assert yaml.safe_load(describe(report)) == report
+    assert report == {
         "layout": "class_folders",
-        "classes": ["iris", "yes"],
+        "task": "image_classification",
+        "found": 132,
+        "usable": 131,
+        "problems": {"unsupported format": 1},
+        "splits": {"train": 123, "eval": 8},
+        "width": [40, 40, 40],
+        "height": [30, 30, 30],
+        "classes": {"few": 2, "iris": 94, "yes": 35},
+        "imbalance": 47.0,
     }
-    assert config["example_gen"] == {"split": "given"}
-    assert config["trainer"]["image_size"] == 32
-    assert config["trainer"]["loss"] == {"class_weights": "balanced"}
-    assert config["evaluator"]["thresholds"]["accuracy"] == {"min": 0.82, "max_drop": 0.0}
+    text = write_config(root, report, TEMPLATE)
+    assert '    # - "few"  # 2\n    - "iris"  # 94\n' in text
+    assert yaml.safe_load(text) == {
+        "name": "data_5_my_flowers",
+        "task": "image_classification",
+        "data": {"path": str(root), "layout": "class_folders", "classes": ["iris", "yes"]},
+        "example_gen": {"split": "given"},
+        "trainer": {"image_size": 32},
+        "pusher": {"model_name": "data_5_my_flowers"},
+    }
 
 
 @pytest.mark.parametrize(
-    ("classes", "data"),
+    ("layout", "classes", "task", "data"),
     [
         (
+            "masks",
             2,
+            "image_segmentation",
             {
                 "classes": {"foreground": 1, "background": 2, "contour": 3},
                 "min_share": {"foreground": 0.001},
             },
         ),
-        (4, {"classes": {"0": 0, "1": 1, "2": 2, "3": 3}, "ignored": 255}),
+        (
+            "masks",
+            4,
+            "image_segmentation",
+            {"classes": {"0": 0, "1": 1, "2": 2, "3": 3}, "ignored": 255},
+        ),
+        ("points", 2, "points", {"classes": ["negative", "positive"]}),
     ],
 )
-def test_masks_and_their_configuration(tmp_path, classes, data):
-    synthesize(tmp_path, "masks", 4, size=(64, 48), classes=classes)
+def test_masks_and_points_and_their_configuration(tmp_path, layout, classes, task, data):
+    synthesize(tmp_path, layout, 9, size=(64, 48), classes=classes)
     report = look(tmp_path)
-    assert sum(report["classes"].values()) == pytest.approx(1, abs=1e-3)
-    assert ("ignored   pixels of 255" in describe(report)) == (classes > 2)
-    config = yaml.safe_load(write_config(tmp_path, report))
-    assert config["task"] == "image_segmentation"
-    assert config["data"] == {"path": str(tmp_path), "layout": "masks", **data}
-    assert set(config["evaluator"]["thresholds"]) == {"mean_iou"}
-
-
-def test_points_and_their_configuration(tmp_path):
-    synthesize(tmp_path, "points", 9)
-    report = look(tmp_path)
-    assert report["classes"] == {"negative": 5, "positive": 4}
-    assert "9, 9 points can be used" in describe(report)
-    config = yaml.safe_load(write_config(tmp_path, report))
-    assert (config["task"], config["trainer"]["model"]) == ("points", "linear")
+    total = sum(report["classes"].values())
+    assert total == (9 if layout == "points" else pytest.approx(1, abs=1e-3))
+    config = yaml.safe_load(write_config(tmp_path, report, TEMPLATE))
+    assert (config["task"], config["example_gen"]) == (task, {"split": "hash"})
+    assert config["data"] == {"path": str(tmp_path), "layout": layout, **data}
 
 
 def test_many_classes_are_not_all_told(tmp_path):
-    _draw(tmp_path, {f"{number:03}": 2 if number == 70 else 1 for number in range(71)}, (8, 8))
-    report = look(tmp_path)
-    text = describe(report)
-    assert "classes   71" in text and "and 21 more" in text and "070       2" in text
-    config = yaml.safe_load(write_config(tmp_path, report))
+    report = look(_draw(tmp_path, {f"{number:03}": 1 for number in range(71)}, (8, 8)))
+    told = yaml.safe_load(describe(report))
+    assert (len(told["classes"]), told["and"]) == (50, "21 more classes")
+    config = yaml.safe_load(write_config(tmp_path, report, TEMPLATE))
     assert config["data"]["classes"] == list(report["classes"])  # too few of all: none is left out
 
 
@@ -101,7 +103,7 @@ def test_masks_beside_a_list_are_pointed_out(tmp_path):
     (tmp_path / "annotations" / "trimaps").mkdir(parents=True)
     Image.fromarray(np.ones((30, 40), np.uint8)).save(tmp_path / "annotations/trimaps/1.png")
     (tmp_path / "annotations/list.txt").write_text("0 1 1 1\n1 2 2 1\n")
-    assert "masks are there too: --layout masks" in describe(look(tmp_path, "oxford_list"))
+    assert "masks are there too: --layout masks" in describe(look(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -109,10 +111,10 @@ def test_masks_beside_a_list_are_pointed_out(tmp_path):
     [
         ("coco", "layout: expected one of auto, .* found 'coco'"),
         ("no.such:reader", "layout: expected an import path"),
+        ("blobs", "not in the layout 'points'"),  # as it was called before
         ("", "classes: expected at least 2, found 1"),
     ],
 )
 def test_what_cannot_be_read_is_told(tmp_path, layout, told):
-    _draw(tmp_path, {"rose": 1})
     with pytest.raises(InputError, match=told):
-        look(tmp_path, layout)
+        look(_draw(tmp_path, {"rose": 1}), layout)
