@@ -2,7 +2,6 @@
 
 import json
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,12 @@ OFF = "off"
 STDERR = "stderr"
 _CAPACITY = 10_000
 _STDERR = 2
-_MAX_TEXT = 500  # of a name or message that came from outside
 
 
 class AccessLog:
     """Writes a line for each request, to a file or to the process's standard error.
 
-    A line is a JSON object: `time` (UTC, ISO 8601), `request_id`, `api` (grpc, rest), `method`,
-    `model`, `version`, `signature`, `batch_size`, `ms` (from the request's arrival to its answer),
-    `status` (gRPC's name), and `error` if it is not OK. What a request did not say or did not reach
-    is null.
+    What a request did not say or did not reach is null; `error` stands only where there is one.
 
     Args:
         target: `stderr`, or a file that is appended to.
@@ -50,20 +45,9 @@ class AccessLog:
 
     def write(self, call: Call) -> None:
         """Hands over a request that is done; never waits."""
-        line: dict[str, Any] = {
-            "time": call.arrived,
-            "request_id": call.request_id,
-            "api": call.api,
-            "method": call.method,
-            "model": call.model[:_MAX_TEXT] or None,
-            "version": call.version,
-            "signature": call.signature[:_MAX_TEXT] or None,
-            "batch_size": call.batch_size,
-            "ms": round(call.seconds * 1e3, 3),
-            "status": call.status.name,
-        }
+        line = call.told() | {"status": call.status.name}
         if call.details:
-            line["error"] = call.details[:_MAX_TEXT]
+            line["error"] = call.details
         self._writer.put(line)
 
     def close(self) -> None:
@@ -80,19 +64,9 @@ class AccessLog:
 
 
 def open_access_log(target: str) -> AccessLog | None:
-    """The access log that `--access_log=TARGET` asks for; None for `off`.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+    """The access log that `--access_log=TARGET` asks for; None for `off`."""
     return None if target == OFF else AccessLog(target)
 
 
-def time_text(seconds: float) -> str:
-    """A time since the epoch like `2026-01-31T12:00:00.123Z`."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _line(values: dict[str, Any]) -> tuple[str, str]:
-    return "", json.dumps(values | {"time": time_text(values["time"])})
+    return "", json.dumps(values)

@@ -43,11 +43,7 @@ class BatchScheduler(Generic[Task]):
         process: runs one batch; it must answer all of its tasks and raise nothing.
     """
 
-    def __init__(
-        self,
-        parameters: BatchingParameters,
-        process: Callable[[list[Task]], None],
-    ):
+    def __init__(self, parameters: BatchingParameters, process: Callable[[list[Task]], None]):
         self._parameters = parameters
         self._process = process
         self._timeout = parameters.batch_timeout_micros / 1e6
@@ -65,11 +61,7 @@ class BatchScheduler(Generic[Task]):
             thread.start()
 
     def submit(self, kind: Hashable, task: Task) -> None:
-        """Queues a task.
-
-        Args:
-            kind: what tasks of one batch have in common.
-            task: will be given to `process` once, with others of its kind.
+        """Queues a task, to be processed once, with others of its kind.
 
         Raises:
             Fault: it is larger than a batch may be (INVALID_ARGUMENT), the queue of its kind is

@@ -71,13 +71,7 @@ class Batcher:
         outputs: Sequence[str],
         wanted: Callable[[], bool] = lambda: True,
     ) -> dict[str, np.ndarray]:
-        """Runs one request in whatever batch comes first.
-
-        Args:
-            signature: the signature's name.
-            arrays: inputs by name; checked against the signature.
-            outputs: names of the outputs to compute.
-            wanted: whether somebody still waits for the answer; asked once, before its batch runs.
+        """Runs one request in whatever batch comes first; `wanted` is asked just before.
 
         Returns:
             The outputs by name, rows of this request only.

@@ -6,6 +6,15 @@ from typing import Any
 
 from serving.errors import InputError
 
+# Fields of the file that are messages with one value.
+_WRAPPED = (
+    "max_batch_size",
+    "batch_timeout_micros",
+    "max_enqueued_batches",
+    "num_batch_threads",
+    "thread_pool_name",
+)
+
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
@@ -40,10 +49,11 @@ class BatchingParameters:
     thread_pool_name: str = "batch_threads"
 
     def __post_init__(self) -> None:
-        self._check_at_least("max_batch_size", 1)
-        self._check_at_least("batch_timeout_micros", 0)
-        self._check_at_least("max_enqueued_batches", 1)
-        self._check_at_least("num_batch_threads", 1)
+        for name in _WRAPPED[:4]:
+            found, least = getattr(self, name), int(name != "batch_timeout_micros")
+            if found < least:
+                what, expected = f"batching parameter {name}", f"{least} or more"
+                raise InputError(what, expected=expected, found=str(found))
         sizes = self.allowed_batch_sizes
         rising = all(a < b for a, b in zip((0, *sizes), sizes, strict=False))
         if sizes and not (rising and sizes[-1] == self.max_batch_size):
@@ -53,32 +63,13 @@ class BatchingParameters:
                 found=", ".join(map(str, sizes)),
             )
 
-    def _check_at_least(self, name: str, least: int) -> None:
-        if getattr(self, name) < least:
-            found = str(getattr(self, name))
-            raise InputError(f"batching parameter {name}", expected=f"{least} or more", found=found)
-
     @classmethod
     def from_proto(cls, message: Any) -> "BatchingParameters":
-        """Reads the fields that are set.
-
-        Args:
-            message: `serving.wire.config_pb2.BatchingParameters`.
-
-        Raises:
-            InputError: a value out of range.
-        """
-        wrapped = (
-            "max_batch_size",
-            "batch_timeout_micros",
-            "max_enqueued_batches",
-            "num_batch_threads",
-            "thread_pool_name",
-        )
+        """Reads the fields that are set."""
         return cls(
             allowed_batch_sizes=tuple(message.allowed_batch_sizes),
             pad_variable_length_inputs=message.pad_variable_length_inputs,
-            **{name: getattr(message, name).value for name in wrapped if message.HasField(name)},
+            **{name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)},
         )
 
     def padded(self, size: int) -> int:

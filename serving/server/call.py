@@ -4,8 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 import grpc
+
+_MAX_TEXT = 500  # of a name or message that came from outside
 
 
 @dataclass
@@ -58,6 +62,21 @@ class Call:
         finally:
             self.run_seconds = (self.run_seconds or 0.0) + time.perf_counter() - before
 
+    def told(self) -> dict[str, Any]:
+        """What both logs tell of it first."""
+        moment = datetime.fromtimestamp(self.arrived, UTC).isoformat(timespec="milliseconds")
+        return {
+            "time": moment.replace("+00:00", "Z"),
+            "request_id": self.request_id,
+            "api": self.api,
+            "method": self.method,
+            "model": self.model[:_MAX_TEXT] or None,
+            "version": self.version,
+            "signature": self.signature[:_MAX_TEXT] or None,
+            "batch_size": self.batch_size,
+            "ms": round(self.seconds * 1e3, 3),
+        }
+
     def fail(self, code: grpc.StatusCode, details: str) -> None:
         """Notes that the request is not answered as asked."""
-        self.status, self.details = code, details
+        self.status, self.details = code, details[:_MAX_TEXT]

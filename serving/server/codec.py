@@ -17,11 +17,7 @@ MAX_INPUT_BYTES = methods.MAX_MESSAGE_BYTES
 
 
 def check_size(inputs: Mapping[str, tensor_pb2.TensorProto]) -> None:
-    """Refuses tensors that would take too much memory, before they do.
-
-    Raises:
-        Fault: RESOURCE_EXHAUSTED.
-    """
+    """Refuses tensors that would take too much memory, before they do (RESOURCE_EXHAUSTED)."""
     total = 0
     for proto in inputs.values():
         # A negative size is another mistake, which `decode` tells.
@@ -35,15 +31,7 @@ def check_size(inputs: Mapping[str, tensor_pb2.TensorProto]) -> None:
 
 
 def decode(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
-    """An input's value, from either encoding.
-
-    Args:
-        name: the input's name, for the message.
-        proto: its value; passed `check_size`.
-
-    Raises:
-        Fault: INVALID_ARGUMENT; it stands for no array.
-    """
+    """An input's value, from either encoding; a Fault (INVALID_ARGUMENT) where it has none."""
     try:
         return _rare(proto) if _is_rare(proto.dtype) else to_array(proto)
     except (TensorError, TypeError, ValueError) as error:
@@ -53,14 +41,7 @@ def decode(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
 def encode(
     proto: tensor_pb2.TensorProto, array: np.ndarray, dtype: int, *, as_content: bool
 ) -> None:
-    """Writes an output into an empty proto.
-
-    Args:
-        proto: to be filled in.
-        array: the output; `object` of `bytes` for strings.
-        dtype: the output's type by the signature.
-        as_content: see `serving.wire.tensors.fill_proto`.
-    """
+    """Writes an output into an empty proto."""
     if not _is_rare(dtype):
         fill_proto(proto, array, as_content=as_content)
         return

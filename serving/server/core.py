@@ -13,11 +13,10 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, Model
 from serving.errors import InputError
 from serving.server.faults import Fault, invalid
 from serving.server.labels import Labels, assigned_labels
-from serving.server.loaded import Load, Loaded
 from serving.server.model_config import check_config
 from serving.server.polling import Poller
 from serving.server.servable import Servable
-from serving.server.served_model import DEFAULT_RETRY, Retry, ServedModel, Update
+from serving.server.served_model import DEFAULT_RETRY, Load, Loaded, Retry, ServedModel, Update
 
 logger = logging.getLogger(__name__)
 
@@ -150,10 +149,7 @@ class Core:
         check_config(config)
         with self._update:
             labels = assigned_labels(
-                config,
-                self._labels,
-                self.versions,
-                allow_unavailable=self._labels_for_unavailable,
+                config, self._labels, self.versions, allow_unavailable=self._labels_for_unavailable
             )
             updates: dict[ServedModel, Update] = {}
             try:
@@ -231,11 +227,7 @@ class Core:
 
 
 def _prepared(model: ServedModel, config: ModelConfig) -> Update:
-    """An update of which something serves.
-
-    Raises:
-        Fault: nothing would.
-    """
+    """An update of which something serves; else a Fault."""
     try:
         update = model.prepare(config)
     except OSError as error:

@@ -1,12 +1,30 @@
-"""The command line: TensorFlow Serving's flags, names and defaults, and a few of ours."""
+"""The command line: TensorFlow Serving's flags, read and checked with the files that they name."""
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from google.protobuf.message import Message
 
 from serving.errors import InputError, nearest
-from serving.server.flag_values import make_options
+from serving.server import options
+from serving.server.batching_parameters import BatchingParameters
+from serving.server.config_files import (
+    channel_arguments,
+    check_monitoring_config,
+    check_ssl_config,
+    read_text_proto,
+)
+from serving.server.model_config import read_config, single_model
 from serving.server.options import ServerOptions
+from serving.stores.versions import list_versions
+from serving.wire.config_pb2 import BatchingParameters as BatchingFile
+from serving.wire.config_pb2 import MonitoringConfig, SSLConfig
+
+M = TypeVar("M", bound=Message)
+
+_TODO = "pawlens run pushes models to WORKDIR/serving/<model name>"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,24 +41,44 @@ def parse_flags(argv: Sequence[str]) -> ServerOptions:
         argv: `--flag=value` or `--flag value`; of a boolean also `--flag` alone. The last one of
             several counts. An empty value is as none.
 
-    Returns:
-        The options, checked.
-
     Raises:
         InputError: an unknown flag, a wrong value, a file that cannot be used.
         SystemExit: after --help and --version.
     """
-    parser = _parser()
-    flags, unknown = parser.parse_known_args(argv)
+    given, unknown = _parser().parse_known_args(argv)
     if unknown:
         name = unknown[0].partition("=")[0]
         what = "unknown flag" if name.startswith("-") else "unexpected argument"
-        raise InputError(f"serve: {what} {name}", todo=_hint(parser, name))
-    return make_options(flags)
+        raise InputError(f"serve: {what} {name}", todo=_hint(name))
+    _check(given)
+
+    def read(flag: str, message: M, check: Callable[[str, M], None] | None = None) -> M:
+        path = Path(getattr(given, flag)).expanduser()
+        if getattr(given, flag):
+            read_text_proto(f"--{flag}", path, message)
+            if check:
+                check(f"--{flag} {path}", message)
+        return message
+
+    if given.model_config_file:
+        config = read_config(Path(given.model_config_file).expanduser())
+    else:
+        config = single_model(given.model_name, str(_base_path(given.model_base_path)))
+    batching = BatchingParameters.from_proto(read("batching_parameters_file", BatchingFile()))
+    ssl = read("ssl_config_file", SSLConfig(), check_ssl_config)
+    monitoring = read("monitoring_config_file", MonitoringConfig(), check_monitoring_config)
+    channel_arguments(given.grpc_channel_arguments)
+    return ServerOptions(
+        config,
+        batching if given.enable_batching else None,
+        ssl if given.ssl_config_file else None,
+        monitoring,
+        **vars(given),
+    )
 
 
-def _hint(parser: argparse.ArgumentParser, name: str) -> str:
-    known = [action.option_strings[0][2:] for action in parser._actions]
+def _hint(name: str) -> str:
+    known = (one.name for one in options.flags())
     hint = nearest(name[2:], known) if name.startswith("--") else ""
     return hint.replace("'", "'--", 1) or "--help lists the flags"
 
@@ -52,107 +90,16 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=_version_text())
-    for add in (_add_ports, _add_models, _add_running, _add_ours):
-        add(parser)
+    groups: dict[str, Any] = {}
+    for flag in options.flags():
+        title = flag.metadata["group"]
+        group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
+        more: dict[str, Any] = {"type": type(flag.default)}
+        if more["type"] is bool:
+            more = {"type": _boolean, "nargs": "?", "const": True, "metavar": "true|false"}
+        what = flag.metadata["meaning"]
+        group.add_argument(f"--{flag.name}", default=flag.default, help=what, **more)
     return parser
-
-
-def _add_ports(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("where it listens")
-    group.add_argument("--port", type=int, default=8500, help="gRPC port; 0: any free one")
-    group.add_argument("--grpc_socket_path", default="", help="also listen on this Unix socket")
-    group.add_argument(
-        "--grpc_channel_arguments", default="", help="KEY=VALUE,... for the gRPC server"
-    )
-    group.add_argument("--grpc_max_threads", type=int, default=0, help="0: by the cores")
-    group.add_argument("--ssl_config_file", default="", help="SSLConfig: TLS on the gRPC port")
-    group.add_argument(
-        "--rest_api_port", type=int, default=0, help="REST port; 0: no REST; -1: any free one"
-    )
-    group.add_argument("--rest_api_num_threads", type=int, default=0, help="0: by the cores")
-    group.add_argument("--rest_api_timeout_in_ms", type=int, default=30000, help="of a request")
-    _add_boolean(group, "--rest_api_enable_cors_support", False, "let pages from elsewhere call")
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what it serves")
-    group.add_argument("--model_name", default="default", help="name that clients ask for")
-    group.add_argument("--model_base_path", default="", help="folder above the versions")
-    group.add_argument(
-        "--model_config_file",
-        default="",
-        help="ModelServerConfig: several models, policies, labels; instead of the two above",
-    )
-    group.add_argument(
-        "--model_config_file_poll_wait_seconds",
-        type=float,
-        default=0.0,
-        help="seconds between looks at that file; 0: look once",
-    )
-    group.add_argument(
-        "--file_system_poll_wait_seconds",
-        type=float,
-        default=1.0,
-        help="seconds between looks for other versions; 0: look once",
-    )
-    group.add_argument(
-        "--max_num_load_retries",
-        type=int,
-        default=5,
-        help="how often a version that does not load is tried again while the server runs",
-    )
-    group.add_argument(
-        "--load_retry_interval_micros",
-        type=int,
-        default=60_000_000,
-        help="microseconds between such tries; negative: no wait",
-    )
-    _add_boolean(
-        group,
-        "--allow_version_labels_for_unavailable_models",
-        False,
-        "let a new label point to a version that is not live",
-    )
-
-
-def _add_running(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how it runs them")
-    _add_boolean(group, "--enable_batching", False, "run concurrent requests together")
-    group.add_argument("--batching_parameters_file", default="", help="BatchingParameters")
-    _add_boolean(group, "--enable_model_warmup", True, "replay a version's recorded requests first")
-    group.add_argument(
-        "--num_request_iterations_for_warmup", type=int, default=0, help="how often; 0: once"
-    )
-    group.add_argument("--monitoring_config_file", default="", help="MonitoringConfig: metrics")
-    _add_boolean(
-        group, "--enable_serialization_as_tensor_content", False, "answer in tensor_content"
-    )
-
-
-def _add_ours(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("beyond TensorFlow Serving")
-    group.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    group.add_argument("--access_log", default="stderr", help="stderr, off or a file")
-    group.add_argument(
-        "--request_log", default="", help="keep requests in PREFIX.jsonl", metavar="PREFIX"
-    )
-    group.add_argument(
-        "--request_log_sampling_rate", type=float, default=1.0, help="fraction kept, 0 to 1"
-    )
-    _add_boolean(group, "--request_log_with_bytes", False, "keep pictures, not only hashes")
-    group.add_argument(
-        "--shutdown_grace_seconds",
-        type=float,
-        default=25.0,
-        help="time for running requests to finish once a stop was asked for",
-    )
-    _add_boolean(group, "--stop_with_stdin", False, "stop when standard input ends")
-
-
-def _add_boolean(group: Any, name: str, default: bool, what: str) -> None:
-    group.add_argument(
-        name, nargs="?", type=_boolean, const=True, default=default, metavar="true|false", help=what
-    )
 
 
 def _boolean(text: str) -> bool:
@@ -166,3 +113,43 @@ def _version_text() -> str:
     from importlib.metadata import version
 
     return f"pawlens {version('pawlens')}, TensorFlow {version('tensorflow')}"
+
+
+def _check(given: argparse.Namespace) -> None:
+    for flag in options.flags():
+        value, least, most = getattr(given, flag.name), *map(flag.metadata.get, ("least", "most"))
+        # Written so that a NaN is refused as well.
+        if least is not None and not (value >= least and (most is None or value <= most)):
+            expected = f"{least} or more" if most is None else f"{least} to {most}"
+            raise InputError(f"--{flag.name}", expected=expected, found=str(value))
+    if given.port and given.port == given.rest_api_port:
+        found = f"{given.port} for both"
+        raise InputError("--rest_api_port", expected="another port than --port", found=found)
+    if not given.model_name:
+        raise InputError("--model_name", expected="a name", found="an empty text")
+    if given.batching_parameters_file and not given.enable_batching:
+        raise InputError(
+            "--batching_parameters_file",
+            expected="--enable_batching=true beside it",
+            found="--enable_batching=false",
+        )
+
+
+def _base_path(text: str) -> Path:
+    if not text:
+        expected = "--model_base_path or --model_config_file"
+        raise InputError("serve", expected=expected, found="neither", todo=_TODO)
+    base = Path(text).expanduser()
+    if not base.is_dir():
+        found = "a file" if base.exists() else f"'{text}', which does not exist"
+        raise InputError(
+            "--model_base_path", expected="an existing folder", found=found, todo=_TODO
+        )
+    if not list_versions(base):
+        raise InputError(
+            f"--model_base_path {text}",
+            expected="folders named by version numbers, like 1/saved_model.pb",
+            found="none",
+            todo=_TODO,
+        )
+    return base.resolve()

@@ -1,8 +1,8 @@
 """The way of one request through a method: bytes in, bytes or a status out."""
 
-import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import grpc
@@ -12,18 +12,17 @@ from serving.server.call import Call
 from serving.server.faults import Fault, invalid
 from serving.server.observer import REQUEST_ID, Observer
 
-logger = logging.getLogger(__name__)
-
 # Tells gRPC's own retries to leave it: the same request would be as large a second time.
 _DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 Request = TypeVar("Request", bound=Message)
 
 
+@dataclass(frozen=True)
 class GrpcMethod(Generic[Request]):
     """A unary gRPC method.
 
-    Args:
+    Attributes:
         name: as gRPC names it, like `Predict`.
         request_type: what its bytes stand for.
         answer: a request to its response.
@@ -31,24 +30,16 @@ class GrpcMethod(Generic[Request]):
         max_bytes: of a response; negative: no limit.
     """
 
-    def __init__(
-        self,
-        name: str,
-        request_type: type[Request],
-        answer: Callable[[Request, Call], Message],
-        observer: Observer,
-        max_bytes: int,
-    ):
-        self._name = name
-        self._request_type = request_type
-        self._answer = answer
-        self._observer = observer
-        self._max_bytes = max_bytes
+    name: str
+    request_type: type[Request]
+    answer: Callable[[Request, Call], Message]
+    observer: Observer
+    max_bytes: int
 
     def handle(self, wire: bytes, context: grpc.ServicerContext) -> bytes | None:
         """Answers, or aborts with a status; nothing else leaves it."""
         try:
-            with self._observer.call("grpc", self._name, _request_id(context)) as call:
+            with self.observer.call("grpc", self.name, _request_id(context)) as call:
                 context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
                 _expect_somebody(call, context)
                 return self._response(wire, call)
@@ -60,34 +51,21 @@ class GrpcMethod(Generic[Request]):
 
     def _response(self, wire: bytes, call: Call) -> bytes:
         try:
-            request = self._request_type.FromString(wire)
-            response = self._answer(request, call).SerializeToString()
-        except Fault:
-            raise
+            request = self.request_type.FromString(wire)
         except DecodeError as error:
-            kind = self._request_type.DESCRIPTOR.name
+            kind = self.request_type.DESCRIPTOR.name
             raise invalid(f"the request is no {kind}: {error}") from error
-        except MemoryError as error:
-            raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory") from error
-        except Exception as error:
-            # Whatever it is, the process answers the next request.
-            logger.exception("%s failed", self._name)
-            what = f"internal error: {type(error).__name__}"
-            raise Fault(grpc.StatusCode.INTERNAL, what) from error
-        if 0 <= self._max_bytes < len(response):
+        response = self.answer(request, call).SerializeToString()
+        if 0 <= self.max_bytes < len(response):
             raise Fault(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"the answer takes {len(response)} bytes, at most {self._max_bytes} are sent",
+                f"the answer takes {len(response)} bytes, at most {self.max_bytes} are sent",
             )
         return response
 
 
 def _expect_somebody(call: Call, context: grpc.ServicerContext) -> None:
-    """Refuses to start for nobody; notes in the call until when somebody waits.
-
-    Raises:
-        Fault: the deadline has passed, or the request was cancelled.
-    """
+    """Refuses to start for nobody (a Fault); notes in the call until when somebody waits."""
     remaining = context.time_remaining()
     if remaining is not None:
         if remaining <= 0:

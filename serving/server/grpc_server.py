@@ -3,12 +3,11 @@
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
@@ -18,15 +17,13 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 from serving.errors import InputError
-from serving.server.call import Call
+from serving.server.config_files import channel_arguments
 from serving.server.grpc_method import GrpcMethod
-from serving.server.health import Health, Reflection, Streams, handlers, in_pool
+from serving.server.health import Health, Streams, add_to_server, in_pool
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.service import Service
 from serving.wire import methods
-
-Request = TypeVar("Request", bound=Message)
 
 # Requests beyond it are refused (RESOURCE_EXHAUSTED) instead of piling up in memory.
 MAX_CONCURRENT_REQUESTS = 128
@@ -65,18 +62,12 @@ def start_grpc_server(service: Service, observer: Observer, options: ServerOptio
     The server is grpcio's threaded one: a request is one blocking `Session.run`, which holds a
     thread and frees Python's lock, so an event loop would only hand it to a thread as well.
 
-    Args:
-        service: answers.
-        observer: sees every request.
-        options: where to listen, keys, limits.
-
-    Returns:
-        The running server.
-
     Raises:
         InputError: a port, the socket or the keys cannot be used.
     """
-    arguments = _channel_arguments(options.grpc_channel_arguments)
+    # Without the first, two servers could share a port without a word.
+    arguments: dict[str, int | str] = {"grpc.so_reuseport": 0, **dict(methods.MESSAGE_SIZE_OPTIONS)}
+    arguments |= channel_arguments(options.grpc_channel_arguments)
     try:
         server = grpc.server(
             ThreadPoolExecutor(_threads(options), thread_name_prefix="request"),
@@ -88,16 +79,10 @@ def start_grpc_server(service: Service, observer: Observer, options: ServerOptio
         raise InputError(what, expected="text or numbers of 32 bits", found=found) from error
     port = _listen(server, options)
     streams = Streams()
-    health = Health(service.core, streams)
     server.add_generic_rpc_handlers(_handlers(service, observer, _send_limit(arguments)))
-    server.add_generic_rpc_handlers(handlers(health, Reflection(streams)))
+    health = add_to_server(server, service.core, streams)
     server.start()
     return GrpcServer(server, port, health, streams)
-
-
-def _channel_arguments(given: Iterable[tuple[str, int | str]]) -> dict[str, int | str]:
-    # Without the first, two servers could share a port without a word.
-    return {"grpc.so_reuseport": 0, **dict(methods.MESSAGE_SIZE_OPTIONS), **dict(given)}
 
 
 def _send_limit(arguments: Mapping[str, int | str]) -> int:
@@ -177,35 +162,24 @@ def _handlers(
     # A status is told even while all threads predict.
     quick = ThreadPoolExecutor(2, thread_name_prefix="status")
 
-    def handler(
-        name: str,
-        answer: Callable[[Request, Call], Message],
-        request_type: type[Request],
-        pool: ThreadPoolExecutor | None = None,
-    ) -> grpc.RpcMethodHandler:
-        handle = GrpcMethod(name, request_type, answer, observer, limit).handle
-        # Without serializers grpcio hands over bytes: what is wrong with them is answered there.
-        return grpc.unary_unary_rpc_method_handler(in_pool(handle, pool) if pool else handle)
+    def serving(name: str, rows: Mapping[str, tuple[Any, Any]]) -> grpc.GenericRpcHandler:
+        made = {}
+        for method, (answer, request_type) in rows.items():
+            handle = GrpcMethod(method, request_type, answer, observer, limit).handle
+            # Without serializers grpcio hands over bytes: what is wrong with them is told there.
+            behaviour = in_pool(handle, quick) if method.startswith("Get") else handle
+            made[method] = grpc.unary_unary_rpc_method_handler(behaviour)
+        return grpc.method_handlers_generic_handler(name, made)
 
-    def handlers_of(*rows: tuple) -> dict[str, grpc.RpcMethodHandler]:
-        return {row[0]: handler(*row) for row in rows}
-
-    prediction = handlers_of(
-        ("Predict", service.predict, PredictRequest),
-        ("Classify", service.classify, ClassificationRequest),
-        ("Regress", service.regress, RegressionRequest),
-        ("MultiInference", service.multi_inference, MultiInferenceRequest),
-        ("GetModelMetadata", service.get_model_metadata, GetModelMetadataRequest, quick),
-    )
-    model = handlers_of(
-        ("GetModelStatus", service.get_model_status, GetModelStatusRequest, quick),
-        (
-            "HandleReloadConfigRequest",
-            service.handle_reload_config_request,
-            ReloadConfigRequest,
-        ),
-    )
-    return (
-        grpc.method_handlers_generic_handler(methods.PREDICTION_SERVICE, prediction),
-        grpc.method_handlers_generic_handler(methods.MODEL_SERVICE, model),
-    )
+    prediction = {
+        "Predict": (service.predict, PredictRequest),
+        "Classify": (service.classify, ClassificationRequest),
+        "Regress": (service.regress, RegressionRequest),
+        "MultiInference": (service.multi_inference, MultiInferenceRequest),
+        "GetModelMetadata": (service.get_model_metadata, GetModelMetadataRequest),
+    }
+    model = {
+        "GetModelStatus": (service.get_model_status, GetModelStatusRequest),
+        "HandleReloadConfigRequest": (service.handle_reload_config_request, ReloadConfigRequest),
+    }
+    return (serving(methods.PREDICTION_SERVICE, prediction), serving(methods.MODEL_SERVICE, model))

@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
 from serving.server.core import Core
@@ -69,6 +68,10 @@ class Health(health.HealthServicer):
 
     def __init__(self, core: Core, streams: Streams):
         super().__init__(experimental_non_blocking=True)
+        pool = ThreadPoolExecutor(2, thread_name_prefix="health")
+        self.Check = in_pool(self.Check, pool)  # type: ignore[method-assign]
+        self.Watch = in_pool(self.Watch, pool)  # type: ignore[method-assign]
+        self.Watch.experimental_non_blocking = True  # type: ignore[attr-defined]
         self._core = core
         self._streams = streams
         self._told: dict[str, int] = {}
@@ -135,6 +138,9 @@ class Reflection(reflection.ReflectionServicer):
 
     def __init__(self, streams: Streams):
         super().__init__((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        # A stream that is left open holds one of these.
+        pool = ThreadPoolExecutor(4, thread_name_prefix="reflection")
+        self.ServerReflectionInfo = in_pool(self.ServerReflectionInfo, pool)  # type: ignore[method-assign]
         self._streams = streams
 
     def ServerReflectionInfo(  # noqa: D102 - the protocol's
@@ -144,36 +150,12 @@ class Reflection(reflection.ReflectionServicer):
         return super().ServerReflectionInfo(request_iterator, context)
 
 
-def handlers(told: Health, reflected: Reflection) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Both services, for `grpc.Server.add_generic_rpc_handlers`."""
-    pool = ThreadPoolExecutor(2, thread_name_prefix="health")
-    # A stream that is left open holds one of these.
-    streaming = ThreadPoolExecutor(4, thread_name_prefix="reflection")
-
-    def serialize(message: Any) -> bytes:
-        return message.SerializeToString()
-
-    watch = in_pool(told.Watch, pool)
-    watch.experimental_non_blocking = True  # type: ignore[attr-defined]
-    checks = {
-        "Check": grpc.unary_unary_rpc_method_handler(
-            in_pool(told.Check, pool), HealthCheckRequest.FromString, serialize
-        ),
-        "Watch": grpc.unary_stream_rpc_method_handler(
-            watch, HealthCheckRequest.FromString, serialize
-        ),
-    }
-    info = {
-        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
-            in_pool(reflected.ServerReflectionInfo, streaming),
-            ServerReflectionRequest.FromString,
-            serialize,
-        )
-    }
-    return (
-        grpc.method_handlers_generic_handler(health.SERVICE_NAME, checks),
-        grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, info),
-    )
+def add_to_server(server: grpc.Server, core: Core, streams: Streams) -> Health:
+    """Adds both services; the health, to be closed at the end."""
+    told = Health(core, streams)
+    health_pb2_grpc.add_HealthServicer_to_server(told, server)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(streams), server)
+    return told
 
 
 def in_pool(behaviour: Callable, pool: ThreadPoolExecutor) -> Callable:

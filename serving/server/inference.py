@@ -5,6 +5,7 @@ multi_inference.cc.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 import numpy as np
@@ -52,18 +53,12 @@ def serialized_examples(source: Input) -> np.ndarray:
 
 
 def check_classify(signature: Signature) -> list[str]:
-    """The outputs of a classification signature: classes, scores or both.
-
-    Raises:
-        Fault: it is none.
-    """
-    _check_method(signature, CLASSIFY, "classification")
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
+    """The outputs of a classification signature: classes, scores or both; else a Fault."""
+    _check(signature, CLASSIFY, "classification")
     if len(signature.outputs) not in (1, 2):
         found = len(signature.outputs)
         raise invalid(f"Expected one or two output Tensors, found {found}")
-    _check_has(signature, "classification", "inputs", signature.inputs, INPUTS)
+    _check_has(signature, "classification", "inputs", INPUTS)
     names = [name for name in (CLASSES, SCORES) if name in signature.outputs]
     if not names:
         raise Fault(
@@ -75,18 +70,12 @@ def check_classify(signature: Signature) -> list[str]:
 
 
 def check_regress(signature: Signature) -> list[str]:
-    """The output of a regression signature.
-
-    Raises:
-        Fault: it is none.
-    """
-    _check_method(signature, REGRESS, "regression")
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
+    """The output of a regression signature; else a Fault."""
+    _check(signature, REGRESS, "regression")
     if len(signature.outputs) != 1:
         raise invalid("Expected one output Tensor.")
-    _check_has(signature, "regression", "inputs", signature.inputs, INPUTS)
-    _check_has(signature, "regression", "outputs", signature.outputs, OUTPUTS)
+    _check_has(signature, "regression", "inputs", INPUTS)
+    _check_has(signature, "regression", "outputs", OUTPUTS)
     return [OUTPUTS]
 
 
@@ -166,21 +155,25 @@ def regression_result(outputs: Outputs, examples: int) -> RegressionResult:
     return result
 
 
-def _check_method(signature: Signature, method: str, kind: str) -> None:
+RESULTS: Mapping[str, Callable[[Outputs, int], Any]] = {
+    CLASSIFY: classification_result,
+    REGRESS: regression_result,
+}
+
+
+def _check(signature: Signature, method: str, kind: str) -> None:
     if signature.method_name != method:
         raise invalid(
             f"Expected {kind} signature method_name to be {method}. Was: {signature.method_name}"
         )
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
 
 
-def _check_has(
-    signature: Signature, kind: str, what: str, slots: Mapping[str, object], name: str
-) -> None:
-    if name not in slots:
-        raise Fault(
-            grpc.StatusCode.FAILED_PRECONDITION,
-            f"No {kind} {what} found in SignatureDef: {signature.name}",
-        )
+def _check_has(signature: Signature, kind: str, slots: str, name: str) -> None:
+    if name not in getattr(signature, slots):
+        what = f"No {kind} {slots} found in SignatureDef: {signature.name}"
+        raise Fault(grpc.StatusCode.FAILED_PRECONDITION, what)
 
 
 def _shape(array: np.ndarray) -> str:

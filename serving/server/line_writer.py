@@ -23,10 +23,7 @@ class LineWriter(Generic[Item]):
         render: item -> the file it belongs to and its line without the line's end.
         write: takes a file and lines for it. Both run in the thread; what they raise is told once,
             and the lines are lost.
-        capacity: items that may wait; those beyond are dropped and counted.
-
-    Attributes:
-        dropped: items that found no room.
+        capacity: items that may wait; those beyond are dropped.
     """
 
     def __init__(
@@ -36,7 +33,6 @@ class LineWriter(Generic[Item]):
         write: Callable[[str, list[str]], None],
         capacity: int,
     ):
-        self.dropped = 0
         self._name, self._render, self._write = name, render, write
         self._queue: queue.Queue[Item | None] = queue.Queue(capacity)
         self._warned = False
@@ -51,7 +47,6 @@ class LineWriter(Generic[Item]):
         try:
             self._queue.put_nowait(item)
         except queue.Full:
-            self.dropped += 1
             self._warn("is behind, lines are left out")
             return False
         return True

@@ -4,20 +4,15 @@ import time
 from pathlib import Path
 
 from serving.server.faults import Fault
-from serving.server.loaded import Load
 from serving.server.metrics import Metrics
 from serving.server.options import ServerOptions
 from serving.server.servable import Servable
+from serving.server.served_model import Load
 from serving.server.warmup import warm_up
 
 
 def make_load(options: ServerOptions, metrics: Metrics) -> Load:
-    """The way that this server's versions are loaded.
-
-    Args:
-        options: batching and warm-up.
-        metrics: told how long it took.
-    """
+    """The way that this server's versions are loaded."""
 
     def load(name: str, folder: Path, version: int) -> Servable:
         started, loaded = time.monotonic(), False
@@ -30,7 +25,7 @@ def make_load(options: ServerOptions, metrics: Metrics) -> Load:
             metrics.loaded(str(folder), time.monotonic() - started, ok=loaded)
         if options.enable_model_warmup:
             try:
-                _warm_up(servable, folder, options.num_request_iterations_for_warmup, metrics)
+                _warm_up(servable, folder, options.num_request_iterations_for_warmup or 1, metrics)
             except BaseException:
                 servable.close()
                 raise

@@ -35,14 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(argv: Sequence[str]) -> int:
     """Serves until SIGTERM or SIGINT. Has to run in the main thread, which takes signals.
 
-    Args:
-        argv: the flags; `--help` lists them.
-
     Returns:
         0 after a graceful end, 1 if a model has no version that loads.
-
-    Raises:
-        InputError: a wrong flag or file, nothing to serve, a port is in use.
     """
     options = parse_flags(argv)
     stop, started = threading.Event(), threading.Event()
@@ -63,7 +57,7 @@ def serve(argv: Sequence[str]) -> int:
     ).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
-    from serving.server.quiet import import_tensorflow
+    from serving.server.process import import_tensorflow
 
     import_tensorflow()
     from serving.server.running import run

@@ -46,60 +46,39 @@ class Metrics:
         def counter(name: str, what: str, *labels: str) -> Counter:
             return Counter(f":tensorflow:{name}", what, labels, registry=registry)
 
-        def histogram(name: str, what: str, labels: list[str], buckets: list[float]) -> Histogram:
-            full = f":tensorflow:{name}"
+        def histogram(
+            name: str, what: str, *labels: str, buckets: list[float] = _LATENCY_BUCKETS
+        ) -> Histogram:
+            full = f":tensorflow:serving:{name}"
             return Histogram(full, what, labels, registry=registry, buckets=buckets)
 
-        self._requests = counter(
-            "serving:request_count", "The total number of requests.", "model_name", "status"
-        )
-        self._latency = histogram(
-            "serving:request_latency",
-            "Distribution of wall time (in microseconds) for a request that was answered.",
-            ["model_name", "API", "entrypoint"],
-            _LATENCY_BUCKETS,
-        )
-        self._runtime = histogram(
-            "serving:runtime_latency",
-            "Distribution of wall time (in microseconds) inside TensorFlow.",
-            ["model_name", "API", "runtime"],
-            _LATENCY_BUCKETS,
-        )
+        wall = "Distribution of wall time (in microseconds)"
+        requests, model = "The total number of requests.", "model_name"
+        self._requests = counter("serving:request_count", requests, model, "status")
+        what = f"{wall} for a request that was answered."
+        self._latency = histogram("request_latency", what, model, "API", "entrypoint")
+        what = f"{wall} inside TensorFlow."
+        self._runtime = histogram("runtime_latency", what, model, "API", "runtime")
+        what = "The number of tensorflow.Examples per request."
         self._examples = histogram(
-            "serving:request_example_counts",
-            "The number of tensorflow.Examples per request.",
-            ["model"],
-            _EXAMPLE_BUCKETS,
+            "request_example_counts", what, "model", buckets=_EXAMPLE_BUCKETS
         )
         # The name ends in _total by itself.
-        self._examples_total = counter(
-            "serving:request_example_count_total", "The number of tensorflow.Examples.", "model"
-        )
-        self._warm_up = histogram(
-            "serving:model_warmup_latency",
-            "Distribution of wall time (in microseconds) for warming up a model.",
-            ["model_path", "status"],
-            _LATENCY_BUCKETS,
-        )
+        what = "The number of tensorflow.Examples."
+        self._examples_total = counter("serving:request_example_count_total", what, "model")
+        what = f"{wall} for warming up a model."
+        self._warm_up = histogram("model_warmup_latency", what, "model_path", "status")
+        what = f"{wall} a request waits for its batch."
         self._queuing = histogram(
-            "serving:batching_session:queuing_latency",
-            "Distribution of wall time (in microseconds) a request waits for its batch.",
-            ["thread_pool_name"],
-            _QUEUE_BUCKETS,
+            "batching_session:queuing_latency", what, "thread_pool_name", buckets=_QUEUE_BUCKETS
         )
-        self._loads = counter(
-            "cc:saved_model:load_attempt_count",
-            "Tries to load a SavedModel.",
-            "model_path",
-            "status",
-        )
-        self._load_time = counter(
-            "cc:saved_model:load_latency", "Microseconds spent on loading.", "model_path"
-        )
+        what, load = "Tries to load a SavedModel.", "cc:saved_model:load"
+        self._loads = counter(f"{load}_attempt_count", what, "model_path", "status")
+        what = "Microseconds spent on loading."
+        self._load_time = counter(f"{load}_latency", what, "model_path")
         self._runs = counter("core:graph_runs", "The number of graph executions.")
-        self._run_time = counter(
-            "core:graph_run_time_usecs", "Microseconds spent on executing graphs."
-        )
+        what = "Microseconds spent on executing graphs."
+        self._run_time = counter("core:graph_run_time_usecs", what)
         self._names: set[str] = set()
         self._lock = threading.Lock()
 
@@ -128,24 +107,12 @@ class Metrics:
             self._examples_total.labels(model).inc(call.batch_size)
 
     def loaded(self, model_path: str, seconds: float, *, ok: bool) -> None:
-        """Counts one try to load a version.
-
-        Args:
-            model_path: the version's folder.
-            seconds: how long it took.
-            ok: whether it loaded.
-        """
+        """Counts one try to load a version."""
         self._loads.labels(model_path, "success" if ok else "fail").inc()
         self._load_time.labels(model_path).inc(int(seconds * 1e6))
 
     def warmed_up(self, model_path: str, seconds: float, status: str = "OK") -> None:
-        """Notes one warm-up.
-
-        Args:
-            model_path: the version's folder.
-            seconds: how long it took.
-            status: the name of its status code.
-        """
+        """Notes one warm-up."""
         self._warm_up.labels(model_path, status).observe(seconds * 1e6)
 
     def queued(self, thread_pool_name: str, seconds: float) -> None:

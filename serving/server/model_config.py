@@ -25,9 +25,6 @@ def single_model(name: str, base_path: str) -> ModelServerConfig:
 def read_config(path: Path) -> ModelServerConfig:
     """Reads the text form of a ModelServerConfig.
 
-    Args:
-        path: value of --model_config_file.
-
     Returns:
         The configuration, checked. An empty file is one of no models, as in TensorFlow Serving:
         they may come later.
@@ -46,11 +43,7 @@ def read_config(path: Path) -> ModelServerConfig:
 
 
 def check_config(config: ModelServerConfig) -> None:
-    """Checks what can be told from the configuration and the folders it names.
-
-    Raises:
-        Fault: INVALID_ARGUMENT, in TensorFlow Serving's words where it has some.
-    """
+    """Checks what can be told from the configuration and its folders; INVALID_ARGUMENT if wrong."""
     if config.WhichOneof("config") == "custom_model_config":
         raise invalid("custom_model_config is not supported; only model_config_list is")
     seen: set[str] = set()
@@ -64,34 +57,35 @@ def check_config(config: ModelServerConfig) -> None:
 
 
 def _check_model(model: ModelConfig) -> None:
-    if model.model_type != ModelType.MODEL_TYPE_UNSPECIFIED and model.model_platform:
-        raise invalid(
-            "Illegal setting both ModelServerConfig::model_type (deprecated)"
-            " and ModelServerConfig::model_platform."
-        )
-    if model.model_type == ModelType.OTHER:
-        raise invalid(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
-    if model.model_type == ModelType.MODEL_TYPE_UNSPECIFIED and not model.model_platform:
-        raise invalid(
-            "Illegal setting neither ModelServerConfig::model_type (deprecated)"
-            " nor ModelServerConfig::model_platform."
-        )
-    if model.model_platform not in ("", PLATFORM):
-        raise invalid(
-            f"model {model.name}: model_platform: expected {PLATFORM}, found {model.model_platform}"
-        )
-    if not model.base_path:
-        raise invalid(f"model {model.name}: base_path is missing")
-    if "://" in model.base_path:
-        raise invalid(
-            f"model {model.name}: base_path: expected a folder of this machine,"
-            f" found {model.base_path}; object stores are for TensorFlow Serving itself"
-        )
+    typed = model.model_type != ModelType.MODEL_TYPE_UNSPECIFIED
     base = Path(model.base_path)
-    if not base.is_absolute():
-        raise invalid(
+    where = f"model {model.name}: base_path"
+    fields = "ModelServerConfig::model_type (deprecated)", "ModelServerConfig::model_platform."
+    mistakes = (
+        (typed and model.model_platform, f"Illegal setting both {' and '.join(fields)}"),
+        (
+            model.model_type == ModelType.OTHER,
+            f"ModelServerConfig::model_type choice {model.model_type} not supported.",
+        ),
+        (not typed and not model.model_platform, f"Illegal setting neither {' nor '.join(fields)}"),
+        (
+            model.model_platform not in ("", PLATFORM),
+            f"model {model.name}: model_platform: expected {PLATFORM},"
+            f" found {model.model_platform}",
+        ),
+        (not model.base_path, f"{where} is missing"),
+        (
+            "://" in model.base_path,
+            f"{where}: expected a folder of this machine, found {model.base_path};"
+            " object stores are for TensorFlow Serving itself",
+        ),
+        (
+            not base.is_absolute(),
             f"Expected model {model.name} to have an absolute path or URI;"
-            f" got base_path()={model.base_path}"
-        )
-    if not base.is_dir():
-        raise invalid(f"Could not find base path {base} for servable {model.name}")
+            f" got base_path()={model.base_path}",
+        ),
+        (not base.is_dir(), f"Could not find base path {base} for servable {model.name}"),
+    )
+    for wrong, message in mistakes:
+        if wrong:
+            raise invalid(message)

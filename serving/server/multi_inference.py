@@ -45,26 +45,16 @@ def fill(
     answers: Mapping[str, inference.Outputs],
     examples: int,
 ) -> MultiInferenceResponse:
-    """The response.
-
-    Args:
-        request: what was asked.
-        version: of the model that answered.
-        answers: outputs, by signature.
-        examples: how many the request had.
-
-    Raises:
-        Fault: the model answered in another form.
-    """
+    """The response."""
     response = MultiInferenceResponse()
     for task in request.tasks:
         name, result = signature_name(task.model_spec), response.results.add()
         fill_spec(result.model_spec, task.model_spec.name, version, name)
+        made = inference.RESULTS[task.method_name](answers[name], examples)
         if task.method_name == inference.CLASSIFY:
-            classified = inference.classification_result(answers[name], examples)
-            result.classification_result.CopyFrom(classified)
+            result.classification_result.CopyFrom(made)
         else:
-            result.regression_result.CopyFrom(inference.regression_result(answers[name], examples))
+            result.regression_result.CopyFrom(made)
     return response
 
 

@@ -1,5 +1,6 @@
 """What is seen of every request, however it comes in: counted, timed, logged."""
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +15,14 @@ from serving.server.faults import Fault
 from serving.server.metrics import Metrics
 from serving.server.request_log import RequestLog
 
+logger = logging.getLogger(__name__)
+
 REQUEST_ID = "x-request-id"  # a gRPC metadata key and an HTTP header
 _MAX_REQUEST_ID = 128
 
 
 class Observer:
-    """Sees every request once.
-
-    Args:
-        metrics: counts and latencies; None: new ones.
-        access_log: one line a request; None: none is written.
-        request_log: sampled requests with their answers; None: none are kept.
-    """
+    """Sees every request once."""
 
     def __init__(
         self,
@@ -48,15 +45,21 @@ class Observer:
 
         Yields:
             To be filled in. An exception that leaves the block is its status.
+
+        Raises:
+            Fault: in place of any exception; the process answers the next request.
         """
         call = Call(api, method, _request_id(request_id))
         try:
             yield call
-        except Fault as fault:
+        except Exception as error:
+            fault = _as_fault(error, method)
             call.fail(fault.code, fault.details)
-            raise
+            if fault is error:
+                raise
+            raise fault from error
         except BaseException as error:
-            call.fail(grpc.StatusCode.INTERNAL, type(error).__name__)
+            call.fail(grpc.StatusCode.CANCELLED, type(error).__name__)
             raise
         finally:
             self.metrics.count(call)
@@ -64,12 +67,9 @@ class Observer:
                 self._access_log.write(call)
 
     def sample(self, call: Call, request: Message, response: Message) -> None:
-        """Keeps the request if chance says so; returns at once and never fails.
+        """Keeps the request, once, if chance says so; returns at once and never fails.
 
-        Args:
-            call: the request as seen so far; asked again for the same one, nothing happens.
-            request: a PredictRequest, ClassificationRequest or RegressionRequest.
-            response: its answer. Neither may be changed afterwards.
+        Neither message may be changed afterwards.
         """
         if self.request_log and not call.sampled:
             call.sampled = True
@@ -96,6 +96,15 @@ def batch_size(request: Any) -> int | None:
         shapes = [tensor.tensor_shape.dim for tensor in request.inputs.values()]
         return max((shape[0].size for shape in shapes if shape), default=None)
     return None
+
+
+def _as_fault(error: Exception, method: str) -> Fault:
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, MemoryError):
+        return Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory")
+    logger.error("%s failed", method, exc_info=error)
+    return Fault(grpc.StatusCode.INTERNAL, f"internal error: {type(error).__name__}")
 
 
 def _request_id(sent: str | None) -> str:

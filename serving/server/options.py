@@ -1,75 +1,97 @@
-"""What the server was asked to be, checked; `flags.py` makes it from the command line."""
+"""What the server was asked to be: each of TensorFlow Serving's flags, and a few of ours."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from functools import partial
+from typing import Any
 
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.batching_parameters import BatchingParameters
 from serving.wire.config_pb2 import MonitoringConfig, SSLConfig
 
+_MOST_SECONDS = 10**8  # three years; locks cannot wait for ever
+
+
+def _flag(
+    group: str, default: Any, meaning: str, least: float | None = None, most: float | None = None
+) -> Any:
+    """A field that is a flag of its name, of its default's type, within limits."""
+    told = {"group": group, "meaning": meaning, "least": least, "most": most}
+    return field(default=default, metadata=told)
+
+
+_ports = partial(_flag, "where it listens")
+_models = partial(_flag, "what it serves")
+_runs = partial(_flag, "how it runs them")
+_ours = partial(_flag, "beyond TensorFlow Serving")
+
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Values of the flags of the same names, unless said otherwise.
+    """The flags, under their own names and in their own units, and what their files say.
 
     Attributes:
         config: the models to serve at the start.
-        host: address that gRPC and REST listen on.
-        port: gRPC; 0: any free one.
-        grpc_socket_path: a Unix socket that gRPC listens on besides; empty: none.
-        grpc_channel_arguments: (key, value) in the order given; numbers as numbers.
-        grpc_max_threads: gRPC requests answered at a time; None: by the number of cores.
-        rest_api_port: None: no REST; 0: any free one.
-        rest_api_num_threads: REST requests answered at a time; None: by the number of cores.
-        rest_api_timeout_seconds: a REST request takes no longer.
-        rest_api_enable_cors_support: whether pages from elsewhere may call the REST API.
-        model_config_file: where `config` was read; None: it was told by flags.
-        model_config_file_poll_wait_seconds: between two looks at that file; 0: one look.
-        file_system_poll_wait_seconds: between two looks at the base paths; 0: one look.
-        max_num_load_retries: tries after the first for a version that does not load.
-        load_retry_interval_seconds: between two tries.
-        allow_version_labels_for_unavailable_models: whether a new label may point to a version
-            that is not live.
-        enable_model_warmup: whether recorded requests are replayed before a version goes live.
-        num_request_iterations_for_warmup: how often each of them.
         batching: parameters of batching; None: requests run as they come.
         ssl: keys of the gRPC port; None: plain text.
         monitoring: whether and where metrics are told.
-        enable_serialization_as_tensor_content: whether numbers are answered in `tensor_content`.
-        access_log: `stderr`, `off` or a file.
-        request_log: prefix of the file of sampled requests; empty: none by default.
-        request_log_sampling_rate: fraction of requests that is kept there, 0 to 1.
-        request_log_with_bytes: whether pictures themselves are kept, not only their hashes.
-        shutdown_grace_seconds: time for running requests to finish once a stop was asked for.
-        stop_with_stdin: whether the end of standard input ends the server.
     """
 
     config: ModelServerConfig
-    host: str = "127.0.0.1"
-    port: int = 8500
-    grpc_socket_path: str = ""
-    grpc_channel_arguments: tuple[tuple[str, int | str], ...] = ()
-    grpc_max_threads: int | None = None
-    rest_api_port: int | None = None
-    rest_api_num_threads: int | None = None
-    rest_api_timeout_seconds: float = 30.0
-    rest_api_enable_cors_support: bool = False
-    model_config_file: Path | None = None
-    model_config_file_poll_wait_seconds: float = 0.0
-    file_system_poll_wait_seconds: float = 1.0
-    max_num_load_retries: int = 5
-    load_retry_interval_seconds: float = 60.0
-    allow_version_labels_for_unavailable_models: bool = False
-    enable_model_warmup: bool = True
-    num_request_iterations_for_warmup: int = 1
     batching: BatchingParameters | None = None
     ssl: SSLConfig | None = None
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
-    enable_serialization_as_tensor_content: bool = False
-    access_log: str = "stderr"
-    request_log: str = ""
-    request_log_sampling_rate: float = 1.0
-    request_log_with_bytes: bool = False
-    shutdown_grace_seconds: float = 25.0
-    stop_with_stdin: bool = False
+
+    port: int = _ports(8500, "gRPC port; 0: any free one", 0, 65535)
+    grpc_socket_path: str = _ports("", "also listen on this Unix socket")
+    grpc_channel_arguments: str = _ports("", "KEY=VALUE,... for the gRPC server")
+    grpc_max_threads: int = _ports(0, "requests answered at a time; 0: by the cores", 0)
+    ssl_config_file: str = _ports("", "SSLConfig: TLS on the gRPC port")
+    rest_api_port: int = _ports(0, "REST port; 0: no REST; -1: any free one", -1, 65535)
+    rest_api_num_threads: int = _ports(0, "requests answered at a time; 0: by the cores", 0)
+    rest_api_timeout_in_ms: int = _ports(30000, "of a request", 1, 1000 * _MOST_SECONDS)
+    rest_api_enable_cors_support: bool = _ports(False, "let pages from elsewhere call")
+
+    model_name: str = _models("default", "name that clients ask for")
+    model_base_path: str = _models("", "folder above the versions")
+    model_config_file: str = _models(
+        "", "ModelServerConfig: several models, policies, labels; instead of the two above"
+    )
+    model_config_file_poll_wait_seconds: float = _models(
+        0.0, "seconds between looks at that file; 0: look once", 0, _MOST_SECONDS
+    )
+    file_system_poll_wait_seconds: float = _models(
+        1.0, "seconds between looks for other versions; 0: look once", 0, _MOST_SECONDS
+    )
+    max_num_load_retries: int = _models(
+        5, "how often a version that does not load is tried again while the server runs", 0
+    )
+    load_retry_interval_micros: int = _models(
+        60_000_000, "microseconds between such tries; negative: no wait"
+    )
+    allow_version_labels_for_unavailable_models: bool = _models(
+        False, "let a new label point to a version that is not live"
+    )
+
+    enable_batching: bool = _runs(False, "run concurrent requests together")
+    batching_parameters_file: str = _runs("", "BatchingParameters")
+    enable_model_warmup: bool = _runs(True, "replay a version's recorded requests first")
+    num_request_iterations_for_warmup: int = _runs(0, "how often; 0: once", 0)
+    monitoring_config_file: str = _runs("", "MonitoringConfig: metrics")
+    enable_serialization_as_tensor_content: bool = _runs(False, "answer in tensor_content")
+
+    host: str = _ours("127.0.0.1", "address to listen on")
+    access_log: str = _ours("stderr", "stderr, off or a file")
+    request_log: str = _ours("", "keep requests in <this>.jsonl")
+    request_log_sampling_rate: float = _ours(1.0, "fraction kept, 0 to 1", 0, 1)
+    request_log_with_bytes: bool = _ours(False, "keep images, not only hashes")
+    shutdown_grace_seconds: float = _ours(
+        25.0, "time for running requests to finish once a stop was asked for", 0, _MOST_SECONDS
+    )
+    stop_with_stdin: bool = _ours(False, "stop when standard input ends")
+
+
+def flags() -> Iterator[Field[Any]]:
+    """The fields that are flags; their metadata: group, meaning, least, most."""
+    return (one for one in fields(ServerOptions) if one.metadata)

@@ -49,19 +49,10 @@ class Poller:
 
 
 class ConfigFile:
-    """Takes over what --model_config_file says, whenever it says something else.
-
-    Args:
-        path: the file.
-        taken: what it said at the start.
-        reload: takes a configuration or raises a Fault; `Core.reload`.
-    """
+    """Takes over what --model_config_file says, whenever it says something else."""
 
     def __init__(
-        self,
-        path: Path,
-        taken: ModelServerConfig,
-        reload: Callable[[ModelServerConfig], None],
+        self, path: Path, taken: ModelServerConfig, reload: Callable[[ModelServerConfig], None]
     ):
         self._path, self._reload = path, reload
         self._taken = taken

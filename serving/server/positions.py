@@ -17,11 +17,7 @@ def rows_of(signature: Signature, arrays: Arrays) -> list[str]:
     Only signatures with a batch of strings have any: encoded pictures and Examples can be wrong
     one by one; numbers seldom are.
     """
-    sizes = {
-        len(arrays[name])
-        for name, slot in signature.inputs.items()
-        if slot.is_string and slot.batched and arrays[name].ndim
-    }
+    sizes = set(map(len, signature.string_batches(arrays)))
     if len(sizes) != 1:
         return []
     size = sizes.pop()

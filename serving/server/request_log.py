@@ -11,11 +11,10 @@ from tensorflow_serving.config.logging_config_pb2 import LoggingConfig
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.errors import InputError
-from serving.server.access_log import time_text
 from serving.server.call import Call
 from serving.server.line_writer import LineWriter
 from serving.server.request_record import request_record
-from serving.server.rotating_file import RotatingFile
+from serving.server.rotating_file import append_lines
 
 _CAPACITY = 256
 # Requests that wait to be written, with their pictures: what is beyond is left out.
@@ -32,9 +31,6 @@ class Sampling:
     Attributes:
         prefix: path of the file without `.jsonl`.
         rate: chance that a request is kept, 0 to 1.
-
-    Raises:
-        InputError: no prefix, or a rate that is no chance.
     """
 
     prefix: str
@@ -81,7 +77,6 @@ class RequestLog:
         self._with_bytes = with_bytes
         self._file_bytes = file_bytes
         self._by_model: Mapping[str, Sampling] = {}
-        self._files: dict[str, RotatingFile] = {}
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._random = random.Random()
@@ -109,21 +104,9 @@ class RequestLog:
         size = request.ByteSize() + response.ByteSize()
         with self._lock:
             if self._waiting_bytes + size > _MAX_WAITING_BYTES:
-                self._writer.dropped += 1
                 return
             self._waiting_bytes += size
-        head: dict[str, object] = {
-            "time": time_text(call.arrived),
-            "request_id": call.request_id,
-            "api": call.api,
-            "method": call.method,
-            "model": call.model,
-            "version": call.version,
-            "signature": call.signature,
-            "batch_size": call.batch_size,
-            "ms": round(call.seconds * 1e3, 3),
-        }
-        if not self._writer.put(_Sample(head, request, response, sampling.prefix, size)):
+        if not self._writer.put(_Sample(call.told(), request, response, sampling.prefix, size)):
             self._release(size)
 
     def close(self) -> None:
@@ -142,11 +125,7 @@ class RequestLog:
             self._waiting_bytes -= size
 
     def _write(self, prefix: str, lines: list[str]) -> None:
-        if prefix not in self._files:
-            self._files[prefix] = RotatingFile(
-                prefix, max_bytes=self._file_bytes, keep=_OLDER_FILES
-            )
-        self._files[prefix].append(lines)
+        append_lines(prefix, lines, max_bytes=self._file_bytes, keep=_OLDER_FILES)
 
 
 def _sampling(model: str, config: LoggingConfig) -> Sampling:

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,6 @@ _MAX_TEXT = 256  # bytes; a longer string is data, not a label
 
 def request_record(request: Any, response: Any, *, with_bytes: bool) -> dict[str, Any]:
     """The inputs and outputs of a request as JSON values.
-
-    Args:
-        request: PredictRequest, ClassificationRequest or RegressionRequest.
-        response: its answer.
-        with_bytes: whether the input's strings stand beside their hashes.
 
     Returns:
         `inputs` and `outputs`, by name. A tensor is `{"dtype", "shape"}`, with `values` (nested by
@@ -37,8 +32,14 @@ def request_record(request: Any, response: Any, *, with_bytes: bool) -> dict[str
             "outputs": {"result": _result(response.result)},
         }
     return {
-        "inputs": _tensors(request.inputs, with_bytes=with_bytes, pictures=True),
-        "outputs": _tensors(response.outputs, with_bytes=False, pictures=False),
+        "inputs": {
+            name: _tensor(request.inputs[name], lambda one: _hashed(one, with_bytes))
+            for name in sorted(request.inputs)
+        },
+        "outputs": {
+            name: _tensor(response.outputs[name], _text_or_hash)
+            for name in sorted(response.outputs)
+        },
     }
 
 
@@ -51,23 +52,12 @@ def _result(result: Any) -> list[Any]:
     ]
 
 
-def _tensors(
-    tensors: Mapping[str, Any], *, with_bytes: bool, pictures: bool
-) -> dict[str, dict[str, Any]]:
-    return {
-        name: _tensor(tensors[name], with_bytes=with_bytes, pictures=pictures)
-        for name in sorted(tensors)
-    }
-
-
-def _tensor(proto: Any, *, with_bytes: bool, pictures: bool) -> dict[str, Any]:
+def _tensor(proto: Any, string: Callable[[bytes], Any]) -> dict[str, Any]:
     array = to_array(proto)
     told: dict[str, Any] = {"dtype": dtype_name(proto.dtype), "shape": list(array.shape)}
     if array.dtype == object:
         flat = np.empty(array.size, object)
-        flat[:] = [
-            _hashed(one, with_bytes) if pictures else _text_or_hash(one) for one in array.ravel()
-        ]
+        flat[:] = [string(one) for one in array.ravel()]
         told["values"] = flat.reshape(array.shape).tolist()
     elif array.size <= _MAX_VALUES * (array.shape[0] if array.ndim else 1):
         told["values"] = _numbers(array).tolist()

@@ -5,7 +5,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 
@@ -14,12 +14,12 @@ from serving.server.access_log import open_access_log
 from serving.server.core import Core
 from serving.server.faults import Fault
 from serving.server.grpc_server import GrpcServer, start_grpc_server
-from serving.server.interpreter import keep_requests_moving
 from serving.server.loading import make_load
-from serving.server.metrics import DEFAULT_PATH, Metrics
+from serving.server.metrics import Metrics
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.polling import ConfigFile, Poller
+from serving.server.process import keep_requests_moving
 from serving.server.request_log import RequestLog, Sampling
 from serving.server.rest.server import RestServer, start_rest_server
 from serving.server.served_model import Retry
@@ -30,11 +30,6 @@ logger = logging.getLogger(__name__)
 
 def run(options: ServerOptions, started: threading.Event, stop: threading.Event) -> int:
     """Serves until `stop` is set.
-
-    Args:
-        options: what and where.
-        started: set when requests are answered.
-        stop: ends the server: it takes no new requests, finishes those that run, and returns.
 
     Returns:
         0 after a graceful end, 1 if a model has no version that loads.
@@ -56,21 +51,23 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
                 return 1
             raise _refusal(options, fault) from fault
         service = Service(core, observer, as_content=options.enable_serialization_as_tensor_content)
-        servers = _start(options, core, service, observer, parts)
+        by_grpc = start_grpc_server(service, observer, options)
+        parts.callback(by_grpc.stop, 0)
+        by_rest = start_rest_server(service, observer, options) if options.rest_api_port else None
+        servers: list[GrpcServer | RestServer] = [by_grpc]
+        if by_rest:
+            parts.callback(by_rest.stop, 0)
+            servers.append(by_rest)
         started.set()
-        _announce(options, core, servers)
+        _announce(core, f"{options.host}:{by_grpc.port}")
+        if by_rest:
+            print(f"REST on http://{options.host}:{by_rest.port}", flush=True)
         _start_polling(options, core, parts)
         stop.wait()
         _stop(servers, options.shutdown_grace_seconds)
         if core.busy():
             logger.warning("%d requests took longer and were cut off", core.busy())
     return 0
-
-
-@dataclass(frozen=True)
-class _Servers:
-    grpc: GrpcServer
-    rest: RestServer | None
 
 
 def _observer(options: ServerOptions) -> Observer:
@@ -87,7 +84,7 @@ def _observer(options: ServerOptions) -> Observer:
 def _core(options: ServerOptions, observer: Observer) -> Core:
     return Core(
         make_load(options, observer.metrics),
-        retry=Retry(options.max_num_load_retries, options.load_retry_interval_seconds),
+        retry=Retry(options.max_num_load_retries, max(options.load_retry_interval_micros, 0) / 1e6),
         labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
         on_config=observer.request_log.configure if observer.request_log else None,
     )
@@ -101,39 +98,12 @@ def _refusal(options: ServerOptions, fault: Fault) -> InputError:
     return InputError(f"{where}{fault.details}", todo=todo)
 
 
-def _start(
-    options: ServerOptions, core: Core, service: Service, observer: Observer, parts: ExitStack
-) -> _Servers:
-    answering = start_grpc_server(service, observer, options)
-    parts.callback(answering.stop, 0)
-    rest = None
-    if options.rest_api_port is not None:
-        monitoring = options.monitoring.prometheus_config
-        rest = start_rest_server(
-            core,
-            service,
-            observer,
-            host=options.host,
-            port=options.rest_api_port,
-            timeout_seconds=options.rest_api_timeout_seconds,
-            metrics_path=(monitoring.path or DEFAULT_PATH) if monitoring.enable else None,
-            threads=options.rest_api_num_threads,
-            cors=options.rest_api_enable_cors_support,
-        )
-        parts.callback(rest.stop, 0)
-    return _Servers(answering, rest)
-
-
-def _announce(options: ServerOptions, core: Core, servers: _Servers) -> None:
-    """Tells what is served where, on stdout: a line for each model, one for REST."""
+def _announce(core: Core, address: str) -> None:
+    """Tells what is served where, on stdout: a line for each model."""
     if not core.models():
-        print(f"Serving no model yet on {options.host}:{servers.grpc.port}")
+        print(f"Serving no model yet on {address}")
     for name in core.models():
-        versions = core.versions(name)
-        newest = versions[-1] if versions else "none"
-        print(f"Serving {name} version {newest} on {options.host}:{servers.grpc.port}")
-    if servers.rest:
-        print(f"REST on http://{options.host}:{servers.rest.port}")
+        print(f"Serving {name} version {max(core.versions(name), default='none')} on {address}")
     sys.stdout.flush()
 
 
@@ -141,17 +111,16 @@ def _start_polling(options: ServerOptions, core: Core, parts: ExitStack) -> None
     if options.file_system_poll_wait_seconds:
         core.start_polling(options.file_system_poll_wait_seconds)
     if options.model_config_file and options.model_config_file_poll_wait_seconds:
-        file = ConfigFile(options.model_config_file, options.config, core.reload)
-        poller = Poller(
-            "model-config-file-poller", options.model_config_file_poll_wait_seconds, file.look
-        )
+        path = Path(options.model_config_file).expanduser()
+        file = ConfigFile(path, options.config, core.reload)
+        seconds = options.model_config_file_poll_wait_seconds
+        poller = Poller("model-config-file-poller", seconds, file.look)
         parts.callback(poller.stop)
 
 
-def _stop(servers: _Servers, grace_seconds: float) -> None:
-    """Both at once, so that together they take no longer than the grace period."""
+def _stop(servers: list[GrpcServer | RestServer], grace_seconds: float) -> None:
+    """All at once, so that together they take no longer than the grace period."""
     logger.info("stopping: running requests may take up to %g s", grace_seconds)
     with ThreadPoolExecutor() as threads:
-        threads.submit(servers.grpc.stop, grace_seconds)
-        if servers.rest:
-            threads.submit(servers.rest.stop, grace_seconds)
+        for server in servers:
+            threads.submit(server.stop, grace_seconds)

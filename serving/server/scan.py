@@ -43,12 +43,8 @@ def scan(base: Path) -> Scan:
     return Scan(
         whole,
         tuple(sorted(versions - set(whole))),
-        tuple(sorted(name for name in numbers if _is_strange(name, numbers[name]))),
+        tuple(sorted(n for n in numbers if numbers[n] is None and not n.startswith("."))),
     )
-
-
-def _is_strange(name: str, number: int | None) -> bool:
-    return number is None and not name.startswith(".")
 
 
 def passed_over_versions(found: Scan, policy: Policy) -> dict[int, str]:

@@ -32,13 +32,7 @@ _large = threading.Semaphore()
 
 
 class Servable:
-    """A version of a model that answers requests, from many threads at a time.
-
-    Attributes:
-        name: the model's name.
-        version: the version's number.
-        signatures: the SavedModel's own signatures, a `tensorflow.serving.SignatureDefMap`.
-    """
+    """A version of a model that answers requests, from many threads at a time."""
 
     def __init__(
         self,
@@ -86,13 +80,7 @@ class Servable:
         *,
         wanted: Callable[[], bool] = lambda: True,
     ) -> Outputs:
-        """Runs a signature on a request's tensors.
-
-        Args:
-            signature_name: its name.
-            inputs: by input name; inputs with a default in the signature may be left out.
-            output_filter: the outputs to compute; empty: all.
-            wanted: whether somebody still waits for the answer.
+        """Runs a signature on a request's tensors; an empty filter asks for all outputs.
 
         Returns:
             The outputs by name; strings as `object` arrays.
@@ -119,12 +107,6 @@ class Servable:
     ) -> Outputs:
         """Runs a signature on arrays, in a batch with other requests if batching is on.
 
-        Args:
-            signature_name: an existing signature.
-            arrays: a value for every input, by name.
-            outputs: names of its outputs.
-            wanted: whether somebody still waits for the answer.
-
         Returns:
             The outputs by name; strings as `object` arrays.
 
@@ -148,15 +130,8 @@ class Servable:
     ) -> dict[str, Outputs]:
         """Runs several signatures that take the same tensors, in one go.
 
-        Args:
-            arrays: inputs by name, for each of the signatures.
-            outputs: the outputs to compute, by signature.
-
         Returns:
             Outputs by name, by signature.
-
-        Raises:
-            Fault: as in `run`.
         """
         first = self._signatures[next(iter(outputs))]
 
@@ -232,7 +207,4 @@ class Servable:
 
 
 def _rows(signature: Signature, arrays: Arrays) -> int:
-    """The longest batch of strings: encoded pictures or Examples."""
-    slots = signature.inputs.items()
-    batches = [arrays[key] for key, slot in slots if slot.is_string and slot.batched]
-    return max((len(batch) for batch in batches if batch.ndim), default=0)
+    return max(map(len, signature.string_batches(arrays)), default=0)

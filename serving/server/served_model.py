@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,26 @@ from tensorflow_serving.apis.status_pb2 import StatusProto
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig
 
 from serving.server.faults import Fault
-from serving.server.loaded import Load, Loaded
 from serving.server.scan import Look, Scan, candidates, look_of, passed_over_versions, scan
+from serving.server.servable import Servable
 
 logger = logging.getLogger(__name__)
 
 # tensorflow.error.Code, which are gRPC's.
 _OK, _UNKNOWN, _NOT_FOUND, _LAST_CODE = 0, 2, 5, 16
+
+
+# (model name, version's folder, version) -> a servable that answers, warmed up.
+Load = Callable[[str, Path, int], Servable]
+
+
+@dataclass
+class Loaded:
+    """A version in memory."""
+
+    servable: Servable
+    users: int = 0
+    retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,12 +83,6 @@ class ServedModel:
 
     One thread at a time changes it, and holds `lock` when it commits; requests read under `lock`.
 
-    Args:
-        config: name, base path, version policy.
-        load: makes a servable.
-        retry: for versions that do not load.
-        lock: guards `versions` and `statuses`; re-entrant.
-
     Attributes:
         config: name, base path, version policy.
         versions: what is live, by number.
@@ -82,11 +90,7 @@ class ServedModel:
     """
 
     def __init__(
-        self,
-        config: ModelConfig,
-        load: Load,
-        retry: Retry,
-        lock: AbstractContextManager[Any],
+        self, config: ModelConfig, load: Load, retry: Retry, lock: AbstractContextManager[Any]
     ):
         self.config = config
         self.versions: dict[int, Loaded] = {}

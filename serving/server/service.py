@@ -5,12 +5,9 @@ gRPC and REST both come here. Codes and wording are TensorFlow Serving's.
 
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from tensorflow_serving.apis.classification_pb2 import (
-    ClassificationRequest,
-    ClassificationResponse,
-)
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
 from tensorflow_serving.apis.get_model_metadata_pb2 import (
     GetModelMetadataRequest,
     GetModelMetadataResponse,
@@ -19,10 +16,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import (
     GetModelStatusRequest,
     GetModelStatusResponse,
 )
-from tensorflow_serving.apis.inference_pb2 import (
-    MultiInferenceRequest,
-    MultiInferenceResponse,
-)
+from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest, MultiInferenceResponse
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest, ReloadConfigResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
@@ -34,10 +28,10 @@ from serving.server.codec import encode
 from serving.server.core import Core
 from serving.server.faults import invalid
 from serving.server.observer import Observer, batch_size
-from serving.server.servable import Outputs
 from serving.server.signatures import fill_spec, signature_name
 from serving.wire import methods
 
+WithResult = TypeVar("WithResult", ClassificationResponse, RegressionResponse)
 AnyInference: TypeAlias = PredictRequest | ClassificationRequest | RegressionRequest
 
 
@@ -52,9 +46,6 @@ class Service:
         observer: gets the inferences that may be sampled.
         as_content: whether numbers are answered in `tensor_content` rather than in the field of
             their type; TensorFlow Serving's `--enable_serialization_as_tensor_content`.
-
-    Attributes:
-        core: the same.
     """
 
     def __init__(self, core: Core, observer: Observer, *, as_content: bool = False):
@@ -83,27 +74,19 @@ class Service:
 
     def classify(self, request: ClassificationRequest, call: Call) -> ClassificationResponse:
         """Runs a classification signature on Examples."""
-        response = ClassificationResponse()
-        outputs, examples = self._infer(request, call, inference.CLASSIFY, response.model_spec)
-        response.result.CopyFrom(inference.classification_result(outputs, examples))
-        self._observer.sample(call, request, response)
-        return response
+        return self._infer(request, call, ClassificationResponse(), inference.CLASSIFY)
 
     def regress(self, request: RegressionRequest, call: Call) -> RegressionResponse:
         """Runs a regression signature on Examples."""
-        response = RegressionResponse()
-        outputs, examples = self._infer(request, call, inference.REGRESS, response.model_spec)
-        response.result.CopyFrom(inference.regression_result(outputs, examples))
-        self._observer.sample(call, request, response)
-        return response
+        return self._infer(request, call, RegressionResponse(), inference.REGRESS)
 
     def _infer(
         self,
         request: ClassificationRequest | RegressionRequest,
         call: Call,
+        response: WithResult,
         method: str,
-        spec_of_response: ModelSpec,
-    ) -> tuple[Outputs, int]:
+    ) -> WithResult:
         spec, name = _noted(request, call)
         with self.core.lease(spec) as servable:
             call.version = servable.version
@@ -115,8 +98,10 @@ class Service:
             with call.running():
                 inputs = {inference.INPUTS: examples}
                 outputs = servable.run(name, inputs, chosen, wanted=_wanted(call))
-            fill_spec(spec_of_response, spec.name, servable.version, name)
-        return outputs, len(examples)
+            fill_spec(response.model_spec, spec.name, servable.version, name)
+        response.result.CopyFrom(inference.RESULTS[method](outputs, len(examples)))
+        self._observer.sample(call, request, response)
+        return response
 
     def multi_inference(self, request: MultiInferenceRequest, call: Call) -> MultiInferenceResponse:
         """Runs several classification and regression signatures of a model on the same Examples."""

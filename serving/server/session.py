@@ -6,10 +6,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import numpy as np
 
-from serving.server.faults import Fault, from_number, invalid
+from serving.server.faults import from_number, invalid
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -100,7 +99,7 @@ class ModelSession:
             What TensorFlow gives: arrays, or a plain `bytes` for a scalar string.
 
         Raises:
-            Fault: the values do not fit the tensors, memory ran out.
+            Fault: the values do not fit the tensors.
             ModelFault: the model fails on them.
         """
         import tensorflow as tf
@@ -120,8 +119,6 @@ class ModelSession:
         except (TypeError, ValueError) as error:
             # The session's own check of what it is fed.
             raise invalid(_first_lines(str(error))) from error
-        except MemoryError as error:
-            raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory") from error
         return dict(zip(fetches, values, strict=True))
 
     def _run(self, tensors: list[Any], feeds: dict[Any, np.ndarray], plan: Hashable) -> list[Any]:

@@ -45,15 +45,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature of a loaded model.
-
-    Attributes:
-        name: its key in the SavedModel.
-        method_name: like `tensorflow/serving/predict`.
-        inputs: by name.
-        outputs: by name.
-        defaults: values of inputs that may be left out.
-    """
+    """A signature of a loaded model; inputs with a value in `defaults` may be left out."""
 
     name: str
     method_name: str
@@ -63,11 +55,7 @@ class Signature:
 
     @classmethod
     def from_proto(cls, name: str, proto: SignatureDef) -> "Signature":
-        """Reads a SavedModel's SignatureDef.
-
-        Raises:
-            Fault: a default is no tensor.
-        """
+        """Reads a SavedModel's SignatureDef."""
         return cls(
             name,
             proto.method_name,
@@ -101,6 +89,12 @@ class Signature:
             arrays[name] = decode(name, proto)
             _check_shape(name, slot, arrays[name].shape)
         return arrays
+
+    def string_batches(self, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The values of inputs that are batches of strings: encoded images or Examples."""
+        slots = self.inputs.items()
+        found = [arrays[name] for name, slot in slots if slot.is_string and slot.batched]
+        return [array for array in found if array.ndim]
 
     def choose(self, output_filter: Sequence[str]) -> list[str]:
         """The outputs to compute, in the signature's order; all if the filter is empty.

@@ -40,12 +40,6 @@ class _Only:
 def warm_up(servable: Servable, folder: Path, iterations: int = 1) -> int:
     """Replays `assets.extra/tf_serving_warmup_requests` of a version, if it has one.
 
-    Args:
-        servable: the version.
-        folder: its folder. The file holds TFRecords of PredictionLog: predict, classify, regress
-            and multi-inference requests; at most 1000.
-        iterations: how often each request is run.
-
     Returns:
         The number of records.
 

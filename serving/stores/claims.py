@@ -32,10 +32,6 @@ class Claim:
     Attributes:
         name: of the claim's object.
         version: the number.
-
-    Args:
-        objects: the store.
-        name: of the claim's object.
     """
 
     def __init__(self, objects: Objects, name: str):

@@ -1,9 +1,5 @@
 """Our messages against TensorFlow's: the same fields, the same bytes, the same arrays."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -226,16 +222,3 @@ def _proto(sizes: list[int], **fields: object) -> tensor_pb2.TensorProto:
 def test_nonsense_is_refused(proto: tensor_pb2.TensorProto, message: str) -> None:
     with pytest.raises(TensorError, match=message):
         to_array(proto)
-
-
-def test_client_needs_no_tensorflow() -> None:
-    code = (
-        "import sys, serving.client, serving.commands, serving.stores.versions\n"
-        "heavy = {'tensorflow', 'tfx', 'keras', 'matplotlib', 'pandas', 'apache_beam', 'rich'}\n"
-        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "[]\n"

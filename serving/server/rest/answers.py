@@ -22,12 +22,9 @@ _INDENT = 4  # TensorFlow Serving's
 
 
 def rows(outputs: Mapping[str, Any]) -> str:
-    """The answer to a predict in row format: `predictions`, one element a picture.
+    """TensorProtos in row format: `predictions`, one element an image.
 
     An element is the value if there is one output, an object of named values if there are more.
-
-    Args:
-        outputs: TensorProtos by name.
 
     Raises:
         Fault: INVALID_ARGUMENT; the outputs do not share a batch dimension.
@@ -56,14 +53,7 @@ def rows(outputs: Mapping[str, Any]) -> str:
 
 
 def columns(outputs: Mapping[str, Any]) -> str:
-    """The answer to a predict in column format: `outputs`, by name if there are more than one.
-
-    Args:
-        outputs: TensorProtos by name.
-
-    Raises:
-        Fault: INVALID_ARGUMENT; JSON has no value for an output's type.
-    """
+    """TensorProtos in column format: `outputs`, by name if there are more than one."""
     texts = {name: _nested(*_values(name, outputs[name]), 0)[0] for name in sorted(outputs)}
     return _document("outputs", next(iter(texts.values())) if len(texts) == 1 else _object(texts))
 

@@ -1,25 +1,25 @@
 """The REST API as an ASGI application: HTTP on one side, the service on the other."""
 
 import asyncio
-import logging
+import os
 import time
 
 import anyio
 import grpc
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serving.server.call import Call
 from serving.server.faults import Fault
-from serving.server.metrics import CONTENT_TYPE
+from serving.server.metrics import CONTENT_TYPE, DEFAULT_PATH
 from serving.server.observer import REQUEST_ID, Observer
+from serving.server.options import ServerOptions
 from serving.server.rest import answers
 from serving.server.rest.bodies import HttpFault, compressed, decompressed, read_body
-from serving.server.rest.endpoints import Endpoints
+from serving.server.rest.endpoints import answer
 from serving.server.rest.paths import Target, is_api, malformed, parse_path
-
-logger = logging.getLogger(__name__)
+from serving.server.service import Service
 
 # Requests beyond it are refused instead of piling up in memory, as over gRPC.
 MAX_CONCURRENT_REQUESTS = 128
@@ -55,33 +55,19 @@ class RestApp:
     """Answers HTTP requests; the model runs in threads, so that a slow one holds up no other.
 
     Called by the ASGI server, once a request.
-
-    Args:
-        endpoints: what the paths stand for.
-        observer: sees every request.
-        timeout_seconds: after it the caller is told DEADLINE_EXCEEDED; 0: no limit.
-        metrics_path: where Prometheus finds the metrics; None: nowhere.
-        threads: inferences answered at a time.
-        cors: whether pages from elsewhere may call the API.
     """
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        observer: Observer,
-        *,
-        timeout_seconds: float,
-        metrics_path: str | None,
-        threads: int,
-        cors: bool = False,
-    ):
-        self._endpoints = endpoints
+    def __init__(self, service: Service, observer: Observer, options: ServerOptions):
+        self._service = service
         self._observer = observer
-        self._timeout = timeout_seconds or None
-        self._metrics_path = metrics_path
-        self._cors = cors
+        self._timeout = options.rest_api_timeout_in_ms / 1000
+        metrics = options.monitoring.prometheus_config
+        self._metrics_path = (metrics.path or DEFAULT_PATH) if metrics.enable else None
+        self._cors = options.rest_api_enable_cors_support
         self._running = 0
-        self._inferences = anyio.CapacityLimiter(threads)
+        self._inferences = anyio.CapacityLimiter(
+            options.rest_api_num_threads or 4 * (os.cpu_count() or 1)  # as TensorFlow Serving
+        )
         # A status is told even while all threads predict.
         self._looks = anyio.CapacityLimiter(2)
 
@@ -100,30 +86,22 @@ class RestApp:
         await response(scope, receive, send)
 
     async def _observed(self, request: Request, path: str) -> Response:
-        call: Call | None = None
+        method = _method(request.method, path)
         try:
-            method = _method(request.method, path)
             with self._observer.call("rest", method, request.headers.get(REQUEST_ID)) as call:
                 response = await self._answer(request, path, call)
         except HttpFault as fault:
             response = _refusal(fault.details, fault.http_status)
         except Fault as fault:
             response = _refusal(fault.details, _HTTP_STATUS.get(fault.code, 500))
-        except ClientDisconnect:
-            response = Response(status_code=499)  # nobody reads it
         except asyncio.CancelledError:
             response = _refusal("the server is stopping", 503)
-        except Exception as error:
-            # Whatever it is, the process answers the next request.
-            logger.exception("%s %s", request.method, path)
-            response = _refusal(f"internal error: {type(error).__name__}", 500)
-        if call:
-            response.headers[REQUEST_ID] = call.request_id
+        response.headers[REQUEST_ID] = call.request_id
         return response
 
     async def _answer(self, request: Request, path: str, call: Call) -> Response:
         if not is_api(path):
-            raise HttpFault(grpc.StatusCode.NOT_FOUND, malformed(request.method, path), 404)
+            raise Fault(grpc.StatusCode.NOT_FOUND, malformed(request.method, path))
         if self._cors and request.method == "OPTIONS":
             return _response(b"")
         target = parse_path(request.method, path)
@@ -150,16 +128,12 @@ class RestApp:
         """Answers in a thread, within the time limit."""
 
         def work() -> Response:
-            try:
-                text = self._endpoints.answer(target, decompressed(body, request.headers), call)
-                plain = text.encode()
-                packed = compressed(plain, request.headers)
-            except MemoryError as error:
-                raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory") from error
+            plain_body = decompressed(body, request.headers)
+            plain = answer(self._service, target, plain_body, call).encode()
+            packed = compressed(plain, request.headers)
             return _response(plain if packed is None else packed, packed=packed is not None)
 
-        if self._timeout:
-            call.deadline = time.monotonic() + self._timeout
+        call.deadline = time.monotonic() + self._timeout
         with anyio.move_on_after(self._timeout):
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
         raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer within {self._timeout:g} s")

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping
 
 import grpc
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from serving.server.faults import Fault, invalid
 from serving.wire import methods
@@ -29,18 +29,20 @@ async def read_body(request: Request) -> bytes:
     """The body as it was sent.
 
     Raises:
-        HttpFault: it is too large; 413.
-        ClientDisconnect: it ended too early.
+        Fault: it is too large (413) or ended too early.
     """
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced[:30]) > MAX_BODY_BYTES:
         raise _too_large()
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise _too_large()
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        raise Fault(grpc.StatusCode.CANCELLED, "the body ended too early") from error
     return b"".join(chunks)
 
 
@@ -72,12 +74,7 @@ def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 def compressed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
-    """The answer as gzip; None if the caller does not take that, or it is not worth it.
-
-    Args:
-        body: the answer.
-        headers: the request's.
-    """
+    """The answer as gzip; None if the caller does not take that, or it is not worth it."""
     if len(body) < _MIN_GZIP_BYTES or not _takes_gzip(headers.get("accept-encoding", "")):
         return None
     return gzip.compress(body, _FASTEST)
@@ -93,7 +90,5 @@ def _takes_gzip(accepted: str) -> bool:
 
 def _too_large() -> HttpFault:
     return HttpFault(
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"the body is larger than {MAX_BODY_BYTES} bytes",
-        413,
+        grpc.StatusCode.RESOURCE_EXHAUSTED, f"the body is larger than {MAX_BODY_BYTES} bytes", 413
     )

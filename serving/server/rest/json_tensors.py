@@ -74,11 +74,7 @@ def to_array(value: Any, dtype: int) -> np.ndarray:
 
 
 def decode_base64(value: dict[str, str]) -> bytes:
-    """The bytes of `{"b64": "..."}`; padding may be missing.
-
-    Raises:
-        Fault: it is not base64.
-    """
+    """The bytes of `{"b64": "..."}`; padding may be missing; else a Fault."""
     text = value[_BASE64]
     try:
         return binascii.a2b_base64(text, strict_mode=True)

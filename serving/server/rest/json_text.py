@@ -26,16 +26,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Parses a request's body.
 
     NaN, Infinity and -Infinity are numbers, as TensorFlow Serving has it. A key that stands twice
-    in one object is refused: TensorFlow Serving would take either one or both.
+    in one object is refused: TensorFlow Serving would take either one or both. What is no object
+    is a Fault (INVALID_ARGUMENT).
 
     Args:
         body: UTF-8, with or without a byte order mark.
-
-    Returns:
-        The object that the text is.
-
-    Raises:
-        Fault: INVALID_ARGUMENT; it is none.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")

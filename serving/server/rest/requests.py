@@ -23,11 +23,7 @@ WithExamples = TypeVar("WithExamples", ClassificationRequest, RegressionRequest)
 
 
 def signature_name(body: Mapping[str, Any]) -> str:
-    """The signature that a body asks for; empty: the default one.
-
-    Raises:
-        Fault: it is no string.
-    """
+    """The signature that a body asks for; empty: the default one."""
     name = body.get("signature_name", "")
     if not isinstance(name, str):
         raise value_error(
@@ -75,12 +71,7 @@ def fill_predict(request: PredictRequest, body: Mapping[str, Any], signature: Si
 
 
 def fill_examples(request: WithExamples, body: Mapping[str, Any], method: str) -> None:
-    """Fills in the Examples of a Classify or Regress request.
-
-    Args:
-        request: with its model_spec.
-        body: `examples`, each an object of features; `context`, features common to all.
-        method: for the message.
+    """Fills in `examples`, objects of features, and `context`, features common to all.
 
     Raises:
         Fault: INVALID_ARGUMENT.

@@ -1,16 +1,14 @@
 """The REST API on a port, in a thread of its own."""
 
-import os
 import socket
 import threading
 
 import uvicorn
 
 from serving.errors import InputError
-from serving.server.core import Core
 from serving.server.observer import Observer
+from serving.server.options import ServerOptions
 from serving.server.rest.app import RestApp
-from serving.server.rest.endpoints import Endpoints
 from serving.server.service import Service
 
 # Longer than clients and load balancers keep an idle connection: they close it, not the server
@@ -60,58 +58,25 @@ class RestServer:
             self._thread.join(5.0)
 
 
-def start_rest_server(
-    core: Core,
-    service: Service,
-    observer: Observer,
-    *,
-    host: str,
-    port: int,
-    timeout_seconds: float = 30.0,
-    metrics_path: str | None = None,
-    threads: int | None = None,
-    cors: bool = False,
-) -> RestServer:
+def start_rest_server(service: Service, observer: Observer, options: ServerOptions) -> RestServer:
     """Starts answering.
-
-    Args:
-        core: the models.
-        service: answers.
-        observer: sees every request.
-        host: address to listen on.
-        port: 0 picks a free one.
-        timeout_seconds: of one request; 0: no limit. TensorFlow Serving's default is 30 s.
-        metrics_path: where Prometheus finds the metrics; None: nowhere.
-        threads: requests answered at a time; None: four a core, as TensorFlow Serving.
-        cors: whether pages from elsewhere may call the API.
-
-    Returns:
-        The running server.
 
     Raises:
         InputError: the port cannot be had.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     # asyncio switches Nagle's delay off only where the socket tells its protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        listener.bind((options.host, max(options.rest_api_port, 0)))
         listener.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         listener.close()
         raise InputError(
-            f"--rest_api_port={port}",
-            expected=f"a free port on {host}",
+            f"--rest_api_port={options.rest_api_port}",
+            expected=f"a free port on {options.host}",
             found="one in use or not allowed",
             todo="pass another port",
         ) from error
-    app = RestApp(
-        Endpoints(core, service),
-        observer,
-        timeout_seconds=timeout_seconds,
-        metrics_path=metrics_path,
-        threads=threads or 4 * (os.cpu_count() or 1),
-        cors=cors,
-    )
-    return RestServer(app, listener)
+    return RestServer(RestApp(service, observer, options), listener)

@@ -1,6 +1,10 @@
 """Tiny models of TensorFlow 1 and 2 behind a gRPC server of this process, over real sockets."""
 
+import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +57,10 @@ def build_old(folder: Path) -> None:
     names.write_text("low\nhigh\n")
     with tf.Graph().as_default(), v1.Session() as session:
         inputs = v1.placeholder(tf.string, [None], "examples")
-        features = {"x": tf.io.FixedLenFeature([], tf.float32), "bias": _optional()}
+        features = {
+            "x": tf.io.FixedLenFeature([], tf.float32),
+            "bias": tf.io.FixedLenFeature([], tf.float32, default_value=0.0),
+        }
         parsed = tf.io.parse_example(inputs, features)
         x = parsed["x"] + parsed["bias"]
         slope = v1.get_variable("slope", initializer=3.0)
@@ -111,12 +118,6 @@ def build_old(folder: Path) -> None:
     names.unlink()  # the model has its own copy
 
 
-def _optional() -> Any:
-    import tensorflow as tf
-
-    return tf.io.FixedLenFeature([], tf.float32, default_value=0.0)
-
-
 def build_types(folder: Path) -> None:
     """TensorFlow 1: for each type a signature that answers what it gets; one of two types."""
     import tensorflow as tf
@@ -142,6 +143,49 @@ def build_types(folder: Path) -> None:
         builder.save()
 
 
+class Runs:
+    """Runs of TensorFlow's sessions, each made a little longer.
+
+    Attributes:
+        begun: how many others were under way when each began.
+        fetched: sets of tensors that were asked for.
+        graphs: weak references to the sessions' graphs.
+    """
+
+    def __init__(self, run: Callable[..., Any]):
+        self.begun: list[int] = []
+        self.fetched: set[tuple[str, ...]] = set()
+        self.graphs: list[weakref.ref] = []
+        self._run, self._under_way, self._lock = run, 0, threading.Lock()
+
+    def __call__(self, session: Any, fetches: Any, *arguments: Any, **named: Any) -> Any:
+        with self._lock:
+            self.begun.append(self._under_way)
+            self.fetched.add(tuple(getattr(one, "name", "") for one in fetches or ()))
+            self.graphs.append(weakref.ref(session.graph))
+            self._under_way += 1
+        time.sleep(0.05)
+        try:
+            return self._run(session, fetches, *arguments, **named)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """From here to the end of the test."""
+    import tensorflow as tf
+
+    seen = Runs(tf.compat.v1.Session.run)
+
+    def run(*arguments: Any, **named: Any) -> Any:  # unlike `seen` itself, it takes a `self`
+        return seen(*arguments, **named)
+
+    monkeypatch.setattr(tf.compat.v1.Session, "run", run)
+    return seen
+
+
 @dataclass
 class Running:
     """A server of this process."""
@@ -158,6 +202,14 @@ class Running:
         from serving.wire import methods
 
         return grpc.insecure_channel(self.target, options=methods.MESSAGE_SIZE_OPTIONS)
+
+    @contextmanager
+    def stub(self) -> Iterator[Any]:
+        """TensorFlow Serving's own stub for predictions."""
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+        with self.channel() as channel:
+            yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def close(self) -> None:
         # The models stay loaded: they are tiny, and to unload each takes a second.

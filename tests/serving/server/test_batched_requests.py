@@ -43,11 +43,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def predict(base: Path, start_here: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """Asks the server for `x`; the answers by output name, as lists."""
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
-
-    running = start_here({MODEL: base}, batching=PARAMETERS)
-    with running.channel() as channel:
-        yield prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+    with start_here({MODEL: base}, batching=PARAMETERS).stub() as stub:
+        yield stub.Predict
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +80,7 @@ def test_one_bad_request_does_not_spoil_the_others(ask: Callable[..., dict[str, 
 
 
 def test_who_gave_up_takes_no_room(
-    ask: Callable[..., dict[str, list]],
-    predict: Callable[..., Any],
-    predicting: Callable[..., Any],
+    ask: Callable[..., dict[str, list]], predict: Callable[..., Any], predicting: Callable[..., Any]
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(predict, predicting(MODEL, x=[9.0]), timeout=0.2)

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.server.batch_scheduler import BatchScheduler
 from serving.server.batching import Batcher
 from serving.server.batching_parameters import BatchingParameters
 from serving.server.faults import Fault, invalid
@@ -29,7 +31,6 @@ class Model:
     def __init__(self, gate: threading.Event | None = None):
         self.gate = gate
         self.batches: list[np.ndarray] = []
-        self.signatures: list[str] = []
         self.ran_in: list[str] = []  # names of threads
         self._lock = threading.Lock()
 
@@ -39,7 +40,6 @@ class Model:
         x = arrays["x"]
         with self._lock:
             self.batches.append(x)
-            self.signatures.append(signature)
             self.ran_in.append(threading.current_thread().name)
         if self.gate:
             assert self.gate.wait(SECONDS)
@@ -77,33 +77,31 @@ def rows(*values: float) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def queued(
-    model: Model, batcher: Batcher, requests: list[tuple], threads: int = 1
-) -> Iterator[list["Future[Outputs]"]]:
-    """Requests that came in, in this order, while all threads were busy with one of `x` = 0.
+def together(*requests: tuple, **limits: object) -> Iterator[tuple[Batcher, Model, list[Future]]]:
+    """Requests that came in, in this order, while the one thread was busy with one of `x` = 0."""
+    model, came = Model(threading.Event()), []
+    submit = BatchScheduler.submit
 
-    The block finds them queued; after it they run.
-    """
-    assert model.gate
-    with ThreadPoolExecutor(len(requests) + threads) as pool:
+    def counted(scheduler: BatchScheduler, kind: object, task: object) -> None:
+        submit(scheduler, kind, task)
+        came.append(task)
+
+    with (
+        batching(model.run, num_batch_threads=1, **limits) as batcher,
+        ThreadPoolExecutor(len(requests) + 1) as pool,
+        patch.object(BatchScheduler, "submit", counted),
+    ):
         try:
-            for number in range(threads):
-                pool.submit(batcher.run, "double", rows(0.0), ("scaled",))
-                _until(lambda wanted=number + 1: len(model.batches) == wanted)
+            pool.submit(batcher.run, "double", rows(0.0), ("scaled",))
+            _until(lambda: len(model.batches) == 1)
             answers = []
-            for number, request in enumerate(requests):
+            for number, request in enumerate(requests, start=2):
                 answers.append(pool.submit(batcher.run, *request))
-                _until(lambda wanted=number + 1: _pending(batcher, answers) == wanted)
-            yield answers
+                _until(lambda wanted=number: len(came) == wanted)
         finally:
             model.gate.set()
-
-
-def _pending(batcher: Batcher, answers: list[Future]) -> int:
-    scheduler = batcher._scheduler
-    with scheduler._changed:
-        waiting = sum(len(b.tasks) for queue in scheduler._queues.values() for b in queue)
-    return waiting + sum(answer.done() for answer in answers)
+        wait(answers, SECONDS)
+        yield batcher, model, answers
 
 
 def _until(happened: Callable[[], bool]) -> None:
@@ -120,11 +118,8 @@ def refusal(call: Callable[[], object]) -> tuple[str, str]:
 
 
 def test_what_comes_in_while_the_thread_is_busy_runs_together() -> None:
-    model = Model(threading.Event())
-    with batching(model.run, num_batch_threads=1) as batcher:
-        requests = [("double", rows(i, i + 0.5), ("scaled", "sum")) for i in range(1, 5)]
-        with queued(model, batcher, requests) as answers:
-            pass
+    requests = [("double", rows(i, i + 0.5), ("scaled", "sum")) for i in range(1, 5)]
+    with together(*requests) as (_, model, answers):
         assert model.sizes == [1, 8]
         for i, answer in enumerate(answers, start=1):
             assert answer.result()["scaled"].tolist() == [2.0 * i, 2.0 * i + 1]
@@ -134,7 +129,6 @@ def test_what_comes_in_while_the_thread_is_busy_runs_together() -> None:
 
 
 def test_only_what_fits_together_goes_together() -> None:
-    model = Model(threading.Event())
     wide = {"x": np.ones((1, 3))}
     single = {"x": np.ones(1, np.float32)}
     requests = [
@@ -145,9 +139,7 @@ def test_only_what_fits_together_goes_together() -> None:
         ("double", wide, ("scaled", "sum")),
         ("double", single, ("scaled", "sum")),
     ]
-    with batching(model.run, num_batch_threads=1) as batcher:
-        with queued(model, batcher, requests) as answers:
-            pass
+    with together(*requests) as (_, model, answers):
         assert sorted(model.sizes) == [1, 1, 1, 1, 1, 2]
         assert answers[3].result()["scaled"].tolist() == [12.0]
         assert answers[4].result()["scaled"].tolist() == [[2.0, 2.0, 2.0]]
@@ -156,66 +148,28 @@ def test_only_what_fits_together_goes_together() -> None:
 
 
 def test_batches_are_filled_up_to_an_allowed_size() -> None:
-    model = Model(threading.Event())
     requests = [("double", rows(1, 2), ("scaled",)), ("double", rows(3), ("scaled",))]
-    limits = {"num_batch_threads": 1, "max_batch_size": 8, "allowed_batch_sizes": (2, 8)}
-    with batching(model.run, **limits) as batcher:
-        with queued(model, batcher, requests) as answers:
-            pass
+    limits = {"max_batch_size": 8, "allowed_batch_sizes": (2, 8)}
+    with together(*requests, **limits) as (_, model, answers):
         assert model.batches[0].tolist() == [0, 0]
         assert model.batches[1].tolist() == [1, 2, 3, 3, 3, 3, 3, 3]
         assert [answer.result()["scaled"].tolist() for answer in answers] == [[2, 4], [6]]
 
 
 def test_inputs_of_other_sizes_are_filled_up_when_asked_for() -> None:
-    model = Model(threading.Event())
     high = {"x": np.array([[[1.0], [2.0]]])}
     wide = {"x": np.array([[[3.0, 4.0, 5.0]]])}
     empty = {"x": np.zeros((1, 0, 2))}
     requests = [("double", value, ("scaled",)) for value in (high, wide, empty)]
-    limits = {"num_batch_threads": 1, "pad_variable_length_inputs": True}
-    with batching(model.run, **limits) as batcher:
-        with queued(model, batcher, requests) as answers:
-            pass
+    with together(*requests, pad_variable_length_inputs=True) as (_, model, answers):
         filled = [[[1, 1, 1], [2, 1, 1]], [[3, 4, 5], [3, 3, 3]]]
         assert [batch.tolist() for batch in model.batches[1:]] == [filled, [[]]]
         assert answers[0].result()["scaled"].tolist() == [[[2, 2, 2], [4, 2, 2]]]
 
 
-def test_a_bad_request_fails_alone() -> None:
-    model = Model(threading.Event())
-    requests = [("double", rows(*value), ("scaled",)) for value in ((1,), (2, BAD), (3,))]
-    with batching(model.run, num_batch_threads=1) as batcher:
-        with queued(model, batcher, requests) as answers:
-            pass
-        assert answers[0].result()["scaled"].tolist() == [2.0]
-        assert answers[2].result()["scaled"].tolist() == [6.0]
-        # The position is the one in its own request.
-        assert refusal(answers[1].result) == ("INVALID_ARGUMENT", "row 1 is bad")
-
-
-def test_who_no_longer_waits_is_passed_over() -> None:
-    model = Model(threading.Event())
-    gone = threading.Event()
-    outputs = ("scaled",)
-    requests = [
-        ("double", rows(1), outputs, lambda: not gone.is_set()),
-        ("double", rows(2), outputs),
-    ]
-    with batching(model.run, num_batch_threads=1) as batcher:
-        with queued(model, batcher, requests) as answers:
-            gone.set()
-        assert refusal(answers[0].result)[0] == "CANCELLED"
-        assert answers[1].result()["scaled"].tolist() == [4.0]
-        assert [batch.tolist() for batch in model.batches] == [[0], [2]]
-
-
 def test_an_output_that_is_not_one_row_a_row_is_computed_alone() -> None:
-    model = Model(threading.Event())
     requests = [("double", rows(i), ("scaled", "total")) for i in (1, 2, 3)]
-    with batching(model.run, num_batch_threads=1) as batcher:
-        with queued(model, batcher, requests) as answers:
-            pass
+    with together(*requests) as (batcher, model, answers):
         assert [answer.result()["total"].item() for answer in answers] == [1, 2, 3]
         assert sorted(model.sizes) == [1, 1, 1, 1, 3]
         # It is remembered: it waits for no thread any more, other outputs still do.

@@ -9,6 +9,8 @@ from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+PREDICT = "tensorflow/serving/predict"
+SHAPES = "[batch_size] or [batch_size, 1]"
 
 
 @pytest.fixture
@@ -95,26 +97,37 @@ def test_multi_inference(stub, fill_examples) -> None:
     assert {result.model_spec.version.value for result in response.results} == {2}
 
 
-OLD_REFUSALS = [
-    ("nope", "No signature was found with the name: nope"),
-    (
-        "serving_default",
-        f"Expected classification signature method_name to be {CLASSIFY}."
-        " Was: tensorflow/serving/predict",
-    ),
-    ("numbered", "Expected classes Tensor of DT_STRING. Got: DT_INT64"),
-    ("flat", "Expected Tensor shape: [batch_size num_classes] but got [2]"),
-    ("double", "Expected scores Tensor of DT_FLOAT. Got: DT_DOUBLE"),
-    ("short", "Expected scores output batch size of 2. Got: 1"),
-    ("uneven", "Tensors class and score should match in dim_size(1). Got 2 vs. 1"),
-    ("many", "Expected one or two output Tensors, found 3"),
-]
+NO_SIGNATURE = "No signature was found with the name: nope"
+WAS = "signature method_name to be"
+MISFITS = {
+    "Classify": [
+        ("nope", NO_SIGNATURE),
+        ("serving_default", f"Expected classification {WAS} {CLASSIFY}. Was: {PREDICT}"),
+        ("numbered", "Expected classes Tensor of DT_STRING. Got: DT_INT64"),
+        ("flat", "Expected Tensor shape: [batch_size num_classes] but got [2]"),
+        ("double", "Expected scores Tensor of DT_FLOAT. Got: DT_DOUBLE"),
+        ("short", "Expected scores output batch size of 2. Got: 1"),
+        ("uneven", "Tensors class and score should match in dim_size(1). Got 2 vs. 1"),
+        ("many", "Expected one or two output Tensors, found 3"),
+    ],
+    "Regress": [
+        ("nope", NO_SIGNATURE),
+        ("classify", f"Expected regression {WAS} {REGRESS}. Was: {CLASSIFY}"),
+        ("wide", f"Expected output Tensor shape to be either {SHAPES} but got [2,2]"),
+        ("whole", "Expected output Tensor of DT_FLOAT.  Got: DT_INT32"),
+        ("few", "Input batch size did not match output batch size: 2 vs. 1"),
+    ],
+}
 
 
-@pytest.mark.parametrize(("signature", "message"), OLD_REFUSALS)
-def test_misfits_of_classify(stub, asking, refusal, signature: str, message: str) -> None:
-    request = asking(ClassificationRequest, "old", signature, 0.25, 0.5)
-    assert refusal(stub.Classify, request) == ("INVALID_ARGUMENT", message)
+@pytest.mark.parametrize(
+    ("method", "signature", "message"),
+    [(method, *row) for method, rows in MISFITS.items() for row in rows],
+)
+def test_misfits(stub, asking, refusal, *, method: str, signature: str, message: str) -> None:
+    kind = ClassificationRequest if method == "Classify" else RegressionRequest
+    request = asking(kind, "old", signature, 0.25, 0.5)
+    assert refusal(getattr(stub, method), request) == ("INVALID_ARGUMENT", message)
 
 
 def test_signatures_of_other_names(stub, asking, refusal) -> None:
@@ -123,28 +136,6 @@ def test_signatures_of_other_names(stub, asking, refusal) -> None:
         code, message = refusal(stub.Classify, request)
         assert code == "FAILED_PRECONDITION"
         assert words in message
-
-
-@pytest.mark.parametrize(
-    ("signature", "message"),
-    [
-        ("nope", "No signature was found with the name: nope"),
-        (
-            "classify",
-            f"Expected regression signature method_name to be {REGRESS}. Was: {CLASSIFY}",
-        ),
-        (
-            "wide",
-            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1]"
-            " but got [2,2]",
-        ),
-        ("whole", "Expected output Tensor of DT_FLOAT.  Got: DT_INT32"),
-        ("few", "Input batch size did not match output batch size: 2 vs. 1"),
-    ],
-)
-def test_misfits_of_regress(stub, asking, refusal, signature: str, message: str) -> None:
-    request = asking(RegressionRequest, "old", signature, 0.25, 0.5)
-    assert refusal(stub.Regress, request) == ("INVALID_ARGUMENT", message)
 
 
 def test_no_examples(stub, refusal) -> None:
@@ -172,47 +163,27 @@ def test_a_wrong_example_is_named(stub, asking, refusal) -> None:
     assert "x" in message
 
 
-@pytest.mark.parametrize(
-    ("tasks", "code", "message"),
-    [
-        ([], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
-        (
-            [("old", "regress", REGRESS), ("", "classify", CLASSIFY)],
-            "INVALID_ARGUMENT",
-            "Found ModelSpec with an empty model name.",
-        ),
-        (
-            [("old", "regress", REGRESS), ("examples", "", CLASSIFY)],
-            "INVALID_ARGUMENT",
-            "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
-        ),
-        (
-            [("old", "regress", REGRESS), ("old", "regress", REGRESS)],
-            "INVALID_ARGUMENT",
-            "Duplicate evaluation of signature: regress",
-        ),
-        (
-            [("old", "nope", REGRESS)],
-            "INVALID_ARGUMENT",
-            "Requested signature not found in model graph: nope",
-        ),
-        (
-            [("old", "serving_default", "tensorflow/serving/predict")],
-            "UNIMPLEMENTED",
-            "Unsupported signature method_name: tensorflow/serving/predict",
-        ),
-        (
-            [("old", "classify", REGRESS)],
-            "INVALID_ARGUMENT",
-            f"Expected regression signature method_name to be {REGRESS}. Was: {CLASSIFY}",
-        ),
-        (
-            [("examples", "regress", REGRESS), ("examples", "", CLASSIFY)],
-            "INVALID_ARGUMENT",
-            "Input tensor must be the same for all Signatures.",
-        ),
-        ([("old", "regress", REGRESS)], "INVALID_ARGUMENT", "Input is empty."),
-    ],
-)
-def test_misfits_of_multi_inference(stub, refusal, tasks: list, code: str, message: str) -> None:
+OLD = ("old", "regress", REGRESS)
+MISFITS_TOGETHER = [
+    ([], "ModelSpec has no name specified."),
+    ([OLD, ("", "classify", CLASSIFY)], "Found ModelSpec with an empty model name."),
+    (
+        [OLD, ("examples", "", CLASSIFY)],
+        "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
+    ),
+    ([OLD, OLD], "Duplicate evaluation of signature: regress"),
+    ([("old", "nope", REGRESS)], "Requested signature not found in model graph: nope"),
+    ([("old", "serving_default", PREDICT)], f"Unsupported signature method_name: {PREDICT}"),
+    ([("old", "classify", REGRESS)], f"Expected regression {WAS} {REGRESS}. Was: {CLASSIFY}"),
+    (
+        [("examples", "regress", REGRESS), ("examples", "", CLASSIFY)],
+        "Input tensor must be the same for all Signatures.",
+    ),
+    ([OLD], "Input is empty."),
+]
+
+
+@pytest.mark.parametrize(("tasks", "message"), MISFITS_TOGETHER)
+def test_misfits_of_multi_inference(stub, refusal, tasks: list, message: str) -> None:
+    code = "UNIMPLEMENTED" if message.startswith("Unsupported") else "INVALID_ARGUMENT"
     assert refusal(stub.MultiInference, _multi(*tasks)) == (code, message)

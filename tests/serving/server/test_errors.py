@@ -88,7 +88,7 @@ def test_wrong_outputs(stub, predicting, refusal) -> None:
     assert code == "INVALID_ARGUMENT"
     assert details == (
         "output tensor alias not found in signature: nope Outputs expected to be in the set"
-        " {class_fractions,label,mask,mask_png_bytes,probabilities,probability}."
+        " {class_fractions,classes,label,mask,mask_png_bytes,probabilities,probability}."
     )
     request.output_filter[1] = "label"
     assert refusal(stub.Predict, request) == (

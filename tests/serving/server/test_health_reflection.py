@@ -193,14 +193,9 @@ def test_a_socket_left_behind_is_taken_over(start_here, bases, socket_path: Path
 
 
 def test_channel_arguments_that_are_none(start_here, bases) -> None:
-    arguments = (("grpc.max_send_message_length", 2**40),)
+    arguments = f"grpc.max_send_message_length={2**40}"
     with pytest.raises(InputError, match="--grpc_channel_arguments: expected text or numbers"):
         start_here({"types": bases["types"]}, grpc_channel_arguments=arguments)
-
-
-def test_a_port_in_use(start_here, bases, zoo: Any) -> None:
-    with pytest.raises(InputError, match=rf"--port={zoo.server.port}: expected a free port"):
-        start_here({"types": bases["types"]}, port=zoo.server.port)
 
 
 def test_a_watcher_that_leaves_while_it_is_told_holds_up_nobody():

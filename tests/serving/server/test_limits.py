@@ -45,40 +45,28 @@ def test_batches_that_are_too_large(stub, predicting, refusal, fill_examples) ->
     assert refusal(stub.Classify, examples) == expected
 
 
-def test_one_large_batch_runs_at_a_time(saved_model, grays, monkeypatch) -> None:
+def test_one_large_batch_runs_at_a_time(saved_model, grays, runs) -> None:
     from serving.server.servable import Servable
     from serving.wire.tensors import to_proto
 
     model = Servable(saved_model, 1)
-    run, running, most = model._session.run, [], []
-
-    def spy(feeds, fetches):
-        running.append(1)
-        most.append(len(running))
-        time.sleep(0.05)
-        running.pop()
-        return run(feeds, fetches)
-
-    monkeypatch.setattr(model._session, "run", spy)
+    runs.begun.clear()
 
     def ask(rows: int) -> None:
         model.predict("partly", {"image_bytes": to_proto(grays(*[b""] * rows))}, ["count"])
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(ask, [100] * 4))
-        assert max(most) == 1
+        assert max(runs.begun) == 0
         list(threads.map(ask, [2] * 4))
-        assert max(most) > 1
+        assert max(runs.begun) > 0
     model.close()
 
 
 def test_messages_that_are_too_large(start_here, bases, predicting, refusal) -> None:
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
-
-    limits = (("grpc.max_receive_message_length", 3000), ("grpc.max_send_message_length", 2000))
+    limits = "grpc.max_receive_message_length=3000,grpc.max_send_message_length=2000"
     server = start_here({"types": bases["types"]}, grpc_channel_arguments=limits)
-    with server.channel() as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    with server.stub() as stub:
 
         def sent(count: int) -> Any:
             return predicting("types", "uint8", value=np.zeros(count, "u1"))
@@ -104,19 +92,16 @@ def test_camera_pictures_are_not_too_large(stub, predicting) -> None:
 
 @pytest.fixture
 def lonely(start_here, bases):
-    """A server that answers one request at a time, and its stub."""
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
-
+    """The stub of a server that answers one request at a time."""
     server = start_here({"pictures": bases["pictures"]}, grpc_max_threads=1)
-    with server.channel() as channel:
-        yield server, prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    with server.stub() as stub:
+        yield stub
 
 
 def test_nothing_is_run_for_nobody(lonely, predicting, monkeypatch) -> None:
     """Of three requests one is running, one is past its deadline and one is cancelled."""
     from serving.server.servable import Servable
 
-    _, stub = lonely
     running, go_on = threading.Event(), threading.Event()
     ran: list[str] = []
     predict = Servable.predict
@@ -128,11 +113,11 @@ def test_nothing_is_run_for_nobody(lonely, predicting, monkeypatch) -> None:
         return predict(self, signature, *arguments, **named)
 
     monkeypatch.setattr(Servable, "predict", slow)
-    first = stub.Predict.future(predicting("pictures", "slow", steps=np.int32(1)), timeout=60)
+    first = lonely.Predict.future(predicting("pictures", "slow", steps=np.int32(1)), timeout=60)
     assert running.wait(60)
     request = predicting("pictures", "numbers", x=np.ones((1, 2), "f4"), n=np.int64(1))
-    late = stub.Predict.future(request, timeout=0.3)
-    cancelled = stub.Predict.future(request, timeout=60)
+    late = lonely.Predict.future(request, timeout=0.3)
+    cancelled = lonely.Predict.future(request, timeout=60)
     time.sleep(0.1)
     cancelled.cancel()
     assert late.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -140,7 +125,7 @@ def test_nothing_is_run_for_nobody(lonely, predicting, monkeypatch) -> None:
     assert first.result().outputs
     last = predicting("pictures", "partly", image_bytes=[BAD])
     last.output_filter.append("count")
-    assert stub.Predict(last, timeout=60).outputs
+    assert lonely.Predict(last, timeout=60).outputs
     assert ran == ["slow", "partly"]
 
 
@@ -156,9 +141,10 @@ def test_too_many_at_a_time(lonely, predicting, monkeypatch) -> None:
         return predict(self, *arguments, **named)
 
     monkeypatch.setattr(Servable, "predict", slow)
-    _, stub = lonely
     request = predicting("pictures", "slow", steps=np.int32(1))
-    calls = [stub.Predict.future(request, timeout=60) for _ in range(MAX_CONCURRENT_REQUESTS + 20)]
+    calls = [
+        lonely.Predict.future(request, timeout=60) for _ in range(MAX_CONCURRENT_REQUESTS + 20)
+    ]
     end = time.monotonic() + 30
     while sum(call.done() for call in calls) < 20 and time.monotonic() < end:
         time.sleep(0.01)
@@ -169,11 +155,8 @@ def test_too_many_at_a_time(lonely, predicting, monkeypatch) -> None:
 
 
 def test_a_stop_finishes_what_is_running(start_here, bases, predicting) -> None:
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
-
     server = start_here({"pictures": bases["pictures"]})
-    with server.channel() as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    with server.stub() as stub:
         request = predicting("pictures", "slow", steps=np.int32(30_000))
         slow = stub.Predict.future(request, timeout=60)
         time.sleep(0.2)

@@ -14,6 +14,14 @@ def _metadata(model: str, *fields: str) -> GetModelMetadataRequest:
     return request
 
 
+def _status(model: str, version: int | None = None) -> GetModelStatusRequest:
+    request = GetModelStatusRequest()
+    request.model_spec.name = model
+    if version is not None:
+        request.model_spec.version.value = version
+    return request
+
+
 def test_metadata(stub: Any, saved_model) -> None:
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
@@ -26,53 +34,31 @@ def test_metadata(stub: Any, saved_model) -> None:
     assert dict(told.signature_def) == dict(stored.meta_graphs[0].signature_def)
 
 
-@pytest.mark.parametrize(
-    ("request_", "code", "message"),
-    [
-        (
-            _metadata("pictures"),
-            "INVALID_ARGUMENT",
-            "GetModelMetadataRequest must specify at least one metadata_field",
-        ),
-        (
-            _metadata("pictures", "signature_def", "graph"),
-            "INVALID_ARGUMENT",
-            "Metadata field graph is not supported",
-        ),
-        (
-            _metadata("other", "signature_def"),
-            "NOT_FOUND",
-            "Servable not found for request: Latest(other)",
-        ),
-        (
-            GetModelMetadataRequest(metadata_field=["signature_def"]),
-            "INVALID_ARGUMENT",
-            "Missing ModelSpec",
-        ),
-    ],
-)
-def test_wrong_metadata_requests(stub, refusal, request_, code: str, message: str) -> None:
-    assert refusal(stub.GetModelMetadata, request_) == (code, message)
+INVALID, NOT_FOUND = "INVALID_ARGUMENT", "NOT_FOUND"
+FIELD = "signature_def"
+NO_FIELD = "GetModelMetadataRequest must specify at least one metadata_field"
+WRONG = [
+    (_metadata("pictures"), INVALID, NO_FIELD),
+    (_metadata("pictures", "graph"), INVALID, "Metadata field graph is not supported"),
+    (_metadata("other", FIELD), NOT_FOUND, "Servable not found for request: Latest(other)"),
+    (GetModelMetadataRequest(metadata_field=[FIELD]), INVALID, "Missing ModelSpec"),
+    (GetModelStatusRequest(), INVALID, "Missing ModelSpec"),
+    (_status("pictures", 8), NOT_FOUND, "Could not find version 8 of model pictures"),
+    (_status("other"), NOT_FOUND, "Could not find any versions of model other"),
+]
 
 
-def test_status(model_stub: Any, refusal) -> None:
-    request = GetModelStatusRequest()
-    assert refusal(model_stub.GetModelStatus, request) == ("INVALID_ARGUMENT", "Missing ModelSpec")
-    request.model_spec.name = "pictures"
-    (status,) = model_stub.GetModelStatus(request, timeout=60).model_version_status
+@pytest.mark.parametrize(("request_", "code", "message"), WRONG)
+def test_wrong_requests(stub, model_stub, refusal, *, request_, code: str, message: str) -> None:
+    asked = isinstance(request_, GetModelStatusRequest)
+    call = model_stub.GetModelStatus if asked else stub.GetModelMetadata
+    assert refusal(call, request_) == (code, message)
+
+
+def test_status(model_stub: Any) -> None:
+    (status,) = model_stub.GetModelStatus(_status("pictures"), timeout=60).model_version_status
     assert (status.version, status.state) == (2, ModelVersionStatus.AVAILABLE)
     assert (status.status.error_code, status.status.error_message) == (0, "")
-    request.model_spec.version.value = 8
-    assert refusal(model_stub.GetModelStatus, request) == (
-        "NOT_FOUND",
-        "Could not find version 8 of model pictures",
-    )
-    request.model_spec.ClearField("version")
-    request.model_spec.name = "other"
-    assert refusal(model_stub.GetModelStatus, request) == (
-        "NOT_FOUND",
-        "Could not find any versions of model other",
-    )
 
 
 def test_reload(start_here, bases, predicting, refusal) -> None:

@@ -61,10 +61,7 @@ def test_all_that_a_model_may_say(write) -> None:
             ('name: "m" base_path: "BASE/absent" model_platform: "tensorflow"',),
             "absent for servable m",
         ),
-        (
-            ('name: "m" base_path: "gs://bucket/m" model_platform: "tensorflow"',),
-            "gs://bucket/m",
-        ),
+        (('name: "m" base_path: "gs://bucket/m" model_platform: "tensorflow"',), "gs://bucket/m"),
         (('name: "m" base_path: "BASE"',), "neither ModelServerConfig::model_type"),
         (
             ('name: "m" base_path: "BASE" model_platform: "pytorch"',),

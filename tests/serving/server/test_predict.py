@@ -75,11 +75,8 @@ def test_numbers_come_in_the_field_of_their_type(stub, predicting, grays) -> Non
 
 
 def test_numbers_come_as_content_when_asked(start_here, bases, predicting, grays) -> None:
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
-
     server = start_here({"pictures": bases["pictures"]}, as_content=True)
-    with server.channel() as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    with server.stub() as stub:
         response = stub.Predict(predicting("pictures", image_bytes=grays(204)), timeout=60)
     output = response.outputs["probabilities"]
     assert np.frombuffer(output.tensor_content, np.float32).tolist() == pytest.approx([0.2, 0.8])
@@ -177,7 +174,9 @@ def test_the_version_may_be_asked_for(stub, predicting, grays, refusal) -> None:
     )
 
 
-def test_ever_new_sets_of_outputs_do_not_fill_the_memory(saved_model, monkeypatch, grays) -> None:
+def test_ever_new_sets_of_outputs_do_not_fill_the_memory(
+    saved_model, monkeypatch, grays, runs
+) -> None:
     """TensorFlow keeps a plan for each; beyond a limit the whole signature's serves."""
     from serving.server import servable
     from serving.server.servable import Servable
@@ -185,14 +184,7 @@ def test_ever_new_sets_of_outputs_do_not_fill_the_memory(saved_model, monkeypatc
 
     monkeypatch.setattr(servable, "_MAX_PLANS", 2)
     model = Servable(saved_model, 1)
-    fetched: set[tuple[str, ...]] = set()
-    run = model._session.run
-
-    def spy(feeds, fetches):
-        fetched.add(tuple(fetches))
-        return run(feeds, fetches)
-
-    monkeypatch.setattr(model._session, "run", spy)
+    runs.fetched.clear()
     inputs = {"image_bytes": to_proto(grays(51))}
     every = model.predict("serving_default", inputs, [])
     for wanted in (["label"], ["mask"], ["probability", "mask"], ["mask", "probability"]):
@@ -200,5 +192,5 @@ def test_ever_new_sets_of_outputs_do_not_fill_the_memory(saved_model, monkeypatc
         assert set(answer) == set(wanted)
         for name, value in answer.items():
             np.testing.assert_array_equal(value, every[name])
-    assert len(fetched) == 2
+    assert len(runs.fetched) == 2
     model.close()

@@ -34,10 +34,7 @@ def counting_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     @tf.function(input_signature=[examples])
     def classify(inputs):
         size = tf.shape(inputs)[0]
-        return {
-            "classes": tf.fill([size, 1], "cat"),
-            "scores": counted(tf.ones([size, 1])),
-        }
+        return {"classes": tf.fill([size, 1], "cat"), "scores": counted(tf.ones([size, 1]))}
 
     @tf.function(input_signature=[examples])
     def regress(inputs):
@@ -139,11 +136,7 @@ def test_without_a_recording(version: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
-    [
-        ([], 2),
-        (["--num_request_iterations_for_warmup=3"], 6),
-        (["--enable_model_warmup=false"], 0),
-    ],
+    [([], 2), (["--num_request_iterations_for_warmup=3"], 6), (["--enable_model_warmup=false"], 0)],
 )
 def test_predict_requests(version: Path, flags: list[str], expected: int) -> None:
     _write(version, 2 * [_predict_log().SerializeToString()])

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,21 +37,8 @@ def _push(source: Path, base: Path, version: int) -> None:
     (base / "incoming").rename(base / str(version))
 
 
-class _Slow(threading.Thread):
-    """A request that takes a while; `gain` is its answer."""
-
-    def __init__(self, ask: Callable[[], float]):
-        super().__init__()
-        self._ask = ask
-        self.gain: float | None = None
-        self.start()
-
-    def run(self) -> None:
-        self.gain = self._ask()
-
-
-def _slow(client: ImageClient) -> _Slow:
-    return _Slow(lambda: float(client.call("slow", {"steps": STEPS})["gain"]))
+def _slow(client: ImageClient) -> float:
+    return float(client.call("slow", {"steps": STEPS})["gain"])
 
 
 def test_life_of_a_server(saved_model, build_model, start_server, gray_png, tmp_path) -> None:
@@ -60,7 +48,10 @@ def test_life_of_a_server(saved_model, build_model, start_server, gray_png, tmp_
     build_model(tmp_path / "half", 0.5)
     server = start_server(base, tmp_path, "--file_system_poll_wait_seconds=0.1")
     picture = [gray_png(255)]
-    with ImageClient(server.target, MODEL_NAME, timeout_seconds=120) as client:
+    with (
+        ThreadPoolExecutor() as pool,
+        ImageClient(server.target, MODEL_NAME, timeout_seconds=120) as client,
+    ):
 
         def states() -> dict[int, VersionStatus]:
             return {one.version: one for one in client.status()}
@@ -84,15 +75,14 @@ def test_life_of_a_server(saved_model, build_model, start_server, gray_png, tmp_
             assert dog() == pytest.approx(1.0)
 
             # A good one beside it takes over; what runs on the old one finishes there.
-            slow = _slow(client)
+            slow = pool.submit(_slow, client)
             time.sleep(0.3)
             _push(tmp_path / "half", base, 4)
             _until(lambda: client.metadata().version == 4, "version 4 never served")
             assert dog() == pytest.approx(0.5)
-            if slow.is_alive():
+            if not slow.done():
                 assert states()[2].state == "UNLOADING"
-            slow.join()
-            assert slow.gain == 1.0
+            assert slow.result() == 1.0
             _until(lambda: states()[2].state == "END", "version 2 was never unloaded")
 
             # Taken away again: back to the newest that loads.
@@ -101,11 +91,10 @@ def test_life_of_a_server(saved_model, build_model, start_server, gray_png, tmp_
             assert dog() == pytest.approx(1.0)
 
             # A stop lets the running request finish.
-            slow = _slow(client)
+            slow = pool.submit(_slow, client)
             time.sleep(0.3)
             assert server.stop() == 0
-            slow.join()
-            assert slow.gain == 1.0
+            assert slow.result() == 1.0
         finally:
             server.stop()
     assert "Traceback" not in server.stderr.read_text()
@@ -116,23 +105,14 @@ def test_a_stop_does_not_wait_for_ever(saved_model, start_server, tmp_path) -> N
     base.mkdir()
     (base / "1").symlink_to(saved_model)
     server = start_server(base, tmp_path, "--shutdown_grace_seconds=0.5")
-    refused: list[grpc.StatusCode] = []
-
-    def ask() -> float:
-        with grpc.insecure_channel(server.target) as channel:
-            try:
-                return _gain(channel, MODEL_NAME, steps=2**31 - 1)
-            except grpc.RpcError as error:
-                refused.append(error.code())
-                return 0.0
-
-    request = _Slow(ask)
-    time.sleep(0.5)
-    started = time.monotonic()
-    assert server.stop() == 0
-    assert time.monotonic() - started < 15
-    request.join()
-    assert refused
+    with ThreadPoolExecutor() as pool, grpc.insecure_channel(server.target) as channel:
+        request = pool.submit(_gain, channel, MODEL_NAME, steps=2**31 - 1)
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 15
+        with pytest.raises(grpc.RpcError):
+            request.result()
     assert "cut off" in server.stderr.read_text()
 
 
@@ -150,36 +130,31 @@ def _config(path: Path, models: dict[str, Path], **labels: int) -> None:
     new.rename(path)
 
 
-class _Load(threading.Thread):
+class _Load:
     """Asks over and over; every answer counts, every failure is kept."""
 
-    def __init__(self, ask: Callable[[], float]):
-        super().__init__()
-        self._ask, self._end = ask, threading.Event()
+    def __init__(self) -> None:
         self.answers: list[float] = []
         self.failures: list[str] = []
-        self.start()
 
-    def run(self) -> None:
-        while not self._end.is_set():
+    def run(self, ask: Callable[[], float], end: threading.Event) -> None:
+        while not end.is_set():
             try:
-                self.answers.append(self._ask())
+                self.answers.append(ask())
             except Exception as error:  # noqa: BLE001 - any of them is a failed request
                 self.failures.append(repr(error))
-
-    def finish(self) -> None:
-        self._end.set()
-        self.join()
 
 
 @contextmanager
 def _loads(*asks: Callable[[], float]) -> Iterator[list[_Load]]:
-    threads = [_Load(ask) for ask in asks]
-    try:
-        yield threads
-    finally:
-        for thread in threads:
-            thread.finish()
+    loads, end = [_Load() for _ in asks], threading.Event()
+    with ThreadPoolExecutor() as pool:
+        for load, ask in zip(loads, asks, strict=True):
+            pool.submit(load.run, ask, end)
+        try:
+            yield loads
+        finally:
+            end.set()
 
 
 def _record_slow_warm_up(folder: Path) -> None:
@@ -229,8 +204,8 @@ def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
         with grpc.insecure_channel(server.target) as channel:
             return _gain(channel, name, **spec)
 
-    def over_rest(path: str = MODEL_NAME) -> float:
-        body = {"signature_name": "slow", "inputs": {"steps": 1}}
+    def over_rest(path: str = MODEL_NAME, steps: int = 1) -> float:
+        body = {"signature_name": "slow", "inputs": {"steps": steps}}
         return float(_post(f"{rest}/{path}:predict", body)["outputs"])
 
     assert (over_grpc(), over_rest()) == (1.0, 1.0)
@@ -256,23 +231,14 @@ def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
         assert set(load.answers) == {1.0, 0.5}
 
     # A stop lets what runs finish, over both, and takes no more.
-    slow = [
-        _Slow(lambda: over_grpc(steps=FEWER_STEPS)),
-        _Slow(lambda: _slow_over_rest(rest)),
-    ]
-    time.sleep(0.5)
-    started = time.monotonic()
-    assert server.stop() == 0
-    assert time.monotonic() - started < 25
-    for request in slow:
-        request.join()
-        assert request.gain == 0.5
+    with ThreadPoolExecutor() as pool:
+        slow = [pool.submit(ask, steps=FEWER_STEPS) for ask in (over_grpc, over_rest)]
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 25
+        assert [one.result() for one in slow] == [0.5, 0.5]
     assert not _answers(over_rest, MODEL_NAME)
-
-
-def _slow_over_rest(rest: str) -> float:
-    body = {"signature_name": "slow", "inputs": {"steps": FEWER_STEPS}}
-    return float(_post(f"{rest}/{MODEL_NAME}:predict", body)["outputs"])
 
 
 def _gain(

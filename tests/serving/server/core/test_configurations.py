@@ -123,10 +123,3 @@ def test_labels_of_versions_that_are_not_live(kit, make_core, base: Path, allowe
     # A label in use does not move to where nobody answers.
     assert kit.refusal(lambda: core.reload(new)) == refusal
     assert kit.lent(core, label="canary") == 1
-
-
-def test_labels_at_the_start(kit, make_core, base: Path) -> None:
-    kit.version(base, 1)
-    config = kit.config(m=(base, "all", {"stable": 1}))
-    assert kit.refusal(lambda: make_core(config))[0] is grpc.StatusCode.FAILED_PRECONDITION
-    assert kit.lent(make_core(config, labels_for_unavailable=True), label="stable") == 1

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.core import Core
 from serving.server.model_config import single_model
 from serving.server.observer import Observer
+from serving.server.options import ServerOptions
 from serving.server.rest.server import RestServer, start_rest_server
 from serving.server.servable import Servable
 from serving.server.service import Service
+from serving.wire.config_pb2 import MonitoringConfig
 
 MODEL = "values"
 TYPES = ("float32", "float64", "float16", "int8", "int16", "int32", "int64")
@@ -147,16 +150,24 @@ def core(values_base: Path, _gate: Gate) -> Iterator[Core]:
     made.close()
 
 
+def _serve(core: Core, observer: Observer, metrics_path: str = "", **flags) -> RestServer:
+    monitoring = MonitoringConfig()
+    monitoring.prometheus_config.enable = bool(metrics_path)
+    monitoring.prometheus_config.path = metrics_path
+    options = ServerOptions(
+        ModelServerConfig(), monitoring=monitoring, **{"rest_api_port": -1} | flags
+    )
+    return start_rest_server(Service(core, observer), observer, options)
+
+
 @pytest.fixture
 def start(core: Core) -> Iterator[Callable[..., tuple[httpx.Client, RestServer]]]:
-    """Starts a REST server on a free port, with its observer and other options."""
+    """Starts a REST server on a free port, with its observer and other flags."""
     running: list[tuple[httpx.Client, RestServer]] = []
 
     def make(observer: Observer | None = None, **options) -> tuple[httpx.Client, RestServer]:
         observer = observer or Observer()
-        server = start_rest_server(
-            core, Service(core, observer), observer, host="127.0.0.1", port=0, **options
-        )
+        server = _serve(core, observer, **options)
         http = httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60)
         running.append((http, server))
         return http, server
@@ -170,10 +181,7 @@ def start(core: Core) -> Iterator[Callable[..., tuple[httpx.Client, RestServer]]
 @pytest.fixture(scope="session")
 def http(core: Core) -> Iterator[httpx.Client]:
     """A client of one server for all tests."""
-    observer = Observer()
-    server = start_rest_server(
-        core, Service(core, observer), observer, host="127.0.0.1", port=0, threads=8
-    )
+    server = _serve(core, Observer(), rest_api_num_threads=8)
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
         yield client
     server.stop(10)

@@ -10,10 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from serving.errors import InputError
 from serving.server.observer import Observer
 from serving.server.rest import app, bodies
-from serving.server.rest.server import start_rest_server
 
 PREDICT = "/v1/models/values:predict"
 BODY = {"signature_name": "int32", "instances": [1, 2]}
@@ -97,7 +95,8 @@ def test_a_slow_prediction_does_not_hold_up_others(http: httpx.Client, gate) -> 
 
 def test_a_timeout(start, gate) -> None:
     observer = Observer()
-    http, _ = start(observer, timeout_seconds=0.2, metrics_path="/metrics", threads=1)
+    flags = {"rest_api_timeout_in_ms": 200, "rest_api_num_threads": 1}
+    http, _ = start(observer, metrics_path="/metrics", **flags)
     # The second waits for the only thread, and for no longer than the first.
     for _ in range(2):
         answer = http.post(PREDICT, json=SLOW)
@@ -126,7 +125,7 @@ def test_too_many_requests(start, gate, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_pages_from_elsewhere(start, http: httpx.Client) -> None:
-    open_to_all, _ = start(cors=True)
+    open_to_all, _ = start(rest_api_enable_cors_support=True)
     for answer in (open_to_all.options(PREDICT), open_to_all.post(PREDICT, json=BODY)):
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "*"
@@ -168,15 +167,6 @@ def test_a_stop_does_not_wait_for_ever(start, gate) -> None:
 def _is_open(url: httpx.URL) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((url.host, url.port)) == 0
-
-
-def test_a_port_in_use(core) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"--rest_api_port={port}: expected a free port"):
-            start_rest_server(core, None, Observer(), host="127.0.0.1", port=port)
 
 
 def test_what_is_no_http(http: httpx.Client) -> None:

@@ -1,11 +1,14 @@
-"""Imports TensorFlow without its notes about this machine."""
+"""How this process is set up: TensorFlow without its notes, and Python for many threads."""
 
+import gc
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_SWITCH_SECONDS = 0.0005
 
 
 def import_tensorflow() -> None:
@@ -42,3 +45,16 @@ def _stderr_held_back() -> Iterator[None]:
         finally:
             os.dup2(original, 2)
             os.close(original)
+
+
+def keep_requests_moving() -> None:
+    """Keeps the loading and unloading of versions from holding up requests.
+
+    To be called once the modules are imported. Loading builds a graph in Python for seconds. Each
+    time a request then wants the interpreter's lock it waits for the switch interval, 5 ms by
+    default, and it wants it many times. And the garbage collector, which unloading runs, need not
+    look through all of TensorFlow's modules every time.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
