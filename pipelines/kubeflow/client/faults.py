@@ -16,7 +16,7 @@ FORWARD = (
 )
 
 
-class Fault(Exception):
+class ServerFault(Exception):
     """A request that failed.
 
     Args:
@@ -41,7 +41,7 @@ class Fault(Exception):
         self.perhaps_done = perhaps_done
 
 
-def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool) -> Fault:
+def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool) -> ServerFault:
     """What an exception of the generated client's means.
 
     Args:
@@ -54,32 +54,34 @@ def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool)
         return _refusal(error, host, token)
     if isinstance(error, urllib3.exceptions.HTTPError):
         return _silence(error, host, reached)
-    return Fault(FailedError(f"{host} answers what is no answer of Kubeflow Pipelines: {error}"))
+    return ServerFault(
+        FailedError(f"{host} answers what is no answer of Kubeflow Pipelines: {error}")
+    )
 
 
-def _refusal(error: api.ApiException, host: str, token: Token | None) -> Fault:
+def _refusal(error: api.ApiException, host: str, token: Token | None) -> ServerFault:
     status = int(error.status)
     said = _message(error)
     if status == 401:
-        return Fault(_unauthenticated(host, said, token), status)
+        return ServerFault(_unauthenticated(host, said, token), status)
     if status in PASSING:
         failed = FailedError(f"{host} failed: {status} {said}")
-        return Fault(failed, status, passing=True, perhaps_done=status != 429)
+        return ServerFault(failed, status, passing=True, perhaps_done=status != 429)
     if status == 403:
         what = f"{host} does not allow that"
         todo = "ask for the right to it, or pass another --namespace or token"
-        return Fault(InputError(what, found=said, todo=todo), status)
+        return ServerFault(InputError(what, found=said, todo=todo), status)
     if 300 <= status < 400:
         target = (error.headers or {}).get("location", "elsewhere")
         found = f"a redirect to {target.split('?')[0]}"
         todo = "pass --token-file FILE if that is a page to log in, else that address"
-        return Fault(InputError(f"--host {host}", found=found, todo=todo), status)
+        return ServerFault(InputError(f"--host {host}", found=found, todo=todo), status)
     if status == 404 and not _is_json(error):
         what = f"--host {host}"
         expected = "the address below which /apis/v2beta1 is"
-        return Fault(InputError(what, expected=expected, found=f"404 {said}"), status)
+        return ServerFault(InputError(what, expected=expected, found=f"404 {said}"), status)
     refused = InputError(f"{host} refuses that", found=f"{status} {said}")
-    return Fault(refused, status, perhaps_done=status == 409)
+    return ServerFault(refused, status, perhaps_done=status == 409)
 
 
 def _unauthenticated(host: str, said: str, token: Token | None) -> InputError:
@@ -90,23 +92,23 @@ def _unauthenticated(host: str, said: str, token: Token | None) -> InputError:
     return InputError(what, found=f"401 {said}", todo="write a new one there")
 
 
-def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> Fault:
+def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> ServerFault:
     """No answer: the host was never reached, or went silent."""
     reason = getattr(error, "reason", None) or error
     text = " ".join(str(reason).split()).rpartition("): ")[2]
     if isinstance(reason, urllib3.exceptions.SSLError):
         todo = "pass --tls-ca FILE with the authority that signed it, or http:// if it is no TLS"
-        return Fault(InputError(f"TLS with {host}", found=text, todo=todo))
+        return ServerFault(InputError(f"TLS with {host}", found=text, todo=todo))
     unsent = isinstance(
         reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
     )
     if reached or not unsent:
         failed = FailedError(f"{host} does not answer: {text}")
-        return Fault(failed, passing=True, perhaps_done=not unsent)
+        return ServerFault(failed, passing=True, perhaps_done=not unsent)
     unreachable = InputError(
         f"no Kubeflow Pipelines at {host}", found=text, todo=f"is it forwarded? {FORWARD}"
     )
-    return Fault(unreachable, passing=True)
+    return ServerFault(unreachable, passing=True)
 
 
 def _is_json(error: api.ApiException) -> bool:

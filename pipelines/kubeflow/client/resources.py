@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import kfp_server_api as api
 
-from pipelines.kubeflow.client.faults import Fault
+from pipelines.kubeflow.client.faults import ServerFault
 from pipelines.kubeflow.client.server import Server
 from serving.errors import FailedError, InputError
 
@@ -164,7 +164,7 @@ def _upload(server: Server, pipeline_id: str, content: str, digest: str) -> Uplo
             name = f"{datetime.now(UTC).strftime(form)}-{digest}"
             try:
                 return Uploaded(_send(server, pipeline_id, name, content, mark), new=True)
-            except Fault as fault:
+            except ServerFault as fault:
                 if fault.perhaps_done:
                     _remove_marked(server, pipeline_id, digest, mark)
                     # Someone else may have uploaded the same meanwhile.

@@ -15,7 +15,7 @@ import urllib3
 
 from pipelines.kubeflow.client.access import Access, checked_url, configuration_of, host_of
 from pipelines.kubeflow.client.auth import find_token
-from pipelines.kubeflow.client.faults import Fault, fault_of
+from pipelines.kubeflow.client.faults import ServerFault, fault_of
 from serving.errors import InputError
 
 T = TypeVar("T")
@@ -78,12 +78,12 @@ class Server:
         """Sends a request that does no harm when it comes twice, until it is answered.
 
         Raises:
-            InputError, FailedError: see `Fault`.
+            InputError, FailedError: see `ServerFault`.
         """
         for left in self.attempts():
             try:
                 return self.once(method, **arguments)
-            except Fault as fault:
+            except ServerFault as fault:
                 if not fault.passing or not left():
                     raise fault.error from fault
         raise AssertionError("unreachable")
@@ -96,12 +96,12 @@ class Server:
             method, arguments: make it.
 
         Raises:
-            InputError, FailedError: see `Fault`.
+            InputError, FailedError: see `ServerFault`.
         """
         for left in self.attempts():
             try:
                 return self.once(method, **arguments)
-            except Fault as fault:
+            except ServerFault as fault:
                 found = find() if fault.perhaps_done else None
                 if found is not None:
                     return found
@@ -115,7 +115,7 @@ class Server:
             try:
                 self.once(method, **arguments)
                 return
-            except Fault as fault:
+            except ServerFault as fault:
                 if fault.status == 404:
                     return
                 if not fault.passing or not left():
@@ -125,11 +125,11 @@ class Server:
         """Sends one request; a second one if the token has expired and there is a new one.
 
         Raises:
-            Fault: it failed.
+            ServerFault: it failed.
         """
         try:
             return self._send(method, arguments)
-        except Fault as fault:
+        except ServerFault as fault:
             if fault.status != 401 or self._token is None or not self._token.reread():
                 raise
         return self._send(method, arguments)
@@ -181,7 +181,7 @@ class Server:
         self._reached = True
         kind = self._client.last_response.getheader("content-type", "")
         if "json" not in kind:
-            raise Fault(_not_kfp(self.host, kind))
+            raise ServerFault(_not_kfp(self.host, kind))
         return answer
 
 
