@@ -82,36 +82,25 @@ def _nets(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+def shared(tmp_path_factory, write_examples):
     """24 images to learn from and 8 to validate with, of three plain colors."""
-    import tensorflow as tf
-
     from components.trainer.fit.trial import index_splits
 
-    folder = tmp_path_factory.mktemp("examples")
-
-    def example(number: int) -> bytes:
+    def example(number: int) -> dict:
         pixels = np.random.default_rng(number).integers(0, 90, (16, 16, 3)).astype(np.uint8)
         pixels[..., number % 3] += 120
-        key, name, image = f"{number:016x}".encode(), b"x.png", tf.io.encode_png(pixels).numpy()
-        made = {
-            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-            for name, value in (
-                (features.KEY, key),
-                (features.FILENAME, name),
-                (features.IMAGE, image),
-            )
+        return {
+            features.KEY: f"{number:016x}",
+            features.FILENAME: "x.png",
+            features.IMAGE: pixels,
+            features.LABEL: number % 3,
         }
-        label = tf.train.Int64List(value=[number % 3])
-        made[features.LABEL] = tf.train.Feature(int64_list=label)
-        return tf.train.Example(features=tf.train.Features(feature=made)).SerializeToString()
 
-    for split, numbers in (("train", range(24)), ("eval", range(100, 108))):
-        with tf.io.TFRecordWriter(str(folder / f"{split}.gz"), "GZIP") as writer:
-            for number in numbers:
-                writer.write(example(number))
-    train, evaluation = ([f"{folder}/{split}.gz"] for split in ("train", "eval"))
-    return index_splits(train, evaluation, get_task("image_classification"), CLASSES)
+    folder = tmp_path_factory.mktemp("examples")
+    numbers = {"train": range(24), "eval": range(100, 108)}
+    write_examples(folder, {split: [*map(example, some)] for split, some in numbers.items()})
+    files = ([f"{folder}/Split-{split}/*"] for split in numbers)
+    return index_splits(*files, get_task("image_classification"), CLASSES)
 
 
 def test_combinations_differ_in_the_switches_alone(ablation, shared, tmp_path, capsys):

@@ -1,6 +1,5 @@
 """Tiny models with random weights, tiny Examples, and the step run on them."""
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from components import artifacts, features
 from serving.classes import Classes
 
 SIDE = 16
-
-
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 CLASSES = {
@@ -49,31 +41,20 @@ def tiny_model(task: str) -> Any:
     return keras.Model(inputs, keras.layers.Activation("softmax", name="probabilities")(x))
 
 
-def images_of(task: str, count: int) -> list[dict[str, Any]]:
-    """`image` (uint8) and `truth` (a class, or class ids of every pixel), some of them ignored."""
+def examples_of(task: str, count: int) -> list[dict[str, Any]]:
+    """Images with a class, or with class ids of every pixel, some of them ignored."""
     rng = np.random.default_rng(5)
     made = []
     for number in range(count):
         image = rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
         mask = rng.choice([0, 1, 2, 255], (SIDE, SIDE)).astype(np.uint8)
-        truth = number % 3 if task == "image_classification" else mask
-        made.append({"image": image, "truth": truth})
+        truth = (
+            {features.LABEL: number % 3}
+            if task == "image_classification"
+            else {features.MASK: mask}
+        )
+        made.append({features.IMAGE: image} | truth)
     return made
-
-
-def record(one: dict[str, Any]) -> bytes:
-    import tensorflow as tf
-
-    def encoded(pixels: np.ndarray) -> Any:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[png(pixels)]))
-
-    feature = {features.IMAGE: encoded(one["image"])}
-    if isinstance(one["truth"], int):
-        label = tf.train.Int64List(value=[one["truth"]])
-        feature[features.LABEL] = tf.train.Feature(int64_list=label)
-    else:
-        feature[features.MASK] = encoded(one["truth"])
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
 @dataclass
@@ -83,30 +64,20 @@ class Step:
     folder: Path
     task: str
     model: Any
-    records: list[dict[str, Any]]
+    images: np.ndarray  # float32 [image, side, side, 3]
+    truth: np.ndarray
+    inputs: dict[str, Any]  # artifacts
+    conversions: Any
 
     def run(self, **settings: Any) -> dict[str, Any]:
         """Runs the executor on real artifacts; returns the comparison."""
-        from tfx.types import artifact_utils, standard_artifacts
-
         from components.converter.executor import Executor
         from components.converter.settings import ConverterConfig
 
-        examples = standard_artifacts.Examples()
-        examples.uri = str(self.folder / "examples")
-        examples.split_names = artifact_utils.encode_split_names(["test"])
-        model_run = standard_artifacts.ModelRun()
-        model_run.uri = str(self.folder / "run")
-        conversions = artifacts.Conversions()
-        conversions.uri = str(self.output)
-        Executor().Do(
-            {"examples": [examples], "model_run": [model_run]},
-            {"conversions": [conversions]},
-            {
-                "task": self.task,
-                "config": ConverterConfig.model_validate(settings).model_dump_json(),
-            },
-        )
+        config = ConverterConfig.model_validate(settings).model_dump_json()
+        inputs = {key: [artifact] for key, artifact in self.inputs.items()}
+        properties = {"task": self.task, "config": config}
+        Executor().Do(inputs, {"conversions": [self.conversions]}, properties)
         return self.comparison()
 
     @property
@@ -116,37 +87,35 @@ class Step:
     def comparison(self) -> dict[str, Any]:
         return json.loads((self.output / artifacts.COMPARISON).read_text())
 
-    @property
-    def images(self) -> np.ndarray:
-        return np.stack([one["image"] for one in self.records]).astype(np.float32)
-
 
 @pytest.fixture
-def make_step(tmp_path: Path) -> Callable[..., Step]:
+def make_step(
+    tmp_path: Path, write_examples: Callable[..., Any], make_artifact: Callable[..., Any]
+) -> Callable[..., Step]:
     """make_step(task, count=20): a checkpoint and a test split of `count` images.
 
     With `test_time_flip=True` the model was exported so.
     """
 
     def make(task: str, count: int = 20, test_time_flip: bool = False) -> Step:
-        import tensorflow as tf
+        from tfx.types import standard_artifacts
 
-        from components.datasets.examples import write_classes
-
-        step = Step(tmp_path, task, tiny_model(task), images_of(task, count))
+        model, examples = tiny_model(task), examples_of(task, count)
         (tmp_path / "run").mkdir()
-        step.model.save(tmp_path / "run" / artifacts.BEST_CHECKPOINT)
+        model.save(tmp_path / "run" / artifacts.BEST_CHECKPOINT)
         # An architecture whose layers have those names.
         name = {"image_classification": "mini_xception"}.get(task, "xception_unet")
         history = {"model": name, "test_time_flip": test_time_flip}
         (tmp_path / "run" / artifacts.HISTORY).write_text(json.dumps(history))
-        write_classes(str(tmp_path / "examples"), CLASSES[task])
-        split = tmp_path / "examples" / "Split-test"
-        split.mkdir()
-        path = split / "data_tfrecord-00000-of-00001.gz"
-        with tf.io.TFRecordWriter(str(path), options="GZIP") as writer:
-            for one in step.records:
-                writer.write(record(one))
-        return step
+        inputs = {
+            "examples": write_examples(tmp_path / "examples", {"test": examples}, CLASSES[task]),
+            "model_run": make_artifact(standard_artifacts.ModelRun, tmp_path / "run"),
+        }
+        output = make_artifact(artifacts.Conversions, tmp_path / "conversions")
+        key = features.LABEL if task == "image_classification" else features.MASK
+        images, truth = (
+            np.array([one[name] for one in examples]) for name in (features.IMAGE, key)
+        )
+        return Step(tmp_path, task, model, images.astype(np.float32), truth, inputs, output)
 
     return make

@@ -1,7 +1,7 @@
 """The executor run on real artifacts, of models whose answers stand in the Examples."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,48 +37,8 @@ class Outcome:
         assert self.blessed_property == int(blessed)
 
 
-def _example(values: Mapping[str, Any]) -> bytes:
-    import tensorflow as tf
-
-    def feature(value: Any) -> tf.train.Feature:
-        if isinstance(value, int):
-            return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-        if isinstance(value, bytes):
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        return tf.train.Feature(float_list=tf.train.FloatList(value=value))
-
-    features = tf.train.Features(feature={key: feature(value) for key, value in values.items()})
-    return tf.train.Example(features=features).SerializeToString()
-
-
 @pytest.fixture(scope="session")
-def write_examples() -> Callable[..., Any]:
-    """write(folder, examples, classes) gives an Examples artifact with two shards of `test`."""
-
-    def write(folder: Path, examples: Sequence[Mapping[str, Any]], classes: Classes) -> Any:
-        import tensorflow as tf
-        from tfx.types import standard_artifacts
-
-        from components.datasets.examples import write_classes
-
-        split = folder / "Split-test"
-        split.mkdir(parents=True)
-        for shard in range(2):
-            path = split / f"data_tfrecord-{shard:05d}-of-00002.gz"
-            with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-                for values in examples[shard::2]:
-                    writer.write(_example(values))
-        write_classes(str(folder), classes)
-        artifact = standard_artifacts.Examples()
-        artifact.uri = str(folder)
-        artifact.split_names = json.dumps(["test"])
-        return artifact
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def write_model() -> Callable[..., Any]:
+def write_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
     """write(folder, output, feature, shape, classes=None, training_keys=None) gives a Model.
 
     It answers what stands in that feature of an Example: floats of that shape, or without a shape
@@ -126,15 +86,15 @@ def write_model() -> Callable[..., Any]:
             (extra / names.MODEL_CLASSES_FILE).write_text(classes.to_json())
         if training_keys is not None:
             (extra / names.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
-        artifact = standard_artifacts.Model()
-        artifact.uri = str(folder)
-        return artifact
+        return make_artifact(standard_artifacts.Model, folder)
 
     return write
 
 
 @pytest.fixture(scope="session")
-def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]:
+def evaluate(
+    tmp_path_factory: pytest.TempPathFactory, make_artifact: Callable[..., Any]
+) -> Callable[..., Outcome]:
     """evaluate(task, examples, model, baseline=None, **config) runs the executor.
 
     `baseline` may be "none": a Model that only says so, as in the pipeline.
@@ -150,15 +110,14 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]
 
         folder = tmp_path_factory.mktemp("evaluation")
         if baseline == "none":
-            baseline = standard_artifacts.Model()
-            baseline.uri = str(folder)
+            baseline = make_artifact(standard_artifacts.Model, folder)
             (folder / NO_BASELINE).write_text("none\n")
-        outputs = {
-            "evaluation": standard_artifacts.ModelEvaluation(),
-            "blessing": standard_artifacts.ModelBlessing(),
+        kinds = {
+            "evaluation": standard_artifacts.ModelEvaluation,
+            "blessing": standard_artifacts.ModelBlessing,
         }
-        for name, artifact in outputs.items():
-            artifact.uri = str(folder / name)
+        outputs = {name: make_artifact(kind, folder / name) for name, kind in kinds.items()}
+        for name in outputs:
             (folder / name).mkdir()
         context = Executor.Context(
             beam_pipeline_args=complete(

@@ -99,7 +99,11 @@ def worlds(write_examples, write_model, tmp_path_factory):
             )
             for name in world.answers
         }
-        made[len(classes)] = world, write_examples(folder / "examples", examples, classes), models
+        made[len(classes)] = (
+            world,
+            write_examples(folder / "examples", {"test": examples}, classes, shards=2),
+            models,
+        )
     return made
 
 

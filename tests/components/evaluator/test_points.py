@@ -58,7 +58,7 @@ def compared(points, evaluate, write_examples, write_model, tmp_path_factory):
     )
     return evaluate(
         "points",
-        write_examples(folder / "examples", examples, CLASSES),
+        write_examples(folder / "examples", {"test": examples}, CLASSES, shards=2),
         weak,
         good,
         thresholds={"accuracy": {"min": 0.1, "max_drop": 0.01}, "auc": {"min": 0.1}},

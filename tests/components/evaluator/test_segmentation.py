@@ -61,7 +61,7 @@ def run(masks, evaluate, write_examples, write_model, tmp_path_factory):
         }
         for n in range(COUNT)
     ]
-    artifact = write_examples(folder / "examples", examples, CLASSES)
+    artifact = write_examples(folder / "examples", {"test": examples}, CLASSES, shards=2)
     models = {
         name: write_model(folder / name, names.OUTPUT_MASK, name, None, CLASSES, [])
         for name in ("good", "weak")

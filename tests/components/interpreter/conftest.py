@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tfx.types import artifact_utils, standard_artifacts
 
 from components import artifacts, features, preprocessing
-from components.datasets.examples import write_classes
 from components.datasets.palette import palette
 from components.interpreter import report
+from components.interpreter.component import Interpreter
 from components.interpreter.executor import Executor
 from components.interpreter.readers import read_facts
 from components.interpreter.settings import InterpreterConfig
@@ -24,6 +23,7 @@ from serving import names
 from serving.classes import Classes
 
 SIDE = 16
+INPUTS, OUTPUTS = Interpreter.SPEC_CLASS.INPUTS, Interpreter.SPEC_CLASS.OUTPUTS
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
 MASKS = ("foreground", "background", "contour")
 CLASSES = {
@@ -114,33 +114,16 @@ MODELS = {
 }
 
 
-def example(values):
-    """A `tf.train.Example` of values by feature."""
-
-    def feature(value):
-        if isinstance(value, int):
-            return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-        if isinstance(value, float):
-            return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-    found = {key: feature(value) for key, value in values.items()}
-    return tf.train.Example(features=tf.train.Features(feature=found))
-
-
 def image_example(filename, pixels, label=None, mask=None):
+    """Its values by feature, as `write_examples` takes them."""
     height, width = pixels.shape[:2]
-    values = {
-        features.IMAGE: png(pixels),
+    given = {features.LABEL_NAME: label, features.MASK: mask}
+    return {
+        features.IMAGE: pixels,
         features.WIDTH: width,
         features.HEIGHT: height,
-        features.FILENAME: filename.encode(),
-    }
-    if label is not None:
-        values[features.LABEL_NAME] = label.encode()
-    if mask is not None:
-        values[features.MASK] = png(mask)
-    return example(values)
+        features.FILENAME: filename,
+    } | {key: value for key, value in given.items() if value is not None}
 
 
 def labelled():
@@ -181,14 +164,12 @@ def pointed():
     """Five right ones, of which two close to the line, and three wrong ones."""
 
     def point(row, x, y, label):
-        return example(
-            {
-                features.POINT_X: float(x),
-                features.POINT_Y: float(y),
-                features.POINT_ROW: f"a.csv:{row}".encode(),
-                features.POINT_LABEL_NAME: label.encode(),
-            }
-        )
+        return {
+            features.POINT_X: float(x),
+            features.POINT_Y: float(y),
+            features.POINT_ROW: f"a.csv:{row}",
+            features.POINT_LABEL_NAME: label,
+        }
 
     return {
         "train": [point(row, row % 3, row / 2, "negative") for row in range(2, 9)],
@@ -284,15 +265,8 @@ class Case:
         self.examples = EXAMPLES[self.task]() if self.examples is None else self.examples
 
 
-def write_inputs(case, folder):
-    """Writes all inputs but the model below a folder."""
-    write_classes(str(folder / "examples"), case.classes)
-    for split in features.SPLITS:
-        file = folder / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
-        file.parent.mkdir()
-        with tf.io.TFRecordWriter(str(file), options="GZIP") as writer:
-            for stored in case.examples.get(split, []):
-                writer.write(stored.SerializeToString())
+def write_facts(case, folder):
+    """Writes what the earlier steps tell below a folder."""
     lines = "".join(json.dumps(entry) + "\n" for entry in case.refused)
     for path, content in {
         f"quarantine/{artifacts.INGEST_SUMMARY}": json.dumps(case.ingest).encode(),
@@ -310,6 +284,8 @@ class Kit:
     """What the tests build with."""
 
     saved: object  # (task, classes) -> folder of its model
+    write_examples: object
+    make_artifact: object
     folder: Path
     Case = Case
     image_example = staticmethod(image_example)
@@ -323,7 +299,7 @@ class Kit:
 
     def facts_page(self, case):
         """The page without what a model makes of Examples."""
-        write_inputs(case, self.folder)
+        write_facts(case, self.folder)
         facts = read_facts(
             *(str(self.folder / key) for key in ("quarantine", "model_run", "evaluation"))
         )
@@ -335,37 +311,27 @@ class Kit:
 
     def outputs(self, case, images=4):
         """Runs `Do` with real artifacts; returns its outputs."""
-
-        def artifact(kind, folder):
-            made = kind()
-            made.uri = str(folder)
-            return [made]
-
-        write_inputs(case, self.folder)
-        inputs = {
-            "quarantine": artifacts.Quarantine,
-            "model_run": standard_artifacts.ModelRun,
-            "evaluation": standard_artifacts.ModelEvaluation,
-            "examples": standard_artifacts.Examples,
+        write_facts(case, self.folder)
+        splits = {split: case.examples.get(split, []) for split in features.SPLITS}
+        folders = {key: self.folder / key for key in (*INPUTS, *OUTPUTS)} | {
+            "model": self.saved(case.task, case.classes)
         }
-        given = {key: artifact(kind, self.folder / key) for key, kind in inputs.items()}
-        given["model"] = artifact(standard_artifacts.Model, self.saved(case.task, case.classes))
-        given["examples"][0].split_names = artifact_utils.encode_split_names([*features.SPLITS])
-        outputs = {
-            "report": artifacts.Report,
-            "page": artifacts.HTML,
-            "metrics": artifacts.Metrics,
-            "classification_metrics": artifacts.ClassificationMetrics,
-        }
-        made = {key: artifact(kind, self.folder / key) for key, kind in outputs.items()}
+        inputs, outputs = (
+            {key: self.make_artifact(asked.type, folders[key]) for key, asked in some.items()}
+            for some in (INPUTS, OUTPUTS)
+        )
+        inputs["examples"] = self.write_examples(folders["examples"], splits, case.classes)
         properties = {
             "pipeline_name": "cats_vs_dogs",
             "task": case.task,
             "config": InterpreterConfig(images=images).model_dump_json(),
             "recipe": json.dumps(case.recipe),
         }
+        given, made = (
+            {key: [artifact] for key, artifact in some.items()} for some in (inputs, outputs)
+        )
         Executor().Do(given, made, properties)
-        return {key: found for key, (found,) in made.items()}
+        return outputs
 
 
 @pytest.fixture(scope="session")
@@ -387,5 +353,5 @@ def saved(tmp_path_factory):
 
 
 @pytest.fixture
-def kit(saved, tmp_path):
-    return Kit(saved, tmp_path)
+def kit(saved, write_examples, make_artifact, tmp_path):
+    return Kit(saved, write_examples, make_artifact, tmp_path)
