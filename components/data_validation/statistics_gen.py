@@ -5,10 +5,11 @@ from tfx.components.statistics_gen import component
 from tfx.types import BaseChannel
 
 from components.tasks import get_task
+from serving.classes import Classes
 
 
 class StatisticsGen(component.StatisticsGen):
-    """Statistics over the scalar features only: those of encoded images would say nothing.
+    """Statistics of what the schema checks: those of encoded images would say nothing.
 
     Args:
         examples: example_gen's output.
@@ -16,7 +17,8 @@ class StatisticsGen(component.StatisticsGen):
     """
 
     def __init__(self, examples: BaseChannel, *, task: str = "image_classification"):
-        counted = get_task(task).data().counted_features
+        schema = get_task(task).data(Classes(("any", "other"))).schema()
+        counted = [feature.name for feature in schema.feature]
         super().__init__(
             examples=examples, stats_options=tfdv.StatsOptions(feature_allowlist=counted)
         )

@@ -17,28 +17,27 @@ def draw(
     """Draws an animal somewhere in a busy scene.
 
     Args:
-        rng: source of all chance; equal states give equal pictures.
+        rng: source of all chance; equal states give equal images.
         label: index into `anatomy.NAMES`; decides the shapes and nothing else.
         size: width and height in pixels.
 
     Returns:
-        The picture (RGB) and its silhouette (8-bit grey, 255 on the animal and 0 elsewhere), both
+        The image (RGB) and its silhouette (8-bit grey, 255 on the animal and 0 elsewhere), both
         of that size. What stands before the animal is not part of the silhouette.
     """
     animal = _placed(rng, anatomy.make_animal(rng, label), size)
     large = (size[0] * _OVER, size[1] * _OVER)
-    silhouette = Image.new("L", large)
-    shade = Image.new("L", large, 128)
+    silhouette, shade = Image.new("L", large), Image.new("L", large, 128)
     ink, shader = ImageDraw.Draw(silhouette), ImageDraw.Draw(shade)
     for outline, brightness in animal.fur:
-        corners = [(x, y) for x, y in (outline * _OVER).tolist()]
+        corners = _corners(outline * _OVER)
         ink.polygon(corners, fill=255)
         shader.polygon(corners, fill=int(128 * brightness))
         shader.line([*corners, corners[0]], fill=int(128 * brightness * 0.62), width=3)
     details, where = Image.new("RGB", large), Image.new("L", large)
     painter, marker = ImageDraw.Draw(details), ImageDraw.Draw(where)
     for outline, colour in animal.details:
-        corners = [(x, y) for x, y in (outline * _OVER).tolist()]
+        corners = _corners(outline * _OVER)
         painter.polygon(corners, fill=colour)
         marker.polygon(corners, fill=255)
 
@@ -51,6 +50,10 @@ def draw(
     coverage = silhouette.reduce(_OVER)
     image.paste(pet, mask=coverage)
     return scenery.lit(rng, image), coverage.point(lambda share: 255 if share >= 128 else 0)
+
+
+def _corners(outline: np.ndarray) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in outline.tolist()]
 
 
 def trimap(silhouette: Image.Image) -> Image.Image:
@@ -66,10 +69,8 @@ def trimap(silhouette: Image.Image) -> Image.Image:
     window = 2 * CONTOUR_RADIUS + 1
     inside = np.asarray(silhouette.filter(ImageFilter.MinFilter(window))) == 255
     outside = np.asarray(silhouette.filter(ImageFilter.MaxFilter(window))) == 0
-    values = np.full(inside.shape, CONTOUR, dtype=np.uint8)
-    values[inside] = FOREGROUND
-    values[outside] = BACKGROUND
-    return Image.fromarray(values)
+    values = np.select([inside, outside], [FOREGROUND, BACKGROUND], CONTOUR)
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _placed(
@@ -112,7 +113,7 @@ def _occlude(
     for _ in range(int(rng.integers(1, 3))):
         at = everything[rng.integers(len(everything))]
         corners = at + rng.uniform(-reach, reach, (int(rng.integers(3, 7)), 2))
-        ink.polygon([(x, y) for x, y in corners.tolist()], fill=255)
-    red, green, blue = (int(value) for value in scenery.coat(rng, 1)[0])
-    image.paste((red, green, blue), mask=cover.reduce(_OVER))
+        ink.polygon(_corners(corners), fill=255)
+    colour = scenery.coat(rng, 1)[0].astype(int).tolist()
+    image.paste(tuple(colour), mask=cover.reduce(_OVER))
     silhouette.paste(ImageChops.subtract(silhouette, cover))

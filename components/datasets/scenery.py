@@ -1,4 +1,7 @@
-"""What is not shape: backgrounds, fur, light and noise, drawn alike for both classes."""
+"""What is not shape: backgrounds, fur, light and noise, drawn alike for all classes.
+
+`rng` is the source of all chance, `size` is width and height in pixels.
+"""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -18,13 +21,7 @@ _COATS = np.array(
 
 
 def background(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """A busy RGB picture of random shapes.
-
-    Args:
-        rng: source of all chance.
-        size: width and height in pixels.
-    """
-    width, height = size
+    """A busy RGB image of random shapes."""
     cells = _colours(rng, int(rng.integers(4, 30))).reshape(-1, 3)
     columns = int(rng.integers(2, 6))
     grid = np.resize(cells, (max(1, len(cells) // columns), columns, 3)).astype(np.uint8)
@@ -32,7 +29,7 @@ def background(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     image = Image.fromarray(grid).resize(size, sharp)
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(3, 14))):
-        _shape(rng, draw, np.array([width, height]))
+        _shape(rng, draw, np.array(size))
     blur = rng.uniform(-0.5, 2.0)
     return image.filter(ImageFilter.BoxBlur(blur)) if blur > 0 else image
 
@@ -54,8 +51,7 @@ def coat(rng: np.random.Generator, count: int) -> np.ndarray:
 def _shape(rng: np.random.Generator, draw: ImageDraw.ImageDraw, extent: np.ndarray) -> None:
     centre = rng.random(2) * extent
     reach = rng.uniform(0.05, 0.35) * extent.min()
-    red, green, blue = (int(value) for value in _colours(rng, 1)[0])
-    colour = (red, green, blue)
+    colour = tuple(int(value) for value in _colours(rng, 1)[0])
     kind = rng.integers(4)
     if kind == 0:
         radii = reach * rng.uniform(0.4, 1.0, 2)
@@ -73,22 +69,13 @@ def _shape(rng: np.random.Generator, draw: ImageDraw.ImageDraw, extent: np.ndarr
 
 
 def fur(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A coat that fills the picture: plain, striped or patched, with hairs.
-
-    Args:
-        rng: source of all chance.
-        size: width and height in pixels.
-
-    Returns:
-        float32 [height, width, 3], in about [0, 255].
-    """
+    """A coat, plain, striped or patched, with hairs: float32 [height, width, 3], in about 0-255."""
     first, second = coat(rng, 2)
     pattern = rng.choice(["plain", "stripes", "patches"])
     if pattern == "plain":
         share = 0.25 * _waves(rng, size, 6)
     elif pattern == "stripes":
-        width, height = size
-        y, x = np.mgrid[:height, :width].astype(np.float32)
+        y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
         angle = rng.uniform(0, np.pi)
         phase = (x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / rng.uniform(9, 22))
         share = np.clip(0.5 + 1.5 * np.sin(phase + 5 * _waves(rng, size, 5)), 0, 1)

@@ -74,11 +74,6 @@ class ImageData(Data):
             example=example.SerializeToString(deterministic=True),
         )
 
-    @property
-    def counted_features(self) -> list[str]:
-        """See `Data.counted_features`."""
-        return [f.WIDTH, f.HEIGHT, f.ORIENTATION]
-
     def schema(self) -> Any:
         """See `Data.schema`."""
         from tensorflow_metadata.proto.v0 import schema_pb2

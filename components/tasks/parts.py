@@ -1,7 +1,6 @@
 """What the parts of a task have to answer, and whom.
 
-Every part is made of the data set's `Classes`; `Data` also of None, where nothing is asked of it
-that depends on them.
+Every part is made of the data set's `Classes`; `Data` also of None, until it has settled them.
 """
 
 from abc import ABC, abstractmethod
@@ -111,14 +110,9 @@ class Data(Part, ABC):
             RejectedError: it is unusable.
         """
 
-    @property
-    @abstractmethod
-    def counted_features(self) -> list[str]:
-        """Features that statistics are made of: not the encoded pictures. Needs no classes."""
-
     @abstractmethod
     def schema(self) -> Any:
-        """What Examples must look like: a `schema_pb2.Schema`."""
+        """What Examples must look like, encoded images aside: a `schema_pb2.Schema`."""
 
 
 class Training(Part, ABC):

@@ -30,11 +30,6 @@ class Part(ImageData):
         add_bytes(example, f.LABEL_NAME, name.encode())
         return label
 
-    @property
-    def counted_features(self) -> list[str]:
-        """Also those of the class."""
-        return [*super().counted_features, f.LABEL, f.LABEL_NAME]
-
     def schema(self) -> Any:
         """Also that the class is one of those that ingest settled."""
         schema = super().schema()

@@ -66,11 +66,6 @@ class Part(ImageData):
                 raise RejectedError(f"mask without {name}", detail)
         return fractions
 
-    @property
-    def counted_features(self) -> list[str]:
-        """Also the shares of the mask's classes."""
-        return [*super().counted_features, f.MASK_FRACTIONS]
-
     def schema(self) -> Any:
         """Also that every class has its share.
 

@@ -53,11 +53,6 @@ class Part(Data):
             example.features.feature[feature].bytes_list.value.append(text.encode())
         return Converted(record, label, key, key, example.SerializeToString(deterministic=True))
 
-    @property
-    def counted_features(self) -> list[str]:
-        """Coordinates and class."""
-        return [f.POINT_X, f.POINT_Y, f.POINT_LABEL, f.POINT_LABEL_NAME]
-
     def schema(self) -> Any:
         """Coordinates within reach, and a class that ingest settled."""
         from tensorflow_metadata.proto.v0 import schema_pb2

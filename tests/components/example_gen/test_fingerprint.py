@@ -1,6 +1,7 @@
 """What the cache key of the step sees of the data folder."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,14 @@ def _write(path: Path, content: bytes, nanoseconds: int = NANOSECONDS) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "data"
-    _write(root / "Cat/0.jpg", b"cat zero")
-    _write(root / "Cat/1.jpg", b"cat one!")
-    _write(root / "Dog/0.jpg", b"dog zero")
+    for path, content in {"Cat/0": b"cat zero", "Cat/1": b"cat one!", "Dog/0": b"dog zero"}.items():
+        _write(root / f"{path}.jpg", content)
+    # Ingest reads the images behind `Bird -> /another/disk`, and what is not there yet.
+    _write(tmp_path / "birds/0.jpg", b"bird")
+    (root / "Bird").symlink_to(tmp_path / "birds")
+    (root / "Cat/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (root / "Cat/up").symlink_to(root)  # links in a circle end
+    (root / "Dog/cats").symlink_to(root / "Cat")
     return root
 
 
@@ -29,99 +35,53 @@ def _both(folder: Path) -> tuple[str, str]:
     return fingerprint_folder(folder), fingerprint_folder(folder, content=True)
 
 
-def test_stays_and_does_not_depend_on_the_place(folder):
-    before = _both(folder)
-    assert before[0] != before[1]
-    assert _both(folder) == before
-    assert _both(folder.rename(folder.with_name("elsewhere"))) == before
-
-
-def test_a_move_between_classes(folder):
+def _move(root: Path) -> None:
     """Number of files, bytes and times stay: TFX's own fingerprint misses it."""
-    before = _both(folder)
-    status = (folder / "Dog/0.jpg").stat()
-    (folder / "Dog/0.jpg").rename(folder / "Cat/2.jpg")
-    os.utime(folder / "Cat/2.jpg", ns=(status.st_atime_ns, status.st_mtime_ns))
-    after = _both(folder)
-    assert before[0] != after[0]
-    assert before[1] != after[1]
+    (root / "Dog/0.jpg").rename(root / "Cat/2.jpg")
+    os.utime(root / "Cat/2.jpg", ns=(NANOSECONDS, NANOSECONDS))
 
 
-def test_a_nanosecond(folder):
-    before = _both(folder)
-    _write(folder / "Cat/0.jpg", b"cat zero", NANOSECONDS + 1)
-    after = _both(folder)
-    assert before[0] != after[0]
-    assert before[1] == after[1]
+def _hide(root: Path) -> None:
+    for name in (".marker.json", "Cat/._0.jpg", ".git/3.jpg"):
+        _write(root / name, b"shadow")
 
 
-@pytest.mark.parametrize("change", ["size", "added", "removed", "nested"])
+# What is done -> whether size and time tell it, whether the content tells it.
+CHANGES: dict[str, tuple[Callable[[Path], object], bool, bool]] = {
+    "nothing": (lambda root: None, False, False),
+    "hidden files": (_hide, False, False),
+    "a move between classes": (_move, True, True),
+    "a nanosecond": (lambda root: _write(root / "Cat/0.jpg", b"cat zero", 9), True, False),
+    "an edit": (lambda root: _write(root / "Cat/0.jpg", b"cat ZERO"), False, True),
+    "a size": (lambda root: _write(root / "Cat/0.jpg", b"cat zero."), True, True),
+    "a file more": (lambda root: _write(root / "Dog/1.jpg", b""), True, True),
+    "a nested file": (lambda root: _write(root / "Cat/more/0.jpg", b""), True, True),
+    "a file less": (lambda root: (root / "Cat/0.jpg").unlink(), True, True),
+    "a link less": (lambda root: (root / "Cat/gone.jpg").unlink(), True, True),
+    "a mended link": (lambda root: _write(root.parent / "nowhere.jpg", b""), True, True),
+    "a linked folder": (lambda root: _write(root / "Bird/0.jpg", b"another", 9), True, True),
+    "a name that is no UTF-8": (
+        lambda root: Path(os.fsdecode(os.fsencode(root) + b"/Cat/\xff.jpg")).touch(),
+        True,
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_changes(folder, change):
     before = _both(folder)
-    if change == "size":
-        _write(folder / "Cat/0.jpg", b"cat zero.")
-    elif change == "removed":
-        (folder / "Cat/0.jpg").unlink()
-    else:
-        _write(folder / ("Cat/more/0.jpg" if change == "nested" else "Dog/1.jpg"), b"")
+    do, by_status, by_content = CHANGES[change]
+    do(folder)
     after = _both(folder)
-    assert before[0] != after[0]
-    assert before[1] != after[1]
+    assert (before[0] != after[0], before[1] != after[1]) == (by_status, by_content)
 
 
-def test_an_edit_that_kept_size_and_time(folder):
-    before = _both(folder)
-    _write(folder / "Cat/0.jpg", b"cat ZERO")
-    after = _both(folder)
-    assert before[0] == after[0]
-    assert before[1] != after[1]
-
-
-def test_hidden_files_do_not_count(folder):
-    before = _both(folder)
-    _write(folder / ".marker.json", b"{}")
-    _write(folder / "Cat/._0.jpg", b"shadow")
-    _write(folder / ".git/3.jpg", b"")
-    assert _both(folder) == before
-
-
-def test_dangling_links_count_by_name(folder):
-    before = _both(folder)
-    (folder / "Cat/gone.jpg").symlink_to(folder.parent / "nowhere.jpg")
-    dangling = _both(folder)
-    assert dangling[0] != before[0]
-    assert dangling[1] != before[1]
-    _write(folder.parent / "nowhere.jpg", b"now it is there")
-    mended = _both(folder)
-    assert mended[0] != dangling[0]
-    assert mended[1] != dangling[1]
-
-
-def test_linked_folders_are_looked_into(folder):
-    """Ingest reads the pictures behind `Cat -> /another/disk`, so their change has to show."""
-    (folder / "Cat").rename(folder.parent / "cats")
-    (folder / "Cat").symlink_to(folder.parent / "cats")
-    before = _both(folder)
-    _write(folder.parent / "cats/0.jpg", b"another cat")
-    after = _both(folder)
-    assert before[0] != after[0]
-    assert before[1] != after[1]
-
-
-def test_links_in_a_circle_end(folder):
-    (folder / "Cat/up").symlink_to(folder)
-    (folder / "Dog/cats").symlink_to(folder / "Cat")
-    (folder / "Cat/dogs").symlink_to(folder / "Dog")
-    before = fingerprint_folder(folder)
-    _write(folder / "Cat/5.jpg", b"")
-    assert fingerprint_folder(folder) != before
-
-
-def test_names_that_are_not_utf8(folder):
-    before = _both(folder)
-    Path(os.fsdecode(os.fsencode(folder) + b"/Cat/\xff.jpg")).write_bytes(b"")
-    assert fingerprint_folder(folder) != before[0]
-    assert fingerprint_folder(folder, content=True) != before[1]
+def test_does_not_depend_on_the_place(tmp_path):
+    _write(tmp_path / "here/Cat/0.jpg", b"cat zero")
+    before = _both(tmp_path / "here")
+    assert before[0] != before[1]
+    assert _both((tmp_path / "here").rename(tmp_path / "elsewhere")) == before
 
 
 @pytest.mark.parametrize("rehash", [0, 1])
@@ -136,9 +96,9 @@ def test_driver_puts_it_into_the_execution_properties(folder, rehash):
         data_types.PipelineInfo("name", "root"),
         data_types.ComponentInfo("type", "id", None),
     )
-    expected = {
-        "input_fingerprint": fingerprint_folder(folder, content=bool(rehash)),
+    fingerprint = fingerprint_folder(folder, content=bool(rehash))
+    assert resolved == properties | {
+        "input_fingerprint": fingerprint,
         "span": 0,
         "version": None,
     }
-    assert resolved == properties | expected
