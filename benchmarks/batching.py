@@ -1,37 +1,26 @@
 """What batching across requests brings on this machine: throughput and waiting times.
 
 One server without batching and one for each set of parameters, all running side by side, are
-asked in turn by 1, 8 and 32 clients at a time, one picture a request. Batching pays where the
-model takes clearly less time for a picture of a batch than for one alone; told beside is what the
+asked in turn by 1, 8 and 32 clients at a time, one image a request. Batching pays where the
+model takes clearly less time for an image of a batch than for one alone; told beside is what the
 SavedModel takes in this process.
 
 `mini_xception` at 180 pixels with fresh weights. Takes about four minutes.
 """
 
-import argparse
-import json
-import os
 import statistics
-import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from benchmarks.serving import (
-    draw_pictures,
-    export,
-    hammer,
-    milliseconds,
-    picture_input,
-    serving,
-    timed,
-)
+from benchmarks.predict import saved_model_call
+from benchmarks.serving import draw_images, export, image_input, serving
+from benchmarks.tools import Result, benchmark, hammer, milliseconds, timed
 from serving import names
 
 MODEL, IMAGE_SIZE = "mini_xception", 180
 CLIENTS = (1, 8, 32)
-BLOCKS, SECONDS = 3, 4.0
 # Fields of --batching_parameters_file; none: no batching.
 SETTINGS: dict[str, dict[str, int]] = {
     "off": {},
@@ -40,26 +29,18 @@ SETTINGS: dict[str, dict[str, int]] = {
     "32, no wait, 1 thread": {"max_batch_size": 32, "num_batch_threads": 1},
     "8, no wait": {"max_batch_size": 8, "batch_timeout_micros": 0},
 }
-_PICTURES = 16
+IMAGES = 16
+
+Block = tuple[float, list[float]]  # calls a second, and the seconds of each
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.batching")
-    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of every kind")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of a block")
-    args = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(measure(Path(scratch), args.blocks, args.seconds)), flush=True)
-
-
-def measure(folder: Path, blocks: int, seconds: float) -> dict[str, Any]:
-    from components import models
+def measure(folder: Path, blocks: int, seconds: float) -> Iterator[Result]:
     from serving.client import ImageClient
 
-    pictures = draw_pictures(folder / "pictures", _PICTURES)
-    export(models.build(MODEL, IMAGE_SIZE, 2), MODEL, IMAGE_SIZE, folder / "base" / "1")
-    found: dict[tuple[str, int], list[tuple[float, list[float]]]] = {}
+    images = draw_images(folder / "images", IMAGES)
+    export(MODEL, IMAGE_SIZE, folder / "base" / "1")
+    inputs = [image_input(image) for image in images]
+    found: dict[tuple[str, int], list[Block]] = {}
     with ExitStack() as stack:
         clients = {}
         for number, (name, fields) in enumerate(SETTINGS.items()):
@@ -70,20 +51,16 @@ def measure(folder: Path, blocks: int, seconds: float) -> dict[str, Any]:
             for count in CLIENTS:
                 for name, client in clients.items():
                     calls = [
-                        partial(
-                            client.call,
-                            names.SIGNATURE_SERVING,
-                            picture_input(pictures[one % _PICTURES]),
-                        )
+                        partial(client.call, names.SIGNATURE_SERVING, inputs[one % IMAGES])
                         for one in range(count)
                     ]
-                    measured = hammer(calls, seconds if number else 1.0)
+                    measured = hammer(calls, seconds if number else min(seconds, 1.0))
                     if number:  # a first block does not count
                         found.setdefault((name, count), []).append(measured)
-    return {
+    yield {
         "benchmark": "batching",
         "model": MODEL,
-        "in_process_ms_a_picture": by_batch_size(folder / "base" / "1", pictures),
+        "in_process_ms_an_image": by_batch_size(folder / "base" / "1", images),
         "clients": {
             count: {name: summary(found[name, count], found["off", count]) for name in SETTINGS}
             for count in CLIENTS
@@ -100,10 +77,8 @@ def batching_flags(path: Path, fields: dict[str, int]) -> list[str]:
     return ["--enable_batching=true", f"--batching_parameters_file={path}"]
 
 
-def summary(
-    blocks: list[tuple[float, list[float]]], without: list[tuple[float, list[float]]]
-) -> dict[str, float]:
-    """Pictures a second, the same over those without batching, and times in ms."""
+def summary(blocks: list[Block], without: list[Block]) -> dict[str, float]:
+    """Images a second, the same over those without batching, and times in ms."""
     times = [one for _, taken in blocks for one in taken]
     ratios = [rate / base for (rate, _), (base, _) in zip(blocks, without, strict=True)]
     return {
@@ -114,16 +89,11 @@ def summary(
     }
 
 
-def by_batch_size(folder: Path, pictures: list[bytes]) -> dict[int, float]:
-    """Milliseconds that the SavedModel in this process takes for a picture, by batch size."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder))
-    signature = loaded.signatures[names.SIGNATURE_SERVING]
+def by_batch_size(folder: Path, images: list[bytes]) -> dict[int, float]:
+    """Milliseconds that the SavedModel in this process takes for an image, by batch size."""
     found = {}
     for size in (1, 8, 32):
-        batch = tf.constant([pictures[number % _PICTURES] for number in range(size)])
-        call = partial(signature, **{names.INPUT_IMAGE_BYTES: batch})
+        call = saved_model_call(folder, *(images[number % IMAGES] for number in range(size)))
         call()
         times = [timed(call) for _ in range(max(5, 64 // size))]
         found[size] = round(milliseconds(times) / size, 2)
@@ -131,4 +101,4 @@ def by_batch_size(folder: Path, pictures: list[bytes]) -> dict[int, float]:
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(measure, blocks=3, seconds=4.0)

@@ -4,36 +4,28 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.tools import PAWLENS, Result, benchmark, timed
 
-def main() -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with tempfile.TemporaryDirectory() as scratch:
-        start = time.monotonic()
-        subprocess.run(
-            [sys.executable, "-m", "pipelines.demo"],
-            cwd=scratch,
-            env=os.environ | {"PATH": path},
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        seconds = time.monotonic() - start
-        summary = json.loads(Path(scratch, "runs/demo/work/summary.json").read_text())
-    print(
-        json.dumps(
-            {
-                "benchmark": "demo",
-                "seconds": round(seconds),
-                "limit": 240,
-                "test_accuracy": round(summary["metrics"]["test"]["accuracy"], 3),
-                "blessed": summary["blessed"],
-            }
-        )
+
+def measure(folder: Path) -> Iterator[Result]:
+    environment = os.environ | {"PATH": f"{PAWLENS.parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "pipelines.demo"]
+    quiet = subprocess.DEVNULL
+    seconds = timed(
+        lambda: subprocess.run(command, cwd=folder, env=environment, check=True, stdout=quiet)
     )
+    summary = json.loads((folder / "runs/demo/work/summary.json").read_text())
+    yield {
+        "benchmark": "demo",
+        "seconds": round(seconds),
+        "limit": 240,
+        "test_accuracy": round(summary["metrics"]["test"]["accuracy"], 3),
+        "blessed": summary["blessed"],
+    }
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(measure)

@@ -8,47 +8,44 @@ import json
 import resource
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from benchmarks.tools import Result, benchmark
 
 CLASSES = 1001
 IMAGES = 2000
 ANSWER = "answer"
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        # Elsewhere, for what it takes is none of the evaluation's memory.
-        subprocess.run([sys.executable, "-m", "benchmarks.evaluation", scratch], check=True)
-        from components.evaluator.executor import Executor  # noqa: F401  # brings TFMA along
+def measure(folder: Path) -> Iterator[Result]:
+    # Elsewhere, for what it takes is none of the evaluation's memory.
+    subprocess.run([sys.executable, "-m", "benchmarks.evaluation", str(folder)], check=True)
+    from components.evaluator.executor import Executor  # noqa: F401  # brings TFMA along
 
-        imported = _peak_mib()
-        start, cpu = time.monotonic(), time.process_time()
-        _evaluate(folder)
-        seconds, cpu = time.monotonic() - start, time.process_time() - cpu
-        result = json.loads((folder / "evaluation" / "figures.json").read_text())
+    imported = _peak_mib()
+    start, cpu = time.monotonic(), time.process_time()
+    _evaluate(folder)
+    seconds, cpu = time.monotonic() - start, time.process_time() - cpu
+    result = json.loads((folder / "evaluation" / "figures.json").read_text())
     values = {x["metric"]: x["value"] for x in result["figures"] if x["slice"] == "overall"}
-    print(
-        json.dumps(
-            {
-                "benchmark": "evaluation",
-                "classes": CLASSES,
-                "images": IMAGES,
-                "seconds": round(seconds, 1),
-                "limit_seconds": 60,
-                "cpu_seconds": round(cpu, 1),
-                "peak_mib": round(_peak_mib()),
-                "limit_mib": 1024,
-                "imports_mib": round(imported),
-                "figures": len(result["figures"]),
-                "accuracy": values["accuracy"],
-            }
-        )
-    )
+    yield {
+        "benchmark": "evaluation",
+        "classes": CLASSES,
+        "images": IMAGES,
+        "seconds": round(seconds, 1),
+        "limit_seconds": 60,
+        "cpu_seconds": round(cpu, 1),
+        "peak_mib": round(_peak_mib()),
+        "limit_mib": 1024,
+        "imports_mib": round(imported),
+        "figures": len(result["figures"]),
+        "accuracy": values["accuracy"],
+    }
 
 
 def _peak_mib() -> float:
@@ -72,21 +69,24 @@ def _write_examples(folder: Path) -> None:
             logits = rng.normal(0, 1, CLASSES)
             logits[label] += 3
             scaled = np.exp(logits)
-            values = {
-                f.KEY: tf.train.BytesList(value=[f"{number:016x}".encode()]),
-                f.LABEL_NAME: tf.train.BytesList(value=[f"class {label}".encode()]),
-                f.ORIENTATION: tf.train.BytesList(value=[b"landscape"]),
-                f.LABEL: tf.train.Int64List(value=[label]),
-                ANSWER: tf.train.FloatList(value=scaled / scaled.sum()),
-            }
-            kinds = {"BytesList": "bytes_list", "Int64List": "int64_list"}
             feature = {
-                key: tf.train.Feature(**{kinds.get(type(value).__name__, "float_list"): value})
-                for key, value in values.items()
+                f.KEY: _bytes(f"{number:016x}"),
+                f.LABEL_NAME: _bytes(f"class {label}"),
+                f.ORIENTATION: _bytes("landscape"),
+                f.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+                ANSWER: tf.train.Feature(
+                    float_list=tf.train.FloatList(value=scaled / scaled.sum())
+                ),
             }
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())
     write_classes(str(folder), Classes(tuple(f"class {number}" for number in range(CLASSES))))
+
+
+def _bytes(text: str) -> Any:
+    import tensorflow as tf
+
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
 
 
 def _write_model(folder: Path) -> None:
@@ -142,8 +142,8 @@ def _evaluate(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         _write_examples(Path(sys.argv[1], "examples"))
         _write_model(Path(sys.argv[1], "model"))
     else:
-        main()
+        benchmark(measure)

@@ -8,25 +8,33 @@ runs and tells its model's status; after every hundredth it answers a good reque
 Takes about three minutes; `--seed` makes another ten thousand.
 """
 
-import argparse
 import http.client
 import json
-import os
-import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
 
 from benchmarks.fuzz_http import HttpRequests
-from benchmarks.fuzz_messages import METHODS, Messages
-from benchmarks.serving import Server, draw_pictures, export, picture_input, serving
+from benchmarks.fuzz_messages import Messages, methods
+from benchmarks.serving import Server, draw_images, export, image_input, serving
+from benchmarks.tools import Result, benchmark
 from serving import names
 
-REQUESTS, SEED = 10_000, 1
 NAME, IMAGE_SIZE = "mini_xception", 32
 SECONDS = 30.0
+SIGNATURES = [
+    names.SIGNATURE_SERVING,
+    names.SIGNATURE_GRAD_CAM,
+    names.SIGNATURE_FROM_EXAMPLES,
+    names.SIGNATURE_CLASSIFY,
+    "__saved_model_init_op",
+]
+FLAGS = ["--rest_api_port=-1", "--access_log=off", "--file_system_poll_wait_seconds=0"]
+RELOAD = "HandleReloadConfigRequest"
 PROPER = {
     "OK",
     "INVALID_ARGUMENT",
@@ -40,70 +48,37 @@ PROPER = {
 _GOOD_EVERY = 100
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz")
-    parser.add_argument("--requests", type=int, default=REQUESTS)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--show", type=int, default=5, help="how many improper answers")
-    parser.add_argument("--server-flag", action="append", default=[], help="--NAME=VALUE")
-    args = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(measure(Path(scratch), args)), flush=True)
-
-
-def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    from components import models
-
-    pictures = draw_pictures(folder / "pictures", 1)
-    pictures.append(small_png())
-    export(models.build(NAME, IMAGE_SIZE, 2), NAME, IMAGE_SIZE, folder / "base" / "1")
-    flags = ["--rest_api_port=-1", "--access_log=off", "--file_system_poll_wait_seconds=0"]
-    flags += args.server_flag
-    with serving(NAME, folder / "base", *flags) as server:
-        fuzzer = Fuzzer(server, folder / "base", pictures[1])
-        signatures = [
-            names.SIGNATURE_SERVING,
-            names.SIGNATURE_GRAD_CAM,
-            names.SIGNATURE_FROM_EXAMPLES,
-            names.SIGNATURE_CLASSIFY,
-            "__saved_model_init_op",
-        ]
-        served = NAME, pictures, signatures
-        over_rest = args.requests // 3
-        for strategy, send, count in (
-            (Messages(*served).any(), fuzzer.grpc, args.requests - over_rest),
-            (HttpRequests(*served).any(), fuzzer.rest, over_rest),
-        ):
-            run(strategy, send, count, args.seed)
+def measure(
+    folder: Path, requests: int, seed: int, show: int, server_flag: list[str]
+) -> Iterator[Result]:
+    images = [*draw_images(folder / "images", 1), small_png()]
+    export(NAME, IMAGE_SIZE, folder / "base" / "1")
+    with serving(NAME, folder / "base", *FLAGS, *server_flag) as server:
+        fuzzer = Fuzzer(server, folder / "base", images[1])
+        run(Messages(NAME, images, SIGNATURES).any(), fuzzer.grpc, requests - requests // 3, seed)
+        run(HttpRequests(NAME, images, SIGNATURES).any(), fuzzer.rest, requests // 3, seed)
         fuzzer.check_good()
-    return {
+    yield {
         "benchmark": "fuzz",
         "requests": sum(fuzzer.answers.values()),
-        "seed": args.seed,
+        "seed": seed,
         "answers": dict(sorted(fuzzer.answers.items())),
         "improper": len(fuzzer.improper),
-        "examples": fuzzer.improper[: args.show],
+        "examples": fuzzer.improper[:show],
         "limit": 0,
     }
 
 
-def run(strategy: Any, send: Any, count: int, number: int) -> None:
+def run(strategy: Any, send: Any, count: int, seed: int) -> None:
     """Sends so many different requests."""
-
-    @seed(number)
-    @settings(
+    how = settings(
         max_examples=count,
         deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(strategy)
-    def every(request: Any) -> None:
-        send(*request)
-
-    every()
+    seeded(seed)(how(given(strategy)(lambda request: send(*request))))()
 
 
 def small_png() -> bytes:
@@ -121,7 +96,7 @@ class Fuzzer:
         improper: one line for each answer that is none.
     """
 
-    def __init__(self, server: Server, base: Path, picture: bytes):
+    def __init__(self, server: Server, base: Path, image: bytes):
         import grpc
 
         from serving.client import ImageClient
@@ -129,20 +104,20 @@ class Fuzzer:
         self._server, self._base = server, base
         self._channel = grpc.insecure_channel(server.target, (("grpc.enable_retries", 0),))
         self._client = ImageClient(server.target, NAME)
-        self._picture = picture
+        self._image = image
         self._before = self._good()
         self.answers: Counter[str] = Counter()
         self.improper: list[str] = []
 
-    def grpc(self, method: str, message: bytes) -> None:
+    def grpc(self, path: str, message: bytes) -> None:
         """One request over gRPC."""
-        status, details = self._call(method, message)
+        status, details = self._call(path, message)
         name = f"gRPC {status}"
         self.answers[name] += 1
         told = status == "OK" or details.strip()
         if status not in PROPER or not told or "Traceback" in details:
-            self.improper.append(f"{name} {method} {message[:300]!r}: {details[:300]}")
-        if method == "HandleReloadConfigRequest":
+            self.improper.append(f"{name} {path} {message[:300]!r}: {details[:300]}")
+        if path.endswith(RELOAD):
             self._restore()
         self._check_up()
 
@@ -172,14 +147,13 @@ class Fuzzer:
             raise AssertionError("a good request is answered differently than before")
 
     def _good(self) -> float:
-
-        answer = self._client.call(names.SIGNATURE_SERVING, picture_input(self._picture))
+        answer = self._client.call(names.SIGNATURE_SERVING, image_input(self._image))
         return float(answer[names.OUTPUT_PROBABILITY][0])
 
-    def _call(self, method: str, message: bytes) -> tuple[str, str]:
+    def _call(self, path: str, message: bytes) -> tuple[str, str]:
         import grpc
 
-        call = self._channel.unary_unary(f"/{METHODS[method]}/{method}")
+        call = self._channel.unary_unary(path)
         try:
             call(message, timeout=SECONDS)
         except grpc.RpcError as error:
@@ -188,13 +162,12 @@ class Fuzzer:
 
     def _restore(self) -> None:
         """Serves the model again, whatever a configuration made of it."""
-        from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
-
-        request = ReloadConfigRequest()
+        path, kind = methods()[RELOAD]
+        request: Any = kind()
         request.config.model_config_list.config.add(
             name=NAME, base_path=str(self._base), model_platform="tensorflow"
         )
-        status, details = self._call("HandleReloadConfigRequest", request.SerializeToString())
+        status, details = self._call(path, request.SerializeToString())
         if status != "OK":
             raise AssertionError(f"the configuration cannot be restored: {status} {details}")
 
@@ -217,4 +190,4 @@ def _tells_an_error(text: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(measure, requests=10_000, seed=1, show=5, server_flag=[])

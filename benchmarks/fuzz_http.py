@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from benchmarks.fuzz_messages import mutations, odd_pictures
+from benchmarks.fuzz_messages import mutations, odd_images
 
 
 class HttpRequests:
@@ -14,14 +14,14 @@ class HttpRequests:
 
     Args:
         model: its name.
-        pictures: encoded ones that it takes.
+        images: encoded ones that it takes.
         signatures: names of its signatures.
     """
 
-    def __init__(self, model: str, pictures: list[bytes], signatures: list[str]):
-        self._pictures = odd_pictures(pictures)
+    def __init__(self, model: str, images: list[bytes], signatures: list[str]):
+        self._images = odd_images(images)
         self._signatures = st.sampled_from([*signatures * 4, "", "nope", "\n"])
-        self._first = pictures[0]
+        self._first = images[0]
         self._model = model
 
     def any(self) -> st.SearchStrategy[tuple[str, str, bytes]]:
@@ -47,26 +47,13 @@ class HttpRequests:
         return st.tuples(methods, st.one_of(paths, paths, paths, others), bodies)
 
     def _bodies(self) -> st.SearchStrategy[Any]:
-        encoded = self._pictures.map(lambda data: {"b64": base64.b64encode(data).decode()})
-        leaves = st.one_of(
-            st.none(),
-            st.booleans(),
-            st.integers(),
-            st.floats(),
-            st.text(max_size=8),
-            encoded,
-            encoded,
-        )
+        encoded = self._images.map(lambda data: {"b64": base64.b64encode(data).decode()})
+        leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+        leaves = st.one_of(leaves, encoded, encoded)
+        fields = st.sampled_from(["image_bytes", "class_index", "b64", "examples", "x"])
         values = st.recursive(
             leaves,
-            lambda inner: (
-                st.lists(inner, max_size=3)
-                | st.dictionaries(
-                    st.sampled_from(["image_bytes", "class_index", "b64", "examples", "x"]),
-                    inner,
-                    max_size=3,
-                )
-            ),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(fields, inner, max_size=3),
             max_leaves=6,
         )
         keys = st.sampled_from(["instances", "inputs", "examples", "context", "other"])

@@ -1,4 +1,4 @@
-"""The model never waits for data, and a picture is decoded once.
+"""The model never waits for data, and an image is decoded once.
 
 Two claims, each a ratio of times that were taken in turn in one process:
 
@@ -10,19 +10,18 @@ Two claims, each a ratio of times that were taken in turn in one process:
   input alone, as it is where a GPU does the training. With a small model trained along on the
   same cores it is told beside: there its work, the same for both, counts too.
 
-Draws its own pictures; `--data DIR` takes those of a folder of Cat/*.jpg and Dog/*.jpg.
+Draws its own images; `--data DIR` takes those of a folder of Cat/*.jpg and Dog/*.jpg.
 """
 
-import argparse
-import json
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from benchmarks.tools import Result, benchmark, in_turn, medians, ratio, timed
 
 BATCH = 16
 FETCHED_AHEAD = 4  # steps of a block that feed on what was fetched while the others had their turn
@@ -35,32 +34,24 @@ SMALL_MODEL = "convnet_baseline"
 BOOK: dict[str, Any] = {"flip": True, "rotation": 0.1, "zoom": 0.2}
 _ENDLESS = 1_000_000  # epochs
 
-Times = dict[str, list[float]]
+
+def measure(folder: Path, data: str, images: int, image_size: int) -> Iterator[Result]:
+    same_files, split, decoding = prepare(folder, data, images, image_size)
+    about = {
+        "images": len(split),
+        "image_size": image_size,
+        "batch_size": BATCH,
+        "data": data or "drawn",
+    }
+    yield measure_steps(split) | about
+    yield measure_epochs(same_files, split) | {"decoding_once_seconds": decoding} | about
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.input")
-    parser.add_argument("--data", type=Path, help="folder of Cat/*.jpg and Dog/*.jpg")
-    parser.add_argument("--pictures", type=int, default=320, help="how many to take or to draw")
-    parser.add_argument("--image-size", type=int, default=112)
-    args = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, pictures, decoding = prepare(Path(scratch), args)
-        about = {
-            "pictures": len(pictures),
-            "image_size": args.image_size,
-            "batch_size": BATCH,
-            "data": str(args.data or "drawn"),
-        }
-        print(json.dumps(measure_steps(pictures) | about), flush=True)
-        epochs = measure_epochs(folder, pictures) | {"decoding_once_seconds": decoding}
-        print(json.dumps(epochs | about), flush=True)
+def prepare(scratch: Path, data: str, images: int, image_size: int) -> tuple[Path, Any, float]:
+    """A folder of whole batches of images, the same ones decoded, and the seconds that took."""
+    import tensorflow as tf
 
-
-def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
-    """A folder of whole batches of pictures, the same ones decoded, and the seconds that took."""
-    from benchmarks.examples import write_examples
+    from components.datasets.examples import COMPRESSION, write_classes
     from components.datasets.layouts import auto
     from components.datasets.settings import DataConfig
     from components.datasets.settling import settle_labels
@@ -68,30 +59,43 @@ def prepare(scratch: Path, args: argparse.Namespace) -> tuple[Path, Any, float]:
     from components.tasks import get_task
     from components.trainer.input.split import index_split, load_split
 
-    root = args.data
-    if root is None:
-        root = scratch / "drawn"
-        synthesize(root, "class_folders", args.pictures, size=(500, 375))
+    root = Path(data or scratch / "drawn")
+    if not data:
+        synthesize(root, "class_folders", images, size=(500, 375))
     found = settle_labels(auto.read(root, DataConfig()), DataConfig())
     classes = [[r for r in found.records if r.label == name] for name in found.classes.names]
     chosen = [record for each in zip(*classes, strict=False) for record in each]
-    kept = write_examples(root, chosen[: args.pictures], found.classes, scratch / "all")
-    kept = kept[: len(kept) // BATCH * BATCH]
-    write_examples(root, kept, found.classes, scratch / "examples")
-    folder = scratch / "same_files"
-    for record in kept:
-        link = folder / record.path
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to((root / record.path).resolve())
-    start = time.perf_counter()
     task = get_task("image_classification")
+    kept = list(_accepted(root, chosen[:images], task.data(found.classes)))
+    kept = kept[: len(kept) // BATCH * BATCH]
+    file = scratch / "examples" / "Split-train" / "data.gz"
+    file.parent.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(file), COMPRESSION) as writer:
+        for _, example in kept:
+            writer.write(example)
+    write_classes(str(scratch / "examples"), found.classes)
+    folder = scratch / "same_files"
+    for path, _ in kept:
+        link = folder / path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((root / path).resolve())
+    start = time.perf_counter()
     part = task.training(found.classes)
-    patterns = [str(scratch / "examples" / "Split-train" / "*")]
-    pictures = load_split(index_split(patterns, "train", task, part), part, args.image_size)
-    return folder, pictures, round(time.perf_counter() - start, 2)
+    split = load_split(index_split([str(file)], "train", task, part), part, image_size)
+    return folder, split, round(time.perf_counter() - start, 2)
 
 
-def measure_steps(pictures: Any) -> dict[str, Any]:
+def _accepted(root: Path, records: list[Any], part: Any) -> Iterator[tuple[str, bytes]]:
+    """Path and Example of the records that ingest accepts."""
+    from components.example_gen.settings import ExampleGenConfig
+    from components.tasks.parts import RejectedError
+
+    for record in records:
+        with suppress(RejectedError):
+            yield record.path, part.convert(root, record, ExampleGenConfig().max_side).example
+
+
+def measure_steps(split: Any) -> Result:
     """Times of a training step by where its batch comes from."""
     import tensorflow as tf
 
@@ -99,15 +103,15 @@ def measure_steps(pictures: Any) -> dict[str, Any]:
     from components.trainer.input.batches import training_batches
     from components.trainer.sections import AugmentationConfig
 
-    held = pictures.inputs[:BATCH].astype("float32"), pictures.targets[:BATCH]
+    held = split.inputs[:BATCH].astype("float32"), split.targets[:BATCH]
     augment = make_augment(AugmentationConfig(**BOOK), masks=False, seed=SEED)
     feeds = {
         # `batch` leaves the size open, as that of real batches is; the cache holds the one tensor.
         "memory": tf.data.Dataset.from_tensor_slices(held).batch(BATCH).cache().repeat(),
-        "input": training_batches(pictures, BATCH, SEED, 0, _ENDLESS),
-        "augmented": training_batches(pictures, BATCH, SEED, 0, _ENDLESS, augment=augment),
+        "input": training_batches(split, BATCH, SEED, 0, _ENDLESS),
+        "augmented": training_batches(split, BATCH, SEED, 0, _ENDLESS, augment=augment),
     }
-    step = training_step(MODEL, pictures.inputs.shape[1])
+    step = training_step(MODEL, split.inputs.shape[1])
     iterators = {name: iter(feed) for name, feed in feeds.items()}
 
     def block(name: str) -> float:
@@ -118,24 +122,22 @@ def measure_steps(pictures: Any) -> dict[str, Any]:
     return {
         "benchmark": "input_step",
         "model": MODEL,
-        "milliseconds": {
-            name: round(statistics.median(taken) * 1000, 1) for name, taken in times.items()
-        },
+        "milliseconds": {name: round(x * 1000, 1) for name, x in medians(times, 6).items()},
         "ratio": ratio(times, "input", "memory"),
         "limit": 1.05,
         "ratio_augmented": ratio(times, "augmented", "memory"),
     }
 
 
-def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
+def measure_epochs(folder: Path, split: Any) -> Result:
     """Times of an epoch, from the second one on, by who feeds it."""
     import keras
 
     from components.trainer.input.batches import training_batches
 
-    size = pictures.inputs.shape[1]
-    steps = len(pictures) // BATCH
-    ours = iter(training_batches(pictures, BATCH, SEED, 0, _ENDLESS))
+    size = split.inputs.shape[1]
+    steps = len(split) // BATCH
+    ours = iter(training_batches(split, BATCH, SEED, 0, _ENDLESS))
     theirs = keras.utils.image_dataset_from_directory(
         folder,
         label_mode="binary",
@@ -159,12 +161,12 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
     alone, trained = in_turn(epochs(next), EPOCHS), in_turn(epochs(train), EPOCHS)
     return {
         "benchmark": "input_epoch",
-        "seconds": seconds(alone),
+        "seconds": medians(alone),
         "ratio": ratio(alone, "pawlens", "keras"),
         "limit": 0.6,
         "training": {
             "model": SMALL_MODEL,
-            "seconds": seconds(trained),
+            "seconds": medians(trained),
             "ratio": ratio(trained, "pawlens", "keras"),
         },
     }
@@ -172,51 +174,29 @@ def measure_epochs(folder: Path, pictures: Any) -> dict[str, Any]:
 
 def training_step(name: str, image_size: int) -> Callable[[Iterator[Any]], float]:
     """A function that takes a batch off an iterator, trains on it, and gives the loss."""
+    model, _ = trainee(name, image_size, BATCH)
+    return lambda iterator: float(model.train_function(iterator)["loss"])
+
+
+def trainee(name: str, side: int, batch: int, *, fused: bool = True, **how: Any) -> tuple[Any, Any]:
+    """A fresh model ready for training steps on the classes of the book, and its training part."""
+    from benchmarks.serving import classes_of
     from components import models
     from components.tasks import get_task
     from components.trainer.fit.fused_norm import fuse_batch_norms
     from components.trainer.fit.loop import compile_model
     from components.trainer.settings import TrainerConfig
-    from serving.classes import Classes
 
-    config = TrainerConfig(model=name, image_size=image_size, batch_size=BATCH)
-    part = get_task("image_classification").training(Classes(("cat", "dog")))
-    model = part.trainee(models.build(name, image_size, 2))
-    compile_model(model, part, config, steps=1)
-    fuse_batch_norms(model)
+    task = get_task(models.spec(name).task)
+    part = task.training(classes_of(task))
+    config = TrainerConfig(model=name, image_size=side, batch_size=batch)
+    model = part.trainee(models.build(name, side, len(part.classes)))
+    compile_model(model, part, config, steps=1, **how)
+    if fused:
+        fuse_batch_norms(model)
     model.make_train_function()
-    return lambda iterator: float(model.train_function(iterator)["loss"])
-
-
-def timed(action: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def in_turn(actions: dict[str, Callable[[], float]], rounds: int) -> Times:
-    """What every action measured in every round; a first round does not count."""
-    times: Times = {name: [] for name in actions}
-    for number in range(rounds + 1):
-        # Whoever comes first in one round comes last in the next.
-        for name in list(actions)[:: 1 if number % 2 else -1]:
-            measured = actions[name]()
-            if number:
-                times[name].append(measured)
-    return times
-
-
-def ratio(times: Times, one: str, other: str) -> float:
-    """Median of the rounds' ratios: what else the machine does hits both alike."""
-    pairs = zip(times[one], times[other], strict=True)
-    return round(statistics.median(a / b for a, b in pairs), 3)
-
-
-def seconds(times: Times) -> dict[str, float]:
-    """Median seconds of each action."""
-    return {name: round(statistics.median(taken), 3) for name, taken in times.items()}
+    return model, part
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(measure, data="", images=320, image_size=112)

@@ -2,44 +2,34 @@
 
 import json
 import subprocess
-import sys
-import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-COUNT = 2000
+from benchmarks.tools import PAWLENS, Result, benchmark, timed
 
 
-def main() -> None:
-    pawlens = Path(sys.executable).parent / "pawlens"
-    with tempfile.TemporaryDirectory() as scratch:
-        data, work = Path(scratch, "points"), Path(scratch, "work")
-        synth = ("data", "synth", data, "--layout", "blobs", "--count", str(COUNT))
-        subprocess.run([pawlens, *synth], check=True, stdout=subprocess.DEVNULL)
-        start = time.monotonic()
-        subprocess.run(
-            [pawlens, "run", "linear_blobs", "--data", data, "--workdir", work],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        seconds = time.monotonic() - start
-        summary = json.loads((work / "summary.json").read_text())
+def measure(folder: Path, count: int) -> Iterator[Result]:
+    data, work = folder / "points", folder / "work"
+    _pawlens("data", "synth", data, "--layout", "points", "--count", count)
+    seconds = timed(lambda: _pawlens("run", "linear_blobs", "--data", data, "--workdir", work))
+    summary = json.loads((work / "summary.json").read_text())
     steps = {name: step["seconds"] for name, step in summary["steps"].items()}
-    print(
-        json.dumps(
-            {
-                "benchmark": "linear_blobs",
-                "points": COUNT,
-                "seconds": round(seconds, 1),
-                "limit": 60,
-                "test_accuracy": round(summary["metrics"]["test"]["accuracy"], 3),
-                "blessed": summary["blessed"],
-                "seconds_outside_steps": round(seconds - sum(steps.values()), 1),
-                "steps": steps,
-            }
-        )
-    )
+    yield {
+        "benchmark": "linear_blobs",
+        "points": count,
+        "seconds": round(seconds, 1),
+        "limit": 60,
+        "test_accuracy": round(summary["metrics"]["test"]["accuracy"], 3),
+        "blessed": summary["blessed"],
+        "seconds_outside_steps": round(seconds - sum(steps.values()), 1),
+        "steps": steps,
+    }
+
+
+def _pawlens(*arguments: Any) -> None:
+    subprocess.run([PAWLENS, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(measure, count=2000)

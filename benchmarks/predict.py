@@ -1,74 +1,43 @@
 """What serving adds to a prediction: gRPC Predict against the SavedModel in this process.
 
-- `predict`: the p50 of one request with one picture is at most 2 ms over the p50 of calling the
+- `predict`: the p50 of one request with one image is at most 2 ms over the p50 of calling the
   SavedModel's signature in this process on the same bytes, the two taken in turn.
-- `predict_throughput`: eight clients at a time get at least 0.9 of the pictures a second that a
+- `predict_throughput`: eight clients at a time get at least 0.9 of the images a second that a
   loop over the SavedModel in this process gets (eight threads in this process are told beside).
 
 `mini_xception` at 180 pixels with fresh weights; client and server share the machine's cores.
 Takes about two minutes.
 """
 
-import argparse
-import json
-import os
-import statistics
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving import (
-    draw_pictures,
-    export,
-    hammer,
-    milliseconds,
-    picture_input,
-    serving,
-    timed,
-)
+from benchmarks.serving import draw_images, export, image_input, serving
+from benchmarks.tools import Result, benchmark, hammer, in_turn, medians, milliseconds, ratio, timed
 from serving import names
 
 MODEL, IMAGE_SIZE = "mini_xception", 180
 WARM_UP = 10
-ROUNDS = 300
-BLOCKS, SECONDS = 5, 5.0  # of throughput
 CLIENTS = 8
 LIMIT_MS, LIMIT_RATIO = 2.0, 0.9
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.predict")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of one call each")
-    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of throughput")
-    args = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryDirectory() as scratch:
-        for result in measure(Path(scratch), args.rounds, args.blocks):
-            print(json.dumps(result), flush=True)
-
-
-def measure(folder: Path, rounds: int, blocks: int) -> list[dict[str, Any]]:
+def measure(folder: Path, rounds: int, blocks: int, seconds: float) -> Iterator[Result]:
     """Both figures, from one server."""
-    from components import models
     from serving.client import ImageClient
 
-    [picture] = draw_pictures(folder / "pictures", 1)
-    export(models.build(MODEL, IMAGE_SIZE, 2), MODEL, IMAGE_SIZE, folder / "base" / "1")
-    inputs = picture_input(picture)
-    in_process = saved_model_call(folder / "base" / "1", picture)
+    [image] = draw_images(folder / "images", 1)
+    export(MODEL, IMAGE_SIZE, folder / "base" / "1")
+    in_process = saved_model_call(folder / "base" / "1", image)
     with serving(MODEL, folder / "base") as server, ImageClient(server.target, MODEL) as client:
-
-        def over_grpc() -> None:
-            client.call(names.SIGNATURE_SERVING, inputs)
-
-        for _ in range(WARM_UP):
-            in_process()
-            over_grpc()
-        return [latency(in_process, over_grpc, rounds), throughput(in_process, over_grpc, blocks)]
+        over_grpc = partial(client.call, names.SIGNATURE_SERVING, image_input(image))
+        yield latency(in_process, over_grpc, rounds)
+        yield throughput(in_process, over_grpc, blocks, seconds)
 
 
-def saved_model_call(folder: Path, picture: bytes) -> Callable[[], dict[str, Any]]:
+def saved_model_call(folder: Path, *images: bytes) -> Callable[[], dict[str, Any]]:
     """A call of the default signature in this process, up to NumPy arrays."""
     import tensorflow as tf
 
@@ -78,44 +47,41 @@ def saved_model_call(folder: Path, picture: bytes) -> Callable[[], dict[str, Any
     def call() -> dict[str, Any]:
         # `loaded` owns the variables: it has to live as long as the signature is called.
         assert loaded
-        answer = signature(**{names.INPUT_IMAGE_BYTES: tf.constant([picture])})
+        answer = signature(**{names.INPUT_IMAGE_BYTES: tf.constant(images)})
         return {name: value.numpy() for name, value in answer.items()}
 
     return call
 
 
-def latency(
-    in_process: Callable[[], Any], over_grpc: Callable[[], Any], rounds: int
-) -> dict[str, Any]:
-    own, served = [], []
-    for _ in range(rounds):
-        own.append(timed(in_process))
-        served.append(timed(over_grpc))
+def latency(in_process: Callable[[], Any], over_grpc: Callable[[], Any], rounds: int) -> Result:
+    actions = {"own": partial(timed, in_process), "served": partial(timed, over_grpc)}
+    times = in_turn(actions, rounds, WARM_UP)
+    own, served = milliseconds(times["own"]), milliseconds(times["served"])
     return {
         "benchmark": "predict",
         "model": MODEL,
-        "in_process_p50_ms": milliseconds(own),
-        "grpc_p50_ms": milliseconds(served),
-        "grpc_p99_ms": milliseconds(served, 0.99),
-        "over_ms": round(milliseconds(served) - milliseconds(own), 2),
+        "in_process_p50_ms": own,
+        "grpc_p50_ms": served,
+        "grpc_p99_ms": milliseconds(times["served"], 0.99),
+        "over_ms": round(served - own, 2),
         "limit_ms": LIMIT_MS,
     }
 
 
 def throughput(
-    in_process: Callable[[], Any], over_grpc: Callable[[], Any], blocks: int
-) -> dict[str, Any]:
+    in_process: Callable[[], Any], over_grpc: Callable[[], Any], blocks: int, seconds: float
+) -> Result:
     kinds = {
         "loop": [in_process],
         "clients": [over_grpc] * CLIENTS,
         "threads": [in_process] * CLIENTS,
     }
-    rates: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(blocks):
-        for kind, calls in kinds.items():
-            rates[kind].append(hammer(calls, SECONDS)[0])
-    ratios = [served / own for served, own in zip(rates["clients"], rates["loop"], strict=True)]
-    median = {kind: round(statistics.median(found), 1) for kind, found in rates.items()}
+
+    def rate(calls: list[Callable[[], Any]]) -> float:
+        return hammer(calls, seconds)[0]
+
+    rates = in_turn({kind: partial(rate, calls) for kind, calls in kinds.items()}, blocks, 0)
+    median = medians(rates, 1)
     return {
         "benchmark": "predict_throughput",
         "model": MODEL,
@@ -123,10 +89,10 @@ def throughput(
         "in_process_threads_per_second": median["threads"],
         "clients": CLIENTS,
         "clients_per_second": median["clients"],
-        "ratio": round(statistics.median(ratios), 3),
+        "ratio": ratio(rates, "clients", "loop"),
         "limit_at_least": LIMIT_RATIO,
     }
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(measure, rounds=300, blocks=5, seconds=5.0)

@@ -10,13 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tools import Result, benchmark
+
 ROOT = Path(__file__).parents[1]
-KILLS = 100
 FILES, FILE_BYTES = 40, 50_000
 SEED = 11
 
@@ -112,24 +113,16 @@ def kill_pushes(base: str, scratch: Path, kills: int, seed: int = SEED) -> dict[
     return {"kills": kills, "killed_before_the_end": killed_early, "versions": len(known)}
 
 
-def main() -> None:
-    sys.path.insert(0, str(ROOT))
+def measure(folder: Path, kills: int) -> Iterator[Result]:
     from benchmarks.bucket import register
 
     register()
     start = time.perf_counter()
-    told: dict[str, Any] = {"benchmark": "push_kill"}
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
-        for name, base in (
-            ("folder", f"{scratch}/serving/cats"),
-            ("object_store", f"bucket://{scratch}/bucket/cats"),
-        ):
-            told[name] = kill_pushes(base, scratch / f"models-{name}", KILLS)
-    print(
-        json.dumps(told | {"broken_versions": 0, "seconds": round(time.perf_counter() - start, 1)})
-    )
+    places = {"folder": f"{folder}/serving/cats", "object_store": f"bucket://{folder}/bucket/cats"}
+    told = {name: kill_pushes(base, folder / name, kills) for name, base in places.items()}
+    seconds = round(time.perf_counter() - start, 1)
+    yield {"benchmark": "push_kill", **told, "broken_versions": 0, "seconds": seconds}
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(measure, kills=100)

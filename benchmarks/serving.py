@@ -1,66 +1,78 @@
-"""What the serving benchmarks share: a model to serve, the server as a process, many callers."""
+"""What the serving benchmarks share: a model to serve, and the server as a process."""
 
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from components.datasets.palette import BOOK, palette
 from serving import names
+from serving.classes import Classes
+
+if TYPE_CHECKING:
+    from components.tasks import Task
 
 _READY = re.compile(r"^Serving .* on (\S+:\d+)$", re.MULTILINE)
 _REST = re.compile(r"^REST on http://(\S+:\d+)$", re.MULTILINE)
 _START_SECONDS = 180
 
 
-def export(model: Any, name: str, image_size: int, folder: Path) -> Path:
+def export(name: str, image_size: int, folder: Path, seed: int = 1) -> Any:
     """Writes a SavedModel with the project's endpoints.
 
     Args:
-        model: of that architecture. Its weights may be untrained: the work is the same.
         name: the architecture.
         image_size: side of its square input in pixels.
         folder: the version's folder; must not exist yet.
+        seed: of the weights. They are untrained: they change the numbers, not the work.
 
     Returns:
-        The folder.
+        The Keras model.
     """
+    import keras
+
     from components import models
     from components.export.saved_model import ExportOptions, export_model
     from components.tasks import get_task
-    from serving.classes import Classes
 
     spec = models.spec(name)
-    classes = Classes(tuple(f"class {number}" for number in range(model.output_shape[-1])))
     task = get_task(spec.task)
+    classes = classes_of(task)
+    keras.utils.set_random_seed(seed)
+    model = models.build(name, image_size, len(classes))
     options = ExportOptions(spec)
     export_model(model, folder, task=task, classes=classes, side=image_size, options=options)
-    return folder
+    return model
 
 
-def draw_pictures(folder: Path, count: int) -> list[bytes]:
+def classes_of(task: "Task") -> Classes:
+    """Those of the book: two of images, three of pixels."""
+    if task.has_masks:
+        return Classes(BOOK, palette(BOOK))
+    return Classes(("cat", "dog"))
+
+
+def draw_images(folder: Path, count: int) -> list[bytes]:
     """JPEGs of 500 by 375 pixels."""
     from components.datasets.synth import synthesize
 
-    synthesize(folder, "cats_dogs", count, size=(500, 375))
+    synthesize(folder, "class_folders", count, size=(500, 375))
     return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
 
 
-def picture_input(*pictures: bytes) -> dict[str, np.ndarray]:
-    """The input of a picture endpoint, string [batch]."""
-
-    batch = np.empty(len(pictures), object)
-    batch[:] = pictures
+def image_input(*images: bytes) -> dict[str, np.ndarray]:
+    """The input of an image endpoint, string [batch]."""
+    batch = np.empty(len(images), object)
+    batch[:] = images
     return {names.INPUT_IMAGE_BYTES: batch}
 
 
@@ -116,53 +128,3 @@ def _wait(process: subprocess.Popen, out: Path, err: Path, *, rest: bool) -> Non
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the server did not start: {err.read_text()[-2000:]}")
         time.sleep(0.1)
-
-
-def milliseconds(times: Sequence[float], quantile: float = 0.5) -> float:
-    """A quantile of times in seconds, in ms: the smallest time that so many did not exceed."""
-    ordered = sorted(times)
-    rank = min(len(ordered) - 1, int(quantile * len(ordered)))
-    value = statistics.median(ordered) if quantile == 0.5 else ordered[rank]
-    return round(value * 1000, 2)
-
-
-def timed(action: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def hammer(calls: Sequence[Callable[[], Any]], seconds: float) -> tuple[float, list[float]]:
-    """Runs each call in a thread of its own, again and again.
-
-    Args:
-        calls: one a thread.
-        seconds: no call begins later.
-
-    Returns:
-        Calls a second, over the whole time, and the seconds that each call took.
-
-    Raises:
-        Exception: what a call raised.
-    """
-    times: list[list[float]] = [[] for _ in calls]
-    errors: list[BaseException] = []
-    begin = time.perf_counter()
-
-    def work(call: Callable[[], Any], taken: list[float]) -> None:
-        try:
-            while time.perf_counter() - begin < seconds and not errors:
-                taken.append(timed(call))
-        except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=pair) for pair in zip(calls, times, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    every = [one for taken in times for one in taken]
-    return len(every) / (time.perf_counter() - begin), every

@@ -1,6 +1,6 @@
 """A long run: many requests at a time while versions come and go, and memory that stays level.
 
-20,000 requests at concurrency 32, one picture each, `serving_default` and `grad_cam` by turns,
+20,000 requests at concurrency 32, one image each, `serving_default` and `grad_cam` by turns,
 while a new version is pushed every 5 s and the last but one is taken away. The versions have
 weights A and B by turns, and every answer has to be the one of the version that it names. No
 request may fail, and the median of the server's resident memory over the last tenth of the
@@ -10,99 +10,94 @@ The model sees 32 pixels, so that the server and not the model is what works: ab
 `--image-size 180 --requests 6000` takes as long at the size of the book.
 """
 
-import argparse
-import json
-import os
 import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.serving import (
-    Server,
-    draw_pictures,
-    export,
-    milliseconds,
-    picture_input,
-    serving,
-)
+from benchmarks.serving import Server, draw_images, export, image_input, serving
+from benchmarks.tools import Result, benchmark, milliseconds
 from serving import names
 
-REQUESTS, CONCURRENCY, SWITCH_SECONDS = 20_000, 32, 5.0
-MODEL, IMAGE_SIZE = "mini_xception", 32
 SEEDS = (1, 2)  # of the weights, by turns
 LIMIT = 0.05  # how far memory may move
 TOLERANCE = 1e-4
 _SAMPLE_SECONDS = 0.05
-_PICTURES = 4
+_IMAGES = 4
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak")
-    parser.add_argument("--requests", type=int, default=REQUESTS)
-    parser.add_argument("--concurrency", type=int, default=CONCURRENCY)
-    parser.add_argument("--switch-seconds", type=float, default=SWITCH_SECONDS)
-    parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--image-size", type=int, default=IMAGE_SIZE)
-    parser.add_argument("--server-flag", action="append", default=[], help="--NAME=VALUE")
-    args = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(measure(Path(scratch), args)), flush=True)
-
-
-def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    import keras
-
-    from components import models
-
-    pictures = draw_pictures(folder / "pictures", _PICTURES)
-    exports = []
-    for seed in SEEDS:
-        keras.utils.set_random_seed(seed)
-        model = models.build(args.model, args.image_size, 2)
-        exports.append(export(model, args.model, args.image_size, folder / f"export_{seed}"))
+def measure(
+    folder: Path,
+    *,
+    requests: int,
+    concurrency: int,
+    switch_seconds: float,
+    model: str,
+    image_size: int,
+    server_flag: list[str],
+) -> Iterator[Result]:
+    images = draw_images(folder / "images", _IMAGES)
+    exports = [folder / f"export_{seed}" for seed in SEEDS]
+    for seed, place in zip(SEEDS, exports, strict=True):
+        export(model, image_size, place, seed)
     base = folder / "base"
     base.mkdir()
-    switcher = Switcher(base, exports, args.switch_seconds)
-    switcher.push()
-    flags = ["--file_system_poll_wait_seconds=0.5", "--access_log=off", *args.server_flag]
-    with serving(args.model, base, *flags) as server:
-        load = Load(server, args.model, pictures, [expected(one, pictures) for one in exports])
+    versions = Versions(base, exports)
+    versions.push()
+    flags = ["--file_system_poll_wait_seconds=0.5", "--access_log=off", *server_flag]
+    with serving(model, base, *flags) as server:
+        load = Load(server, model, images, [expected(one, images) for one in exports])
         meter = Meter(server, load)
-        with switcher, meter:
-            load.run(args.requests, args.concurrency)
-    return {
+        with every(switch_seconds, versions.push), every(_SAMPLE_SECONDS, meter.sample):
+            load.run(requests, concurrency)
+    yield {
         "benchmark": "soak",
-        "model": args.model,
-        "requests": args.requests,
-        "concurrency": args.concurrency,
+        "model": model,
+        "requests": requests,
+        "concurrency": concurrency,
         "seconds": round(load.seconds, 1),
         "p50_ms": milliseconds(load.times),
         "p99_ms": milliseconds(load.times, 0.99),
-        "pushed_every_seconds": args.switch_seconds,
+        "pushed_every_seconds": switch_seconds,
         "versions_that_answered": len(load.versions),
         "failed": sum(load.failures.values()),
         "failures": dict(load.failures.most_common(5)),
-        **meter.result(args.requests),
+        **meter.result(requests),
     }
 
 
-class Switcher:
-    """Pushes the next version every so many seconds, as long as the block lasts."""
+@contextmanager
+def every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
+    """Does something every so many seconds, as long as the block lasts."""
+    stop = threading.Event()
 
-    def __init__(self, base: Path, exports: list[Path], seconds: float):
-        self._base, self._exports, self._seconds = base, exports, seconds
+    def work() -> None:
+        while not stop.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Versions:
+    """A served folder that gets the exports by turns."""
+
+    def __init__(self, base: Path, exports: list[Path]):
+        self._base, self._exports = base, exports
         self._version = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work)
 
     def push(self) -> None:
         """The next version, in one rename; the last but one goes."""
@@ -112,17 +107,6 @@ class Switcher:
         beside.rename(self._base / str(self._version))
         shutil.rmtree(self._base / str(self._version - 2), ignore_errors=True)
 
-    def _work(self) -> None:
-        while not self._stop.wait(self._seconds):
-            self.push()
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
 
 class Load:
     """So many requests from so many threads, each checked against what its version answers."""
@@ -131,12 +115,12 @@ class Load:
         self,
         server: Server,
         model: str,
-        pictures: list[bytes],
+        images: list[bytes],
         answers: list[dict[tuple[str, int], float]],
     ):
         self._server, self._answers = server, answers
         self._requests = [
-            (key, request(model, key[0], pictures[key[1]])) for key in sorted(answers[0])
+            (key, request(model, key[0], images[key[1]])) for key in sorted(answers[0])
         ]
         self.done = 0
         self.seconds = 0.0
@@ -192,8 +176,8 @@ class Load:
                 self.failures[failure] += 1
 
 
-def request(model: str, signature: str, picture: bytes) -> bytes:
-    """A PredictRequest for the probability of one picture, as it goes over the wire."""
+def request(model: str, signature: str, image: bytes) -> bytes:
+    """A PredictRequest for the probability of one image, as it goes over the wire."""
     from serving.wire.serving_pb2 import PredictRequest
     from serving.wire.tensors import to_proto
 
@@ -202,20 +186,20 @@ def request(model: str, signature: str, picture: bytes) -> bytes:
         message.output_filter.append(names.OUTPUT_HEATMAP)
     message.model_spec.name = model
     message.model_spec.signature_name = signature
-    for name, value in picture_input(picture).items():
+    for name, value in image_input(image).items():
         message.inputs[name].CopyFrom(to_proto(value))
     return message.SerializeToString()
 
 
-def expected(export_folder: Path, pictures: list[bytes]) -> dict[tuple[str, int], float]:
-    """What an export answers in this process, by signature and number of the picture."""
+def expected(export_folder: Path, images: list[bytes]) -> dict[tuple[str, int], float]:
+    """What an export answers in this process, by signature and number of the image."""
     import tensorflow as tf
 
     signature = tf.saved_model.load(str(export_folder))
     found = {}
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         answer = signature.signatures[names.SIGNATURE_SERVING](
-            **{names.INPUT_IMAGE_BYTES: tf.constant([picture])}
+            **{names.INPUT_IMAGE_BYTES: tf.constant([image])}
         )
         # Both endpoints tell the probability of the predicted class.
         for name in (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM):
@@ -224,24 +208,14 @@ def expected(export_folder: Path, pictures: list[bytes]) -> dict[tuple[str, int]
 
 
 class Meter:
-    """Notes the server's memory and how many requests were done, as long as the block lasts."""
+    """Notes the server's memory and how many requests were done."""
 
     def __init__(self, server: Server, load: Load):
         self._server, self._load = server, load
         self._samples: list[tuple[int, int]] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work)
 
-    def _work(self) -> None:
-        while not self._stop.wait(_SAMPLE_SECONDS):
-            self._samples.append((self._load.done, self._server.memory()))
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+    def sample(self) -> None:
+        self._samples.append((self._load.done, self._server.memory()))
 
     def result(self, requests: int) -> dict[str, Any]:
         """Median memory in MiB of every tenth of the requests, and the last over the second."""
@@ -257,4 +231,12 @@ class Meter:
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(
+        measure,
+        requests=20_000,
+        concurrency=32,
+        switch_seconds=5.0,
+        model="mini_xception",
+        image_size=32,
+        server_flag=[],
+    )

@@ -1,21 +1,19 @@
-import argparse
-
 import numpy as np
 
 
-def test_both_sides_read_the_same_pictures(tmp_path):
+def test_both_sides_read_the_same_images(tmp_path):
     from benchmarks import input
     from components import preprocessing
     from components.datasets.synth import synthesize
 
     # Ingest refuses one file, so it is left out on both sides, and so is what fills no batch.
-    synthesize(tmp_path / "pictures", "class_folders", 40, size=(80, 60))
-    (tmp_path / "pictures" / "Cat" / "3.jpg").write_bytes(b"no picture")
+    data = tmp_path / "images"
+    synthesize(data, "class_folders", 40, size=(80, 60))
+    (data / "Cat" / "3.jpg").write_bytes(b"no image")
     (tmp_path / "scratch").mkdir()
-    args = argparse.Namespace(data=tmp_path / "pictures", pictures=40, image_size=32)
-    folder, pictures, seconds = input.prepare(tmp_path / "scratch", args)
+    folder, split, seconds = input.prepare(tmp_path / "scratch", str(data), 40, 32)
     assert seconds > 0
-    assert pictures.inputs.shape == (32, 32, 32, 3)
+    assert split.inputs.shape == (32, 32, 32, 3)
     paths = sorted(folder.rglob("*.jpg"))
     assert len(paths) == 32
     decoded = {
@@ -24,13 +22,13 @@ def test_both_sides_read_the_same_pictures(tmp_path):
         .tobytes(): path.parent.name == "Dog"
         for path in paths
     }
-    for image, target in zip(pictures.inputs, pictures.targets, strict=True):
+    for image, target in zip(split.inputs, split.targets, strict=True):
         assert decoded.pop(image.tobytes()) == target[0]
     assert not decoded
 
 
 def test_times_are_taken_in_turn_and_compared_round_by_round():
-    from benchmarks import input
+    from benchmarks import tools
 
     called = []
 
@@ -41,10 +39,10 @@ def test_times_are_taken_in_turn_and_compared_round_by_round():
 
         return run
 
-    times = input.in_turn(
+    times = tools.in_turn(
         {"a": action("a", [99.0, 2.0, 30.0, 2.0]), "b": action("b", [1.0, 1.0, 10.0, 4.0])}, 3
     )
     assert times == {"a": [2.0, 30.0, 2.0], "b": [1.0, 10.0, 4.0]}
     assert called == ["b", "a", "a", "b", "b", "a", "a", "b"]
-    assert input.ratio(times, "a", "b") == 2.0  # of 2, 3 and 0.5
-    assert input.seconds(times) == {"a": 2.0, "b": 4.0}
+    assert tools.ratio(times, "a", "b") == 2.0  # of 2, 3 and 0.5
+    assert tools.medians(times) == {"a": 2.0, "b": 4.0}

@@ -1,0 +1,116 @@
+"""What all benchmarks share: options, a folder of their own, times, and the JSON line."""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+PAWLENS = Path(sys.executable).parent / "pawlens"
+
+Times = dict[str, list[float]]
+Result = dict[str, Any]
+
+
+def benchmark(measure: Callable[..., Iterable[Result]], **defaults: Any) -> None:
+    """Runs a benchmark from the command line and prints its results, one JSON line each.
+
+    Args:
+        measure: takes an empty folder that goes with the run, and the options by name.
+        defaults: of the options, each of the type that is to be given. A list is an option that
+            may be given again and again.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {sys.modules['__main__'].__spec__.name}",
+        description=sys.modules["__main__"].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, default in defaults.items():
+        how: dict[str, Any] = {"type": type(default), "help": f"default: {default}"}
+        if isinstance(default, list):
+            how = {"action": "append", "metavar": "--NAME=VALUE"}
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, **how)
+    options = vars(parser.parse_args())
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryDirectory() as scratch:
+        for result in measure(Path(scratch), **options):
+            print(json.dumps(result), flush=True)
+
+
+def timed(action: Callable[[], Any]) -> float:
+    """Seconds that it takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def in_turn(actions: dict[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> Times:
+    """What every action measured in every round; the first rounds do not count."""
+    times: Times = {name: [] for name in actions}
+    for number in range(warm_up + rounds):
+        # Whoever comes first in one round comes last in the next.
+        for name in list(actions)[:: 1 if number % 2 else -1]:
+            measured = actions[name]()
+            if number >= warm_up:
+                times[name].append(measured)
+    return times
+
+
+def ratio(times: Times, one: str, other: str) -> float:
+    """Median of the rounds' ratios: what else the machine does hits both alike."""
+    pairs = zip(times[one], times[other], strict=True)
+    return round(statistics.median(a / b for a, b in pairs), 3)
+
+
+def medians(times: Times, digits: int = 3) -> dict[str, float]:
+    """The median of each action."""
+    return {name: round(statistics.median(taken), digits) for name, taken in times.items()}
+
+
+def milliseconds(times: Sequence[float], quantile: float = 0.5) -> float:
+    """A quantile of times in seconds, in ms: the smallest time that so many did not exceed."""
+    ordered = sorted(times)
+    rank = min(len(ordered) - 1, int(quantile * len(ordered)))
+    value = statistics.median(ordered) if quantile == 0.5 else ordered[rank]
+    return round(value * 1000, 2)
+
+
+def hammer(calls: Sequence[Callable[[], Any]], seconds: float) -> tuple[float, list[float]]:
+    """Runs each call in a thread of its own, again and again.
+
+    Args:
+        calls: one a thread.
+        seconds: no call begins later.
+
+    Returns:
+        Calls a second, over the whole time, and the seconds that each call took.
+
+    Raises:
+        Exception: what a call raised.
+    """
+    times: list[list[float]] = [[] for _ in calls]
+    errors: list[BaseException] = []
+    begin = time.perf_counter()
+
+    def work(call: Callable[[], Any], taken: list[float]) -> None:
+        try:
+            while time.perf_counter() - begin < seconds and not errors:
+                taken.append(timed(call))
+        except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(calls, times, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    every = [one for taken in times for one in taken]
+    return len(every) / (time.perf_counter() - begin), every
