@@ -20,17 +20,12 @@ class Call:
         api: `grpc` or `rest`.
         method: as the API names it: `Predict`, `GetModelStatus`; `predict`, `status`.
         request_id: the caller's own or a new one; goes back to the caller.
-        model: the name asked for.
-        version: the version that answered.
-        signature: the signature that ran.
-        batch_size: pictures, points or Examples in the request.
-        status: what the caller is answered with.
-        details: the message beside a status other than OK.
+        version: of the model that answered.
+        batch_size: images, points or Examples in the request.
         run_seconds: time inside the model; None: it did not run.
         deadline: `time.monotonic()` after which nobody waits for the answer; None: no limit.
         sampled: whether the request log was asked already.
-        arrived: seconds since the epoch.
-        started: `time.perf_counter()` of the same moment.
+        arrived: seconds since the epoch; `started` is `time.perf_counter()` of the same moment.
     """
 
     api: str

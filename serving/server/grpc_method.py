@@ -20,15 +20,7 @@ Request = TypeVar("Request", bound=Message)
 
 @dataclass(frozen=True)
 class GrpcMethod(Generic[Request]):
-    """A unary gRPC method.
-
-    Attributes:
-        name: as gRPC names it, like `Predict`.
-        request_type: what its bytes stand for.
-        answer: a request to its response.
-        observer: sees every request.
-        max_bytes: of a response; negative: no limit.
-    """
+    """A unary gRPC method; a response has at most `max_bytes`, unless these are negative."""
 
     name: str
     request_type: type[Request]

@@ -79,15 +79,12 @@ def start_grpc_server(service: Service, observer: Observer, options: ServerOptio
         raise InputError(what, expected="text or numbers of 32 bits", found=found) from error
     port = _listen(server, options)
     streams = Streams()
-    server.add_generic_rpc_handlers(_handlers(service, observer, _send_limit(arguments)))
+    most = arguments[_MAX_SEND]
+    limit = most if isinstance(most, int) else -1  # gRPC passes over a text there
+    server.add_generic_rpc_handlers(_handlers(service, observer, limit))
     health = add_to_server(server, service.core, streams)
     server.start()
     return GrpcServer(server, port, health, streams)
-
-
-def _send_limit(arguments: Mapping[str, int | str]) -> int:
-    limit = arguments[_MAX_SEND]
-    return limit if isinstance(limit, int) else -1  # gRPC passes over a text there
 
 
 def _threads(options: ServerOptions) -> int:

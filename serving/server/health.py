@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
 from serving.server.core import Core
+from serving.server.polling import Poller
 
 # Between two looks at the models, for those who watch; who asks gets the state of now.
 _LOOK_SECONDS = 0.5
@@ -76,12 +77,12 @@ class Health(health.HealthServicer):
         self._streams = streams
         self._told: dict[str, int] = {}
         self._refreshing = threading.Lock()
-        self._stop = threading.Event()
+        self._open = True
         # The base class sends while it holds a lock that the end of a stream asks for on grpcio's
         # only event thread, without which no send ever completes: the server would hang.
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="health_sender")
         self._refresh()
-        threading.Thread(target=self._look, name="health", daemon=True).start()
+        self._poller = Poller("health", _LOOK_SECONDS, self._refresh)
 
     def Check(  # noqa: D102 - the protocol's
         self, request: HealthCheckRequest, context: grpc.ServicerContext
@@ -104,13 +105,10 @@ class Health(health.HealthServicer):
 
     def close(self) -> None:
         """Tells NOT_SERVING from now on."""
-        self._stop.set()
+        self._open = False
         self._refresh()
+        self._poller.stop()
         wait([self._sender.submit(lambda: None)], _TELL_SECONDS)  # after all that were waiting
-
-    def _look(self) -> None:
-        while not self._stop.wait(_LOOK_SECONDS):
-            self._refresh()
 
     def _refresh(self) -> None:
         with self._refreshing:
@@ -125,9 +123,8 @@ class Health(health.HealthServicer):
         stopped = HealthCheckResponse.NOT_SERVING
         # A model that was there once: its watchers are told that it is gone.
         statuses = dict.fromkeys(self._told, _UNKNOWN)
-        open_for_all = not self._stop.is_set()
         for name in self._core.models():
-            live = open_for_all and self._core.versions(name)
+            live = self._open and self._core.versions(name)
             statuses[name] = serving if live else stopped
         some = serving if serving in statuses.values() else stopped
         return statuses | dict.fromkeys(("", *_SERVICES), some)

@@ -1,5 +1,6 @@
 """From a version's folder to a servable that may take requests."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from serving.server.options import ServerOptions
 from serving.server.servable import Servable
 from serving.server.served_model import Load
 from serving.server.warmup import warm_up
+
+logger = logging.getLogger(__name__)
 
 
 def make_load(options: ServerOptions, metrics: Metrics) -> Load:
@@ -43,5 +46,8 @@ def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics
         status = fault.code.name
         raise
     finally:
+        seconds = time.monotonic() - started
         if count or status != "OK":
-            metrics.warmed_up(str(folder), time.monotonic() - started, status)
+            metrics.warmed_up(str(folder), seconds, status)
+    if count:
+        logger.info("%s: %d warm-up records in %.3f s", folder, count, seconds)

@@ -17,7 +17,6 @@ from serving.server.call import Call
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain"
 
-_ENTRYPOINTS = {"grpc": "GRPC", "rest": "REST"}
 _INFERENCE = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 _INFERENCE["multiinference"] = "MultiInference"
 _EXAMPLES = ("Classify", "Regress", "MultiInference")
@@ -97,7 +96,7 @@ class Metrics:
         if not ok:
             return
         # Over REST, TensorFlow Serving has the method as it stands in the path.
-        self._latency.labels(model, call.method, _ENTRYPOINTS[call.api]).observe(call.seconds * 1e6)
+        self._latency.labels(model, call.method, call.api.upper()).observe(call.seconds * 1e6)
         if call.run_seconds is not None:
             self._runtime.labels(model, api, _RUNTIME).observe(call.run_seconds * 1e6)
             self._runs.inc()

@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.message import Message
 from tensorflow_serving.config.logging_config_pb2 import LoggingConfig
@@ -24,8 +25,7 @@ _FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4
 _COLLECTORS = ("", "file")
 
 
-@dataclass(frozen=True)
-class Sampling:
+class Sampling(NamedTuple):
     """How the requests of one model are logged.
 
     Attributes:
@@ -35,12 +35,6 @@ class Sampling:
 
     prefix: str
     rate: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise InputError("sampling rate", expected="0 to 1", found=str(self.rate))
-        if self.rate and not self.prefix:
-            raise InputError("request log", expected="a file name prefix", found="none")
 
 
 @dataclass(frozen=True)
@@ -129,14 +123,13 @@ class RequestLog:
 
 
 def _sampling(model: str, config: LoggingConfig) -> Sampling:
-    collector = config.log_collector_config
+    collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
+    what = f"logging_config of model {model}"
     if collector.type not in _COLLECTORS:
-        raise InputError(
-            f"logging_config of model {model}",
-            expected='log_collector_config { type: "file" }',
-            found=f'type "{collector.type}"',
-        )
-    try:
-        return Sampling(collector.filename_prefix, config.sampling_config.sampling_rate)
-    except InputError as error:
-        raise InputError(f"logging_config of model {model}: {error}") from error
+        expected = 'log_collector_config { type: "file" }'
+        raise InputError(what, expected=expected, found=f'type "{collector.type}"')
+    if not 0 <= rate <= 1:
+        raise InputError(f"{what}: sampling rate", expected="0 to 1", found=str(rate))
+    if rate and not collector.filename_prefix:
+        raise InputError(f"{what}: request log", expected="a file name prefix", found="none")
+    return Sampling(collector.filename_prefix, rate)

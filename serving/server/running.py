@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(options: ServerOptions, started: threading.Event, stop: threading.Event) -> int:
-    """Serves until `stop` is set.
+    """Serves until `stop` is set; sets `started` once requests are answered.
 
     Returns:
         0 after a graceful end, 1 if a model has no version that loads.

@@ -31,8 +31,8 @@ class Loaded:
     """A version in memory."""
 
     servable: Servable
-    users: int = 0
-    retired: bool = False
+    users: int = 0  # requests that run on it now
+    retired: bool = False  # takes no new ones; its last user closes it
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Replays the requests that a model's exporter recorded, before the version takes real ones."""
 
-import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +17,6 @@ from serving.server.faults import Fault, from_number, invalid
 from serving.server.observer import Observer
 from serving.server.servable import Servable
 from serving.server.service import Service
-
-logger = logging.getLogger(__name__)
 
 # As in TensorFlow Serving: tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
 MAX_RECORDS = 1000
@@ -50,7 +46,6 @@ def warm_up(servable: Servable, folder: Path, iterations: int = 1) -> int:
     path = folder / ASSETS_EXTRA / WARMUP_FILE
     if not path.is_file():
         return 0
-    started = time.monotonic()
     service = Service(cast(Core, _Only(servable)), Observer())
     count = 0
     for count, log in enumerate(_records(path), start=1):
@@ -58,8 +53,6 @@ def warm_up(servable: Servable, folder: Path, iterations: int = 1) -> int:
             raise invalid(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
         for _ in range(iterations):
             _replay(service, log, count)
-    seconds = time.monotonic() - started
-    logger.info("%s: %d warm-up records in %.3f s", folder, count, seconds)
     return count
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from serving.errors import FailedError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores.versions import model_digest
 
@@ -109,7 +110,13 @@ def file_sizes(folder: Path) -> dict[str, int]:
     }
 
 
-def differing(expected: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
-    """Names of files that are missing, extra, or of another size; sorted."""
+def check_written(where: str, expected: Mapping[str, int], found: Mapping[str, int]) -> None:
+    """Compares sizes of files, by path.
+
+    Raises:
+        FailedError: with `where`; one is missing, extra, or of another size.
+    """
     names = expected.keys() | found.keys()
-    return sorted(name for name in names if expected.get(name) != found.get(name))
+    wrong = sorted(name for name in names if expected.get(name) != found.get(name))
+    if wrong:
+        raise FailedError(f"{where}: {wrong[0]} is not what was written there")

@@ -34,9 +34,8 @@ class Claim:
         version: the number.
     """
 
-    def __init__(self, objects: Objects, name: str):
-        self.name = name
-        self.version = _version(name)
+    def __init__(self, objects: Objects, name: str, version: int):
+        self.name, self.version = name, version
         self._objects = objects
         self._content = b""
         self._renewed = 0.0
@@ -89,7 +88,7 @@ class Claim:
 
 def claim_version(objects: Objects, version: int) -> Claim | None:
     """Claims a version number, or returns None where another pusher does so too."""
-    claim = Claim(objects, f"{CLAIM_FOLDER}/{version}.{uuid.uuid4().hex}")
+    claim = Claim(objects, f"{CLAIM_FOLDER}/{version}.{uuid.uuid4().hex}", version)
     claim.write()
     if [one.name for one in all_claims(objects) if one.version == version] != [claim.name]:
         claim.release()
@@ -110,17 +109,13 @@ def bury(objects: Objects, version: int) -> None:
 
 def all_claims(objects: Objects) -> list[Claim]:
     """All claims that there are, in the order of their names."""
-    names = [name for name in objects.names(CLAIM_FOLDER) if _is_claim(name)]
-    return [Claim(objects, f"{CLAIM_FOLDER}/{name}") for name in names]
-
-
-def _is_claim(name: str) -> bool:
-    number, dot, token = name.partition(".")
-    return bool(dot and token) and version_number(number) is not None
-
-
-def _version(name: str) -> int:
-    return int(name.rpartition("/")[2].partition(".")[0])
+    found = []
+    for name in objects.names(CLAIM_FOLDER):
+        number, _, token = name.partition(".")
+        version = version_number(number)
+        if version is not None and token:
+            found.append(Claim(objects, f"{CLAIM_FOLDER}/{name}", version))
+    return found
 
 
 def _is_alive(pid: int) -> bool:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TextIO
 
 from serving.errors import FailedError
-from serving.stores.base import VersionStore, differing, file_sizes
-from serving.stores.versions import list_versions, read_digest, version_number
+from serving.stores.base import VersionStore, check_written, file_sizes
+from serving.stores.versions import list_versions, version_number
 
 STAGING_PREFIX = ".pushing-"
 REMOVING_PREFIX = ".removing-"
@@ -42,10 +42,6 @@ class LocalStore(VersionStore):
     def versions(self) -> list[int]:
         """See `VersionStore`."""
         return list_versions(self._base)
-
-    def digest(self, version: int) -> str:
-        """See `VersionStore`."""
-        return read_digest(self._folder(version))
 
     @contextlib.contextmanager
     def on_disk(self, version: int) -> Iterator[Path]:
@@ -161,9 +157,7 @@ def _fill(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     _flush(staging)
-    wrong = differing(sizes, file_sizes(staging))
-    if wrong:
-        raise FailedError(f"{staging.parent}: {wrong[0]} is not what was written there")
+    check_written(str(staging.parent), sizes, file_sizes(staging))
 
 
 def _read_number(file: TextIO) -> int:

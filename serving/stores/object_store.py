@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import FailedError
-from serving.stores.base import VersionStore, differing, file_sizes
+from serving.stores.base import VersionStore, check_written, file_sizes
 from serving.stores.claims import Claim, all_claims, bury, claim_version
 from serving.stores.objects import Objects
 from serving.stores.versions import SAVED_MODEL_FILE, version_number
@@ -115,9 +115,7 @@ class ObjectStore(VersionStore):
         raise FailedError(f"{self.base}: too many pushers at once; push again")
 
     def _check(self, version: int, sizes: Mapping[str, int]) -> None:
-        wrong = differing(sizes, self._objects.sizes(str(version)))
-        if wrong:
-            raise FailedError(f"{self.path(version)}: {wrong[0]} is not what was written there")
+        check_written(self.path(version), sizes, self._objects.sizes(str(version)))
 
     def _take_back(self, claim: Claim) -> None:
         self.remove(claim.version)

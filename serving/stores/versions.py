@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from serving.names import ASSETS_EXTRA, DIGEST_FILE
+from serving.names import ASSETS_EXTRA
 
 SAVED_MODEL_FILE = "saved_model.pb"
 _CHUNK_BYTES = 2**20
@@ -62,11 +62,3 @@ def model_digest(folder: Path) -> str:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def read_digest(version_folder: Path) -> str:
-    """The digest that travels with a version, or the computed one where none does."""
-    path = version_folder / ASSETS_EXTRA / DIGEST_FILE
-    if path.is_file():
-        return path.read_text(encoding="ascii").strip()
-    return model_digest(version_folder)

@@ -56,25 +56,20 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def told(value: Any) -> str:
     """A value as JSON, shortened, for a message."""
-    # Only the beginning is shown: a large value is not written out in full for it.
     if isinstance(value, str):
-        value = value[:_MAX_TOLD]
-    elif isinstance(value, list | dict):
-        pieces = json.JSONEncoder(ensure_ascii=False).iterencode(value)
-        text = ""
-        while len(text) <= _MAX_TOLD and (piece := next(pieces, None)) is not None:
-            text += piece
-        return _shortened(text)
-    return _shortened(json.dumps(value, ensure_ascii=False))
+        value = value[: _MAX_TOLD + 1]
+    text = ""
+    # Only the beginning is shown: a large value is not written out in full for it.
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += piece
+        if len(text) > _MAX_TOLD:
+            return text[:_MAX_TOLD] + "..."
+    return text
 
 
 def value_error(value: Any, complaint: str) -> Fault:
     """An INVALID_ARGUMENT that shows a value."""
     return invalid(f"JSON Value: {told(value)} {complaint}")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_TOLD else text[:_MAX_TOLD] + "..."
 
 
 def _refuse(what: str, offset: int) -> NoReturn:

@@ -54,7 +54,8 @@ def parse_path(http_method: str, path: str) -> Target:
     Raises:
         Fault: it is none of the API's for this method.
     """
-    found = {"POST": _POST, "GET": _GET}.get(http_method, _NOTHING).fullmatch(path)
+    pattern = {"POST": _POST, "GET": _GET}.get(http_method)
+    found = pattern.fullmatch(path) if pattern else None
     if not found:
         if http_method == "GET" and _ALL_MODELS.fullmatch(path):
             raise invalid("Missing model name in request.")
@@ -69,6 +70,3 @@ def parse_path(http_method: str, path: str) -> Target:
     if found["label"]:
         spec.version_label = unquote(found["label"])
     return Target((found["method"] or "status").lower(), spec)
-
-
-_NOTHING = re.compile(r"(?!)")

@@ -106,15 +106,13 @@ def build_old(folder: Path) -> None:
             "number": signature(predict, {"y": tf.strings.to_number(inputs)}),
         }
         session.run(v1.global_variables_initializer())
-        builder = v1.saved_model.builder.SavedModelBuilder(str(folder))
-        builder.add_meta_graph_and_variables(
+        _save(
             session,
-            [tf.saved_model.SERVING],
-            signature_def_map=signatures,
+            folder,
+            signatures,
             assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
             main_op=v1.tables_initializer(),
         )
-        builder.save()
     names.unlink()  # the model has its own copy
 
 
@@ -136,11 +134,16 @@ def build_types(folder: Path) -> None:
             {"number": number, "text": text},
             {"doubled": 2.0 * number, "text": tf.strings.join([text, "!"])},
         )
-        builder = v1.saved_model.builder.SavedModelBuilder(str(folder))
-        builder.add_meta_graph_and_variables(
-            session, [tf.saved_model.SERVING], signature_def_map=signatures
-        )
-        builder.save()
+        _save(session, folder, signatures)
+
+
+def _save(session: Any, folder: Path, signatures: dict[str, Any], **more: Any) -> None:
+    import tensorflow as tf
+
+    builder = tf.compat.v1.saved_model.builder.SavedModelBuilder(str(folder))
+    serving = [tf.saved_model.SERVING]
+    builder.add_meta_graph_and_variables(session, serving, signature_def_map=signatures, **more)
+    builder.save()
 
 
 class Runs:
@@ -304,6 +307,7 @@ def model_stub(zoo_channel: grpc.Channel) -> Any:
 def predicting() -> Callable[..., Any]:
     """A PredictRequest: model, signature, inputs by name as anything a tensor is made of."""
     import tensorflow as tf
+    from tensorflow.core.framework.tensor_pb2 import TensorProto
     from tensorflow_serving.apis import predict_pb2
 
     def request(model: str, signature: str = "serving_default", **inputs: Any) -> Any:
@@ -311,7 +315,8 @@ def predicting() -> Callable[..., Any]:
         made.model_spec.name = model
         made.model_spec.signature_name = signature
         for key, value in inputs.items():
-            made.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            proto = value if isinstance(value, TensorProto) else tf.make_tensor_proto(value)
+            made.inputs[key].CopyFrom(proto)
         return made
 
     return request

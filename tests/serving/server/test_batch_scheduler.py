@@ -193,22 +193,3 @@ def test_closing_runs_what_is_queued_and_ends_the_threads() -> None:
         assert all(task.done.is_set() for task in waiting)
         assert set(threading.enumerate()) <= before
         assert _refusal(lambda: recorder.submit("c"))[0] == "UNAVAILABLE"
-
-
-def test_many_threads_lose_and_double_nothing() -> None:
-    def submit(number: int) -> None:
-        for step in range(100):
-            name = f"{number}-{step}"
-            names.append(name)
-            assert recorder.submit(name, 1 + step % 3, kind=step % 2).done.wait(SECONDS)
-
-    names: list[str] = []
-    with recording(max_batch_size=8, num_batch_threads=3) as recorder:
-        threads = [threading.Thread(target=submit, args=(number,)) for number in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    ran = [name for batch in recorder.batches for name in batch]
-    assert sorted(ran) == sorted(names)
-    assert len(names) == 1600

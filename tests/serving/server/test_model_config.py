@@ -28,6 +28,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return to_file
 
 
+PLATFORM = 'model_platform: "tensorflow"'
 GOOD = 'name: "m" base_path: "BASE" model_platform: "tensorflow"'
 
 
@@ -48,35 +49,32 @@ def test_all_that_a_model_may_say(write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "words"),
+    ("model", "words"),
     [
-        ((GOOD, GOOD), "Illegal to list model m multiple times in config list"),
-        (('base_path: "BASE" model_platform: "tensorflow"',), "no name"),
-        (('name: "m" model_platform: "tensorflow"',), "model m: base_path is missing"),
+        (f"{GOOD} }} config {{ {GOOD}", "Illegal to list model m multiple times in config list"),
+        (f'base_path: "BASE" {PLATFORM}', "no name"),
+        (f'name: "m" {PLATFORM}', "model m: base_path is missing"),
         (
-            ('name: "m" base_path: "models/m" model_platform: "tensorflow"',),
+            f'name: "m" base_path: "models/m" {PLATFORM}',
             "Expected model m to have an absolute path or URI; got base_path()=models/m",
         ),
+        (f'name: "m" base_path: "BASE/absent" {PLATFORM}', "absent for servable m"),
+        (f'name: "m" base_path: "gs://bucket/m" {PLATFORM}', "gs://bucket/m"),
+        ('name: "m" base_path: "BASE"', "neither ModelServerConfig::model_type"),
         (
-            ('name: "m" base_path: "BASE/absent" model_platform: "tensorflow"',),
-            "absent for servable m",
-        ),
-        (('name: "m" base_path: "gs://bucket/m" model_platform: "tensorflow"',), "gs://bucket/m"),
-        (('name: "m" base_path: "BASE"',), "neither ModelServerConfig::model_type"),
-        (
-            ('name: "m" base_path: "BASE" model_platform: "pytorch"',),
+            'name: "m" base_path: "BASE" model_platform: "pytorch"',
             "model m: model_platform: expected tensorflow, found pytorch",
         ),
-        ((GOOD + " model_type: TENSORFLOW",), "Illegal setting both"),
-        (('name: "m" base_path: "BASE" model_type: OTHER',), "not supported"),
-        ((GOOD + " colour: 3",), 'no field named "colour"'),
-        ((GOOD + " model_version_policy { newest { } }",), 'no field named "newest"'),
-        ((GOOD + ' name: "n"',), "name"),
-        ((GOOD + " model_version_policy { specific { versions: two } }",), "two"),
+        (f"{GOOD} model_type: TENSORFLOW", "Illegal setting both"),
+        ('name: "m" base_path: "BASE" model_type: OTHER', "not supported"),
+        (f"{GOOD} colour: 3", 'no field named "colour"'),
+        (f"{GOOD} model_version_policy {{ newest {{ }} }}", 'no field named "newest"'),
+        (f'{GOOD} name: "n"', "name"),
+        (f"{GOOD} model_version_policy {{ specific {{ versions: two }} }}", "two"),
     ],
 )
-def test_mistakes(write, models: tuple[str, ...], words: str) -> None:
-    path = write(*models)
+def test_mistakes(write, model: str, words: str) -> None:
+    path = write(model)
     with pytest.raises(InputError) as caught:
         read_config(path)
     message = str(caught.value)

@@ -104,21 +104,18 @@ VALUES = {
 }
 
 
-def test_every_type_comes_back(stub, echoed: list[str]) -> None:
+def test_every_type_comes_back(stub, predicting, echoed: list[str]) -> None:
     import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2
 
     for name in set(echoed) - {"qint8"}:
         dtype = tf.as_dtype(name)
         values = np.array(VALUES.get(name, [1, 2, 100]))
         array = values.astype(object if name == "string" else dtype.as_numpy_dtype)
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name, request.model_spec.signature_name = "types", name
         for shape in ([3], [3, 1], [0, 2]):
             count = int(np.prod(shape))
             sent = array[:count].reshape(shape)
             proto = tf.make_tensor_proto(values[:count].tolist(), dtype, shape)
-            request.inputs["value"].CopyFrom(proto)
+            request = predicting("types", name, value=proto)
             output = stub.Predict(request, timeout=60).outputs["value"]
             assert output.dtype == dtype.as_datatype_enum, name
             np.testing.assert_array_equal(tf.make_ndarray(output), sent, err_msg=name)
@@ -135,29 +132,22 @@ def test_quantized_numbers_stay_quantized(stub, predicting) -> None:
     assert tf.make_ndarray(output).tolist() == [1, -7]
 
 
-def test_bfloat16_comes_in_its_field(stub) -> None:
+def test_bfloat16_comes_in_its_field(stub, predicting) -> None:
     import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2
 
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = "types", "bfloat16"
-    request.inputs["value"].CopyFrom(tf.make_tensor_proto([1.5, -2.0], tf.bfloat16))
-    output = stub.Predict(request, timeout=60).outputs["value"]
+    value = tf.make_tensor_proto([1.5, -2.0], tf.bfloat16)
+    output = stub.Predict(predicting("types", "bfloat16", value=value), timeout=60).outputs["value"]
     assert list(output.half_val) == [0x3FC0, 0xC000]  # the upper halves of float32
     assert not output.tensor_content
 
 
-def test_models_of_tensorflow_1(stub, fill_examples) -> None:
-    import tensorflow as tf
-    from tensorflow_serving.apis import input_pb2, predict_pb2
+def test_models_of_tensorflow_1(stub, predicting, fill_examples) -> None:
+    from tensorflow_serving.apis import input_pb2
 
     source = input_pb2.Input()
     fill_examples(source, 0.25, 1.0)
     examples = [example.SerializeToString() for example in source.example_list.examples]
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = "old"
-    request.inputs["inputs"].CopyFrom(tf.make_tensor_proto(examples))
-    answer = _arrays(stub.Predict(request, timeout=60))
+    answer = _arrays(stub.Predict(predicting("old", inputs=examples), timeout=60))
     assert answer["x"].tolist() == [0.25, 1.0]
     # From a table that the model initialises from a file of its own.
     assert answer["classes"].tolist() == [[b"low", b"high"]] * 2

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tensorflow_serving.apis.model_pb2 import ModelSpec
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from components.export.signatures import finish_signatures
 from serving.names import ASSETS_EXTRA, WARMUP_FILE
@@ -73,32 +75,27 @@ def version(counting_model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def _predict_log():
+def _predict(**more: object) -> bytes:
     import tensorflow as tf
-    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
     log = PredictionLog()
-    log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
-    return log
+    for name, value in ({"x": [1.0, 2.0]} | more).items():
+        log.predict_log.request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return log.SerializeToString()
 
 
-def _example_logs():
-    import tensorflow as tf
-    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
-
-    example = tf.train.Example()
-    classify, regress, several = PredictionLog(), PredictionLog(), PredictionLog()
+def _with_examples() -> list[bytes]:
+    classify, regress, several, unnamed = (PredictionLog() for _ in range(4))
     request = classify.classify_log.request
     request.model_spec.name = "another name than the one it is served under"
     request.model_spec.signature_name = "classify"
-    request.input.example_list.examples.append(example)
     regress.regress_log.request.model_spec.signature_name = "regress"
-    regress.regress_log.request.input.example_list.examples.append(example)
     multi = several.multi_inference_log.request
-    multi.input.example_list.examples.append(example)
     task = multi.tasks.add(method_name="tensorflow/serving/classify")
     task.model_spec.name, task.model_spec.signature_name = "m", "classify"
-    return [classify, regress, several]
+    for one in (request, regress.regress_log.request, multi):
+        one.input.example_list.examples.add()
+    return [log.SerializeToString() for log in (classify, regress, several, unnamed)]
 
 
 def _write(version: Path, records: list[bytes]) -> None:
@@ -109,71 +106,53 @@ def _write(version: Path, records: list[bytes]) -> None:
             writer.write(record)
 
 
+SPEC = ModelSpec(name="default")
+
+
 @contextmanager
-def _loaded(version: Path, *flags: str) -> Iterator[int]:
-    """How often the model ran until it went live."""
+def _core(version: Path, *flags: str, metrics: Metrics | None = None) -> Iterator[tuple]:
+    """A core, and the configuration that makes it load."""
     options = parse_flags([f"--model_base_path={version.parent}", *flags])
-    core = Core(make_load(options, Metrics()))
+    core = Core(make_load(options, metrics or Metrics()))
     try:
-        core.reload(options.config)
-        spec = _spec()
-        with core.lease(spec) as servable:
-            yield int(servable.predict("count", {}, [])["runs"])
+        yield core, options.config
     finally:
         core.close()
 
 
-def _spec():
-    from tensorflow_serving.apis.model_pb2 import ModelSpec
-
-    return ModelSpec(name="default")
-
-
-def test_without_a_recording(version: Path) -> None:
-    with _loaded(version) as runs:
-        assert runs == 0
-
-
 @pytest.mark.parametrize(
-    ("flags", "expected"),
-    [([], 2), (["--num_request_iterations_for_warmup=3"], 6), (["--enable_model_warmup=false"], 0)],
+    ("records", "flags", "expected"),
+    [
+        (list, [], 0),
+        (lambda: 2 * [_predict()], [], 2),
+        (lambda: 2 * [_predict()], ["--num_request_iterations_for_warmup=3"], 6),
+        (lambda: 2 * [_predict()], ["--enable_model_warmup=false"], 0),
+        (_with_examples, [], 3),
+        (lambda: [b"", _predict()], [], 1),  # an empty one is passed over
+        (lambda: 1000 * [b""], [], 0),
+    ],
 )
-def test_predict_requests(version: Path, flags: list[str], expected: int) -> None:
-    _write(version, 2 * [_predict_log().SerializeToString()])
-    with _loaded(version, *flags) as runs:
-        assert runs == expected
-
-
-def test_requests_with_examples(version: Path) -> None:
-    _write(version, [log.SerializeToString() for log in _example_logs()])
-    with _loaded(version) as runs:
-        assert runs == 3
-
-
-def test_an_empty_record_is_passed_over(version: Path) -> None:
-    _write(version, [b"", _predict_log().SerializeToString()])
-    with _loaded(version) as runs:
-        assert runs == 1
+def test_recorded_requests_are_run(
+    version: Path, records: Callable[[], list[bytes]], flags: list[str], expected: int
+) -> None:
+    if made := records():
+        _write(version, made)
+    with _core(version, *flags) as (core, config):
+        core.reload(config)
+        with core.lease(SPEC) as servable:
+            assert servable.predict("count", {}, [])["runs"] == expected
 
 
 def _unsupported() -> bytes:
-    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
-
     log = PredictionLog()
     log.session_run_log.SetInParent()
-    return log.SerializeToString()
-
-
-def _misfit() -> bytes:
-    log = _predict_log()
-    log.predict_log.request.inputs["z"].CopyFrom(log.predict_log.request.inputs["x"])
     return log.SerializeToString()
 
 
 @pytest.mark.parametrize(
     ("records", "code", "words"),
     [
-        (lambda: [_predict_log().SerializeToString(), _misfit()], 3, "warm-up record 2: input"),
+        (lambda: [_predict(), _predict(z=1.0)], 3, "warm-up record 2: input"),
         (lambda: [b"\xff\xff"], 3, "Failed to parse warmup record"),
         (lambda: [_unsupported()], 12, "session_run_log"),
         (lambda: 1001 * [b""], 3, "Number of warmup records exceeds the maximum (1000)"),
@@ -183,51 +162,37 @@ def test_a_recording_that_fails_keeps_the_version_from_going_live(
     version: Path, records: Callable[[], list[bytes]], code: int, words: str
 ) -> None:
     _write(version, records())
-    options = parse_flags([f"--model_base_path={version.parent}"])
-    core = Core(make_load(options, Metrics()))
-    with pytest.raises(Fault, match="did not become available"):
-        core.reload(options.config)
-    status = core.statuses(_spec())[0].status
+    with _core(version) as (core, config):
+        with pytest.raises(Fault, match="did not become available"):
+            core.reload(config)
+        status = core.statuses(SPEC)[0].status
     assert status.error_code == code
     assert words in status.error_message
-
-
-def test_a_thousand_records_are_not_too_many(version: Path) -> None:
-    _write(version, 1000 * [b""])
-    with _loaded(version) as runs:
-        assert runs == 0
 
 
 def test_a_file_of_something_else(version: Path) -> None:
     (version / ASSETS_EXTRA / WARMUP_FILE).write_bytes(os.urandom(100))
     match = "Please verify your warmup data is in TFRecord format"
-    with pytest.raises(Fault, match=match), _loaded(version):
-        pass
+    with _core(version) as (core, config), pytest.raises(Fault, match=match):
+        core.reload(config)
 
 
 def test_the_old_version_serves_on_and_the_status_tells_why(version: Path) -> None:
-    options = parse_flags([f"--model_base_path={version.parent}"])
     metrics = Metrics()
-    core = Core(make_load(options, metrics))
-    try:
-        core.reload(options.config)
+    with _core(version, metrics=metrics) as (core, config):
+        core.reload(config)
         newer = version.with_name("2")
         newer.mkdir()
         for path in version.iterdir():
             if path.name != ASSETS_EXTRA:
                 (newer / path.name).symlink_to(path)
         (newer / ASSETS_EXTRA).mkdir()
-        _write(newer, [_misfit()])
+        _write(newer, [_predict(z=1.0)])
         core.refresh()
-        with core.lease(_spec()) as servable:
+        with core.lease(SPEC) as servable:
             assert servable.version == 1
-        status = core.statuses(_spec())[0]
-        assert (status.version, status.status.error_code) == (
-            2,
-            grpc.StatusCode.INVALID_ARGUMENT.value[0],
-        )
-        assert "warm-up record 1" in status.status.error_message
-        page = metrics.page()
-        assert 'status="INVALID_ARGUMENT"' in page
-    finally:
-        core.close()
+        told = core.statuses(SPEC)[0]
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    assert (told.version, told.status.error_code) == (2, invalid.value[0])
+    assert "warm-up record 1" in told.status.error_message
+    assert 'status="INVALID_ARGUMENT"' in metrics.page()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
-from serving.stores.versions import list_versions, model_digest, read_digest
+from serving.stores import open_store
+from serving.stores.versions import list_versions, model_digest
 
 
 def _version(base: Path, name: str) -> Path:
@@ -62,7 +63,8 @@ def test_bytes_cannot_move_between_files(tmp_path: Path) -> None:
 
 def test_a_digest_that_travels_along_is_taken(tmp_path: Path) -> None:
     folder = _version(tmp_path, "1")
-    assert read_digest(folder) == model_digest(folder)
+    store = open_store(tmp_path)
+    assert store.digest(1) == model_digest(folder)
     (folder / ASSETS_EXTRA).mkdir()
     (folder / ASSETS_EXTRA / DIGEST_FILE).write_text("feed\n")
-    assert read_digest(folder) == "feed"
+    assert store.digest(1) == "feed"

@@ -85,19 +85,19 @@ def _remove(base: Path, version: int) -> None:
 
 
 def _config(**models: tuple[Path, str, dict[str, int]]) -> ModelServerConfig:
-    """name=(base path, policy as in "latest 2" or "specific 1 3", labels)."""
+    """name=(base path, policy as in "latest 2", "specific 1 3" or "", labels)."""
     config = ModelServerConfig()
     config.model_config_list.SetInParent()
     for name, (base, policy, labels) in models.items():
         model = config.model_config_list.config.add(
             name=name, base_path=str(base), model_platform="tensorflow"
         )
-        kind, *numbers = policy.split()
+        kind, *numbers = policy.split() or [""]
         if kind == "latest":
             model.model_version_policy.latest.num_versions = int(numbers[0])
         elif kind == "all":
             model.model_version_policy.all.SetInParent()
-        else:
+        elif kind:
             model.model_version_policy.specific.versions.extend(map(int, numbers))
         model.version_labels.update(labels)
     return config

@@ -83,20 +83,15 @@ class Gate:
     """Holds predictions of the signature `uneven` up, like a model that takes its time."""
 
     def __init__(self) -> None:
-        self._open = threading.Event()
-        self._inside = threading.Semaphore(0)
-        self._open.set()
-
-    def __enter__(self) -> "Gate":
-        self._open.clear()
-        self._inside = threading.Semaphore(0)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+        self._open, self._inside = threading.Event(), threading.Semaphore(0)
         self.open()
 
     def open(self) -> None:
         self._open.set()
+
+    def close(self) -> None:
+        self._open.clear()
+        self._inside = threading.Semaphore(0)
 
     def wait_for_one(self) -> None:
         """Returns when one more prediction is at the gate."""
@@ -125,8 +120,9 @@ def _gate() -> Gate:
 @pytest.fixture
 def gate(_gate: Gate) -> Iterator[Gate]:
     """Closed for this test."""
-    with _gate:
-        yield _gate
+    _gate.close()
+    yield _gate
+    _gate.open()
 
 
 @pytest.fixture(scope="session")

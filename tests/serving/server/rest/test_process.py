@@ -83,16 +83,12 @@ def test_pictures_in_both_formats(http: httpx.Client, gray_png) -> None:
     assert refused.headers["access-control-allow-origin"] == "*"
 
 
-def test_one_model_over_both_apis(process, http: httpx.Client, folder: Path, gray_png) -> None:
+def test_one_model_over_both_apis(process, http, folder: Path, predicting, gray_png) -> None:
     import grpc
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
 
     picture = gray_png(204)
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL_NAME
-    request.inputs["image_bytes"].dtype = 7
-    request.inputs["image_bytes"].tensor_shape.dim.add(size=1)
-    request.inputs["image_bytes"].string_val.append(picture)
+    request = predicting(MODEL_NAME, image_bytes=[picture])
     with grpc.insecure_channel(process.target) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         answer, call = stub.Predict.with_call(
