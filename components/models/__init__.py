@@ -1,4 +1,4 @@
-"""The architectures, by name: one file each, written with `keras` alone.
+"""The architectures, by name, written with `keras` alone.
 
 One from outside is named by its import path, `package.module:build`, and any backbone of Keras's
 own as `keras.applications.MobileNetV3Small`. Importing this package costs nothing; Keras is
@@ -29,16 +29,21 @@ def _shipped(name: str, task: str, builder: str = "", **more: Any) -> ModelSpec:
 _SPECS = {
     spec.name: spec
     for spec in (
-        _shipped("convnet_baseline", _CLASSIFIERS),
-        _shipped("convnet_small_150", _CLASSIFIERS),
-        _shipped("mini_xception", _CLASSIFIERS, ablations=("residual", "batch_norm", "separable")),
-        _shipped("residual_convnet", _CLASSIFIERS),
+        _shipped("convnet_baseline", _CLASSIFIERS, "convnets:convnet_baseline", smallest=78),
+        _shipped("convnet_small_150", _CLASSIFIERS, "convnets:convnet_small_150", smallest=46),
+        _shipped(
+            "mini_xception",
+            _CLASSIFIERS,
+            smallest=32,
+            ablations=("residual", "batch_norm", "separable"),
+        ),
+        _shipped("residual_convnet", _CLASSIFIERS, smallest=8),
         _shipped("vgg16", _CLASSIFIERS, "pretrained:vgg16", fine_tune_from="block5_conv1"),
         _shipped(
             "xception", _CLASSIFIERS, "pretrained:xception", fine_tune_from="block13_sepconv1_act"
         ),
-        _shipped("segmentation_convnet", _SEGMENTERS),
-        _shipped("xception_unet", _SEGMENTERS),
+        _shipped("segmentation_convnet", _SEGMENTERS, smallest=32, multiple_of=8),
+        _shipped("xception_unet", _SEGMENTERS, smallest=32),
         _shipped("linear", _POINTS),
     )
 }
@@ -109,6 +114,7 @@ def build(name: str, image_size: int | None, classes: int, **args: Any) -> "kera
     if name.startswith(PREFIX):
         builder = builder(name)
     _check_arguments(name, builder, args)
+    _check_size(known, image_size)
     model: keras.Model = builder(image_size, classes, **args)
     if image_size is not None:
         _check_shapes(model, known, image_size, classes)
@@ -156,6 +162,18 @@ def _gives_map(layer: Any) -> bool:
     if type(layer).__name__ == "InputLayer" or hasattr(layer, "layers"):
         return False
     return len(getattr(layer.output, "shape", ())) == 4
+
+
+def _check_size(spec: ModelSpec, size: int | None) -> None:
+    if size is None or (size >= spec.smallest and size % spec.multiple_of == 0):
+        return
+    multiple = f" and a multiple of {spec.multiple_of}" if spec.multiple_of > 1 else ""
+    raise InputError(
+        f"trainer.image_size for {spec.name}",
+        expected=f"at least {spec.smallest}{multiple}",
+        found=str(size),
+        todo=f"try {max(spec.smallest, -(-size // spec.multiple_of) * spec.multiple_of)}",
+    )
 
 
 def _check_shapes(model: Any, spec: ModelSpec, size: int, classes: int) -> None:

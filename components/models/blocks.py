@@ -1,4 +1,8 @@
-"""Building blocks, written once: convolution, residual sums, down- and upsampling, outputs."""
+"""Building blocks, written once: convolution, residual sums, down- and upsampling, outputs.
+
+Of every block, `style` is how it convolves, `filters` the channels of its result, `name` the prefix
+of its layers' names, and `output_name` the name of its last layer.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +15,7 @@ from components.models.spec import (
     PROBABILITY_LAYER,
     TRUNK_OUTPUT_LAYER,
 )
+from serving.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,18 @@ class ConvStyle:
     separable: bool = True
     batch_norm: bool = True
     momentum: float = 0.99
+
+
+def check_below_one(argument: str, value: float) -> None:
+    """Refuses an argument, such as a momentum or a dropout rate, that is not in [0, 1).
+
+    Raises:
+        InputError: it is out of range, or not a number.
+    """
+    if not 0.0 <= value < 1.0:
+        raise InputError(
+            f"trainer.model_args.{argument}", expected="a number in [0, 1)", found=repr(value)
+        )
 
 
 def picture_input(image_size: int) -> keras.KerasTensor:
@@ -101,8 +118,6 @@ def residual_sum(
         inputs: float32 [batch, height, width, channels].
         strides: what the block divided height and width by.
         bias: whether the 1x1 convolution has one.
-        name: prefix of that convolution's name.
-        output_name: name of the layer that adds.
 
     Returns:
         float32, the shape of `x`.
@@ -135,11 +150,7 @@ def downsampling_block(
 
     Args:
         inputs: float32 [batch, height, width, channels].
-        filters: channels of the result.
-        style: how it convolves.
         residual: whether the projection of the input is added.
-        name: prefix of the layers' names.
-        output_name: name of the block's last layer.
 
     Returns:
         float32 [batch, ceil(height / 2), ceil(width / 2), filters].
@@ -168,10 +179,6 @@ def upsampling_block(
     Args:
         inputs: float32 [batch, ceil(height / 2), ceil(width / 2), channels].
         skip: float32 [batch, height, width, others], the encoder's map of that size.
-        filters: channels of the result.
-        style: how it convolves.
-        name: prefix of the layers' names.
-        output_name: name of the block's last layer.
 
     Returns:
         float32 [batch, height, width, filters].
@@ -188,7 +195,6 @@ def upsample_to(x: keras.KerasTensor, height: int, width: int, *, name: str) -> 
     Args:
         x: float32 [batch, ceil(height / 2), ceil(width / 2), channels].
         height, width: of the result, in pixels.
-        name: prefix of the layers' names.
 
     Returns:
         float32 [batch, height, width, channels].

@@ -1,11 +1,16 @@
 """What a model costs to run, counted from the shapes of its layers."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import keras
 
+_COUNTED = (
+    keras.layers.Dense,
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.SeparableConv2D,
+)
 # Layers with weights that are not a sum of products: a few steps a value, which nobody counts.
 _FREE = (
     keras.layers.BatchNormalization,
@@ -33,9 +38,13 @@ def multiply_adds(model: keras.Model) -> int:
 def _layer_cost(layer: keras.Layer) -> int:
     if isinstance(layer, keras.Model):
         return multiply_adds(layer)
-    for kind, count in _COUNTERS.items():
-        if isinstance(layer, kind):
-            return count(layer, _positions(layer.output), _positions(layer.input))
+    if isinstance(layer, _COUNTED):
+        # What meets a whole kernel, [height, width, channels of a group, filters]: each value of
+        # the output, but of the input where a convolution is transposed.
+        transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+        kernels = [weight for weight in layer.weights if weight.name.endswith("kernel")]
+        taps = sum(math.prod(kernel.shape) for kernel in kernels)
+        return taps * _positions(layer.input if transposed else layer.output)
     if layer.weights and not isinstance(layer, _FREE):
         raise ValueError(
             f"cannot count the multiply-adds of layer '{layer.name}', a {type(layer).__name__}"
@@ -49,31 +58,3 @@ def _positions(tensor: keras.KerasTensor) -> int:
     if None in sizes:
         raise ValueError(f"multiply-adds of a model for any size: {tensor.name} is {tensor.shape}")
     return math.prod(sizes)
-
-
-def _dense(layer: keras.Layer, outputs: int, inputs: int) -> int:
-    return outputs * math.prod(layer.kernel.shape)
-
-
-def _convolution(layer: keras.Layer, outputs: int, inputs: int) -> int:
-    # The kernel is [height, width, channels of a group, filters].
-    return outputs * math.prod(layer.kernel.shape)
-
-
-def _transposed(layer: keras.Layer, outputs: int, inputs: int) -> int:
-    # Each value of the input, not of the output, meets the whole kernel.
-    return inputs * math.prod(layer.kernel.shape)
-
-
-def _separable(layer: keras.Layer, outputs: int, inputs: int) -> int:
-    both = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
-    return outputs * both
-
-
-_COUNTERS: dict[Any, Callable[[keras.Layer, int, int], int]] = {
-    keras.layers.Dense: _dense,
-    keras.layers.Conv2D: _convolution,
-    keras.layers.DepthwiseConv2D: _convolution,
-    keras.layers.Conv2DTranspose: _transposed,
-    keras.layers.SeparableConv2D: _separable,
-}

@@ -6,7 +6,6 @@
 import keras
 
 from components.models import blocks
-from components.models.checks import check_below_one, check_image_size
 from components.models.spec import TRUNK_OUTPUT_LAYER
 
 _BLOCK_FILTERS = (32, 64, 128, 256, 512)
@@ -24,8 +23,6 @@ def build(
     """Builds the model; see `components.models.build` for shapes and ranges.
 
     Args:
-        image_size: side of the square input in pixels, at least 32.
-        classes: how many.
         residual: whether each block's input is added to its output.
         batch_norm: whether what goes into each convolution of a block is normalised; without it
             convolutions have a bias.
@@ -35,12 +32,9 @@ def build(
             runs need a lower one, such as 0.9. Without `batch_norm` it does nothing.
 
     Raises:
-        InputError: a size or a momentum out of range.
+        InputError: a momentum out of range.
     """
-    check_image_size(
-        "mini_xception", image_size, minimum=32, why="it halves the picture five times"
-    )
-    check_below_one("batch_norm_momentum", batch_norm_momentum)
+    blocks.check_below_one("batch_norm_momentum", batch_norm_momentum)
     style = blocks.ConvStyle(
         separable=separable, batch_norm=batch_norm, momentum=batch_norm_momentum
     )

@@ -16,7 +16,6 @@ import numpy as np
 
 from components.models import blocks
 from components.models.applications import PREFIX
-from components.models.checks import check_below_one
 from components.models.spec import TRUNK_OUTPUT_LAYER
 from serving.errors import FailedError, InputError
 
@@ -41,8 +40,6 @@ def application(name: str) -> Build:
         What its weights expect of a picture is done by the model's first layers.
 
         Args:
-            image_size: side of the square input in pixels, at least what the backbone takes.
-            classes: how many.
             weights: "" for random ones, "imagenet" for those that the library downloads, else the
                 path of a local file: the published one without the top (`*_notop.h5`), or
                 `*.weights.h5`, as the backbone's `save_weights` writes it.
@@ -53,7 +50,7 @@ def application(name: str) -> Build:
                 weights of another architecture.
             FailedError: the published weights cannot be downloaded.
         """
-        check_below_one("dropout", dropout)
+        blocks.check_below_one("dropout", dropout)
         path = _weights_file(weights) if weights not in ("", IMAGENET) else None
         inputs = blocks.picture_input(image_size)
         trunk = _trunk(name, inputs, IMAGENET if weights == IMAGENET else None)

@@ -6,23 +6,13 @@
 import keras
 
 from components.models import blocks
-from components.models.checks import check_image_size
 from components.models.spec import TRUNK_OUTPUT_LAYER
 
 _BLOCKS = ((32, True), (64, True), (128, False))  # channels, and whether the block pools
 
 
 def build(image_size: int, classes: int) -> keras.Model:
-    """Builds the model; see `components.models.build` for shapes and ranges.
-
-    Args:
-        image_size: side of the square input in pixels, at least 8.
-        classes: how many.
-
-    Raises:
-        InputError: nothing would be left to look at after two poolings.
-    """
-    check_image_size("residual_convnet", image_size, minimum=8, why="it halves the picture twice")
+    """Builds the model; see `components.models.build`."""
     inputs = blocks.picture_input(image_size)
     x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
     for number, (filters, pooling) in enumerate(_BLOCKS, start=1):

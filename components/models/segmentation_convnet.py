@@ -6,29 +6,13 @@
 import keras
 
 from components.models import blocks
-from components.models.checks import check_image_size
 from components.models.spec import TRUNK_OUTPUT_LAYER
 
 _FILTERS = (64, 128, 256)
 
 
 def build(image_size: int, classes: int) -> keras.Model:
-    """Builds the model; see `components.models.build` for shapes and ranges.
-
-    Args:
-        image_size: side of the square input in pixels, a multiple of 8.
-        classes: how many.
-
-    Raises:
-        InputError: the decoder would give back another size.
-    """
-    check_image_size(
-        "segmentation_convnet",
-        image_size,
-        minimum=32,
-        multiple_of=8,
-        why="it halves the picture three times and doubles it back",
-    )
+    """Builds the model; see `components.models.build`."""
     inputs = blocks.picture_input(image_size)
     x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
     for number, filters in enumerate(_FILTERS, start=1):

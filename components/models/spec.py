@@ -29,6 +29,8 @@ class ModelSpec:
             the last ones, in (0, 1). None for architectures that are trained whole.
         ablations: arguments of its `build`, all True or False, whose combinations are worth a
             comparison.
+        smallest: side in pixels of the smallest input that its convolutions and poolings take.
+        multiple_of: what the side has to be a multiple of, such as for a decoder to give it back.
     """
 
     name: str
@@ -38,3 +40,5 @@ class ModelSpec:
     logits_layer: str = LOGITS_LAYER
     fine_tune_from: str | float | None = None
     ablations: tuple[str, ...] = ()
+    smallest: int = 1
+    multiple_of: int = 1

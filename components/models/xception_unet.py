@@ -12,7 +12,6 @@ Ours, after Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Im
 import keras
 
 from components.models import blocks
-from components.models.checks import check_below_one, check_image_size
 from components.models.spec import TRUNK_OUTPUT_LAYER
 
 _STEM_FILTERS = 32
@@ -29,8 +28,6 @@ def build(
     every layer, and what goes round a layer is missing from its explanation.
 
     Args:
-        image_size: side of the square input in pixels, at least 32.
-        classes: how many.
         dropout: share of the channels at 1/32 that a training step drops, in [0, 1). Whole
             channels: neighbours in a map know too much of each other.
         batch_norm_momentum: how much of the moving averages each step keeps, in [0, 1). They
@@ -39,13 +36,10 @@ def build(
             Keras's own default would be three epochs.
 
     Raises:
-        InputError: a size, a rate or a momentum out of range.
+        InputError: a rate or a momentum out of range.
     """
-    check_image_size(
-        "xception_unet", image_size, minimum=32, why="it halves the picture five times"
-    )
-    check_below_one("dropout", dropout)
-    check_below_one("batch_norm_momentum", batch_norm_momentum)
+    blocks.check_below_one("dropout", dropout)
+    blocks.check_below_one("batch_norm_momentum", batch_norm_momentum)
     style = blocks.ConvStyle(momentum=batch_norm_momentum)
 
     inputs = blocks.picture_input(image_size)

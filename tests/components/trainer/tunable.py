@@ -4,7 +4,7 @@ from components.models.spec import ModelSpec
 
 SPEC = ModelSpec(
     "tunable",
-    "components.models.convnet_small_150:build",
+    "components.models.convnets:convnet_small_150",
     "image_classification",
     fine_tune_from="conv3",
 )
