@@ -22,7 +22,7 @@ def measure(folder: Path, runs: int) -> Iterator[Result]:
     image = folder / "images" / "Cat" / "0.jpg"
     wall, processor = [], []
     with serving(MODEL, folder / "base") as server:
-        command = [PAWLENS, "predict", image, "--target", server.target, "--model-name", MODEL]
+        command = [PAWLENS, "predict", str(image), "--target", server.target, "--model-name", MODEL]
         for _ in range(runs + 1):
             before = _processor_seconds()
             wall.append(

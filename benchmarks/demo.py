@@ -11,7 +11,7 @@ from benchmarks.tools import PAWLENS, Result, benchmark, timed
 
 
 def measure(folder: Path) -> Iterator[Result]:
-    environment = os.environ | {"PATH": f"{PAWLENS.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {"PATH": f"{Path(PAWLENS).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "pipelines.demo"]
     quiet = subprocess.DEVNULL
     seconds = timed(

@@ -8,11 +8,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PAWLENS = Path(sys.executable).parent / "pawlens"
+PAWLENS = str(Path(sys.executable).parent / "pawlens")
 
 Times = dict[str, list[float]]
 Result = dict[str, Any]
@@ -27,7 +27,7 @@ def benchmark(measure: Callable[..., Iterable[Result]], **defaults: Any) -> None
             may be given again and again.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m {sys.modules['__main__'].__spec__.name}",
+        prog=f"python -m benchmarks.{Path(sys.argv[0]).stem}",
         description=sys.modules["__main__"].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -50,7 +50,7 @@ def timed(action: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(actions: dict[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> Times:
+def in_turn(actions: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> Times:
     """What every action measured in every round; the first rounds do not count."""
     times: Times = {name: [] for name in actions}
     for number in range(warm_up + rounds):
