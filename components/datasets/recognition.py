@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.datasets import folders
 from serving.errors import InputError
@@ -84,39 +84,29 @@ def _has_flat_names(root: Path) -> bool:
     return any(pattern.fullmatch(name) for pattern in FLAT_NAMES for name in names)
 
 
-class _Layout(NamedTuple):
-    looks_like: Callable[[Path], Any]
-    expected: str
-    task: str = ""  # where it is not image_classification
-
-
-# The first that a folder looks like counts.
-_LAYOUTS = {
-    "oxford_list": _Layout(
-        lambda root: (root / OXFORD_LIST).is_file(), f"{OXFORD_LIST} and {IMAGES}/*.jpg"
+# What a folder looks like, and what it would hold; the first that it looks like counts.
+_LAYOUTS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "oxford_list": (
+        lambda root: (root / OXFORD_LIST).is_file(),
+        f"{OXFORD_LIST} and {IMAGES}/*.jpg",
     ),
-    "masks": _Layout(
-        mask_folders,
-        f"images in {IMAGES}/ and .png masks in {'/ or '.join(MASK_FOLDERS)}/",
-        "image_segmentation",
-    ),
-    "tfrecord": _Layout(shard_names, "shards such as train-00000-of-00004"),
-    "csv": _Layout(lambda root: _has_csv(root, IMAGE_COLUMNS), "*.csv with path, label"),
-    "points": _Layout(
-        lambda root: _has_csv(root, POINT_COLUMNS), "*.csv with x, y, label", "points"
-    ),
-    "class_folders": _Layout(_has_class_folders, "a folder a class: rose/*.jpg"),
-    "flat_names": _Layout(_has_flat_names, "cat.N.jpg, dog.N.jpg"),
-    "auto": _Layout(
+    "masks": (mask_folders, f"images in {IMAGES}/ and .png masks in {'/ or '.join(MASK_FOLDERS)}/"),
+    "tfrecord": (shard_names, "shards such as train-00000-of-00004"),
+    "csv": (lambda root: _has_csv(root, IMAGE_COLUMNS), "*.csv with path, label"),
+    "points": (lambda root: _has_csv(root, POINT_COLUMNS), "*.csv with x, y, label"),
+    "class_folders": (_has_class_folders, "a folder a class: rose/*.jpg"),
+    "flat_names": (_has_flat_names, "cat.N.jpg, dog.N.jpg"),
+    "auto": (
         lambda root: False,
         "a folder a class, cat.N.jpg and dog.N.jpg, or *.csv with path and label",
     ),
 }
+_TASKS = {"masks": "image_segmentation", "points": "points"}  # of the others image_classification
 
 
 def recognize(root: Path) -> str:
     """The layout that a folder is in; empty: none that is known."""
-    return next((name for name, layout in _LAYOUTS.items() if layout.looks_like(root)), "")
+    return next((name for name, (looks_like, _) in _LAYOUTS.items() if looks_like(root)), "")
 
 
 def not_this_layout(root: Path, layout: str) -> InputError:
@@ -131,14 +121,14 @@ def not_this_layout(root: Path, layout: str) -> InputError:
     for folder in (root, *(root / name for name in folders.folder_names(root)[:_HINTED])):
         other = recognize(folder)
         if other and (other != layout or folder != root):
-            where, task = "this folder" if folder == root else f"'{folder}'", _LAYOUTS[other].task
+            where, task = "this folder" if folder == root else f"'{folder}'", _TASKS.get(other)
             hint = f"{where} is in the layout '{other}'" + (f" of the task {task}" if task else "")
             break
     entries = sorted(e.name + ("/" if e.is_dir() else "") for e in folders.visible(root))
     more = f" and {len(entries) - 5} more" if len(entries) > 5 else ""
     return InputError(
         f"data folder '{root}' is not in the layout '{layout}'",
-        expected=_LAYOUTS[layout].expected,
+        expected=_LAYOUTS[layout][1],
         found=", ".join(entries[:5]) + more or "an empty folder",
         todo=hint,
     )

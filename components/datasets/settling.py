@@ -4,7 +4,6 @@ A record's own fault becomes its problem; fatal is only what leaves no data set.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,24 +133,19 @@ def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
 def _listed_once(records: list[Record]) -> list[Record]:
     """A file that stands in a list again is a problem; under another class both are."""
     labels: dict[str, list[str]] = {}
+    checked = []
     for record in records:
-        labels.setdefault(record.path, []).append(str(record.label))
+        earlier = labels.setdefault(record.path, [])
+        checked.append(record if record.problem or not earlier else replace(record, problem=TWICE))
+        earlier.append(str(record.label))
     if len(labels) == len(records):
         return records
-
-    def checked() -> Iterator[Record]:
-        seen: set[str] = set()
-        for record in records:
-            others = sorted(set(labels[record.path]))
-            if record.problem:
-                yield record
-            elif len(others) > 1:
-                yield replace(record, problem=TWO_CLASSES, detail=_some(others))
-            else:
-                yield replace(record, problem=TWICE) if record.path in seen else record
-            seen.add(record.path)
-
-    return list(checked())
+    return [
+        record
+        if len(set(labels[record.path])) == 1 or record.problem not in (None, TWICE)
+        else replace(record, problem=TWO_CLASSES, detail=_some(sorted(set(labels[record.path]))))
+        for record in checked
+    ]
 
 
 def _check_seen(root: Path, records: list[Record], names: list[str], mapping: "MaskIds") -> None:

@@ -113,17 +113,15 @@ def _draw_image(
 ) -> None:
     """Draws an animal, and where it has a mask a trimap, or ids: its own is one above its label."""
     image, silhouette = drawing.draw(rng, label, size or _random_size(rng))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    _write(paths[0], buffer.getvalue())
+    drawn = [image]
     if paths[1:]:
+        to_id = {drawing.FOREGROUND: label + 1, drawing.CONTOUR: IGNORED}
         mask = drawing.trimap(silhouette)
-        if ids:
-            to_id = {drawing.FOREGROUND: label + 1, drawing.CONTOUR: IGNORED}
-            mask = mask.point(lambda value: to_id.get(value, 0))
+        drawn.append(mask.point(lambda value: to_id.get(value, 0)) if ids else mask)
+    for path, one in zip(paths, drawn, strict=True):
         buffer = io.BytesIO()
-        mask.save(buffer, "PNG")
-        _write(paths[1], buffer.getvalue())
+        one.save(buffer, {".jpg": "JPEG", ".png": "PNG"}[path.suffix], quality=_JPEG_QUALITY)
+        _write(path, buffer.getvalue())
 
 
 def _write(path: Path, content: bytes) -> None:

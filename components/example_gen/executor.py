@@ -17,7 +17,7 @@ from components import extension, features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
 from components.datasets.examples import write_classes
 from components.datasets.records import Found, Record
-from components.datasets.settings import DataConfig
+from components.datasets.settings import DataConfig, printable
 from components.example_gen.settings import ExampleGenConfig
 from components.example_gen.splits import Lot, plan, split_index
 from components.tasks import Task, get_task
@@ -189,8 +189,7 @@ def _draw(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[Any]:
 
 def _refused(path: str, reason: str, detail: str) -> beam.pvalue.TaggedOutput:
     # Beam's coders and the quarantine take UTF-8 only; a file's name may be any bytes.
-    printable = [text.encode(errors="backslashreplace").decode() for text in (path, reason, detail)]
-    return beam.pvalue.TaggedOutput(REJECTED, tuple(printable))
+    return beam.pvalue.TaggedOutput(REJECTED, tuple(map(printable, (path, reason, detail))))
 
 
 def _order(path: str) -> tuple[str, int]:

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +49,14 @@ def _serialized(values: dict[str, Any]) -> bytes:
     return example.SerializeToString()
 
 
-@dataclass
-class Checked:
-    """Artifacts of the steps from statistics to anomalies."""
-
-    statistics: Any
-    anomalies: Any
-
-
 @pytest.fixture(scope="session")
 def good() -> dict[str, dict[str, Any]]:
     return GOOD
 
 
 @pytest.fixture(scope="session")
-def check() -> Callable[..., Checked]:
-    """Runs StatisticsGen, SchemaGen and ExampleValidator as the pipeline makes them.
+def check() -> Callable[..., tuple[Any, Any]]:
+    """Runs StatisticsGen, SchemaGen and ExampleValidator: statistics and anomalies.
 
     `check(folder, task, {split: [features, ...]}, beam_args)`.
     """
@@ -75,7 +66,7 @@ def check() -> Callable[..., Checked]:
         task: str,
         splits: dict[str, list[dict[str, Any]]],
         beam_args: tuple[str, ...] = IN_MEMORY,
-    ) -> Checked:
+    ) -> tuple[Any, Any]:
         import tensorflow as tf
         from tfx.types import artifact_utils, standard_artifacts
         from tfx.types.channel_utils import as_channel
@@ -114,6 +105,6 @@ def check() -> Callable[..., Checked]:
         statistics = execute(StatisticsGen(made, task=task), examples=examples)
         schema = execute(SchemaGen(made, task=task), examples=examples)
         step = ExampleValidator(statistics=as_channel([statistics]), schema=as_channel([schema]))
-        return Checked(statistics, execute(step, statistics=statistics, schema=schema))
+        return statistics, execute(step, statistics=statistics, schema=schema)
 
     return run

@@ -1,0 +1,315 @@
+"""What readers tell of a folder: every layout that is shipped."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.datasets.layouts import auto, class_folders, flat_names, masks, points, tfrecord
+from components.datasets.records import Record
+from components.datasets.settings import DataConfig
+from serving.errors import InputError
+
+DATA = DataConfig()
+
+
+def test_class_folders_with_all_that_lies_in_them(touch):
+    root = touch("Cat/10.jpg", "Cat/2.JPG", "Cat/._0.jpg", "Cat/Thumbs.db", "Cat/note.txt")
+    touch("dog/rex.webp", "dog/8b.GIF", "dog/old/7.bmp", "dog/more.jpg/x.jpeg", "dog/a.tif")
+    touch("readme.txt", "cover.png", ".git/3.jpg", "__MACOSX/Cat/1.jpg", "Empty/")
+    listing = auto.read(root, DATA)
+    assert [(r.path, r.label, r.number, r.problem) for r in listing.records] == [
+        ("Cat/10.jpg", "Cat", 10, None),
+        ("Cat/2.JPG", "Cat", 2, None),
+        ("cover.png", None, None, "in no class's folder"),
+        ("dog/8b.GIF", "dog", None, None),
+        ("dog/a.tif", "dog", None, "unsupported format"),
+        ("dog/more.jpg/x.jpeg", "dog", None, None),
+        ("dog/old/7.bmp", "dog", None, None),
+        ("dog/rex.webp", "dog", None, None),
+    ]
+    assert listing.classes == ("Cat", "Empty", "dog")
+
+
+@pytest.mark.parametrize("other", [["valid", "Test"], ["val"], ["TEST"]])
+def test_split_folders_of_class_folders(touch, other):
+    folders = ["train", *other]
+    root = touch(*(f"{f}/{c}/{n}.jpg" for f in folders for c in ("rose", "iris") for n in (1, 2)))
+    touch("train/stray.jpg", "train.csv.jpg")
+    listing = auto.read(root, DATA)
+    splits = {r.path.partition("/")[0]: r.split for r in listing.records if r.label}
+    expected = {"train": "train", "valid": "eval", "val": "eval", "Test": "test", "TEST": "test"}
+    assert splits == {folder: expected[folder] for folder in folders}
+    assert listing.classes == ("iris", "rose")
+    assert {r.path for r in listing.records if r.problem} == {"train/stray.jpg", "train.csv.jpg"}
+    assert {r.number for r in listing.records} == {1, 2, None}
+
+
+def test_flat_names(touch):
+    root = touch("cat.0.jpg", "CAT.12.JPG", "dog.3.png", "dog.jpg", "a_7.jpg", "._cat.0.jpg")
+    assert auto.read(root, DATA).records == [
+        Record("CAT.12.JPG", label="cat", number=12),
+        Record("a_7.jpg", problem="no class in file name"),
+        Record("cat.0.jpg", label="cat", number=0),
+        Record("dog.3.png", label="dog", number=3),
+        Record("dog.jpg", problem="no class in file name"),
+    ]
+
+
+def test_flat_names_without_points(touch):
+    root = touch("shiba_inu_12.jpg", "pug-3.jpg")
+    assert [(r.label, r.number) for r in auto.read(root, DATA).records] == [
+        ("pug", 3),
+        ("shiba_inu", 12),
+    ]
+
+
+def test_a_name_that_is_not_utf8_is_a_problem_and_not_a_crash(touch):
+    root = touch("Cat/0.jpg", "Dog/0.jpg")
+    try:
+        Path(os.fsdecode(os.fsencode(root) + b"/Cat/caf\xe9.jpg")).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    problems = [record.problem for record in auto.read(root, DATA).records]
+    assert sorted(problems, key=str) == [None, None, "file name is not UTF-8"]
+
+
+READERS = [module.read for module in (auto, class_folders, flat_names, masks, points, tfrecord)]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_folders_that_hold_nothing_are_refused(touch, read):
+    root = touch("file", "notes/", "notes/readme.txt")
+    with pytest.raises(InputError, match="found readme") as error:
+        read(root / "notes", DATA)
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="found nothing"):
+        read(root / "none", DATA)
+    with pytest.raises(InputError, match="found a file"):
+        read(root / "file", DATA)
+
+
+@pytest.mark.parametrize(
+    ("files", "read", "hint"),
+    [
+        (["Images/Cat/0.jpg", "Images/Dog/0.jpg"], auto.read, "Images' is .* 'class_folders'"),
+        (["a/Cat/0.jpg", "a/Dog/0.jpg"], class_folders.read, "a' is .* 'class_folders'"),
+        (["Cat/0.jpg", "Dog/0.jpg"], masks.read, "this folder is .* 'class_folders'"),
+        (["oxford/images/a.jpg", "oxford/annotations/trimaps/a.png"], masks.read, "oxford' is"),
+        (["images/a.jpg", "masks/a.png"], auto.read, "'masks' of the task image_segmentation"),
+        (["images/a.jpg", "masks/"], masks.read, "expected images in images/ and .png masks in"),
+        (["a.jpg", "list.csv"], auto.read, r"\*\.csv with path and label"),
+    ],
+)
+def test_a_refusal_names_what_would_fit(touch, files, read, hint):
+    with pytest.raises(InputError, match=hint):
+        read(touch(*files), DATA)
+
+
+def test_listing_needs_no_heavy_library():
+    heavy = "{'numpy', 'PIL', 'tensorflow', 'tfx'}"
+    code = (
+        "import sys, components.datasets.layouts.auto, components.datasets.looking;"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_rows_name_images_and_each_bad_one_is_counted(touch):
+    root = touch("a/1.jpg", "a/2.jpg", "a/3.tif", "../outside.jpg")
+    rows = [
+        "rose,a/1.jpg,,train",
+        "iris,./a/../a/2.jpg,x,VAL",
+        "iris,a/3.tif,x,test",
+        "rose,a/9.jpg,x,train",
+        "rose,../outside.jpg,x,train",
+        f"rose,{root}/a/1.jpg,x,train",
+        ",a/1.jpg,x,train",
+        "rose,a/1.jpg,x,first",
+        "rose",
+        "rose,a/1.jpg,x,train,more",
+        "rose,caf\udce9.jpg,x,train",
+    ]
+    text = "\n".join(["label,Path,note,split", *rows])
+    (root / "list.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    records = auto.read(root, DATA).records
+    assert records[:2] == [
+        Record("a/1.jpg", label="rose", split="train"),
+        Record("a/2.jpg", label="iris", split="eval"),
+    ]
+    assert [(r.path, r.problem, r.detail) for r in records[3:]] == [
+        ("list.csv:5", "no such file", "a/9.jpg"),
+        ("list.csv:6", "outside the data folder", "../outside.jpg"),
+        ("list.csv:7", "outside the data folder", f"{root}/a/1.jpg"),
+        ("list.csv:8", "no label", "a/1.jpg"),
+        ("list.csv:9", "unknown split", "first"),
+        ("list.csv:10", "missing column", "path"),
+        ("list.csv:11", "surplus column", "5 fields, 4 in the header"),
+        ("list.csv:12", "no such file", "caf\\udce9.jpg"),
+    ]
+    assert (records[2].path, records[2].problem) == ("a/3.tif", "unsupported format")
+
+
+@pytest.mark.parametrize("folder", ["masks", "annotations/trimaps", "labels"])
+def test_images_and_masks_are_paired_by_stem(touch, folder):
+    root = touch("images/a.b_1.jpg", "images/Cat_2.JPG", "images/x.jpg", "images/A.mat")
+    touch("images/z.webp", "images/._y.jpg", "images/q.heic")
+    touch(*(f"{folder}/{name}" for name in ("a.b_1.png", "Cat_2.tif", "y.png", "q.png")))
+    touch(f"{folder}/._x.png", f"{folder}/x.xml", f"{folder}/z.jpg")
+    assert sorted(masks.read(root, DATA).records, key=lambda r: r.path.rpartition("/")[2]) == [
+        Record("images/Cat_2.JPG", mask_path=f"{folder}/Cat_2.tif"),
+        Record("images/a.b_1.jpg", mask_path=f"{folder}/a.b_1.png"),
+        Record(
+            "images/q.heic",
+            mask_path=f"{folder}/q.png",
+            problem="unsupported format",
+            detail=".heic is none of .jpg, .jpeg, .png, .bmp, .gif, .webp",
+        ),
+        Record("images/x.jpg", problem="no mask"),
+        Record(f"{folder}/y.png", problem="mask without image"),
+        Record(
+            "images/z.webp", mask_path=f"{folder}/z.jpg", problem="mask in a format with losses"
+        ),
+    ]
+
+
+@pytest.mark.parametrize("path", ["{split}/{part}/1.png", "{part}/{split}/1.png"])
+def test_split_folders_of_pairs(touch, path):
+    parts = [(split, part) for split in ("train", "val") for part in ("images", "masks")]
+    root = touch(*(path.format(split=split, part=part) for split, part in parts))
+    found = {r.split: (r.path, r.mask_path) for r in masks.read(root, DATA).records}
+    assert found == {
+        told: tuple(path.format(split=split, part=part) for part in ("images", "masks"))
+        for split, told in (("train", "train"), ("val", "eval"))
+    }
+
+
+LIST = """#Image CLASS-ID SPECIES BREED ID
+Abyssinian_1 1 1 1
+Abyssinian_2 1 1 1
+shiba_inu_7 34 2 24
+american_bulldog_3 2 2 1
+Bengal_1 6 1 2
+Bengal_2 6 3 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [("breed", ("Abyssinian", "american_bulldog", "shiba_inu")), ("species", ("cat", "dog"))],
+)
+def test_the_list_tells_the_class_and_what_is_missing(touch, labels, classes):
+    names = ("Abyssinian_1", "american_bulldog_3", "shiba_inu_7", "Bengal_2", "new_1")
+    root = touch(*(f"images/{name}.jpg" for name in names), "images/Abyssinian_1.mat")
+    touch("annotations/trimaps/shiba_inu_7.png", "annotations/trimaps/._new_1.png")
+    (root / "annotations/list.txt").write_text(LIST)
+    listing = auto.read(root, DataConfig(labels=labels))
+    assert (listing.classes, listing.missing) == (classes, 2)
+    assert [(r.path, r.problem) for r in listing.records if r.problem] == [
+        ("annotations/list.txt:7", "unreadable row"),
+        ("images/Bengal_2.jpg", "not in the list"),
+        ("images/new_1.jpg", "not in the list"),
+    ]
+    assert listing.records[-1] == Record(
+        "images/shiba_inu_7.jpg",
+        label=classes[-1],
+        mask_path="annotations/trimaps/shiba_inu_7.png",
+    )
+
+
+def _write_csv(root, text: str, name: str = "points.csv") -> None:
+    root.mkdir(exist_ok=True)
+    (root / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def test_rows_are_read_by_their_header_and_named_by_file_and_line(tmp_path):
+    _write_csv(
+        tmp_path, '\ufefflabel, y ,id,x\r\npositive,"2.5",a,-1\r\n\r\n negative , 0.1,b,1e2\r\n'
+    )
+    _write_csv(tmp_path, "x,y,label\n3,4,negative\n", "a.csv")
+    _write_csv(tmp_path, "x,z,label\n1,2,positive\n", "other.csv")
+    _write_csv(tmp_path, "", "empty.csv")
+    _write_csv(tmp_path, "x,y,label\n9,9,negative\n", ".hidden.csv")
+    found = [(r.path, r.values, r.label, r.problem) for r in points.read(tmp_path, DATA).records]
+    assert found == [
+        ("a.csv:2", (3.0, 4.0), "negative", None),
+        ("other.csv:2", (), None, "missing column"),
+        ("points.csv:2", (-1.0, 2.5), "positive", None),
+        ("points.csv:4", (100.0, float(np.float32(0.1))), "negative", None),
+    ]
+
+
+BAD = {
+    "abc,2,negative": ("not a number", "x is 'abc'"),
+    ",2,negative": ("not a number", "x is ''"),
+    "1,nan,negative": ("not a number", "y is 'nan'"),
+    "-inf,2,negative": ("not finite", "x is '-inf'"),
+    "1,1e39,negative": ("not finite", "y is '1e39', too large for float32"),
+    "1,2": ("missing column", "label"),
+    "1": ("missing column", "y, label"),
+    "1,2,negative,3": ("surplus column", "4 fields, 3 in the header"),
+    '"1,2,negative': ("missing column", "y, label"),  # an open quote spoils its own row only
+    f"{'1' * 140_000},2,negative": ("unreadable row", ""),
+}
+
+
+def test_every_bad_row_is_listed_with_its_reason(tmp_path):
+    rows = [row for bad in BAD for row in (bad, "1,2,positive")]
+    _write_csv(tmp_path, "\n".join(["x,y,label", *rows]) + "\n")
+    records = points.read(tmp_path, DATA).records
+    assert [(r.problem, r.detail) for r in records[::2]] == list(BAD.values())
+    assert {(r.problem, r.values) for r in records[1::2]} == {(None, (1.0, 2.0))}
+
+
+def test_a_folder_that_is_no_points_says_what_it_is(tmp_path):
+    _write_csv(tmp_path / "table", "a;b\n1;2\n")
+    with pytest.raises(InputError, match=r"points\.csv'.*columns x, y, label.*found a;b"):
+        points.read(tmp_path / "table", DATA)
+    with pytest.raises(InputError, match=r"'points': expected \*\.csv .*found table/"):
+        points.read(tmp_path, DATA)  # one level too high
+
+
+def _write_shard(path, examples: list[dict[str, bytes | int]], compression: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for values in examples:
+            example = tf.train.Example()
+            for key, value in values.items():
+                feature = example.features.feature[key]
+                kind = feature.bytes_list if isinstance(value, bytes) else feature.int64_list
+                kind.value.append(value)
+            writer.write(example.SerializeToString())
+
+
+def test_shards_with_the_names_of_slim(tmp_path):
+    rose = {"image/encoded": b"1", "image/class/text": b"rose", "image/class/label": 4}
+    _write_shard(tmp_path / "train-00000-of-00002.gz", [rose], "GZIP")
+    _write_shard(tmp_path / "train-00001-of-00002", [{**rose, "image/class/text": b"iris"}])
+    _write_shard(tmp_path / "validation-00000-of-00001", [rose, {"image/format": b"jpeg"}])
+    broken = (tmp_path / "train-00001-of-00002").read_bytes()
+    (tmp_path / "train-00001-of-00002").write_bytes(broken + b"no record" * 9)
+    listing = auto.read(tmp_path, DATA)
+    assert [(r.path, r.label, r.content, r.split, r.problem) for r in listing.records] == [
+        ("train-00000-of-00002.gz:0", "rose", b"1", "train", None),
+        ("train-00001-of-00002:0", "iris", b"1", "train", None),
+        ("train-00001-of-00002:1", None, None, "train", "broken shard"),
+        ("validation-00000-of-00001:0", "rose", b"1", "eval", None),
+        ("validation-00000-of-00001:1", None, None, "eval", "no such feature"),
+    ]
+    assert listing.classes == ("iris", "rose")
+
+
+def test_keys_are_mapped_and_numbers_are_names(tmp_path):
+    examples = [{"jpg": b"image", "y": number, "seg": b"mask"} for number in (10, 9)]
+    _write_shard(tmp_path / "data.tfrecord", examples)
+    with pytest.raises(InputError, match=r"data\.features\.image: .* jpg, seg, y, found none of"):
+        tfrecord.read(tmp_path, DATA)
+    data = DataConfig(features={"image": "jpg", "label": "y", "mask": "seg"})
+    listing = tfrecord.read(tmp_path, data)
+    assert listing.classes == ("9", "10")
+    assert {(r.content, r.mask, r.split) for r in listing.records} == {(b"image", b"mask", None)}
