@@ -21,13 +21,7 @@ EXAMPLE_COUNT = "example_count"
 def make_eval_config(
     part: Evaluation, config: EvaluatorConfig, *, has_baseline: bool
 ) -> config_pb2.EvalConfig:
-    """Builds TFMA's configuration.
-
-    Args:
-        part: of the task.
-        config: slices and own metrics.
-        has_baseline: whether there is a second model.
-    """
+    """TFMA's configuration, for one model or two."""
     models = [CANDIDATE, BASELINE] if has_baseline else [CANDIDATE]
     count = config_pb2.MetricConfig(class_name="ExampleCount")
     return config_pb2.EvalConfig(

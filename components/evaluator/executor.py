@@ -35,11 +35,6 @@ class Executor(executor.Executor):
     ) -> None:
         """Evaluates, then writes `artifacts.FIGURES` beside TFMA's own files.
 
-        Args:
-            input_dict: one artifact each under `examples`, `model` and maybe `baseline_model`.
-            output_dict: one artifact each under `evaluation` and `blessing`.
-            exec_properties: `task` and `config`; see `Evaluator`.
-
         Raises:
             InputError: the Examples have no classes, or an own metric is none.
         """
@@ -146,20 +141,11 @@ def _write_blessing(
         constants.ARTIFACT_PROPERTY_BLESSED_KEY,
         constants.BLESSED_VALUE if blessed else constants.NOT_BLESSED_VALUE,
     )
-    for key, uri_property, id_property in (
-        (
-            specs.MODEL_KEY,
-            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY,
-            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY,
-        ),
-        (
-            specs.BASELINE_MODEL_KEY,
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY,
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY,
-        ),
-    ):
+    for key, kind in ((specs.MODEL_KEY, "CURRENT"), (specs.BASELINE_MODEL_KEY, "BASELINE")):
         for model in input_dict.get(key, []):
-            blessing.set_string_custom_property(uri_property, model.uri)
-            blessing.set_int_custom_property(id_property, model.id)
+            uri = getattr(constants, f"ARTIFACT_PROPERTY_{kind}_MODEL_URI_KEY")
+            blessing.set_string_custom_property(uri, model.uri)
+            number = getattr(constants, f"ARTIFACT_PROPERTY_{kind}_MODEL_ID_KEY")
+            blessing.set_int_custom_property(number, model.id)
     if "current_component_id" in exec_properties:
         blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])

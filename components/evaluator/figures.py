@@ -37,11 +37,7 @@ class Slice(NamedTuple):
 
 
 def read_slices(uri: str) -> list[Slice]:
-    """All that TFMA wrote.
-
-    Args:
-        uri: folder of the ModelEvaluation.
-    """
+    """All that TFMA wrote into the folder of a ModelEvaluation."""
     slices = []
     for record in tfma.load_metrics(uri):
         entries = [e for e in record.metric_keys_and_values if not e.key.is_diff]
@@ -55,13 +51,7 @@ def read_slices(uri: str) -> list[Slice]:
 def figures_of(
     slices: list[Slice], part: Evaluation, config: EvaluatorConfig
 ) -> list[dict[str, Any]]:
-    """All metrics of an evaluation, as `artifacts.FIGURES` describes them.
-
-    Args:
-        slices: of `read_slices`.
-        part: of the task.
-        config: how it was measured.
-    """
+    """All metrics of an evaluation, as `artifacts.FIGURES` describes them."""
     figures: list[dict[str, Any]] = []
     for one in slices:
         if one.name != OVERALL and one.examples < config.min_slice_size:
@@ -91,15 +81,7 @@ def figures_of(
 
 
 def confusion_of(slices: list[Slice], part: Evaluation) -> dict[str, Any]:
-    """What was taken for what on the whole split.
-
-    Args:
-        slices: of `read_slices`.
-        part: of the task.
-
-    Returns:
-        `confusion`, `top_confusions` and `roc` of `artifacts.FIGURES`.
-    """
+    """`confusion`, `top_confusions` and `roc` of `artifacts.FIGURES`, of the whole split."""
     names = list(part.classes.names)
     counts, roc = np.zeros((len(names), len(names)), np.int64), None
     for one in slices:
@@ -144,17 +126,12 @@ def _rows(
 
 
 def _measured(entries: Iterable[Any]) -> Measured:
-    """What a combiner packed counts as its arrays; so does an array that is a metric's value."""
+    """What a combiner packed counts as its arrays."""
     arrays: dict[str, np.ndarray] = {}
     numbers: dict[str, float | None] = {}
     for entry in entries:
-        kind = entry.value.WhichOneof("type")
-        if kind == "bytes_value":
+        if entry.value.WhichOneof("type") == "bytes_value":
             arrays.update(unpack(entry.value.bytes_value))
-        elif kind == "array_value":
-            array = entry.value.array_value
-            values = array.int64_values or array.float64_values
-            arrays[entry.key.name] = np.reshape(values, array.shape)
         else:
             numbers[entry.key.name] = _number(entry.value)
     return Measured(arrays, numbers)
@@ -171,11 +148,6 @@ def _interval(
 
 def _number(value: metrics_for_slice_pb2.MetricValue) -> float | None:
     """The number in a MetricValue; None if there is none or it is not finite."""
-    kind = value.WhichOneof("type")
-    if kind == "bounded_value":
-        number = value.bounded_value.value.value
-    elif kind == "double_value":
-        number = value.double_value.value
-    else:
-        return None
-    return number if math.isfinite(number) else None
+    numbers = {"bounded_value": value.bounded_value.value, "double_value": value.double_value}
+    found = numbers.get(value.WhichOneof("type"))
+    return found.value if found is not None and math.isfinite(found.value) else None

@@ -80,11 +80,7 @@ class EvaluatorConfig(Section):
             yield error
 
     def task_mistakes(self, task: Task) -> Iterator[InputError]:
-        """What makes no sense for a task: names of metrics and of features.
-
-        Args:
-            task: of the pipeline.
-        """
+        """What makes no sense for a task: names of metrics and of features."""
         known = [*task.thresholds, *self.metrics]
         of = f"a metric of {task.name}:"
         asked = [(f"evaluator.{x}.{name}", name, known, of) for x, name, _ in self._thresholds()]

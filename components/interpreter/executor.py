@@ -1,7 +1,6 @@
 """Does the work of `Interpreter`: reads, scores, explains, writes the page and the card."""
 
 import json
-import os
 from functools import partial
 from typing import Any
 
@@ -19,8 +18,6 @@ from components.interpreter.settings import InterpreterConfig
 from components.reporting.predictor import Predictor
 from components.tasks import get_task
 
-EXAMPLES_SPLIT, PREDICTIONS_SPLIT = "train", "test"
-
 
 class Executor(BaseExecutor):
     """Writes the report, and what Kubeflow Pipelines' UI shows."""
@@ -31,16 +28,7 @@ class Executor(BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the report.
-
-        Args:
-            input_dict: one artifact each under `examples`, `quarantine`, `model`, `model_run`,
-                `evaluation`.
-            output_dict: one artifact each under `report`, `page`, `metrics` and
-                `classification_metrics`; `page` gets one file, the others no more than said in
-                `artifacts`.
-            exec_properties: `pipeline_name`, `task`, `config`, `recipe`; see `Interpreter`.
-        """
+        """Writes the report; `page` gets one file, the others no more than said in `artifacts`."""
         self._log_startup(input_dict, output_dict, exec_properties)
         task = get_task(exec_properties["task"])
         config = InterpreterConfig.model_validate_json(exec_properties["config"])
@@ -49,7 +37,7 @@ class Executor(BaseExecutor):
         predictor = Predictor(path_utils.serving_model_path(model.uri))
         train, test = (
             artifact_utils.get_split_uri(input_dict["examples"], split)
-            for split in (EXAMPLES_SPLIT, PREDICTIONS_SPLIT)
+            for split in ("train", "test")
         )
         facts = read_facts(
             *(
@@ -89,5 +77,5 @@ def _write(folder: str, contents: dict[str, bytes]) -> None:
     """Writes files by name."""
     fileio.makedirs(folder)
     for name, content in contents.items():
-        with fileio.open(os.path.join(folder, name), "wb") as file:  # noqa: PTH118
+        with fileio.open(f"{folder}/{name}", "wb") as file:
             file.write(content)

@@ -5,14 +5,11 @@ text for people and as JSON for programs; both hold the same.
 """
 
 import json
-from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from components import models
 from components.interpreter.readers import Facts
-from components.interpreter.report import OVERALL, format_number, lowest
+from components.interpreter.report import OVERALL, environment, format_number, lowest
 from components.tasks import Task
 
 TEMPLATE = "model_card.md"
@@ -32,9 +29,7 @@ def make_card(
     """Collects the card's content.
 
     Args:
-        pipeline_name: the title.
-        task: what kind of problem it is.
-        facts: what earlier steps handed over.
+        pipeline_name, task, facts: of the run.
         told: what the task's report knows: `purpose`, `output`, `intended_use` and `limits`.
         recipe: `config`, the sections that made the model, `code_sha256`, a digest of the code
             that trained it, and `versions` by name; each may be missing.
@@ -89,17 +84,9 @@ def make_card(
 
 def render_text(card: dict[str, Any]) -> bytes:
     """The card in Markdown, UTF-8."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # Markdown, read as text
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["number"] = format_number
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    text = environment.get_template(TEMPLATE).render(card=card, figures=figure_table)
+    templates = environment(autoescape=False)
+    templates.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    text = templates.get_template(TEMPLATE).render(card=card, figures=figure_table)
     return text.encode("utf-8", "replace")
 
 
@@ -111,10 +98,7 @@ def render_data(card: dict[str, Any]) -> bytes:
 def figure_table(figures: list[dict[str, Any]], title: str, rows: str) -> str:
     """A Markdown table of entries of `artifacts.FIGURES`, with their intervals.
 
-    Args:
-        figures: the entries.
-        title: of the first column.
-        rows: `class` or `slice`, of which no more are shown than the page has.
+    Of `rows`, `class` or `slice`, no more are shown than the page has.
     """
     figures, left_out = lowest(figures, rows)
     lines = [f"By {rows}, {left_out}; the JSON beside has all.", ""] if left_out else []

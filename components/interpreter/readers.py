@@ -1,7 +1,6 @@
 """Reads what earlier steps handed over in small files."""
 
 import json
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,32 +37,21 @@ def read_facts(quarantine_uri: str, model_run_uri: str, evaluation_uri: str) -> 
     Raises:
         tf.errors.NotFoundError: a file is not there.
     """
+    refused: dict[str, list[dict[str, Any]]] = {}
+    for line in _read(quarantine_uri, artifacts.QUARANTINED).splitlines():
+        entry = json.loads(line)
+        listed = refused.setdefault(entry["reason"], [])
+        if len(listed) < LISTED_PER_REASON:
+            listed.append(entry)
     return Facts(
-        ingest=_read_json(quarantine_uri, artifacts.INGEST_SUMMARY),
-        refused=_read_refused(quarantine_uri),
-        history=_read_json(model_run_uri, artifacts.HISTORY),
-        curves=_read_bytes(model_run_uri, artifacts.CURVES),
-        figures=_read_json(evaluation_uri, artifacts.FIGURES),
+        ingest=json.loads(_read(quarantine_uri, artifacts.INGEST_SUMMARY)),
+        refused=refused,
+        history=json.loads(_read(model_run_uri, artifacts.HISTORY)),
+        curves=_read(model_run_uri, artifacts.CURVES),
+        figures=json.loads(_read(evaluation_uri, artifacts.FIGURES)),
     )
 
 
-def _read_bytes(uri: str, name: str) -> bytes:
-    with fileio.open(os.path.join(uri, name), "rb") as file:  # noqa: PTH118
+def _read(uri: str, name: str) -> bytes:
+    with fileio.open(f"{uri}/{name}", "rb") as file:
         return file.read()
-
-
-def _read_json(uri: str, name: str) -> dict[str, Any]:
-    return json.loads(_read_bytes(uri, name))
-
-
-def _read_refused(uri: str) -> dict[str, list[dict[str, Any]]]:
-    refused: dict[str, list[dict[str, Any]]] = {}
-    with fileio.open(os.path.join(uri, artifacts.QUARANTINED), "rb") as file:  # noqa: PTH118
-        for line in file:
-            if not line.strip():
-                continue
-            entry = json.loads(line)
-            listed = refused.setdefault(entry["reason"], [])
-            if len(listed) < LISTED_PER_REASON:
-                listed.append(entry)
-    return refused

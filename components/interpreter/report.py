@@ -36,11 +36,8 @@ def render(
 
     Args:
         pipeline_name: the title.
-        task: what kind of problem it is.
-        facts: what earlier steps handed over.
-        examples: from the training split.
-        predictions: from the test split, with what the model made of them.
-        legend: names and CSS colors of mask classes; empty where there are none.
+        task, facts: of the run.
+        examples, predictions, legend: of the task's report.
         framed: for a frame without an address of its own (`srcdoc`), in which a link to a section
             would load the page around it: without such links.
 
@@ -49,28 +46,21 @@ def render(
     """
     figures = facts.figures["figures"]
     page = (
-        _environment()
+        environment(autoescape=True)
         .get_template(TEMPLATE)
         .render(
+            {**vars(facts), **facts.figures},
             pipeline_name=pipeline_name,
             kind=task.name if ":" in task.name else task.name.replace("_", " ").capitalize(),
             task=task,
             framed=framed,
-            ingest=facts.ingest,
-            refused=facts.refused,
             listed=readers.LISTED_PER_REASON,
             examples=examples,
-            history=facts.history,
             training=training_rows(facts.history),
             curves=drawing.curves(
                 facts.curves,
                 f"Loss and metrics of {facts.history['model']} by epoch, training and validation",
             ),
-            blessed=facts.figures["blessed"],
-            baseline=facts.figures["baseline"],
-            checks=facts.figures["checks"],
-            confusion=facts.figures["confusion"],
-            top_confusions=facts.figures["top_confusions"],
             turned=TURNED,
             shown=SHOWN,
             failed=[check for check in facts.figures["checks"] if not check["ok"]],
@@ -87,41 +77,28 @@ def render(
 
 
 def training_rows(history: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per metric: its value on both splits at the best and at the last epoch.
-
-    Args:
-        history: `artifacts.HISTORY`.
+    """One row per metric of `artifacts.HISTORY`: what it is at the best and at the last epoch.
 
     Returns:
         `{"metric", "best": (training, validation), "last": (training, validation)}` per metric,
         a value that was not recorded as None.
     """
     epochs = history["epochs"]
-    if not epochs:
-        return []
-    last = epochs[-1]
+    last: dict[str, Any] = epochs[-1] if epochs else {}
     best: dict[str, Any] = next((e for e in epochs if e["epoch"] == history["best_epoch"]), {})
-    names = [
-        key
-        for key in last
-        if key not in ("epoch", "seconds", "stage") and not key.startswith("val_")
-    ]
     return [
         {
             "metric": name,
             "best": (best.get(name), best.get(f"val_{name}")),
             "last": (last.get(name), last.get(f"val_{name}")),
         }
-        for name in names
+        for name in last
+        if name not in ("epoch", "seconds", "stage") and not name.startswith("val_")
     ]
 
 
 def lowest(figures: list[dict[str, Any]], key: str) -> tuple[list[dict[str, Any]], str]:
-    """Leaves out classes or slices where there are more than a reader takes in.
-
-    Args:
-        figures: entries of `artifacts.FIGURES`.
-        key: `class` or `slice`.
+    """Leaves out figures by `class` or `slice` where there are more than a reader takes in.
 
     Returns:
         The figures of all classes together, and of the `SHOWN` classes (or slices) with the lowest
@@ -145,11 +122,7 @@ def lowest(figures: list[dict[str, Any]], key: str) -> tuple[list[dict[str, Any]
 
 
 def pivot(figures: list[dict[str, Any]], row_key: str) -> dict[str, Any]:
-    """Arranges figures as a table, a row for each value of `row_key`.
-
-    Args:
-        figures: entries of `artifacts.FIGURES`.
-        row_key: `class` or `slice`.
+    """Arranges figures as a table, a row for each `class` or `slice`.
 
     Returns:
         `{"title", "columns": [title], "rows": [{"name", "examples", "cells": [figure or None]}]}`,
@@ -221,19 +194,21 @@ def _breakable(text: str) -> Markup:
     return Markup("<wbr>").join(re.split(r"(?<=[/=])", text))
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment(*, autoescape: bool) -> jinja2.Environment:
+    """Of this folder's templates; what is no HTML is not escaped."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
+        autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters.update(
+    made.filters.update(
         number=format_number,
         change=format_change,
         duration=format_duration,
         value=_format_value,
         breakable=_breakable,
     )
-    return environment
+    return made

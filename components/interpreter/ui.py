@@ -18,11 +18,7 @@ CONFIDENCE_METRICS = "confidenceMetrics"
 def overall_metrics(figures: list[dict[str, Any]]) -> dict[str, float | None]:
     """Metric (with its class, as in `recall_dog`) -> value on the whole split.
 
-    Args:
-        figures: entries of `artifacts.FIGURES`.
-
-    Returns:
-        Those of all classes together first.
+    Takes the entries of `artifacts.FIGURES`; those of all classes together come first.
     """
     overall = [figure for figure in figures if figure["slice"] == OVERALL]
     return {
@@ -32,12 +28,10 @@ def overall_metrics(figures: list[dict[str, Any]]) -> dict[str, float | None]:
 
 
 def set_metrics(artifact: Artifact, evaluation: dict[str, Any]) -> None:
-    """Gives an `artifacts.Metrics` its numbers.
+    """Gives an `artifacts.Metrics` the numbers of `artifacts.FIGURES`.
 
-    Args:
-        artifact: gets each overall metric that has a number under its name, those of classes as
-            the report has them, `blessed` (0 or 1) and, if anything was measured, `examples`.
-        evaluation: `artifacts.FIGURES`.
+    Each overall metric that has one under its name, those of classes as the report has them,
+    `blessed` (0 or 1) and, if anything was measured, `examples`.
     """
     overall = [figure for figure in evaluation["figures"] if figure["slice"] == OVERALL]
     shown, _ = lowest(overall, "class")
@@ -55,13 +49,11 @@ def set_metrics(artifact: Artifact, evaluation: dict[str, Any]) -> None:
 
 
 def set_classification_metrics(artifact: Artifact, evaluation: dict[str, Any]) -> None:
-    """Gives an `artifacts.ClassificationMetrics` its table and curve.
+    """Gives an `artifacts.ClassificationMetrics` table and curve of `artifacts.FIGURES`.
 
-    Args:
-        artifact: gets `confusionMatrix`, unless there are too many classes for one, and, where
-            there is a curve, `confidenceMetrics`. A row of the matrix is a true class: the UI draws
-            its first index along the axis that it calls "True label".
-        evaluation: `artifacts.FIGURES`.
+    `confusionMatrix`, unless there are too many classes for one, and, where there is a curve,
+    `confidenceMetrics`. A row of the matrix is a true class: the UI draws its first index along
+    the axis that it calls "True label".
     """
     confusion = evaluation["confusion"]
     if confusion["rows"]:

@@ -47,14 +47,7 @@ class ClassCounts(metric_types.Metric):
         grid: str = "probabilities",
         name: str = NAME,
     ):
-        """Builds the metric.
-
-        Args:
-            classes: number of classes.
-            loss: `cross_entropy`, or the `squared_error` of one score.
-            grid: one of `grids.GRIDS`.
-            name: of the metric.
-        """
+        """Builds the metric, with a grid of `grids.GRIDS`; `squared_error` is that of one score."""
         super().__init__(
             metric_util.merge_per_key_computations(_computations),
             classes=classes,

@@ -1,4 +1,4 @@
-"""The figures of a classifier, from the arrays of `class_counts.ClassCounts`."""
+"""The figures of a classifier on a slice, from the arrays of `class_counts.ClassCounts`."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,13 +13,7 @@ Figure = tuple[str, int | None, float | None, float | None]
 def overall_figures(
     arrays: Mapping[str, np.ndarray], loss: str, *, ranked: bool
 ) -> Iterator[Figure]:
-    """Accuracy, the mean loss, and maybe the share whose class is among the first `TOP_K`.
-
-    Args:
-        arrays: of a slice.
-        loss: what the mean loss is called.
-        ranked: whether to give the last.
-    """
+    """Accuracy, the mean loss by that name, and maybe the share among the first `TOP_K`."""
     triples = arrays["confusion"]
     total, squares, hits = arrays["sums"].tolist()
     count = float(triples[:, 2].sum())
@@ -39,8 +33,8 @@ def class_figures(
     the mean of the F1 leaves the class out.
 
     Args:
-        arrays: of a slice.
-        classes: number of classes.
+        arrays: see above.
+        classes: how many.
         single: whether to give those of the classes.
     """
     triples = arrays["confusion"]
@@ -63,11 +57,8 @@ def auc_figures(arrays: Mapping[str, np.ndarray], *, single: bool) -> Iterator[F
     """The area under the ROC curve: of two classes of the second, of more their mean.
 
     The mean leaves out classes without an Example, and has no interval. Nothing has an area where
-    all Examples are of one class.
-
-    Args:
-        arrays: of a slice.
-        single: whether to give that of every class against the rest, too, of more than two.
+    all Examples are of one class. With `single`, that of every class against the rest, too, where
+    there are more than two.
     """
     areas = arrays.get("auc")
     if areas is None:

@@ -29,14 +29,9 @@ class PixelCounts(metric_types.Metric):
     """
 
     def __init__(self, classes: int, ground_truth_key: str, prediction_key: str, name: str = NAME):
-        """Builds the metric.
+        """Builds the metric; the keys are those of masks, integers [height, width].
 
-        Args:
-            classes: number of classes.
-            ground_truth_key: of the true masks: integers [height, width]; what is no class id
-                counts nowhere.
-            prediction_key: of the predicted masks, of the same size: class ids.
-            name: of the metric.
+        True ids that are no class count nowhere; predicted ones all are.
         """
         super().__init__(
             metric_util.merge_per_key_computations(_computations),

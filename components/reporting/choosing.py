@@ -3,10 +3,9 @@
 Equal scores are ordered by origin, so the choice does not depend on the order of the files.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TypeVar
 
 Ranked = TypeVar("Ranked")
@@ -51,9 +50,11 @@ def of_every_class(scores: Sequence[LabelScore], count: int) -> list[LabelScore]
     by_class: dict[str, list[LabelScore]] = defaultdict(list)
     for score in confident_first(scores):
         by_class[score.truth].append(score)
-    shares = _shares({name: len(members) for name, members in by_class.items()}, count)
-    spread = [_evenly(by_class[name], shares[name]) for name in sorted(by_class)]
-    return [score for turn in zip_longest(*spread) for score in turn if score is not None]
+    longest = max(map(len, by_class.values()), default=0)
+    places = [(turn, name) for turn in range(longest) for name in sorted(by_class)]
+    turns = [name for turn, name in places if turn < len(by_class[name])][:count]
+    spread = {name: iter(_evenly(by_class[name], share)) for name, share in Counter(turns).items()}
+    return [next(spread[name]) for name in turns]
 
 
 def choose_labels(
@@ -97,21 +98,7 @@ def choose_thirds(
     return list(ranked[:firsts]), list(between[start : start + middles]), list(highest)
 
 
-def _shares(sizes: dict[str, int], count: int) -> dict[str, int]:
-    """Divides `count` over classes one by one, passing over those that have no more."""
-    shares = dict.fromkeys(sizes, 0)
-    left = min(count, sum(sizes.values()))
-    while left > 0:
-        for name in sorted(sizes):
-            if left > 0 and shares[name] < sizes[name]:
-                shares[name] += 1
-                left -= 1
-    return shares
-
-
 def _evenly(ranked: Sequence[LabelScore], count: int) -> list[LabelScore]:
     """Members at even distances, the first and (from two on) the last among them."""
-    if count == 0:
-        return []
     step = (len(ranked) - 1) / max(count - 1, 1)
     return [ranked[round(position * step)] for position in range(count)]

@@ -78,17 +78,11 @@ def draw_mask(mask: np.ndarray, size: tuple[int, int], colors: Sequence[Color]) 
 def draw_mask_over(
     picture: np.ndarray, mask: np.ndarray, colors: Sequence[Color], opacities: Sequence[float]
 ) -> np.ndarray:
-    """Lays a mask over its picture.
+    """Lays a mask over its picture; see `draw_picture` and `draw_mask` for shapes.
 
     Args:
-        picture: uint8 [height, width, 3], RGB.
-        mask: uint8 [rows, columns], class ids.
-        colors: of the classes.
         opacities: how strongly each class covers the picture, in [0, 1]; what is no class leaves
             it bare.
-
-    Returns:
-        uint8 [height, width, 3], RGB.
     """
     size = (picture.shape[1], picture.shape[0])
     table = np.zeros(256)

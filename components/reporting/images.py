@@ -90,13 +90,7 @@ def pick(examples: Iterable[Any], positions: Collection[int]) -> dict[int, Store
 def explain(
     predictor: Predictor, images: Mapping[int, StoredImage], classes: Mapping[int, int]
 ) -> dict[int, Figure]:
-    """The drawings of `grad_cam`, by position in the split.
-
-    Args:
-        predictor: the model.
-        images: by position.
-        classes: by position, the class to explain; -1: the predicted one.
-    """
+    """The drawings of `grad_cam`, all by position in the split; class -1 is the predicted one."""
     figures: dict[int, Figure] = {}
     for batch in batches(images.items()):
         outputs = predictor.explain(

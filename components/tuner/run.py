@@ -46,7 +46,11 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     replicas = max(1, len(prepare_devices()))
     task = get_task(settings["task"])
     classes = Classes.from_json(settings["classes"], "classes")
-    _check_arguments(config, base, len(classes))
+    # Built with each extreme of its own arguments, so that no late trial is refused.
+    for key, dimension in config.space.items():
+        for value in dimension.corners if key.startswith("model_args.") else ():
+            asked = replace_values(base, {key: value})
+            models.build(asked.model, asked.image_size, len(classes), **asked.model_args)
     _check_batch_sizes(config, replicas)
     splits = index_splits(fn_args.train_files, fn_args.eval_files, task, classes)
     search = Search(
@@ -56,15 +60,6 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         settings.get("state_dir", ""),
     )
     return TunerFnResult(tuner=search, fit_kwargs={})
-
-
-def _check_arguments(config: TunerConfig, base: TrainerConfig, classes: int) -> None:
-    """Builds the model with each extreme of its own arguments, so that no late trial is refused."""
-    for key, dimension in config.space.items():
-        if key.startswith("model_args."):
-            for value in dimension.corners:
-                asked = replace_values(base, {key: value})
-                models.build(asked.model, asked.image_size, classes, **asked.model_args)
 
 
 def _check_batch_sizes(config: TunerConfig, replicas: int) -> None:

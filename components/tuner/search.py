@@ -119,12 +119,7 @@ class Search(base_tuner.BaseTuner):
 
 
 def make_space(space: Mapping[str, Dimension], base: TrainerConfig) -> Any:
-    """The space as KerasTuner's HyperParameters.
-
-    Args:
-        space: of `TunerConfig`, checked.
-        base: whose values tell which keys hold fractions.
-    """
+    """The checked space as KerasTuner's HyperParameters; `base` tells which keys hold fractions."""
     made = keras_tuner.HyperParameters()
     held = dict(leaves(base.model_dump()))
     for key, dimension in space.items():
@@ -142,14 +137,11 @@ def make_space(space: Mapping[str, Dimension], base: TrainerConfig) -> Any:
 
 
 def _oracle(config: TunerConfig, base: TrainerConfig) -> Any:
-    kinds = {
-        "random": keras_tuner.oracles.RandomSearchOracle,
-        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-    }
-    more: dict[str, Any] = {}
+    kind, more = keras_tuner.oracles.RandomSearchOracle, {}
     if config.algorithm == "bayesian":
-        more["num_initial_points"] = config.random_trials
-    return kinds[config.algorithm](
+        kind = keras_tuner.oracles.BayesianOptimizationOracle
+        more = {"num_initial_points": config.random_trials}
+    return kind(
         objective=keras_tuner.Objective(base.monitor, mode(base.monitor)),
         max_trials=config.trials,
         # 0 would mean a seed drawn by chance.

@@ -41,13 +41,12 @@ def _number(value: Any) -> Any:
     raise PydanticCustomError("number", "Input should be a finite number")
 
 
-def _scalar(value: Any) -> Any:
-    return value if isinstance(value, bool | str) else _number(value)
-
-
 # Checked as a whole: a union's errors would name its members in the key.
 Number = Annotated[int | float, PlainValidator(_number)]
-Value = Annotated[bool | int | float | str, PlainValidator(_scalar)]
+Value = Annotated[
+    bool | int | float | str,
+    PlainValidator(lambda value: value if isinstance(value, bool | str) else _number(value)),
+]
 
 
 class Dimension(Section):
@@ -118,10 +117,7 @@ class TunerConfig(Section):
         return len(self.space) + 2
 
     def trial_config(self, trainer: TrainerConfig) -> TrainerConfig:
-        """What all trials have in common.
-
-        Args:
-            trainer: the training that the search is for.
+        """What all trials have in common, from the training that the search is for.
 
         Raises:
             InputError: it makes no sense with this objective or for so few epochs.
@@ -139,12 +135,7 @@ class TunerConfig(Section):
         return common
 
     def task_mistakes(self, task: Task, trainer: TrainerConfig) -> Iterator[InputError]:
-        """What no trial could be made of, or what trials could not be compared in.
-
-        Args:
-            task: of the pipeline.
-            trainer: the training that the search is for.
-        """
+        """What no trial could be made of, or what trials could not be compared in."""
         if trainer.stages:
             yield InputError(
                 "trainer.stages",
@@ -166,7 +157,8 @@ class TunerConfig(Section):
                 found=repr(base.monitor),
             )
             return
-        keys = _searchable(base)
+        held = leaves(base.model_dump())
+        keys = [key for key, value in held if isinstance(value, Scalar) and key not in FIXED]
         wrong = [error for key in self.space for error in _key_mistakes(key, keys, base.monitor)]
         yield from wrong
         # A value is not to blame for what is wrong without it, which is told elsewhere.
@@ -205,15 +197,6 @@ def _dimension_mistakes(name: str, dimension: Dimension) -> Iterator[InputError]
         yield InputError(name, expected="each value once", found=str(values))
 
 
-def _searchable(config: TrainerConfig) -> list[str]:
-    """Dotted keys that hold one value; those of `model_args` are the architecture's own."""
-    return [
-        key
-        for key, value in leaves(config.model_dump())
-        if isinstance(value, Scalar) and key not in FIXED
-    ]
-
-
 def _key_mistakes(key: str, keys: list[str], objective: str) -> Iterator[InputError]:
     if key in FIXED:
         yield InputError(
@@ -238,19 +221,13 @@ def _value_mistakes(
     """Values that are wrong by themselves, or beside another key's; one for each key or pair."""
     wrong: set[str] = set()
     for names in [*((key,) for key in space), *itertools.combinations(space, 2)]:
-        if wrong.isdisjoint(names) and (error := _first_mistake(configs, space, names, task)):
-            wrong.update(names)
-            yield error
-
-
-def _first_mistake(
-    configs: Sequence[TrainerConfig], space: dict[str, Dimension], names: Sequence[str], task: Task
-) -> InputError | None:
-    for corner in itertools.product(*(space[name].corners for name in names)):
-        values = dict(zip(names, corner, strict=True))
-        try:
-            for config in configs:
-                replace_values(config, values).check_task(task)
-        except InputError as error:
-            return InputError(f"tuner.space ({describe(values)}): {error}")
-    return None
+        for corner in itertools.product(*(space[name].corners for name in names)):
+            if not wrong.isdisjoint(names):
+                break
+            values = dict(zip(names, corner, strict=True))
+            try:
+                for config in configs:
+                    replace_values(config, values).check_task(task)
+            except InputError as error:
+                wrong.update(names)
+                yield InputError(f"tuner.space ({describe(values)}): {error}")

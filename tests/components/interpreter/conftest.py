@@ -2,7 +2,8 @@
 
 import io
 import json
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -200,69 +201,55 @@ def check(metric, bound, value, ok, message):
     return {"class": None, "slice": "overall", "kind": "min", **named}
 
 
-def _ingest():
-    return {
-        "found": 1234,
-        "accepted": 1230,
-        "quarantined": {"unreadable": 3, "duplicate": 1},
-        "splits": {"train": 1000, "eval": 130, "test": 100},
-        "classes": ["cat", "dog"],
-        "missing": 0,
-        "notes": [],
-    }
+INGEST = {
+    "found": 1234,
+    "accepted": 1230,
+    "quarantined": {"unreadable": 3, "duplicate": 1},
+    "splits": {"train": 1000, "eval": 130, "test": 100},
+    "classes": ["cat", "dog"],
+    "missing": 0,
+    "notes": [],
+}
+REFUSED = [
+    {"path": "Cat/666.jpg", "reason": "unreadable", "detail": "no picture"},
+    {"path": "Dog/7.jpg", "reason": "duplicate", "detail": "same as Dog/6.jpg"},
+]
+HISTORY = {
+    "model": "mini_xception",
+    "parameters": 721857,
+    "seed": 1337,
+    "test_time_flip": False,
+    "monitor": "val_loss",
+    "best_epoch": 1,
+    "epochs": [
+        {"epoch": 1, "seconds": 61.0, "loss": 0.7, "val_loss": 0.61239},
+        {"epoch": 2, "seconds": 60.0, "loss": 0.5, "val_loss": float("nan")},
+    ],
+}
+FIGURES = {
+    "blessed": True,
+    "baseline": None,
+    "figures": [figure("accuracy", 0.8734567, lower=0.81249, upper=0.9)],
+    "checks": [check("accuracy", 0.7, 0.8734567, True, "accuracy 0.873 reaches 0.7")],
+    "confusion": {"classes": ["cat", "dog"], "rows": [[1900, 41], [52, 7]]},
+    "top_confusions": [{"true": "dog", "predicted": "cat", "count": 52}],
+    "roc": [
+        {"threshold": 1.0, "false_positive_rate": 0.0, "recall": 0.0},
+        {"threshold": 0.0, "false_positive_rate": 1.0, "recall": 1.0},
+    ],
+}
 
 
-def _history():
-    return {
-        "model": "mini_xception",
-        "parameters": 721857,
-        "seed": 1337,
-        "test_time_flip": False,
-        "monitor": "val_loss",
-        "best_epoch": 1,
-        "epochs": [
-            {"epoch": 1, "seconds": 61.0, "loss": 0.7, "val_loss": 0.61239},
-            {"epoch": 2, "seconds": 60.0, "loss": 0.5, "val_loss": float("nan")},
-        ],
-    }
-
-
-def _figures():
-    return {
-        "blessed": True,
-        "baseline": None,
-        "figures": [figure("accuracy", 0.8734567, lower=0.81249, upper=0.9)],
-        "checks": [check("accuracy", 0.7, 0.8734567, True, "accuracy 0.873 reaches 0.7")],
-        "confusion": {"classes": ["cat", "dog"], "rows": [[1900, 41], [52, 7]]},
-        "top_confusions": [{"true": "dog", "predicted": "cat", "count": 52}],
-        "roc": [
-            {"threshold": 1.0, "false_positive_rate": 0.0, "recall": 0.0},
-            {"threshold": 0.0, "false_positive_rate": 1.0, "recall": 1.0},
-        ],
-    }
-
-
-@dataclass
 class Case:
     """What the earlier steps say; a test changes what it is about."""
 
-    task: str = "image_classification"
-    classes: Classes | None = None
-    examples: dict | None = None
-    recipe: dict = field(default_factory=dict)
-    ingest: dict = field(default_factory=_ingest)
-    refused: list = field(
-        default_factory=lambda: [
-            {"path": "Cat/666.jpg", "reason": "unreadable", "detail": "no picture"},
-            {"path": "Dog/7.jpg", "reason": "duplicate", "detail": "same as Dog/6.jpg"},
-        ]
-    )
-    history: dict = field(default_factory=_history)
-    figures: dict = field(default_factory=_figures)
-
-    def __post_init__(self):
-        self.classes = self.classes or CLASSES[self.task]
-        self.examples = EXAMPLES[self.task]() if self.examples is None else self.examples
+    def __init__(
+        self, task="image_classification", *, classes=None, examples=None, recipe=None, refused=None
+    ):
+        self.task, self.classes, self.recipe = task, classes or CLASSES[task], recipe or {}
+        self.examples = EXAMPLES[task]() if examples is None else examples
+        self.ingest, self.history, self.figures = map(deepcopy, (INGEST, HISTORY, FIGURES))
+        self.refused = deepcopy(REFUSED) if refused is None else refused
 
 
 def write_facts(case, folder):

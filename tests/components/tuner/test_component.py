@@ -25,17 +25,10 @@ TRAINER = TrainerConfig(model="mini_xception", image_size=32, epochs=3)
 
 
 @pytest.fixture
-def examples(tmp_path):
+def examples(tmp_path, write_examples):
     """An Examples artifact of three classes and nothing else."""
-    from tfx.types import standard_artifacts
-
-    from components.datasets.examples import write_classes
-
-    made = standard_artifacts.Examples()
-    made.uri = str(tmp_path / "examples")
-    made.split_names = '["train", "eval"]'
-    write_classes(made.uri, Classes(("ant", "bee", "cow")))
-    return made
+    splits = {"train": [], "eval": []}
+    return write_examples(tmp_path / "examples", splits, Classes(("ant", "bee", "cow")))
 
 
 def test_it_is_given_what_trials_have_in_common_and_no_classes(examples, tmp_path):

@@ -46,12 +46,8 @@ class Training:
         assert folder.is_dir()
         self.asked.append(config)
         best = self._sign * value_of(config)
-        return Trial(
-            [
-                {"epoch": 1, self._monitor: best},
-                {"epoch": 2, self._monitor: best + self._sign},
-            ]
-        )
+        worse = best + self._sign
+        return Trial([{"epoch": 1, self._monitor: best}, {"epoch": 2, self._monitor: worse}])
 
 
 @pytest.fixture(scope="module")
@@ -194,29 +190,21 @@ def test_failed_trials_are_passed_over(run_search, capsys):
     class Fragile(Training):
         def __call__(self, config, folder):
             trial = super().__call__(config, folder)
-            return (
-                Trial([], "loss is nan at epoch 1, step 2")
-                if config.learning_rate > 1e-4
-                else trial
-            )
+            return Trial([], "loss is nan") if config.learning_rate > 1e-4 else trial
 
     training = Fragile()
     search = run_search(make_tuner(trials=12), make_base(), training)
     assert len(training.asked) == 12
     assert best_values(search)["learning_rate"] <= 1e-4
-    assert "loss is nan at epoch 1, step 2" in capsys.readouterr().out
+    assert ": loss is nan\n" in capsys.readouterr().out
 
 
 def test_a_search_without_a_result_is_an_error(run_search, tmp_path):
     from components.trainer.fit.trial import Trial
 
+    broken = Trial([], "loss is nan at epoch 1, step 2")
     with pytest.raises(FailedError, match=r"none of the tuner's 4 trials .*loss is nan at epoch 1"):
-        run_search(
-            make_tuner(trials=4),
-            make_base(),
-            lambda config, folder: Trial([], "loss is nan at epoch 1, step 2"),
-            tmp_path,
-        )
+        run_search(make_tuner(trials=4), make_base(), lambda *_: broken, tmp_path)
 
 
 @pytest.mark.parametrize("error", [InputError("no such argument"), OSError("disk full")])
