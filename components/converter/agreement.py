@@ -10,11 +10,7 @@ from components.tasks.parts import Evaluation
 
 @dataclass
 class Agreement:
-    """Sums over batches; see the properties for what they tell.
-
-    Attributes:
-        part: of the task, which decides.
-    """
+    """Sums over batches; see the properties for what they tell. The task's part decides."""
 
     part: Evaluation
     largest: float = 0.0

@@ -34,12 +34,7 @@ class Executor(BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Converts the model.
-
-        Args:
-            input_dict: one artifact each under `examples` and `model_run`.
-            output_dict: one `Conversions` under `conversions`.
-            exec_properties: `task` and `config`; see `Converter`.
+        """Converts the model; see `Converter` for inputs, outputs and properties.
 
         Raises:
             FailedError: a conversion differs too much; everything is written all the same.
@@ -54,7 +49,11 @@ class Executor(BaseExecutor):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             model = _answering_model(model_run, folder)
-            converted = [_convert(model, name, config, folder) for name in config.formats]
+            paths = {name: convert(model, name, folder) for name in config.formats}
+            converted = [
+                Converted(name, path, load(path), getattr(config.tolerance, name))
+                for name, path in paths.items()
+            ]
             comparison = compare(
                 original(model),
                 converted,
@@ -83,11 +82,6 @@ def _answering_model(model_run: str, scratch: Path) -> keras.Model:
     if history["test_time_flip"]:
         return flip_averaged_model(model, models.spec(history["model"]))
     return model
-
-
-def _convert(model: keras.Model, name: str, config: ConverterConfig, folder: Path) -> Converted:
-    path = convert(model, name, folder)
-    return Converted(name, path, load(path), getattr(config.tolerance, name))
 
 
 def _line(metric: str, found: dict[str, Any]) -> str:

@@ -14,13 +14,11 @@ import numpy as np
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def file_name(format_name: str) -> str:
-    """The file of a format, such as `model_quantized.tflite`."""
-    return {
-        "tflite": "model.tflite",
-        "tflite_quantized": "model_quantized.tflite",
-        "onnx": "model.onnx",
-    }[format_name]
+FILES = {
+    "tflite": "model.tflite",
+    "tflite_quantized": "model_quantized.tflite",
+    "onnx": "model.onnx",
+}
 
 
 def convert(model: keras.Model, format_name: str, folder: Path) -> Path:
@@ -36,7 +34,7 @@ def convert(model: keras.Model, format_name: str, folder: Path) -> Path:
     """
     import tensorflow as tf
 
-    path = folder / file_name(format_name)
+    path = folder / FILES[format_name]
     options: dict[str, Any] = {"format": "onnx" if format_name == "onnx" else "litert"}
     if format_name == "tflite_quantized":
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
@@ -48,14 +46,7 @@ def convert(model: keras.Model, format_name: str, folder: Path) -> Path:
 
 
 def load(path: Path) -> Run:
-    """Loads a converted model onto the CPU.
-
-    Args:
-        path: what `convert` wrote.
-
-    Returns:
-        A function from a batch of images to probabilities.
-    """
+    """Loads onto the CPU what `convert` wrote: a function from a batch to probabilities."""
     return _load_onnx(path) if path.suffix == ".onnx" else _load_tflite(path)
 
 
