@@ -26,6 +26,7 @@ from serving import names
 
 NAME, IMAGE_SIZE = "mini_xception", 32
 SECONDS = 30.0
+LOAD_SECONDS = 180.0  # the model is loaded again, and warmed up
 SIGNATURES = [
     names.SIGNATURE_SERVING,
     names.SIGNATURE_GRAD_CAM,
@@ -150,12 +151,12 @@ class Fuzzer:
         answer = self._client.call(names.SIGNATURE_SERVING, image_input(self._image))
         return float(answer[names.OUTPUT_PROBABILITY][0])
 
-    def _call(self, path: str, message: bytes) -> tuple[str, str]:
+    def _call(self, path: str, message: bytes, seconds: float = SECONDS) -> tuple[str, str]:
         import grpc
 
         call = self._channel.unary_unary(path)
         try:
-            call(message, timeout=SECONDS)
+            call(message, timeout=seconds)
         except grpc.RpcError as error:
             return error.code().name, error.details() or ""
         return "OK", ""
@@ -167,7 +168,7 @@ class Fuzzer:
         request.config.model_config_list.config.add(
             name=NAME, base_path=str(self._base), model_platform="tensorflow"
         )
-        status, details = self._call(path, request.SerializeToString())
+        status, details = self._call(path, request.SerializeToString(), LOAD_SECONDS)
         if status != "OK":
             raise AssertionError(f"the configuration cannot be restored: {status} {details}")
 
