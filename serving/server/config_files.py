@@ -33,11 +33,7 @@ def read_text_proto(flag: str, path: Path, message: M) -> M:
 
 
 def check_ssl_config(what: str, config: SSLConfig) -> None:
-    """Refuses keys, certificates and authorities that are missing or no PEM.
-
-    Raises:
-        InputError: with `what`, the flag and its file.
-    """
+    """Refuses keys, certificates and authorities that are missing or no PEM; `what` names them."""
     needed = ["server_key", "server_cert"] + ["custom_ca"] * config.client_verify
     for name in needed:
         if not getattr(config, name):
@@ -54,11 +50,7 @@ def check_ssl_config(what: str, config: SSLConfig) -> None:
 
 
 def check_monitoring_config(what: str, config: MonitoringConfig) -> None:
-    """Refuses a path of the metrics that is none.
-
-    Raises:
-        InputError: with `what`, the flag and its file.
-    """
+    """Refuses a path of the metrics that is none; `what` names its file."""
     where = config.prometheus_config.path
     if where and not where.startswith("/"):
         expected = "a path that begins with /"

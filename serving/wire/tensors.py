@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -53,6 +54,12 @@ def dtype_name(code: int) -> str:
     """TensorFlow's spelling of a DataType, like `float` or `string`."""
     known = code in pb.DataType.values()
     return pb.DataType.Name(code).removeprefix("DT_").lower() if known else f"type {code}"
+
+
+def numpy_type(code: int) -> np.dtype | None:
+    """NumPy's type for a DataType of numbers or booleans; None: it is another."""
+    encoding = _ENCODINGS.get(cast("pb.DataType", code))
+    return encoding.dtype if encoding else None
 
 
 def to_array(proto: pb.TensorProto) -> np.ndarray:

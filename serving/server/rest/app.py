@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 
 import anyio
 import grpc
@@ -16,7 +17,7 @@ from serving.server.metrics import CONTENT_TYPE, DEFAULT_PATH
 from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
 from serving.server.rest import answers
-from serving.server.rest.bodies import HttpFault, compressed, decompressed, read_body
+from serving.server.rest.bodies import HttpFault, answer_body, decompressed, read_body
 from serving.server.rest.endpoints import answer
 from serving.server.rest.paths import Target, is_api, malformed, parse_path
 from serving.server.service import Service
@@ -130,8 +131,7 @@ class RestApp:
         def work() -> Response:
             plain_body = decompressed(body, request.headers)
             plain = answer(self._service, target, plain_body, call).encode()
-            packed = compressed(plain, request.headers)
-            return _response(plain if packed is None else packed, packed=packed is not None)
+            return _response(*answer_body(plain, request.headers))
 
         call.deadline = time.monotonic() + self._timeout
         with anyio.move_on_after(self._timeout):
@@ -147,12 +147,12 @@ def _method(http_method: str, path: str) -> str:
         return ""
 
 
-def _response(body: bytes, http_status: int = 200, *, packed: bool = False) -> Response:
-    headers = {"content-type": "application/json", "vary": "Accept-Encoding"}
-    if packed:
-        headers["content-encoding"] = "gzip"
+def _response(
+    body: bytes, more: Mapping[str, str] | None = None, http_status: int = 200
+) -> Response:
+    headers = {"content-type": "application/json", "vary": "Accept-Encoding", **(more or {})}
     return Response(body, http_status, headers)
 
 
 def _refusal(message: str, http_status: int) -> Response:
-    return _response(answers.error(message).encode(), http_status)
+    return _response(answers.error(message).encode(), http_status=http_status)

@@ -73,11 +73,11 @@ def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
     return plain
 
 
-def compressed(body: bytes, headers: Mapping[str, str]) -> bytes | None:
-    """The answer as gzip; None if the caller does not take that, or it is not worth it."""
+def answer_body(body: bytes, headers: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+    """An answer and its headers: as gzip where the caller takes that, and it is worth it."""
     if len(body) < _MIN_GZIP_BYTES or not _takes_gzip(headers.get("accept-encoding", "")):
-        return None
-    return gzip.compress(body, _FASTEST)
+        return body, {}
+    return gzip.compress(body, _FASTEST), {"content-encoding": "gzip"}
 
 
 def _takes_gzip(accepted: str) -> bool:

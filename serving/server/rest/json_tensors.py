@@ -10,23 +10,8 @@ import numpy as np
 from serving.server.faults import Fault, invalid
 from serving.server.rest.json_text import Literal, told
 from serving.wire import tensor_pb2 as pb
-from serving.wire.tensors import dtype_name
+from serving.wire.tensors import dtype_name, numpy_type
 
-_FLOATS: dict[int, type[np.floating[Any]]] = {
-    pb.DT_FLOAT: np.float32,
-    pb.DT_DOUBLE: np.float64,
-    pb.DT_HALF: np.float16,
-}
-_INTEGERS: dict[int, type[np.integer[Any]]] = {
-    pb.DT_INT8: np.int8,
-    pb.DT_INT16: np.int16,
-    pb.DT_INT32: np.int32,
-    pb.DT_INT64: np.int64,
-    pb.DT_UINT8: np.uint8,
-    pb.DT_UINT16: np.uint16,
-    pb.DT_UINT32: np.uint32,
-    pb.DT_UINT64: np.uint64,
-}
 _NUMBERS = {int, float, Literal}
 # Integers beyond these are read as floating-point numbers.
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
@@ -56,10 +41,11 @@ def to_array(value: Any, dtype: int) -> np.ndarray:
     """
     shape = _shape(value)
     leaves = _leaves(value, shape)
-    if dtype in _FLOATS:
-        array = _floats(leaves, shape, dtype)
-    elif dtype in _INTEGERS:
-        array = _integers(leaves, shape, dtype)
+    target = numpy_type(dtype)
+    if target and target.kind == "f":
+        array = _floats(leaves, shape, dtype, target)
+    elif target and target.kind in "iu":
+        array = _integers(leaves, shape, dtype, target)
     elif dtype == pb.DT_BOOL:
         _check_types(leaves, shape, {bool}, dtype)
         array = np.array(leaves, bool)
@@ -125,9 +111,8 @@ def _leaves(value: Any, shape: tuple[int, ...]) -> list[Any]:
     return items
 
 
-def _floats(leaves: list[Any], shape: tuple[int, ...], dtype: int) -> np.ndarray:
+def _floats(leaves: list[Any], shape: tuple[int, ...], dtype: int, target: np.dtype) -> np.ndarray:
     _check_types(leaves, shape, _NUMBERS, dtype)
-    target = _FLOATS[dtype]
     limits = np.finfo(target)
     exact = 2 ** (limits.nmant + 1) - 1
     try:
@@ -159,9 +144,10 @@ def _wide(leaf: float) -> float:
         return float("inf")
 
 
-def _integers(leaves: list[Any], shape: tuple[int, ...], dtype: int) -> np.ndarray:
+def _integers(
+    leaves: list[Any], shape: tuple[int, ...], dtype: int, target: np.dtype
+) -> np.ndarray:
     _check_types(leaves, shape, {int}, dtype)
-    target = _INTEGERS[dtype]
     limits = np.iinfo(target)
     if leaves and (min(leaves) < limits.min or max(leaves) > limits.max):
         index = next(i for i, leaf in enumerate(leaves) if not limits.min <= leaf <= limits.max)
