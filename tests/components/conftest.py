@@ -27,6 +27,22 @@ def _feature(value: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
+def serialize() -> Callable[[Mapping[str, Any]], bytes]:
+    """An Example of its values by feature.
+
+    They are numbers, lists of floats, texts, bytes, or images: arrays of uint8, stored as PNGs.
+    """
+
+    def make(values: Mapping[str, Any]) -> bytes:
+        import tensorflow as tf
+
+        feature = {key: _feature(value) for key, value in values.items()}
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_artifact() -> Callable[..., Any]:
     """make(kind, folder): an artifact of TFX's in that folder."""
 
@@ -39,12 +55,10 @@ def make_artifact() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def write_examples(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
-    """write(folder, {split: Examples}, classes=None, shards=1): an Examples artifact.
-
-    An Example is its values by feature: numbers, lists of floats, texts, bytes, and images as
-    arrays of uint8, which become PNGs.
-    """
+def write_examples(
+    make_artifact: Callable[..., Any], serialize: Callable[[Mapping[str, Any]], bytes]
+) -> Callable[..., Any]:
+    """write(folder, {split: [what `serialize` takes]}, classes=None, shards=1): an artifact."""
 
     def write(
         folder: Path,
@@ -64,13 +78,12 @@ def write_examples(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
                 path = target / f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz"
                 with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
                     for values in examples[shard::shards]:
-                        feature = {key: _feature(value) for key, value in values.items()}
-                        example = tf.train.Example(features=tf.train.Features(feature=feature))
-                        writer.write(example.SerializeToString())
+                        writer.write(serialize(values))
         if classes is not None:
             write_classes(str(folder), classes)
         artifact = make_artifact(standard_artifacts.Examples, folder)
         artifact.split_names = artifact_utils.encode_split_names(list(splits))
+        artifact.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
         return artifact
 
     return write

@@ -32,23 +32,16 @@ def job_server(tmp_path):
             server.wait(timeout=30)
 
 
-def test_statistics_go_through_a_portable_runner(job_server, tmp_path):
-    import tensorflow as tf
+def test_statistics_go_through_a_portable_runner(
+    job_server, write_examples, make_artifact, tmp_path
+):
     import tensorflow_data_validation as tfdv
     from tfx.components.statistics_gen.executor import Executor
-    from tfx.types import artifact_utils, standard_artifacts
+    from tfx.types import standard_artifacts
 
-    examples, statistics = standard_artifacts.Examples(), standard_artifacts.ExampleStatistics()
-    examples.uri, statistics.uri = str(tmp_path / "examples"), str(tmp_path / "statistics")
-    examples.split_names = artifact_utils.encode_split_names(["train"])
-    examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
-    folder = tmp_path / "examples" / "Split-train"
-    folder.mkdir(parents=True)
-    with tf.io.TFRecordWriter(str(folder / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
-        for value in (1.0, 2.0, 6.0):
-            feature = {"x": tf.train.Feature(float_list=tf.train.FloatList(value=[value]))}
-            example = tf.train.Example(features=tf.train.Features(feature=feature))
-            writer.write(example.SerializeToString())
+    rows = [{"x": value} for value in (1.0, 2.0, 6.0)]
+    examples = write_examples(tmp_path / "examples", {"train": rows})
+    statistics = make_artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
     args = complete(
         [
             "--runner=PortableRunner",

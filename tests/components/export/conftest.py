@@ -169,20 +169,11 @@ def exported(export: Callable[..., Exported]) -> dict[str, Exported]:
 
 
 @pytest.fixture(scope="session")
-def examples() -> Callable[..., list[bytes]]:
+def examples(serialize: Callable[..., bytes]) -> Callable[..., list[bytes]]:
     """examples(pictures, mask=None): serialized tf.train.Examples."""
 
     def make(pictures: list[bytes], mask: bytes | None = None) -> list[bytes]:
-        import tensorflow as tf
-
-        def one(encoded: bytes) -> bytes:
-            values = {f.IMAGE: encoded} | ({f.MASK: mask} if mask else {})
-            feature = {
-                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-                for key, value in values.items()
-            }
-            return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
-
-        return [one(encoded) for encoded in pictures]
+        more = {f.MASK: mask} if mask else {}
+        return [serialize({f.IMAGE: encoded} | more) for encoded in pictures]
 
     return make

@@ -62,18 +62,10 @@ def test_serving_default_answers_with_label_and_score(saved, points):
     assert score.min() < -1 and score.max() > 2
 
 
-def test_from_examples_answers_the_same(saved, points):
+def test_from_examples_answers_the_same(saved, points, serialize):
     import tensorflow as tf
 
-    def feature(value):
-        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-
-    examples = [
-        tf.train.Example(
-            features=tf.train.Features(feature={f.POINT_X: feature(x), f.POINT_Y: feature(y)})
-        ).SerializeToString()
-        for x, y in points.tolist()
-    ]
+    examples = [serialize({f.POINT_X: x, f.POINT_Y: y}) for x, y in points.tolist()]
     direct = saved.signatures[names.SIGNATURE_SERVING](points=tf.constant(points))
     answer = saved.signatures[names.SIGNATURE_FROM_EXAMPLES](examples=tf.constant(examples))
     assert set(answer) == set(direct)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.datasets.examples import write_classes
 from components.export.answers import NotServable
 from components.infra_validator.settings import InfraValidatorConfig
 from components.tasks import get_task
@@ -82,22 +81,11 @@ def _build(folder: Path, *, failing: str = "", noisy: bool = False, outputs: str
 
 
 @pytest.fixture(scope="module")
-def examples_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+def examples_uri(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> str:
     """Six Examples in the test split, none in eval."""
-    import tensorflow as tf
-
-    uri = tmp_path_factory.mktemp("examples")
-    (uri / "Split-test").mkdir()
-    (uri / "Split-eval").mkdir()
-    write_classes(str(uri), PETS)
-    options = tf.io.TFRecordOptions(compression_type="GZIP")
-    with tf.io.TFRecordWriter(str(uri / "Split-test" / "data-00000.gz"), options) as writer:
-        for value in range(0, 240, 40):
-            picture = tf.io.encode_png(tf.fill([5, 7, 3], tf.constant(value, tf.uint8))).numpy()
-            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture]))
-            features = tf.train.Features(feature={"image/encoded": feature})
-            writer.write(tf.train.Example(features=features).SerializeToString())
-    return str(uri)
+    images = [np.full((5, 7, 3), value, np.uint8) for value in range(0, 240, 40)]
+    splits = {"test": [{"image/encoded": image} for image in images], "eval": []}
+    return write_examples(tmp_path_factory.mktemp("examples"), splits, PETS).uri
 
 
 @pytest.fixture
@@ -211,21 +199,12 @@ def test_a_late_server_is_ended(run_step: Callable) -> None:
 
 
 @pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory) -> str:
+def points(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> str:
     """Six points of a split."""
-    import tensorflow as tf
-
     from components import features as f
 
-    folder = tmp_path_factory.mktemp("points")
-    options = tf.io.TFRecordOptions(compression_type="GZIP")
-    with tf.io.TFRecordWriter(str(folder / "data-00000.gz"), options) as writer:
-        for number in range(6):
-            example = tf.train.Example()
-            for key, value in ((f.POINT_X, number / 2), (f.POINT_Y, 1.0 - number)):
-                example.features.feature[key].float_list.value.append(value)
-            writer.write(example.SerializeToString())
-    return str(folder)
+    rows = [{f.POINT_X: number / 2, f.POINT_Y: 1.0 - number} for number in range(6)]
+    return write_examples(tmp_path_factory.mktemp("points"), {"test": rows}).uri + "/Split-test"
 
 
 @pytest.mark.usefixtures("server_in_this_process")

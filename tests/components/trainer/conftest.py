@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from components import features
 from components.tasks import get_task
@@ -37,12 +36,6 @@ class FnArgs:
     hyperparameters: dict[str, Any] | None = None
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def draw(number: int) -> tuple[np.ndarray, np.ndarray, int]:
     """A blue (class 0) or red (class 1) square on noise: picture, mask of class ids, label."""
     rng = np.random.default_rng(number)
@@ -56,26 +49,16 @@ def draw(number: int) -> tuple[np.ndarray, np.ndarray, int]:
     return picture, mask, label
 
 
-def example(number: int) -> bytes:
-    import tensorflow as tf
-
+def example(number: int) -> dict[str, Any]:
     picture, mask, label = draw(number)
-
-    def texts(*values: bytes) -> tf.train.Feature:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                features.IMAGE: texts(_png(picture)),
-                features.MASK: texts(_png(mask)),
-                # Keys do not rise with the numbers, as real ones do not.
-                features.KEY: texts(f"{number * 7919 % 65536:016x}".encode()),
-                features.FILENAME: texts(f"{number}.png".encode()),
-                features.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-            }
-        )
-    ).SerializeToString()
+    return {
+        features.IMAGE: picture,
+        features.MASK: mask,
+        # Keys do not rise with the numbers, as real ones do not.
+        features.KEY: f"{number * 7919 % 65536:016x}",
+        features.FILENAME: f"{number}.png",
+        features.LABEL: label,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -169,19 +152,12 @@ def values() -> Callable[[list[dict]], list[list[float]]]:
 
 
 @pytest.fixture(scope="session")
-def write_split() -> Callable[..., list[str]]:
+def write_split(write_examples: Callable[..., Any]) -> Callable[..., list[str]]:
     """write_split(folder, numbers, shards=2) writes gzipped shards and gives their pattern."""
 
     def write(folder: Path, numbers: list[int], shards: int = 2) -> list[str]:
-        import tensorflow as tf
-
-        folder.mkdir(parents=True)
-        for shard in range(shards):
-            path = folder / f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz"
-            with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-                for number in numbers[shard::shards]:
-                    writer.write(example(number))
-        return [f"{folder}/*"]
+        write_examples(folder, {"any": [*map(example, numbers)]}, shards=shards)
+        return [f"{folder}/Split-any/*"]
 
     return write
 

@@ -29,35 +29,22 @@ def _drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return draw_points(count, seed).astype(np.float32), targets
 
 
-def _write(folder: Path, points: np.ndarray, targets: np.ndarray, order: int = 1) -> list[str]:
-    import tensorflow as tf
-
-    def floats(value):
-        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-
-    def texts(value):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
-
-    folder.mkdir(parents=True)
-    rows = list(enumerate(zip(points, targets[:, 0], strict=True)))[::order]
-    with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
-        for row, ((x, y), label) in rows:
-            feature = {
-                features.POINT_X: floats(x),
-                features.POINT_Y: floats(y),
-                features.POINT_KEY: texts(f"{row * 7919 % 65536:016x}"),
-                features.POINT_ROW: texts(f"points.csv:{row}"),
-                features.POINT_LABEL: tf.train.Feature(
-                    int64_list=tf.train.Int64List(value=[int(label)])
-                ),
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=feature))
-            writer.write(example.SerializeToString())
-    return [f"{folder}/*"]
+def _examples(points: np.ndarray, targets: np.ndarray, order: int = 1) -> list[dict]:
+    made = [
+        {
+            features.POINT_X: float(x),
+            features.POINT_Y: float(y),
+            features.POINT_KEY: f"{row * 7919 % 65536:016x}",
+            features.POINT_ROW: f"points.csv:{row}",
+            features.POINT_LABEL: int(label),
+        }
+        for row, ((x, y), label) in enumerate(zip(points, targets[:, 0], strict=True))
+    ]
+    return made[::order]
 
 
 @pytest.fixture
-def run(make_fn_args, tmp_path):
+def run(make_fn_args, write_examples, tmp_path):
     """run(train, evaluation, order=1, **trainer) trains; FnArgs, history."""
     from components.trainer import run
 
@@ -70,8 +57,9 @@ def run(make_fn_args, tmp_path):
             "classes": CLASSES.to_json(),
         }
         folder = tmp_path / f"data-{execution}"
-        fn_args.train_files = _write(folder / "train", *train, order)
-        fn_args.eval_files = _write(folder / "eval", *evaluation, order)
+        splits = {"train": train, "eval": evaluation}
+        write_examples(folder, {name: _examples(*made, order) for name, made in splits.items()})
+        fn_args.train_files, fn_args.eval_files = ([f"{folder}/Split-{x}/*"] for x in splits)
         run.run_fn(fn_args)
         path = Path(fn_args.model_run_dir, artifacts.HISTORY)
         return fn_args, json.loads(path.read_text())
