@@ -17,6 +17,23 @@ from pipelines.workdir import WorkDir
 CODE = ("pipelines.local", "components.trainer.run")  # between them they reach every step
 
 
+class _Artifacts:
+    """What the steps of a run left, by step and key."""
+
+    def __init__(self, config: PipelineConfig, workdir: WorkDir):
+        self._name, self._metadata = config.name, workdir.metadata
+
+    def uri(self, step: str, key: str) -> str:
+        record = read_step(self._metadata, self._name, step)
+        if record is None:
+            raise RuntimeError(f"step {step} left no result in the metadata")
+        return record.outputs[key]
+
+    def json(self, step: str, key: str, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(Path(self.uri(step, key), name).read_text("utf-8"))
+        return content
+
+
 def summarize(
     config: PipelineConfig, workdir: WorkDir, steps: dict[str, dict[str, Any]], seconds: float
 ) -> dict[str, Any]:
@@ -37,33 +54,34 @@ def summarize(
         configuration and of code), converted (null, or the folder of the formats asked for and
         how they compare), report.
     """
-    evaluation = _read_json(config, workdir, "evaluator", "evaluation", FIGURES)
-    push = _read_json(config, workdir, "pusher", "pushed_model", PUSH)
-    page = Path(_uri(config, workdir, "interpreter", "report"), REPORT_PAGE)
+    left = _Artifacts(config, workdir)
+    evaluation = left.json("evaluator", "evaluation", FIGURES)
+    push = left.json("pusher", "pushed_model", PUSH)
+    page = Path(left.uri("interpreter", "report"), REPORT_PAGE)
     _replace(workdir.report, page.read_bytes())
     version: dict[str, Any] = {key: push[key] for key in ("name", "version", "path") if key in push}
     summary = {
         "config": config.name,
         "seconds": round(seconds, 3),
         "steps": steps,
-        "data": _read_json(config, workdir, "example_gen", "quarantine", INGEST_SUMMARY),
+        "data": left.json("example_gen", "quarantine", INGEST_SUMMARY),
         "metrics": {"test": overall_metrics(evaluation["figures"])},
         "blessed": evaluation["blessed"],
         "pushed": version if push["status"] == "pushed" else None,
         "served": _served(push, version),
         "rolled_back": push["reason"] if push["status"] == "rolled back" else None,
-        "reasons": _reasons(config, workdir, evaluation, push),
-        "made_with": _made_with(config, workdir),
-        "converted": _converted(config, workdir),
+        "reasons": _reasons(left, evaluation, push),
+        "made_with": _made_with(config, left),
+        "converted": _converted(left) if config.converter else None,
         "report": str(workdir.report),
     }
     _replace(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
 
-def _made_with(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any]:
+def _made_with(config: PipelineConfig, left: _Artifacts) -> dict[str, Any]:
     """What it takes to do the run again."""
-    training = _read_json(config, workdir, "trainer", "model_run", HISTORY)
+    training = left.json("trainer", "model_run", HISTORY)
     return {
         "pawlens": metadata.version("pawlens"),
         "tfx": metadata.version("tfx"),
@@ -74,11 +92,9 @@ def _made_with(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any]:
     }
 
 
-def _converted(config: PipelineConfig, workdir: WorkDir) -> dict[str, Any] | None:
-    if not config.converter:
-        return None
-    place = {"path": _uri(config, workdir, "converter", "conversions")}
-    return place | _read_json(config, workdir, "converter", "conversions", COMPARISON)
+def _converted(left: _Artifacts) -> dict[str, Any]:
+    place = {"path": left.uri("converter", "conversions")}
+    return place | left.json("converter", "conversions", COMPARISON)
 
 
 def _served(push: dict[str, Any], version: dict[str, Any]) -> dict[str, Any] | None:
@@ -88,14 +104,12 @@ def _served(push: dict[str, Any], version: dict[str, Any]) -> dict[str, Any] | N
     return version if push["status"] in ("pushed", "already served") else None
 
 
-def _reasons(
-    config: PipelineConfig, workdir: WorkDir, evaluation: dict[str, Any], push: dict[str, Any]
-) -> list[str]:
+def _reasons(left: _Artifacts, evaluation: dict[str, Any], push: dict[str, Any]) -> list[str]:
     """Why nothing was pushed, or what to know about the comparison."""
     reasons = []
     if push["status"] == "not blessed":
         reasons += [check["message"] for check in evaluation["checks"] if not check["ok"]]
-        refusal = Path(_uri(config, workdir, "infra_validator", "blessing"), "reason.txt")
+        refusal = Path(left.uri("infra_validator", "blessing"), "reason.txt")
         if refusal.exists():
             reasons.append(f"in a server: {refusal.read_text('utf-8').strip()}")
     if push["status"] == "already served":
@@ -110,21 +124,6 @@ def _reasons(
     if evaluation["baseline"] and evaluation["baseline"]["warning"]:
         reasons.append(f"warning: {evaluation['baseline']['warning']}")
     return reasons
-
-
-def _uri(config: PipelineConfig, workdir: WorkDir, step: str, key: str) -> str:
-    record = read_step(workdir.metadata, config.name, step)
-    if record is None:
-        raise RuntimeError(f"step {step} left no result in the metadata")
-    return record.outputs[key]
-
-
-def _read_json(
-    config: PipelineConfig, workdir: WorkDir, step: str, key: str, name: str
-) -> dict[str, Any]:
-    path = Path(_uri(config, workdir, step, key), name)
-    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return content
 
 
 def _replace(path: Path, content: bytes) -> None:
