@@ -18,15 +18,14 @@ import numpy as np
 
 from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
-from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, Request, explaining
-from serving.client.images import Image, PreparedImage, RequestPacker, check_many, prepare
+from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, explaining
+from serving.client.images import Image, PreparedImage, RequestPacker, check_many
 from serving.results import (
     Answer,
     Explanation,
     Metadata,
     Prediction,
     Segmentation,
-    ServingError,
     VersionStatus,
 )
 
@@ -110,29 +109,25 @@ class AsyncImageClient:
         """Sends what an exchange asks for until it is done."""
         deadline = deadline or self._connection.deadline(options)
         headers = self._connection.metadata(options)
+        outcome: Any = None
         try:
-            request = next(exchange)
             while True:
+                request = exchange.send(outcome)
+                method = request.method.on(self._here())
                 try:
-                    response = await self._send(request, deadline, headers)
-                except ServingError as error:
-                    request = exchange.throw(error)
-                else:
-                    request = exchange.send(response)
+                    outcome = await method(
+                        request.message, timeout=deadline.left(), metadata=headers
+                    )
+                except grpc.RpcError as error:
+                    outcome = self._connection.refusal(error, deadline)
         except StopIteration as done:
             return done.value
 
-    async def _send(
-        self, request: Request, deadline: Deadline, headers: Sequence[tuple[str, str]]
-    ) -> Any:
+    def _here(self) -> grpc.aio.Channel:
         loop = asyncio.get_running_loop()
         if self._channel is None or self._loop is not loop:
             self._channel, self._loop = self._connection.open(grpc.aio), loop
-        method = request.method.on(self._channel)
-        try:
-            return await method(request.message, timeout=deadline.left(), metadata=headers)
-        except grpc.RpcError as error:
-            raise self._connection.error(error, deadline) from error
+        return self._channel
 
     async def _all(self, question: Question[T], images: Images, options: CallOptions) -> list[T]:
         deadline = self._connection.deadline(options)
@@ -173,18 +168,12 @@ class AsyncImageClient:
             await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _batches(self, images: Images) -> AsyncIterator[list[PreparedImage]]:
-        limit = self._connection.max_message_bytes
-        packer = RequestPacker(self._connection.batch_size, limit)
-        position = 0
+        packer = RequestPacker(self._connection.batch_size, self._connection.max_message_bytes)
         async for image in _each(images):
-            prepared = (
-                prepare(position, image, limit)
-                if isinstance(image, bytes)
-                else await asyncio.to_thread(prepare, position, image, limit)
-            )
-            if batch := packer.add(prepared):
+            encoded = isinstance(image, bytes)
+            batch = packer.add(image) if encoded else await asyncio.to_thread(packer.add, image)
+            if batch:
                 yield batch
-            position += 1
         if batch := packer.rest():
             yield batch
 

@@ -1,7 +1,7 @@
 """How exchanges are held over an ordinary connection, many at a time if need be."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
@@ -12,9 +12,9 @@ import grpc
 
 from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
-from serving.client.exchanges import Exchange, Question, Request
-from serving.client.images import Image, PreparedImage, RequestPacker, check_many, prepare
-from serving.results import Answer, ServingError
+from serving.client.exchanges import Exchange, Question
+from serving.client.images import Image, PreparedImage, RequestPacker, check_many
+from serving.results import Answer
 
 T = TypeVar("T")
 
@@ -40,26 +40,17 @@ class BlockingCalls:
         """Sends what an exchange asks for until it is done."""
         deadline = deadline or self._connection.deadline(options)
         headers = self._connection.metadata(options)
+        outcome: Any = None
         try:
-            request = next(exchange)
             while True:
+                request = exchange.send(outcome)
+                method = request.method.on(self._channel)
                 try:
-                    response = self._send(request, deadline, headers)
-                except ServingError as error:
-                    request = exchange.throw(error)
-                else:
-                    request = exchange.send(response)
+                    outcome = method(request.message, timeout=deadline.left(), metadata=headers)
+                except grpc.RpcError as error:
+                    outcome = self._connection.refusal(error, deadline)
         except StopIteration as done:
             return done.value
-
-    def _send(
-        self, request: Request, deadline: Deadline, headers: Sequence[tuple[str, str]]
-    ) -> Any:
-        method = request.method.on(self._channel)
-        try:
-            return method(request.message, timeout=deadline.left(), metadata=headers)
-        except grpc.RpcError as error:
-            raise self._connection.error(error, deadline) from error
 
     def all(self, question: Question[T], images: Iterable[Image], options: CallOptions) -> list[T]:
         """The results of all images; raises for the first that has none."""
@@ -109,10 +100,9 @@ class BlockingCalls:
             pool.shutdown(wait=False)
 
     def _batches(self, images: Iterable[Image]) -> Iterator[list[PreparedImage]]:
-        limit = self._connection.max_message_bytes
-        packer = RequestPacker(self._connection.batch_size, limit)
-        for position, image in enumerate(images):
-            if batch := packer.add(prepare(position, image, limit)):
+        packer = RequestPacker(self._connection.batch_size, self._connection.max_message_bytes)
+        for image in images:
+            if batch := packer.add(image):
                 yield batch
         if batch := packer.rest():
             yield batch

@@ -177,18 +177,22 @@ class Connection:
             options.append(("grpc.ssl_target_name_override", self.tls.server_name))
         return options
 
-    def error(self, error: grpc.RpcError, deadline: "Deadline") -> InputError | ServingError:
-        """What is raised for a call that failed."""
+    def refusal(self, error: grpc.RpcError, deadline: "Deadline") -> ServingError:
+        """What an exchange is told of a call that failed.
+
+        Raises:
+            InputError: no server was reached.
+        """
         code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.UNAVAILABLE and details.startswith(_UNREACHED):
             start = "pawlens serve --model_name NAME --model_base_path DIR --port PORT"
-            return InputError(
+            raise InputError(
                 f"no server answers at {self.target}",
                 found=details,
                 todo="does it speak TLS, and do both trust the other's certificate?"
                 if self.tls
                 else f"start one with: {start}, or pass --target HOST:PORT (--tls if it encrypts)",
-            )
+            ) from error
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             details = f"no answer from {self.target} within {deadline.seconds:g} s"
         return ServingError(code, details)

@@ -1,7 +1,7 @@
 """What is said for each question, free of how it is sent.
 
-An exchange is a generator: it yields requests, gets their responses or a ServingError, and
-returns the answer. The synchronous and the asynchronous client both drive the same ones.
+An exchange is a generator: it yields requests, is sent the response to each, or the ServingError
+of its refusal, and returns the answer. Both clients, for `await` or not, drive the same ones.
 """
 
 import re
@@ -246,17 +246,24 @@ def call(
     message.model_spec.signature_name = signature
     for name, value in inputs.items():
         fill_proto(message.inputs[name], np.asarray(value))
-    response = yield Request(PREDICT, message)
+    response = yield from _answer(Request(PREDICT, message))
     try:
         return {name: to_array(proto) for name, proto in response.outputs.items()}
     except TensorError as error:
         raise ServingError(grpc.StatusCode.INTERNAL, f"an unreadable answer: {error}") from error
 
 
+def _answer(request: Request) -> Exchange[Any]:
+    outcome = yield request
+    if isinstance(outcome, ServingError):
+        raise outcome
+    return outcome
+
+
 def metadata(spec: pb.ModelSpec) -> Exchange[Metadata]:
     """Asks which version serves, and its signatures."""
     message = pb.GetModelMetadataRequest(model_spec=spec, metadata_field=[methods.METADATA_FIELD])
-    response = yield Request(GET_MODEL_METADATA, message)
+    response = yield from _answer(Request(GET_MODEL_METADATA, message))
     packed = response.metadata[methods.METADATA_FIELD]
     signatures = pb.SignatureDefMap.FromString(packed.value).signature_def
     return Metadata(
@@ -271,7 +278,8 @@ def metadata(spec: pb.ModelSpec) -> Exchange[Metadata]:
 
 def status(spec: pb.ModelSpec) -> Exchange[list[VersionStatus]]:
     """Asks for the state of each version that the server knows, ascending."""
-    response = yield Request(GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec))
+    request = Request(GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec))
+    response = yield from _answer(request)
     return [
         VersionStatus(
             one.version,

@@ -49,21 +49,24 @@ class PreparedImage:
 
 
 class RequestPacker:
-    """Puts images into batches of a bounded number and size."""
+    """Reads images and puts them into batches of a bounded number and size."""
 
     def __init__(self, batch_size: int, max_message_bytes: int):
         self._count = batch_size
-        self._bytes = max_message_bytes // 2
+        self._limit = max_message_bytes
+        self._position = 0
         self._batch: list[PreparedImage] = []
         self._filled = 0
 
-    def add(self, image: PreparedImage) -> list[PreparedImage]:
+    def add(self, image: Image) -> list[PreparedImage]:
         """Takes an image; the batch that it made full, or an empty one."""
+        prepared = _prepare(self._position, image, self._limit)
+        self._position += 1
         done: list[PreparedImage] = []
-        if self._batch and self._filled + len(image.encoded) > self._bytes:
+        if self._batch and self._filled + len(prepared.encoded) > self._limit // 2:
             done = self.rest()
-        self._batch.append(image)
-        self._filled += len(image.encoded)
+        self._batch.append(prepared)
+        self._filled += len(prepared.encoded)
         if not done and len(self._batch) == self._count:
             done = self.rest()
         return done
@@ -74,7 +77,7 @@ class RequestPacker:
         return batch
 
 
-def prepare(position: int, image: Image, max_message_bytes: int) -> PreparedImage:
+def _prepare(position: int, image: Image, max_message_bytes: int) -> PreparedImage:
     """Reads and encodes an image; what is wrong with it becomes its `error`."""
     try:
         encoded = encode(image, position)

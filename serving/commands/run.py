@@ -8,7 +8,7 @@ from typing import TypeVar
 import grpc
 
 from serving.client import CLASSIFIER_NAME, Image, ImageClient
-from serving.commands.inputs import Source, list_sources
+from serving.commands.inputs import list_sources
 from serving.commands.options import Options
 from serving.commands.outputs import ERROR, Row, open_writer, output_files, save
 from serving.commands.progress import progress
@@ -24,9 +24,7 @@ T = TypeVar("T")
 
 
 def run_predict(
-    images: Sequence[Path],
-    options: Options,
-    model_name: str = CLASSIFIER_NAME,
+    images: Sequence[Path], options: Options, model_name: str = CLASSIFIER_NAME
 ) -> None:
     """Prints what each image shows.
 
@@ -40,17 +38,15 @@ def run_predict(
             server answers.
         ServingError: the server refused for another reason.
     """
-    sources = list_sources(images, options.files_from)
 
-    def row(_: int, result: Prediction) -> Row:
+    def row(result: Prediction, _: str) -> Row:
         return {
             "label": result.label,
             "probability": result.probability,
             "probabilities": dict(zip(result.classes, result.probabilities, strict=True)),
         }
 
-    with options.client(model_name) as client:
-        _run(sources, options.style, client, client.predict_stream, row=row)
+    _run(images, options, model_name, ImageClient.predict_stream, row=row)
 
 
 def run_explain(
@@ -64,9 +60,7 @@ def run_explain(
     """Saves each image's heat map over it as `<name>_overlay.png` and prints where.
 
     Args:
-        images: files, folders, `-`; see `list_sources`.
-        options: see there.
-        model_name: the model to ask.
+        images, options, model_name: see `run_predict`.
         output: folder for the overlays; made if need be.
         class_index: the class to explain; -1: the model's own choice.
 
@@ -74,23 +68,15 @@ def run_explain(
         InputError: as `run_predict`; two results would have one name.
         ServingError: the server refused for another reason.
     """
-    sources = list_sources(images, options.files_from, output)
-    files = output_files(sources, output, "overlay")
 
-    def row(position: int, result: Explanation) -> Row:
-        save(files[position], result.overlay_png)
-        return {
-            "label": result.label,
-            "probability": result.probability,
-            "overlay": files[position],
-        }
+    def ask(client: ImageClient, asked: Iterator[Image]) -> Iterator[Answer[Explanation]]:
+        return client.explain_stream(asked, class_index)
 
-    with options.client(model_name) as client:
+    def row(result: Explanation, file: str) -> Row:
+        save(file, result.overlay_png)
+        return {"label": result.label, "probability": result.probability, "overlay": file}
 
-        def ask(asked: Iterator[Image]) -> Iterator[Answer[Explanation]]:
-            return client.explain_stream(asked, class_index)
-
-        _run(sources, options.style, client, ask, row=row)
+    _run(images, options, model_name, ask, row=row, output=output, kind="overlay")
 
 
 def run_segment(
@@ -103,46 +89,45 @@ def run_segment(
     """Saves each image's mask of class ids as `<name>_mask.png` and prints where.
 
     Args:
-        images: files, folders, `-`; see `list_sources`.
-        options: see there.
-        model_name: the model to ask.
+        images, options, model_name: see `run_predict`.
         output: folder for the masks; made if need be.
 
     Raises:
         InputError: as `run_predict`; two results would have one name.
         ServingError: the server refused for another reason.
     """
-    sources = list_sources(images, options.files_from, output)
-    files = output_files(sources, output, "mask")
 
-    def row(position: int, result: Segmentation) -> Row:
-        save(files[position], result.mask_png)
-        return {
-            "class_fractions": dict(zip(result.classes, result.class_fractions, strict=True)),
-            "mask": files[position],
-        }
+    def row(result: Segmentation, file: str) -> Row:
+        save(file, result.mask_png)
+        fractions = dict(zip(result.classes, result.class_fractions, strict=True))
+        return {"class_fractions": fractions, "mask": file}
 
-    with options.client(model_name) as client:
-        _run(sources, options.style, client, client.segment_stream, row=row)
+    ask = ImageClient.segment_stream
+    _run(images, options, model_name, ask, row=row, output=output, kind="mask")
 
 
 def _run(
-    sources: Sequence[Source],
-    style: str,
-    client: ImageClient,
-    ask: Callable[[Iterator[Image]], Iterator[Answer[T]]],
+    images: Sequence[Path],
+    options: Options,
+    model_name: str,
+    ask: Callable[[ImageClient, Iterator[Image]], Iterator[Answer[T]]],
     *,
-    row: Callable[[int, T], Row],
+    row: Callable[[T, str], Row],
+    output: Path | None = None,
+    kind: str = "",
 ) -> None:
     """Asks about all images and writes a row for each as soon as it is its turn."""
+    sources = list_sources(images, options.files_from, output)
+    files = [""] * len(sources) if output is None else output_files(sources, output, kind)
     failed: list[str] = []
     failures = 0
     with (
-        contextlib.closing(open_writer(style)) as writer,
-        progress(len(sources), style) as advance,
+        options.client(model_name) as client,
+        contextlib.closing(open_writer(options.style)) as writer,
+        progress(len(sources), options.style) as advance,
         _telling_what_is_unfit(client),
     ):
-        for answer in ask(one.image for one in sources):
+        for answer in ask(client, (one.image for one in sources)):
             name = sources[answer.position].name
             if answer.error is not None:
                 failures += 1
@@ -150,7 +135,7 @@ def _run(
                     failed.append(f"{name}: {answer.error.reason}")
                 writer.write({"image": name, ERROR: answer.error.reason})
             else:
-                writer.write({"image": name, **row(answer.position, answer.result)})
+                writer.write({"image": name, **row(answer.result, files[answer.position])})
             advance()
     if not failures:
         return

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from serving.client import ImageClient
-from serving.client.images import PreparedImage, RequestPacker, encode
+from serving.client.images import RequestPacker, encode
 from serving.errors import InputError
 from serving.results import ImageError
 
@@ -123,11 +123,11 @@ def test_images_beyond_a_message_are_refused_before_they_are_sent(peer, gray) ->
 
 
 def test_batches_are_bounded_by_number_and_size() -> None:
-    packer = RequestPacker(3, 200)  # so at most 100 bytes of images in a request
+    packer = RequestPacker(3, 20_000)  # so at most 10 kB of images in a request
     sizes = [10, 10, 10, 60, 60, 100, 150, 1, 1]
-    batches = [packer.add(PreparedImage(n, b"", b"x" * size)) for n, size in enumerate(sizes)]
+    batches = [packer.add(b"x" * 100 * size) for size in sizes]
     batches.append(packer.rest())
-    found = [[len(one.encoded) for one in batch] for batch in batches if batch]
+    found = [[len(one.encoded) // 100 for one in batch] for batch in batches if batch]
     assert found == [[10, 10, 10], [60], [60], [100], [150], [1, 1]]
     assert packer.rest() == []
 
