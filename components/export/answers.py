@@ -80,11 +80,7 @@ def ask(client: ImageClient, export: Export, examples: list[bytes], deadline: fl
 
 
 def compare(folder: Path, calls: Calls) -> None:
-    """Checks answers against those that a SavedModel gives in this process, on the CPU.
-
-    Args:
-        folder: the SavedModel.
-        calls: what `ask` returned.
+    """Checks what `ask` returned against what a SavedModel gives in this process, on the CPU.
 
     Raises:
         NotServable: they differ; tells where and by how much.
@@ -109,12 +105,7 @@ def _tensor(value: np.ndarray) -> Any:
 def check_answers(
     endpoint: str, served: Mapping[str, np.ndarray], direct: Mapping[str, np.ndarray]
 ) -> None:
-    """Compares the outputs of one endpoint.
-
-    Args:
-        endpoint: its name, for the message.
-        served: the server's outputs by name; strings as `object` arrays.
-        direct: the SavedModel's own.
+    """Compares an endpoint's outputs, by name, with the SavedModel's own.
 
     Raises:
         NotServable: they differ; tells where and by how much.

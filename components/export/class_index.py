@@ -11,7 +11,7 @@ def class_of_each(
     Args:
         class_index: int32; a scalar or [1] is meant for every image, [batch] has one each.
         batch_size: int32 scalar, the number of images.
-        classes: number of classes.
+        classes: how many there are.
         default: what -1 stands for, for the message.
 
     Returns:

@@ -17,14 +17,7 @@ def flip_averaged_model(model: keras.Model, spec: models.ModelSpec) -> keras.Mod
     """A model whose logits are the mean over an image and its mirror image, at twice the work.
 
     A classifier then answers the same for both, and the mask of a segmenter is mirrored with the
-    image.
-
-    Args:
-        model: float32 [batch, height, width, 3] -> probabilities.
-        spec: of its architecture.
-
-    Returns:
-        A functional model that takes and gives the same, and shares the weights.
+    image. The model takes and gives the same as the one given, and shares its weights.
     """
     trunk, head = flip_averaged(*split_model(model, *models.explained_layers(model, spec)))
     return join_model(trunk, head)

@@ -14,10 +14,6 @@ def finish_signatures(folder: Path, methods: Mapping[str, str]) -> None:
     for every output. Behind an identity of its own for each output, TensorFlow inlines the call
     and prunes what the outputs asked for do not need.
 
-    Args:
-        folder: the SavedModel's, as the exporter wrote it.
-        methods: the method name of each signature that is for another call than Predict.
-
     Raises:
         KeyError: there is no such signature.
     """

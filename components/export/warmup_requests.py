@@ -19,12 +19,7 @@ _SIDE = 64  # of the drawn image in pixels
 
 
 def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
-    """Writes requests to where a server looks for them.
-
-    Args:
-        folder: the SavedModel's.
-        logs: PredictionLog protos, at most 1000.
-    """
+    """Writes PredictionLogs, at most 1000, to where a server of that SavedModel looks for them."""
     import tensorflow as tf
 
     path = folder / names.ASSETS_EXTRA / names.WARMUP_FILE
@@ -35,13 +30,7 @@ def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
 
 
 def predict_request(signature: str, inputs: Mapping[str, Any], outputs: Iterable[str] = ()) -> Any:
-    """The PredictionLog of a Predict call.
-
-    Args:
-        signature: its name.
-        inputs: by name, what `tf.make_tensor_proto` takes.
-        outputs: those asked for; none: all.
-    """
+    """The PredictionLog of a Predict call that asks for these outputs; none: for all."""
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 

@@ -77,13 +77,6 @@ def validate(
 ) -> None:
     """Serves a SavedModel and compares its answers with those it gives in this process.
 
-    Args:
-        folder: the SavedModel.
-        examples_folder: of the split to ask with.
-        model_name: the name to serve it under.
-        export: the task's part.
-        config: how much is asked, and for how long.
-
     Raises:
         NotServable: anything about the model that is not as it should be.
     """

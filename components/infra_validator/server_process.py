@@ -21,15 +21,12 @@ _KEPT_LINES = 8
 
 @contextmanager
 def running_server(model_name: str, base: Path, deadline: float) -> Iterator[str]:
-    """Starts the embedded server on a free port.
+    """Starts the embedded server on a free port and yields its HOST:PORT once it serves.
 
     Args:
         model_name: the name to serve under.
         base: folder above the versions.
         deadline: time, as `time.monotonic` tells it, by which it has to serve.
-
-    Yields:
-        HOST:PORT of the server, which serves.
 
     Raises:
         NotServable: it ended or did not serve in time; with its last lines on stderr.

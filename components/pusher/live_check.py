@@ -23,11 +23,7 @@ class NoServer(NotServable):
 
 
 class Superseded(Exception):
-    """A newer version is served already, so this one cannot be tried.
-
-    Args:
-        version: the newer one.
-    """
+    """A newer version, which is told, is served already, so this one cannot be tried."""
 
     def __init__(self, version: int):
         super().__init__(f"version {version} was served before it could be tried")
@@ -43,14 +39,6 @@ def check_live(
     export: Export,
 ) -> None:
     """Waits until the server has the version, then compares its answers with the model's own.
-
-    Args:
-        config: which server, how long.
-        name: of the model there.
-        version: that was pushed.
-        model: the SavedModel, on this machine.
-        examples_folder: of the split to ask with.
-        export: the task's part.
 
     Raises:
         NotServable: it is not served in time, or not as it should be; NoServer: there is none.

@@ -22,11 +22,8 @@ def in_use(entry: ModelConfig) -> set[int]:
 def admit(entry: ModelConfig, version: int, served: int | None) -> None:
     """Has a version loaded, besides what is served and labelled.
 
-    Args:
-        entry: is changed.
-        version: to load.
-        served: the version that is served until now, if there is one. An entry whose policy is
-            the latest version served it; it stays loaded and becomes `stable` if nothing is.
+    An entry whose policy is the latest version served `served`, if there is one; that stays loaded
+    and becomes `stable` if nothing is.
     """
     loads = [version]
     if not listed(entry) and served is not None:
@@ -43,15 +40,9 @@ def dismiss(entry: ModelConfig, version: int) -> None:
 
 
 def label(entry: ModelConfig, name: str, version: int) -> int | None:
-    """Gives a label to a version, which is loaded from then on.
+    """Gives a label to a version, which is loaded from then on; the version that had it, if any.
 
-    Args:
-        entry: is changed.
-        name: the label.
-        version: to have it. Where nothing is `stable`, it becomes that, too.
-
-    Returns:
-        The version that had the label before, or None.
+    Where nothing is `stable`, the version becomes that, too.
     """
     had = entry.version_labels.get(name)
     entry.version_labels[name] = version
@@ -64,11 +55,7 @@ def label(entry: ModelConfig, name: str, version: int) -> int | None:
 
 
 def replace(entry: ModelConfig, old: int, new: int) -> list[str]:
-    """Puts one version in the place of another: in the list and under all its labels.
-
-    Returns:
-        The labels that moved, sorted.
-    """
+    """Puts one version in the place of another, also under all its labels, which are returned."""
     names = sorted(name for name, version in entry.version_labels.items() if version == old)
     for name in names:
         entry.version_labels[name] = new

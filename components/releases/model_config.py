@@ -55,14 +55,9 @@ class ModelConfigFile:
         return entry
 
     def change(self, change: Callable[[ModelConfig], None], base_path: str = "") -> ModelConfig:
-        """Changes versions and labels of the model, under a lock.
+        """Has `change` change the model's entry, under a lock; returns it.
 
-        Args:
-            change: changes the entry it is given.
-            base_path: of the entry that is made where there is none.
-
-        Returns:
-            The changed entry.
+        Where there is none, one of that `base_path` is made.
 
         Raises:
             InputError: see `entry`; or there is no entry and no `base_path`; or the folder of the

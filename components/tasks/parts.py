@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
 _TOLD = 8  # names of classes in a message
 
+Shapes = tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]
+
 
 class RejectedError(Exception):
-    """This record cannot become an Example.
-
-    Attributes:
-        reason: a short text that counts are kept by.
-        detail: what was found in it.
-    """
+    """This record cannot become an Example: a short text that counts are kept by, and details."""
 
     def __init__(self, reason: str, detail: str = ""):
         super().__init__(reason, detail)
@@ -79,15 +76,12 @@ class Data(Part, ABC):
 
     @abstractmethod
     def settle(self, listing: "Listing", root: Path, data: Any) -> "Found":
-        """Decides about the classes of what a reader found.
+        """Gives each record that a reader found in `root` the name of a class, or a problem.
 
         Args:
             listing: of the layout's reader.
             root: the data folder.
             data: the section `data`, of which `classes` pins names, order and aliases.
-
-        Returns:
-            The records, each with the name of a class, or a problem.
 
         Raises:
             InputError: no two classes, an empty one, a pinned one without a record.
@@ -99,11 +93,11 @@ class Data(Part, ABC):
 
     @abstractmethod
     def convert(self, root: Path, record: "Record", max_side: int) -> Converted:
-        """Reads, checks and encodes one record.
+        """Reads, checks and encodes one record of `settle` that has no problem.
 
         Args:
             root: the data folder.
-            record: of `settle`, without a problem.
+            record: below it.
             max_side: longest side of a stored picture, in pixels.
 
         Raises:
@@ -127,20 +121,15 @@ class Training(Part, ABC):
 
     @abstractmethod
     def decode(self, parsed: Mapping[str, Any], side: int | None) -> tuple[Any, Any]:
-        """Input and target of one parsed Example, as tensors, in a graph.
+        """Input and target of one parsed Example, in a graph: tensors as `shapes` tells.
 
         Args:
             parsed: by feature.
             side: of a square picture in pixels; None where there are no pictures.
-
-        Returns:
-            Of the shapes and dtypes that `shapes` tells.
         """
 
     @abstractmethod
-    def shapes(
-        self, side: int | None
-    ) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
+    def shapes(self, side: int | None) -> Shapes:
         """Shape and NumPy dtype of one input, and of one target."""
 
     @abstractmethod
@@ -148,11 +137,7 @@ class Training(Part, ABC):
         """How often each class occurs: int64 [classes], longer or shorter if an id is no class."""
 
     def check_targets(self, split: str, targets: np.ndarray) -> None:
-        """Refuses targets that nothing can be learned from.
-
-        Args:
-            split: its name.
-            targets: of all its Examples.
+        """Refuses targets of a whole split that nothing can be learned from.
 
         Raises:
             InputError: a class that there is none of to learn from, an id that is no class.
@@ -177,11 +162,7 @@ class Training(Part, ABC):
             )
 
     def trainee(self, model: Any) -> Any:
-        """The Keras model that `fit` trains: the model itself, or one that shares all its weights.
-
-        Args:
-            model: of `components.models.build`.
-        """
+        """What `fit` trains: the model of `models.build` itself, or one that shares all weights."""
         return model
 
     @abstractmethod
@@ -218,11 +199,11 @@ class Training(Part, ABC):
     def sample_weights(self, weights: list[float], targets: Any) -> Any:
         """Class weights, not empty, spread over a batch of targets, float32."""
 
-    @abstractmethod
     def draw_samples(
         self, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray
     ) -> np.ndarray:
-        """What TensorBoard shows of a few inputs: uint8 [n, height, width, 3]."""
+        """What TensorBoard shows of a few images: uint8 [n, height, width, 3]."""
+        raise NotImplementedError  # asked of tasks with images alone
 
 
 class Evaluation(Part, ABC):
@@ -315,11 +296,7 @@ class Report(Part, ABC):
 
     @abstractmethod
     def example_groups(self, examples: Iterator[Any]) -> list["Group"]:
-        """What is shown of the training split.
-
-        Args:
-            examples: parsed `tf.train.Example`s, in the order of the files.
-        """
+        """What is shown of the training split: parsed Examples, in the order of the files."""
 
     @abstractmethod
     def predictions(

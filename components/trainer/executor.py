@@ -19,12 +19,7 @@ CLASSES_KEY = "classes"
 def with_classes(
     input_dict: dict[str, list[Artifact]], exec_properties: dict[str, Any]
 ) -> dict[str, Any]:
-    """Execution properties whose `custom_config` holds the classes of the Examples, as JSON text.
-
-    Args:
-        input_dict: with the Examples.
-        exec_properties: of a step that calls a function with TFX's FnArgs; stay as they are.
-    """
+    """Execution properties whose `custom_config` also holds the Examples' classes, as JSON text."""
     classes = read_classes(artifact_utils.get_single_uri(input_dict[specs.EXAMPLES_KEY]))
     custom = json.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])
     told = json.dumps(custom | {CLASSES_KEY: classes.to_json()})

@@ -15,11 +15,7 @@ _FREE = "model_args"  # its keys are the architecture's own
 
 
 def replace_values(config: TrainerConfig, values: Mapping[str, Scalar]) -> TrainerConfig:
-    """The configuration with other values.
-
-    Args:
-        config: stays as it is.
-        values: by dotted key of `TrainerConfig`, as in `optimizer.weight_decay`.
+    """The configuration with other values, by dotted key, as in `optimizer.weight_decay`.
 
     Raises:
         InputError: an unknown key, or a value that its key does not take.
@@ -46,12 +42,7 @@ def replace_values(config: TrainerConfig, values: Mapping[str, Scalar]) -> Train
 
 
 def chosen_values(hyperparameters: Mapping[str, Any] | None) -> dict[str, Scalar]:
-    """What a tuner chose, by dotted key.
-
-    Args:
-        hyperparameters: KerasTuner's `HyperParameters.get_config()`, as the stock TFX Trainer
-            hands it on; None without a tuner.
-    """
+    """What a tuner chose, by dotted key, from KerasTuner's `HyperParameters.get_config()`."""
     return dict(hyperparameters["values"]) if hyperparameters else {}
 
 

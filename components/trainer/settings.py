@@ -192,9 +192,3 @@ class TrainerConfig(Section):
                 yield InputError(
                     f"trainer.{key}", expected="nothing: it is for images", found=repr(value)
                 )
-        if self.sample_epochs:
-            yield InputError(
-                "trainer.sample_epochs",
-                expected="0 (it is for images)",
-                found=str(self.sample_epochs),
-            )

@@ -47,9 +47,7 @@ class Part(parts.Training):
         )
         return tf.cast(tf.round(image), tf.uint8), target
 
-    def shapes(  # noqa: D102
-        self, side: int | None
-    ) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
+    def shapes(self, side: int | None) -> parts.Shapes:  # noqa: D102
         assert side is not None
         target = (1,) if self._binary else (len(self.classes),)
         return ((side, side, 3), np.uint8), (target, np.float32)

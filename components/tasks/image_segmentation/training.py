@@ -31,9 +31,7 @@ class Part(parts.Training):
         mask = preprocessing.decode_mask(parsed[features.MASK], side)
         return tf.cast(tf.round(image), tf.uint8), mask
 
-    def shapes(  # noqa: D102
-        self, side: int | None
-    ) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
+    def shapes(self, side: int | None) -> parts.Shapes:  # noqa: D102
         assert side is not None
         return ((side, side, 3), np.uint8), ((side, side), np.uint8)
 

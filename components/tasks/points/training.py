@@ -31,9 +31,7 @@ class Part(parts.Training):
         point = tf.stack([parsed[features.POINT_X], parsed[features.POINT_Y]])
         return point, tf.cast(parsed[features.POINT_LABEL], tf.float32)[tf.newaxis]
 
-    def shapes(  # noqa: D102
-        self, side: int | None
-    ) -> tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]:
+    def shapes(self, side: int | None) -> parts.Shapes:  # noqa: D102
         del side
         return ((2,), np.float32), ((1,), np.float32)
 
@@ -60,10 +58,3 @@ class Part(parts.Training):
     def sample_weights(self, weights: list[float], targets: Any) -> Any:
         """float32 [batch, 1]."""
         return weights[0] + (weights[1] - weights[0]) * targets
-
-    def draw_samples(
-        self, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray
-    ) -> np.ndarray:
-        """Nothing: there is no image to show."""
-        del targets, outputs
-        return np.zeros((len(inputs), 1, 1, 3), np.uint8)

@@ -53,7 +53,6 @@ class Distribution:
 
     Attributes:
         cluster: this node's place among all.
-        devices: names of the devices of this node, for people.
         replicas: devices that share a batch, over all nodes.
 
     Raises:
@@ -64,7 +63,6 @@ class Distribution:
         self.cluster = read_cluster(os.environ)
         self._gpus = prepare_devices()
         used = list(devices or [f"GPU:{number}" for number in range(len(self._gpus))] or ["CPU:0"])
-        self.devices = self._gpus if devices is None and self._gpus else used
         self.replicas: int = max(self.cluster.workers, len(used))
         self._nodes: Nodes | None = None
         self._strategy: tf.distribute.MirroredStrategy | None = None
@@ -103,15 +101,26 @@ class Distribution:
     def check_batches(self, batch_size: int, examples: int) -> None:
         """Refuses batches that the replicas cannot share.
 
-        Args:
-            batch_size: examples a step, over all replicas.
-            examples: of the training split.
+        Keras averages the parts of the first batch over a strategy's replicas, to learn its shapes:
+        that one has to be whole.
 
         Raises:
             InputError: the batch size is no multiple of the replicas, or there is not one batch.
         """
-        sharing.check_batch_size(batch_size, self.replicas)
-        sharing.check_first_batch(batch_size, examples, self.local_replicas)
+        if batch_size % self.replicas:
+            raise InputError(
+                "trainer.batch_size",
+                expected=f"a multiple of the {self.replicas} devices that share a batch",
+                found=str(batch_size),
+            )
+        if self.local_replicas > 1 and examples < batch_size:
+            raise InputError(
+                "the training split",
+                expected=f"at least one batch ({batch_size}) to share among"
+                f" {self.local_replicas} GPUs",
+                found=f"{examples} examples",
+                todo="lower trainer.batch_size",
+            )
 
     def distribute(self, batches: tf.data.Dataset) -> Any:
         """Shares the batches of this node among its GPUs.
@@ -182,11 +191,7 @@ class Distribution:
         return [replicas.Agreement(self._strategy, self._nodes)] if self.replicas > 1 else []
 
     def from_chief(self, value: Any) -> Any:
-        """What the chief holds, on every node; all of them have to call it, and wait here.
-
-        Args:
-            value: anything JSON can hold; only the chief's counts.
-        """
+        """See `Nodes.from_chief`; alone, the value itself."""
         return self._nodes.from_chief(value) if self._nodes else value
 
 

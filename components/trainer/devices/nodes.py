@@ -22,12 +22,6 @@ class Nodes:
     TensorFlow's heartbeat (10 seconds) at the latest. Made of TF_CONFIG before anything else uses
     TensorFlow; returns when all nodes are there, which TensorFlow waits an hour for.
 
-    Args:
-        cluster: of `cluster.read_cluster`.
-
-    Attributes:
-        count: of the nodes.
-
     Raises:
         FailedError: not all nodes came.
     """
@@ -47,13 +41,9 @@ class Nodes:
         self._total = tf.function(lambda tensors: self.run(lambda: _sum(tensors)), autograph=False)
 
     def run(self, function: Callable[[], Any]) -> Any:
-        """Calls a function where `tf.distribute`'s replica context spans all nodes.
+        """What a function gives on this node where `tf.distribute`'s context spans all nodes.
 
-        Args:
-            function: makes no variables.
-
-        Returns:
-            What it returned on this node.
+        It must make no variables.
         """
         return tf.nest.map_structure(
             lambda value: self._strategy.experimental_local_results(value)[0],
@@ -61,21 +51,13 @@ class Nodes:
         )
 
     def total(self, tensors: Sequence[Any]) -> list[Any]:
-        """Sums over the nodes, one for each tensor.
-
-        Args:
-            tensors: floats, of the same shapes and dtypes on all nodes.
-        """
+        """Sums over the nodes of floats, of the same shapes and dtypes on all of them."""
         if not tensors:
             return []
         return self._total([tf.convert_to_tensor(tensor) for tensor in tensors])
 
     def from_chief(self, value: Any) -> Any:
-        """What the chief holds, on every node.
-
-        Args:
-            value: anything JSON can hold; only the chief's counts.
-        """
+        """What the chief holds, anything JSON can hold, on every node."""
         text = json.dumps(value).encode() if self._is_chief else b""
         (length,) = self.total([np.float32(len(text))])
         count = int(length)
@@ -85,11 +67,7 @@ class Nodes:
         return json.loads(characters.numpy()[:count].astype(np.uint8).tobytes())
 
     def broadcast(self, variables: Sequence[Any]) -> None:
-        """Sets Keras variables to the chief's values.
-
-        Args:
-            variables: the same ones, in the same order, on all nodes.
-        """
+        """Sets Keras variables, the same ones in the same order, to the chief's values."""
         floats = [variable for variable in variables if is_float(variable)]
         mine = 1.0 if self._is_chief else 0.0
         sums = self.total([variable.value * tf.cast(mine, variable.dtype) for variable in floats])

@@ -26,15 +26,12 @@ def take_sums(optimizer: keras.optimizers.Optimizer) -> None:
 
 
 def train_step(model: keras.Model, data: Any, nodes: Nodes | None) -> dict[str, Any]:
-    """Keras's training step for one of several replicas.
+    """Keras's training step for one of several replicas: metrics over this node's rows so far.
 
     Args:
-        model: built, compiled; its optimizer is built and takes sums.
-        data: (x, y) or (x, y, weights): this replica's rows, at least one.
+        model: compiled; its optimizer is built and takes sums.
+        data: this replica's rows, at least one.
         nodes: the nodes that train together; None inside a MirroredStrategy's replica.
-
-    Returns:
-        Metrics, over the rows of this node so far.
     """
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
 
@@ -68,12 +65,7 @@ def _count(x: Any) -> Any:
 
 
 def spread_seeds(model: keras.Model, replica: Any) -> None:
-    """Gives a replica's random layers (dropout) seeds of their own.
-
-    Args:
-        model: with the same seeds on all replicas.
-        replica: number of the replica, int or int32 scalar; 0 keeps the seeds as they are.
-    """
+    """Gives a replica's random layers (dropout) seeds of their own; the first keeps the model's."""
     for seed in seed_states(model):
         seed.assign(seed.value + tf.cast([replica, 0], seed.dtype))
 
@@ -96,10 +88,6 @@ class Agreement(keras.callbacks.Callback):
     would keep the first one's. They are linear in the statistics of the batches, so that once an
     epoch is as good as every step. The logs become the same on all nodes: those of training span
     all nodes, those of validation are the chief's.
-
-    Args:
-        strategy: of the replicas on this node, or None.
-        nodes: the nodes that train together, or None.
     """
 
     def __init__(self, strategy: tf.distribute.MirroredStrategy | None, nodes: Nodes | None):

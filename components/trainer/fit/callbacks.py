@@ -16,12 +16,7 @@ class NonFiniteLossError(RuntimeError):
 
 
 class NonFiniteLossGuard(keras.callbacks.Callback):
-    """Stops with an error that names epoch and step; Keras's TerminateOnNaN stops without one.
-
-    Args:
-        state: where the best checkpoint so far is kept.
-        epochs: records of the epochs done.
-    """
+    """Stops with an error that names epoch and step; Keras's TerminateOnNaN stops without one."""
 
     def __init__(self, state: TrainingState, epochs: list[EpochRecord]):
         super().__init__()
@@ -65,24 +60,15 @@ class EmaWeights(keras.callbacks.SwapEMAWeights):
 
 
 def patience_is_over(epochs: list[EpochRecord], monitor: str, patience: int) -> bool:
-    """Whether a training has gone on for so many epochs without a better value than ever before.
-
-    Args:
-        epochs: records of all epochs done.
-        monitor: the value.
-        patience: epochs to wait for a better one.
-    """
+    """Whether a training has gone on for so many epochs without a better value than ever before."""
     return bool(epochs) and len(epochs) - best_epoch(epochs, monitor)["epoch"] >= patience
 
 
 class StopEarly(keras.callbacks.Callback):
     """Stops after epochs without a better value.
 
-    Keras's EarlyStopping forgets what was before an interruption; this one looks at the records.
-
-    Args:
-        epochs: records of all epochs done, kept by `EpochRecorder`.
-        monitor, patience: see `patience_is_over`.
+    Keras's EarlyStopping forgets what was before an interruption; this one looks at the records
+    that `EpochRecorder` keeps.
     """
 
     def __init__(self, epochs: list[EpochRecord], monitor: str, patience: int):
@@ -132,12 +118,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
 
 class Backup(keras.callbacks.Callback):
-    """Saves the training state after every epoch; comes after checkpoint and recorder.
-
-    Args:
-        state: where to.
-        epochs: records of all epochs done, kept by `EpochRecorder`.
-    """
+    """Saves the training state after every epoch; comes after checkpoint and recorder."""
 
     def __init__(self, state: TrainingState, epochs: list[EpochRecord]):
         super().__init__()

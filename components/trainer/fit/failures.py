@@ -14,13 +14,7 @@ _TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 def oom_advice(batch_size: int, replicas: int = 1) -> str:
     """What to try after running out of memory.
 
-    Args:
-        batch_size: examples a step, over all replicas.
-        replicas: devices that share a batch, which has to be a multiple of them.
-
-    Returns:
-        The half of the batch, rounded to what the replicas can share; if there is none, smaller
-        examples.
+    Half of the batch, rounded to what the replicas can share; if there is none, smaller examples.
     """
     half = batch_size // 2 // replicas * replicas
     if not half:
@@ -31,11 +25,6 @@ def oom_advice(batch_size: int, replicas: int = 1) -> str:
 @contextlib.contextmanager
 def explained(batch_size: int, replicas: int = 1, workers: int = 1) -> Iterator[None]:
     """Runs a training; tells what went wrong in one line.
-
-    Args:
-        batch_size: examples a step, over all replicas.
-        replicas: devices that share a batch.
-        workers: nodes.
 
     Raises:
         FailedError: out of memory, naming the batch size to try; or another node is gone.

@@ -38,6 +38,9 @@ def fit(
 ) -> list[history.EpochRecord]:
     """Trains a model to the configured epoch, from where `progress` has it.
 
+    With zero epochs, measures it as it is: the values on the training split are then of the
+    Examples as they are and of the whole model, without augmentation, class weights or dropout.
+
     Args:
         model: the task's trainee, built in the distribution's scope; ends with the weights of the
             last epoch.
@@ -50,15 +53,25 @@ def fit(
         distribution: the devices; None: all that TensorFlow finds here.
 
     Returns:
-        Records of all epochs, those before an interruption included.
+        Records of all epochs, those before an interruption included; of a model that is measured
+        that of an epoch 0.
 
     Raises:
-        InputError: class weights that do not fit the classes, or a batch that the devices cannot
-            share.
+        InputError: class weights that do not fit the classes, a batch that the devices cannot
+            share, or weights to measure that give no finite loss.
         FailedError: out of memory, or another node is gone.
         callbacks.NonFiniteLossError: the loss became NaN or infinite.
     """
     devices = distribution or Distribution()
+    if not config.epochs:
+        return _measure(
+            model,
+            {"": train, "val_": evaluation},
+            part=part,
+            config=config,
+            progress=progress,
+            devices=devices,
+        )
     cluster = devices.cluster
     devices.check_batches(config.batch_size, len(train))
     steps = steps_per_epoch(train, config.batch_size)
@@ -106,12 +119,7 @@ def fit(
 
 
 def is_finished(config: TrainerConfig, epochs: list[history.EpochRecord]) -> bool:
-    """Whether a training with those records has come to its end.
-
-    Args:
-        config: of the training, without stages.
-        epochs: records of the epochs done.
-    """
+    """Whether a training, without stages, has come to its end with those records."""
     stopped = config.patience and callbacks.patience_is_over(
         epochs, config.monitor, config.patience
     )
@@ -126,15 +134,7 @@ def compile_model(
     *,
     jit_compile: bool | str = "auto",
 ) -> None:
-    """Sets what learns, and compiles with optimizer, loss and metrics.
-
-    Args:
-        model: the task's trainee.
-        part: of the task.
-        config: of the training.
-        steps: batches of an epoch.
-        jit_compile: as in Keras.
-    """
+    """Sets what of the task's trainee learns, and compiles it for epochs of so many steps."""
     transfer.set_phase(model, models.spec(config.model), config.learn)
     model.compile(
         build_optimizer(config.optimizer, config.learning_rate, config.epochs, steps),
@@ -146,38 +146,22 @@ def compile_model(
     model.optimizer.build(model.trainable_variables)
 
 
-def measure(
+def _measure(
     model: keras.Model,
-    train: Split,
-    evaluation: Split,
+    splits: dict[str, Split],
     *,
     part: Training,
     config: TrainerConfig,
     progress: TrainingState,
-    distribution: Distribution | None = None,
+    devices: Distribution,
 ) -> list[history.EpochRecord]:
-    """What a model is worth as it is, on both splits: the record of an epoch 0.
-
-    Args:
-        model, train, evaluation, part, config, distribution: see `fit`.
-        progress: holds the model's weights afterwards, on the chief, as the best checkpoint.
-
-    Returns:
-        One record. Unlike those of `fit`, its values on the training split are of the Examples as
-        they are and of the whole model: no augmentation, class weights or dropout.
-
-    Raises:
-        InputError: the weights give no finite loss, or too few Examples for the devices.
-        FailedError: out of memory, or another node is gone.
-    """
-    devices = distribution or Distribution()
     begin = time.perf_counter()
     values: dict[str, float] = {}
     with devices.scope(), explained(config.batch_size, devices.replicas, devices.cluster.workers):
         model.compile(
             loss=part.loss(config.loss), metrics=part.metrics(), jit_compile=devices.jit_compile
         )
-        for prefix, split in (("", train), ("val_", evaluation)):
+        for prefix, split in splits.items():
             rows = sharing.evaluation_rows(len(split), config.batch_size, devices.local_replicas)
             found = model.evaluate(
                 devices.distribute(batches_of(split, rows)),
@@ -243,7 +227,7 @@ def _tensorboard(
 ) -> list[keras.callbacks.Callback]:
     folder = progress.tensorboard
     watchers: list[keras.callbacks.Callback] = [keras.callbacks.TensorBoard(str(folder))]
-    if config.sample_epochs:
+    if config.sample_epochs and config.image_size:
         samples = folder / "samples"
         watchers.append(SampleImages(evaluation, part.draw_samples, samples, config.sample_epochs))
     return watchers

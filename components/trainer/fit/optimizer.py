@@ -12,14 +12,7 @@ _RHO = 0.9  # Keras's default of rmsprop, named because momentum has to be passe
 def build_optimizer(
     config: OptimizerConfig, learning_rate: float, epochs: float, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:
-    """Builds a fresh optimizer for one phase of a training.
-
-    Args:
-        config: which, and its schedule.
-        learning_rate: constant, or the schedule's peak.
-        epochs: of the phase; the schedule ends with it.
-        steps_per_epoch: batches of an epoch.
-    """
+    """Builds a fresh optimizer for a training; see `build_schedule`."""
     rate = build_schedule(config, learning_rate, epochs, steps_per_epoch)
     common: dict[str, Any] = {
         "learning_rate": rate,

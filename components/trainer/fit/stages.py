@@ -52,11 +52,7 @@ def first_model(
 ) -> keras.Model:
     """The model that the first stage starts with; refuses what a later one would stumble over.
 
-    Args:
-        config: of the training.
-        part: of the task.
-        counts: Examples to learn from, and those that tell the best epoch.
-        distribution: the devices.
+    The counts are of the Examples to learn from, and of those that tell the best epoch.
 
     Raises:
         InputError: the architecture cannot be built so, the weights do not fit it, its own do not
@@ -97,16 +93,8 @@ def train(
     Args:
         model: of `first_model`.
         load: decodes the splits; called once a stage that is not finished.
-        part: of the task.
-        config: of the training.
+        part, config, distribution: as in `loop.fit`, which also tells what is raised.
         folders: of the state of each stage.
-        distribution: the devices.
-
-    Returns:
-        The stages in their order.
-
-    Raises:
-        As `loop.fit`.
     """
     plan = config.trainings
     done: list[Stage] = []
@@ -125,9 +113,8 @@ def train(
                     model = continued_model(stage, part)
                     if distribution.is_chief:  # the other nodes take over what it has
                         model.load_weights(done[-1].best_checkpoint)
-            run = loop.fit if stage.epochs else loop.measure
             with _named(number, len(plan)):
-                epochs = run(
+                epochs = loop.fit(
                     model,
                     *load(stage.image_size),  # given away: one size at a time is in memory
                     part=part,

@@ -45,11 +45,7 @@ class Trial:
 class Splits:
     """The Examples that all trials share; decoded once a size, and only for what really trains.
 
-    Attributes:
-        task: whose Examples they are.
-        part: of the task.
-        train_index: what trials learn from.
-        eval_index: what they are compared by.
+    Trials learn from `train_index` and are compared by `eval_index`.
     """
 
     task: Task
@@ -74,12 +70,7 @@ class Splits:
 def index_splits(
     train_files: list[str], eval_files: list[str], task: Task, classes: Classes
 ) -> Splits:
-    """Looks at the Examples of all trials, without decoding them.
-
-    Args:
-        train_files, eval_files: file patterns of Examples.
-        task: whose Examples they are.
-        classes: of the Examples.
+    """Looks at the Examples of all trials, given by file patterns, without decoding them.
 
     Raises:
         InputError: an empty split.

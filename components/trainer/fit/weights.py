@@ -40,12 +40,9 @@ def digests(config: TrainerConfig) -> dict[str, str]:
 
 
 def load_weights(model: keras.Model, path: str, key: str) -> None:
-    """Loads all weights of a model.
+    """Loads all weights of a fresh model; it is useless afterwards if the file does not fit.
 
-    Args:
-        model: a fresh one; useless afterwards if the file does not fit.
-        path: a `.weights.h5` or `.keras` file, written under any Keras backend.
-        key: the configuration's key, for messages.
+    The file is a `.weights.h5` or `.keras`, written under any Keras backend.
 
     Raises:
         InputError: there is no such file, it cannot be read, or it holds another architecture's.

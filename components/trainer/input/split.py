@@ -71,12 +71,6 @@ def index_split(patterns: list[str], split: str, task: Task, part: Training) -> 
     Beam writes Examples in any order, so they are sorted by key and origin: training depends on the
     data alone.
 
-    Args:
-        patterns: file patterns of Examples.
-        split: the split's name, for messages.
-        task: whose Examples they are.
-        part: of the task.
-
     Raises:
         InputError: the split is empty.
     """
@@ -108,11 +102,7 @@ def load_split(
 ) -> Split:
     """Decodes a split, once, with the same function that the served model uses.
 
-    Args:
-        index: of `index_split`.
-        part: of the task.
-        side: of images in pixels; None where there are none.
-        memory_bytes: decoded bytes beyond which a temporary file takes the arrays.
+    Beyond so many decoded bytes a temporary file takes the arrays.
 
     Raises:
         InputError: targets that nothing can be learned from.

@@ -9,13 +9,9 @@ from components.trainer.records import history
 def draw_curves(
     epochs: list[history.EpochRecord], title: str, path: Path, monitor: str = history.MONITOR
 ) -> None:
-    """Draws one panel a metric, training and validation, the best epoch and later stages marked.
+    """Draws a PNG of one panel a metric, training and validation, of at least one epoch.
 
-    Args:
-        epochs: records of `history.EpochRecord`, at least one.
-        title: above the panels.
-        path: the PNG to write.
-        monitor: the value that tells the best epoch.
+    The best epoch and the beginnings of later stages are marked.
     """
     # The object interface draws without a display and leaves pyplot's global state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg

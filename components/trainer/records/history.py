@@ -1,10 +1,7 @@
-"""What is known of every epoch, and the file it is handed on in."""
+"""What is known of every epoch."""
 
-import json
 import platform
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 MONITOR = "val_loss"  # tells the best epoch unless the configuration names another value
@@ -15,13 +12,7 @@ EpochRecord = dict[str, Any]
 
 
 def epoch_record(epoch: int, seconds: float, values: Mapping[str, Any]) -> EpochRecord:
-    """The record of an epoch, training before validation and the losses before the metrics.
-
-    Args:
-        epoch: counted from 1; 0: before any.
-        seconds: that it took.
-        values: what Keras measured, by name.
-    """
+    """The record of an epoch of what Keras measured, training before validation, losses first."""
     names = sorted(values, key=lambda n: (n.startswith("val_"), not n.endswith("loss"), n))
     measured = {name: float(values[name]) for name in names}
     return {"epoch": epoch, "seconds": round(seconds, 3), **measured}
@@ -59,7 +50,7 @@ def metric_names(epochs: list[EpochRecord]) -> list[str]:
 
 
 def made_with(precision: str) -> dict[str, Any]:
-    """What a training ran on: versions, devices and precision, for `write_history`."""
+    """What a training ran on: versions, devices and precision."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -74,31 +65,3 @@ def made_with(precision: str) -> dict[str, Any]:
         "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus],
         "machine": platform.machine(),
     }
-
-
-def write_history(
-    path: Path,
-    *,
-    model: str,
-    parameters: int,
-    seed: int,
-    epochs: list[EpochRecord],
-    monitor: str = MONITOR,
-    made_with: dict[str, Any] | None = None,
-    hyperparameters: dict[str, Any] | None = None,
-    test_time_flip: bool = False,
-) -> None:
-    """Writes the file described at `components.artifacts.HISTORY`."""
-    content = {
-        "model": model,
-        "parameters": parameters,
-        "seed": seed,
-        "made_with": made_with or {},
-        "hyperparameters": hyperparameters or {},
-        "test_time_flip": test_time_flip,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "monitor": monitor,
-        "best_epoch": best_epoch(epochs, monitor)["epoch"],
-        "epochs": epochs,
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,6 +1,8 @@
 """What a training leaves for people and later steps: ModelRun files of `components.artifacts`."""
 
+import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
@@ -18,29 +20,26 @@ def write_records(
     epochs: list[history.EpochRecord],
     keys: Iterable[str],
     *,
-    chosen: Mapping[str, Scalar] | None = None,
+    chosen: Mapping[str, Scalar],
 ) -> None:
-    """Writes the history, its curves and the keys of what was trained on.
+    """Writes the history, its curves and the split keys of what was trained on.
 
-    Args:
-        folder: there already.
-        config: of the training.
-        model: which was trained.
-        epochs: records of all epochs.
-        keys: split keys of the training split.
-        chosen: what a tuner chose, by dotted key.
+    What a tuner chose comes by dotted key.
     """
-    history.write_history(
-        folder / artifacts.HISTORY,
-        model=config.model,
-        parameters=model.count_params(),
-        seed=config.seed,
-        epochs=epochs,
-        monitor=config.monitor,
-        made_with=history.made_with(config.precision),
-        hyperparameters=dict(chosen or {}),
-        test_time_flip=config.export.test_time_flip,
-    )
+    content = {
+        "model": config.model,
+        "parameters": model.count_params(),
+        "seed": config.seed,
+        "made_with": history.made_with(config.precision),
+        "hyperparameters": dict(chosen),
+        "test_time_flip": config.export.test_time_flip,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "monitor": config.monitor,
+        "best_epoch": history.best_epoch(epochs, config.monitor)["epoch"],
+        "epochs": epochs,
+    }
+    text = json.dumps(content, indent=1)
+    (folder / artifacts.HISTORY).write_text(f"{text}\n", encoding="utf-8")
     curves.draw_curves(epochs, config.model, folder / artifacts.CURVES, config.monitor)
     write_keys(folder / artifacts.TRAINING_KEYS, keys)
 

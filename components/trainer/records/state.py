@@ -24,11 +24,7 @@ _WEIGHTS_PATTERN = "weights-{epoch:04d}.weights.h5"
 
 
 def fingerprint(**parts: Any) -> str:
-    """Hex name of everything that determines a training; equal parts, equal name.
-
-    Args:
-        **parts: anything JSON can hold.
-    """
+    """Hex name of everything that determines a training; equal parts of JSON, equal name."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -77,11 +73,9 @@ class TrainingState:
             variable.assign(value)
 
     def save(self, model: keras.Model, epochs: list[EpochRecord]) -> None:
-        """Makes the end of the last of `epochs` the point to go on from, all or nothing.
+        """Makes the end of the last of all `epochs` the point to go on from, all or nothing.
 
-        Args:
-            model: the compiled model.
-            epochs: records of all epochs done. The best one's checkpoint is already written.
+        The best one's checkpoint is already written.
         """
         weights = self.folder / _WEIGHTS_PATTERN.format(epoch=len(epochs))
         model.save_weights(weights, overwrite=True)

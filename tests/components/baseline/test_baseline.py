@@ -86,12 +86,6 @@ def test_an_object_store_is_read_too(digest, tmp_path):
     assert baseline_version("memory://baseline/cats", digest) == 9
 
 
-def test_only_itself_is_served(base, digest):
-    _serve(base, 1, b"new")
-    _serve(base, 2, b"new")
-    assert baseline_version(base, digest) is None
-
-
 def _execute(candidate: Any, base: Path, out: Path) -> Any:
     from tfx.types import standard_artifacts
 

@@ -19,23 +19,6 @@ def _same(answers, row, others, other_row):
             np.testing.assert_allclose(value[row], others[key][other_row], atol=1e-5)
 
 
-@pytest.mark.parametrize("case", ["classification", "five"])
-def test_minus_one_explains_the_predicted_class(exported, pictures, case):
-    model = exported[case]
-    answer = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
-    best = answer[names.OUTPUT_PROBABILITIES].argmax(axis=1)
-    assert len(set(best)) > 1
-    predicted = model.explain(pictures, -1)
-    by_class = [model.explain(pictures, index) for index in range(len(model.classes))]
-    for row, index in enumerate(best):
-        _same(predicted, row, by_class[index], row)
-        assert by_class[index][names.OUTPUT_LABEL][row].decode() == model.classes[index]
-        difference = by_class[0][names.OUTPUT_HEATMAP][row] - by_class[1][names.OUTPUT_HEATMAP][row]
-        assert np.abs(difference).max() > 0.5
-    total = sum(x[names.OUTPUT_PROBABILITY] for x in by_class)
-    np.testing.assert_allclose(total, 1, atol=1e-6)
-
-
 def test_minus_one_explains_the_foreground_of_a_mask(exported, pictures):
     default, foreground, contour = (
         exported["segmentation"].explain(pictures, index) for index in (-1, 0, 2)
@@ -113,42 +96,6 @@ def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, ca
         expected = (own + 0.4 * colours) / 1.4
         assert np.abs(np.asarray(picture) - expected).max() <= 0.51
     assert len(sizes) == len(pictures)
-
-
-def test_another_layer_is_explained_when_the_export_says_so(
-    exported, images, pictures, tmp_path, side
-):
-    """Only the heatmap changes. A residual sum leads round the layer."""
-    import keras
-
-    from components import models
-    from components.explanations.grad_cam import grad_cam, split_model
-    from components.export.saved_model import ExportOptions, export_model
-    from components.tasks import get_task
-    from serving.classes import Classes
-
-    name, layer = "residual_convnet", "block2_conv_b"
-    keras.utils.set_random_seed(6)
-    model = models.build(name, side, 2)
-    export_model(
-        model,
-        tmp_path / "model",
-        task=get_task("image_classification"),
-        classes=Classes(("cat", "dog")),
-        side=side,
-        options=ExportOptions(models.spec(name), grad_cam_layer=layer),
-    )
-    kind = type(exported["classification"])
-    answer = kind(model, tmp_path / "model", ()).explain(pictures, 1)
-
-    def expected(explained):
-        halves = split_model(model, explained, "logits")
-        return grad_cam(*halves, images, lambda logits, _: logits[:, 0])[0].numpy()
-
-    np.testing.assert_allclose(answer[names.OUTPUT_HEATMAP], expected(layer), atol=1e-4)
-    assert np.abs(answer[names.OUTPUT_HEATMAP] - expected("trunk_output")).max() > 0.1
-    probability = np.asarray(model(images, training=False))[:, 1]
-    np.testing.assert_allclose(answer[names.OUTPUT_PROBABILITY], probability, atol=1e-5)
 
 
 def test_another_explanation_is_what_the_endpoint_computes(export, pictures):

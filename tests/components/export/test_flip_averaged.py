@@ -4,38 +4,27 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from serving import names
 
-PROBLEMS = ("classification", "segmentation")
+CASES = ("classification", "five")
 
 
 @pytest.fixture(scope="module")
 def averaged(export):
     """By case."""
-    return {case: export(case, test_time_flip=True) for case in (*PROBLEMS, "five")}
+    return {case: export(case, test_time_flip=True) for case in CASES}
 
 
 @pytest.fixture(scope="module")
-def mirrored(pictures, encode):
-    """Mirror images of `pictures`, without loss."""
-    opened = [Image.open(io.BytesIO(picture)) for picture in pictures]
-    return [encode(np.asarray(ImageOps.mirror(picture))) for picture in opened]
+def twins(pictures, encode):
+    """The pictures and their mirror images: a JPEG is decoded once, by the same library."""
+    opened = [np.asarray(Image.open(io.BytesIO(picture))) for picture in pictures]
+    return [encode(each) for each in opened], [encode(each[:, ::-1]) for each in opened]
 
 
-@pytest.fixture(scope="module")
-def lossless(pictures, encode):
-    """The same pixels as `mirrored`: a JPEG is decoded once, by the same library."""
-    return [encode(np.asarray(Image.open(io.BytesIO(picture)))) for picture in pictures]
-
-
-@pytest.fixture(scope="module")
-def twins(lossless, mirrored):
-    return lossless, mirrored
-
-
-@pytest.mark.parametrize("case", ["classification", "five"])
+@pytest.mark.parametrize("case", CASES)
 def test_a_classifier_answers_by_the_mean_logit(averaged, exported, twins, examples, case):
     plain = exported[case]
     first, second = (
@@ -59,25 +48,3 @@ def test_a_classifier_answers_by_the_mean_logit(averaged, exported, twins, examp
             explained[names.OUTPUT_PROBABILITY], expected.max(axis=1), atol=1e-5
         )
         np.testing.assert_array_equal(explained[names.OUTPUT_LABEL], answer[names.OUTPUT_LABEL])
-
-
-def test_a_mask_is_mirrored_with_its_picture(averaged, exported, lossless, mirrored):
-    model = averaged["segmentation"]
-    masks, others = (
-        model.call(names.SIGNATURE_SERVING, image_bytes=each)[names.OUTPUT_MASK]
-        for each in (lossless, mirrored)
-    )
-    # A pixel whose classes are as likely as each other may fall to either.
-    assert (masks != others[:, :, ::-1]).mean() < 1e-3
-    plain = exported["segmentation"].call(names.SIGNATURE_SERVING, image_bytes=lossless)
-    assert (masks != plain[names.OUTPUT_MASK]).mean() > 0.01
-
-
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_a_heatmap_is_mirrored_with_its_picture(averaged, exported, lossless, mirrored, problem):
-    heatmaps, others = (
-        averaged[problem].explain(each, 1)[names.OUTPUT_HEATMAP] for each in (lossless, mirrored)
-    )
-    np.testing.assert_allclose(others[:, :, ::-1], heatmaps, atol=0.01)
-    plain = exported[problem].explain(lossless, 1)[names.OUTPUT_HEATMAP]
-    assert np.abs(heatmaps - plain).max() > 0.05

@@ -45,11 +45,11 @@ def main(train: list[str], evaluation: list[str], trainer: dict, folder: str) ->
     with distribution.scope():
         given = building.build_model(config, part)
         given.set_weights(model.get_weights())
-    [measured] = loop.measure(
+    [measured] = loop.fit(
         given,
         *splits,
         part=part,
-        config=config,
+        config=config.model_copy(update={"epochs": 0}),
         progress=TrainingState(Path(folder, "measured")),
         distribution=distribution,
     )

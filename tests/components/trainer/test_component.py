@@ -88,4 +88,4 @@ def test_other_weights_to_start_from_are_another_training(artifacts, tmp_path):
 
 def test_what_does_not_fit_the_task_is_refused_when_the_step_is_made():
     with pytest.raises(InputError, match=r"trainer.model: expected a model for points"):
-        _trainer(task="points", config=TrainerConfig(model="mini_xception", sample_epochs=0))
+        _trainer(task="points", config=TrainerConfig(model="mini_xception"))

@@ -128,25 +128,6 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
     assert abs(plain[0] - plain[1]) > 1e-3
 
 
-def test_weights_without_a_finite_loss_are_not_exported(make_fn_args, tmp_path):
-    from components import models
-    from components.trainer import run
-
-    model = models.build("residual_convnet", 32, 2)
-    model.get_layer("logits").set_weights([np.full((128, 1), np.inf), np.zeros(1)])
-    model.save_weights(tmp_path / "broken.weights.h5")
-    fn_args = make_fn_args(
-        "image_classification",
-        model="residual_convnet",
-        model_args={},
-        epochs=0,
-        weights=str(tmp_path / "broken.weights.h5"),
-    )
-    with pytest.raises(InputError, match=r"^trainer\.weights: expected weights with a finite loss"):
-        run.run_fn(fn_args)
-    assert not Path(fn_args.serving_model_dir).exists()
-
-
 @pytest.mark.parametrize("broken", [0, 1])
 def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
     """Images of one split alone may overflow; here their targets stand for that."""
@@ -168,7 +149,7 @@ def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
     with pytest.raises(
         InputError, match=rf"^trainer\.weights: .* found the {named} nan with those"
     ):
-        loop.measure(
+        loop.fit(
             model,
             *given,
             part=classes,

@@ -19,7 +19,6 @@ TRAINER = {
     "learning_rate": 0.1,
     "optimizer": {"name": "sgd"},
     "batch_size": 100_000,
-    "sample_epochs": 0,
     "seed": 7,
 }
 

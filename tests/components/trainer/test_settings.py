@@ -68,7 +68,6 @@ def test_refused_at_once(changes, message):
         (CLASSES, {"model": "segmentation_convnet"}, r"a model for image_classification"),
         (CLASSES, {"model": "mini_exception"}, r"did you mean 'mini_xception'"),
         (POINTS, {}, r"trainer.image_size: expected nothing: it is for images, found 64"),
-        (POINTS, {"image_size": None}, r"trainer.sample_epochs: expected 0"),
     ],
 )
 def test_refused_for_the_task(task, changes, message):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.client import BATCH_SIZE, ImageClient
-from serving.results import ImageError, ServingError
+from serving.client import ImageClient
+from serving.results import ServingError
 
 
 def _async(client: ImageClient, method: str, *arguments, **more):
@@ -26,14 +26,6 @@ def test_paths_and_bytes_in_order(client: ImageClient, gray_png, tmp_path: Path)
     results = client.predict([gray_png(0), str(file), np.full((9, 5), 225, np.uint8)])
     assert [one.probabilities[1] for one in results] == pytest.approx([0.0, 125 / 255, 225 / 255])
     assert client.predict([]) == []
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_more_images_than_a_batch(client: ImageClient, gray_png, asynchronous: bool) -> None:
-    images = [gray_png(value) for value in range(3 * BATCH_SIZE + 1)]
-    results = _async(client, "predict", images) if asynchronous else client.predict(iter(images))
-    found = [one.probabilities[1] * 255 for one in results]
-    assert found == pytest.approx(list(range(len(images))), abs=1e-4)
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -68,20 +60,6 @@ def test_what_the_server_tells_about_itself(client: ImageClient, server) -> None
     n, x = np.array(2, np.int64), np.ones((1, 2), np.float32)
     answer = _async(other, "call", "numbers", {"x": x, "n": n}, ["scaled"])
     assert {name: value.tolist() for name, value in answer.items()} == {"scaled": [[2.0, 2.0]]}
-
-
-def test_the_bad_image_of_many_is_named(client: ImageClient, gray_png, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.jpg"
-    bad.write_text("no image")
-    images = [gray_png(9)] * (BATCH_SIZE + 3) + [bad, gray_png(9)]
-    answers = list(client.predict_stream(images))
-    assert [answer.position for answer in answers if answer.error] == [BATCH_SIZE + 3]
-    assert all(answer.result.label == "cat" for answer in answers if not answer.error)
-    for ask in (client.predict, client.explain):
-        with pytest.raises(ImageError, match=r"bad\.jpg: the server refuses it: ") as caught:
-            ask(images)
-        assert caught.value.position == BATCH_SIZE + 3
-        assert "position" not in str(caught.value)
 
 
 def test_a_wrong_class_is_no_bad_image(client: ImageClient, gray_png) -> None:

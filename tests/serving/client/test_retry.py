@@ -17,27 +17,17 @@ UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is full"
 FULL = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
 
 
-def test_an_unavailable_server_is_asked_again(peer, gray) -> None:
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_unavailable_server_is_asked_again(peer, gray, asynchronous: bool) -> None:
     peer.fail = [UNAVAILABLE, FULL, UNAVAILABLE]
     start = time.monotonic()
     with ImageClient(peer.target) as client:
-        (answer,) = client.predict([gray(255)])
+        ask = (client.aio if asynchronous else client).predict([gray(255)])
+        (answer,) = asyncio.run(ask) if asynchronous else ask
     assert answer.label == "dog"
     assert len(peer.requests) == 4
     # 0.1, 0.2 and 0.4 s, each a fifth more or less.
     assert 0.55 < time.monotonic() - start < 3
-
-
-def test_asynchronous_calls_are_repeated_too(peer, gray) -> None:
-    peer.fail = [UNAVAILABLE, UNAVAILABLE]
-
-    async def ask():
-        async with ImageClient(peer.target) as client:
-            return await client.aio.predict([gray(255)])
-
-    (answer,) = asyncio.run(ask())
-    assert answer.label == "dog"
-    assert len(peer.requests) == 3
 
 
 def test_large_requests_are_repeated(peer) -> None:

@@ -1,7 +1,5 @@
 """`pawlens predict`, `explain` and `segment` against a real server."""
 
-import csv
-import io
 import json
 from pathlib import Path
 
@@ -50,13 +48,6 @@ def test_predict_as_table(server, gray_png, tmp_path, monkeypatch, capsys) -> No
     table = capsys.readouterr().out
     assert "[bold].png" in table
     assert "dog 0.800" in table
-
-
-def test_predict_as_csv(server, images, capsys) -> None:
-    run_predict([images[0].parent], Options(target=server.target, style="csv"))
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [row["image"] for row in rows] == sorted(str(path) for path in images)
-    assert float(rows[9]["probabilities.dog"]) == pytest.approx(225 / 255)
 
 
 def test_explain_saves_overlays(as_json: Options, images, tmp_path, capsys) -> None:
@@ -138,19 +129,3 @@ def test_unfit_models_are_named(as_json: Options, images, tmp_path) -> None:
 def test_a_wrong_class_is_not_blamed_on_the_image(as_json: Options, images, tmp_path) -> None:
     with pytest.raises(InputError, match="the class to explain"):
         run_explain(images[:1], as_json, output=tmp_path, class_index=7)
-
-
-def test_images_are_never_overwritten(as_json: Options, images, tmp_path, gray_png) -> None:
-    clash = tmp_path / "in" / "pet_0_overlay.png"
-    clash.write_bytes(gray_png(3))
-    with pytest.raises(InputError, match="pet_0_overlay"):
-        run_explain([images[0], clash], as_json, output=tmp_path / "in")
-    twin = tmp_path / "pet_0.png"
-    twin.write_bytes(gray_png(3))
-    with pytest.raises(InputError, match="both"):
-        run_explain([images[0], twin], as_json, output=tmp_path / "out")
-
-
-def test_formats_are_checked() -> None:
-    with pytest.raises(InputError, match=r"--format.*did you mean 'jsonl'"):
-        Options(style="jsonlines")
