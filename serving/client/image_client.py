@@ -128,16 +128,7 @@ class ImageClient:
     def explain(
         self, images: Iterable[Image], class_index: int = -1, **options: Unpack[CallOptions]
     ) -> list[Explanation]:
-        """Shows by Grad-CAM what speaks for a class.
-
-        Args:
-            images: see `predict`.
-            class_index: the class to explain; -1: the model's own choice.
-            options: see `CallOptions`.
-
-        Returns:
-            One result per image, in order.
-        """
+        """Shows by Grad-CAM what speaks for a class, -1: the model's choice; see `predict`."""
         return self._calls.all(explaining(class_index), images, options)
 
     def segment(
@@ -149,11 +140,9 @@ class ImageClient:
     def predict_stream(
         self, images: Iterable[Image], **options: Unpack[CallOptions]
     ) -> Generator[Answer[Prediction], None, None]:
-        """Classifies images while they come, without end if need be.
+        """Classifies images while they come, without end if need be; see `predict`.
 
-        Args:
-            images: see `predict`; read no further ahead than `in_flight` batches.
-            options: see `CallOptions`.
+        They are read no further ahead than `in_flight` batches.
 
         Yields:
             One answer per image, in order: its result, or what is wrong with that image.

@@ -37,9 +37,6 @@ class Cluster:
 def read_cluster(environment: Mapping[str, str]) -> Cluster:
     """Reads TF_CONFIG; without it, or with an empty one, there is this node alone.
 
-    Args:
-        environment: as `os.environ`.
-
     Raises:
         InputError: it is not what TensorFlow expects.
     """

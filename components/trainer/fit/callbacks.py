@@ -82,13 +82,7 @@ class StopEarly(keras.callbacks.Callback):
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Appends a record an epoch, and prints it as one plain line if asked to.
-
-    Args:
-        epochs: records of the epochs already done; grows.
-        examples: of the training split.
-        write: takes the line; None where Keras shows its own bar.
-    """
+    """Appends a record an epoch; `write` takes it as a line where Keras shows no bar of its own."""
 
     def __init__(
         self, epochs: list[EpochRecord], examples: int, write: Callable[[str], None] | None

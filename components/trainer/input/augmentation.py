@@ -94,12 +94,10 @@ def _layers(config: AugmentationConfig) -> list[Any]:
         both = (config.contrast, config.contrast)
         layers.append(keras.layers.RandomContrast(both, **colour))
     if config.saturation:
-        # Saturation lies in [0, 1] whatever the images' range is, and is clipped to this one.
-        layers.append(
-            keras.layers.RandomSaturation(
-                _around_half(config.saturation), value_range=(0, 1), dtype="float32"
-            )
-        )
+        # Saturation lies in [0, 1] whatever the images' range is, and is clipped to this one. A
+        # factor of 0.5 leaves an image as it is.
+        around = 0.5 * (1.0 - config.saturation), 0.5 * (1.0 + config.saturation)
+        layers.append(keras.layers.RandomSaturation(around, value_range=(0, 1), dtype="float32"))
     if config.hue:
         layers.append(keras.layers.RandomHue(2.0 * config.hue, **colour))  # of half the circle
     if config.erasing:
@@ -113,8 +111,3 @@ def _layers(config: AugmentationConfig) -> list[Any]:
     if config.mixup:
         layers.append(keras.layers.MixUp(config.mixup, dtype="float32"))
     return layers
-
-
-def _around_half(share: float) -> tuple[float, float]:
-    """Keras's scale of saturation, where 0.5 leaves a image as it is."""
-    return 0.5 * (1.0 - share), 0.5 * (1.0 + share)

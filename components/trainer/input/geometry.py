@@ -18,10 +18,7 @@ _WIDEST = 4 / 3  # of a cut-out, width over height or height over width
 class RandomGeometry:
     """Moves images and their masks at random, with the methods of Keras's own such layers.
 
-    What comes to lie outside of a image shows its mirror image.
-
-    Args:
-        config: `flip`, `rotation`, `zoom`, `translation` and `crop` of it.
+    What comes to lie outside of an image shows its mirror image.
     """
 
     def __init__(self, config: AugmentationConfig):
@@ -34,12 +31,7 @@ class RandomGeometry:
         return any(moves)
 
     def get_random_transformation(self, images: Any, training: bool, seed: Any) -> Any:
-        """Draws where each image's pixels are taken from.
-
-        Args:
-            images: [batch, height, width, channels].
-            training: True.
-            seed: a `keras.random.SeedGenerator`.
+        """Draws where each image's pixels are taken from, images [batch, height, width, channels].
 
         Returns:
             float32 [batch, 8]: rows a0, a1, a2, b0, b1, b2, c0, c1 of

@@ -19,11 +19,7 @@ Draw = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 class SampleImages(keras.callbacks.Callback):
     """Writes what is drawn of fixed validation images, evenly spread over the split.
 
-    Args:
-        evaluation: the validation split.
-        draw: the task's `Training.draw_samples`.
-        folder: of the event files.
-        every: epochs between two looks; the first and the last epoch are always looked at.
+    So many epochs apart; the first and the last epoch are always looked at.
     """
 
     def __init__(self, evaluation: Split, draw: Draw, folder: Path, every: int):

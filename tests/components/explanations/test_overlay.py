@@ -45,17 +45,6 @@ def test_overlay_is_the_blend_with_jet():
         assert np.abs(decode(overlay) - blend_by_hand(picture, heatmap)).max() <= 0.501
 
 
-def test_each_overlay_has_the_size_of_its_picture():
-    sizes = [(5, 8), (31, 2), (1, 1)]
-    pictures = [encode(np.full((*size, 3), 100, np.uint8)) for size in sizes]
-    heatmaps = np.stack([np.full((4, 4), value, np.float32) for value in (0.0, 0.5, 1.0)])
-    overlays = overlays_of(pictures, heatmaps)
-    assert [decode(overlay).shape[:2] for overlay in overlays] == sizes
-    for overlay, heatmap in zip(overlays, heatmaps, strict=True):
-        colour = blend_by_hand(np.full(3, 100), heatmap[0, 0])
-        assert np.abs(decode(overlay) - colour).max() <= 0.51
-
-
 @pytest.mark.parametrize(
     ("size", "expected"), [((3, 2049), (3, 2048)), ((6000, 1), (2048, 1)), ((2048, 2), (2048, 2))]
 )

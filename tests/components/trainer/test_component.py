@@ -55,18 +55,6 @@ def test_the_training_is_given_its_task_classes_and_epochs(given, trained, artif
     assert custom == {"task": "image_classification", "state_dir": "/state", "starts_from": {}}
 
 
-@pytest.mark.parametrize(
-    ("epochs", "message"),
-    [
-        (0, r"trainer.epochs: expected 1 or more without weights, found 0"),
-        (2, r"trainer.optimizer.warmup_epochs: expected fewer than trainer.epochs \(2\), found 2"),
-    ],
-)
-def test_epochs_that_do_not_fit_are_refused_in_one_line(artifacts, epochs, message):
-    with pytest.raises(InputError, match=message):
-        _custom_config(_trainer(epochs=epochs), artifacts)
-
-
 def test_epochs_may_be_a_parameter_of_the_run():
     parameter = RuntimeParameter("epochs", ptype=int, default=5)
     assert _trainer(epochs=parameter).exec_properties["epochs"] is parameter

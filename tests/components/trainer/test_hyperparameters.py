@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from components import artifacts
-from components.trainer.hyperparameters import chosen_values, describe, replace_values
+from components.trainer.hyperparameters import replace_values
 from components.trainer.settings import TrainerConfig
 from serving.errors import InputError
 
@@ -47,16 +47,6 @@ def test_what_does_not_fit_is_told_in_one_line(key, value, line):
     with pytest.raises(InputError) as error:
         replace_values(CONFIG, {key: value})
     assert str(error.value) == line
-
-
-def test_chosen_values_are_those_of_the_tuner():
-    assert chosen_values(None) == {}
-    assert chosen_values({"space": ["..."], "values": {"batch_size": 8}}) == {"batch_size": 8}
-
-
-def test_described_in_a_line():
-    values = {"learning_rate": 0.00123456, "optimizer.name": "adam", "batch_size": 8, "x": True}
-    assert describe(values) == "learning_rate 0.001235, optimizer.name adam, batch_size 8, x True"
 
 
 def test_a_training_takes_what_the_tuner_chose(make_fn_args, tmp_path, capsys):

@@ -62,23 +62,6 @@ def test_what_the_server_tells_about_itself(client: ImageClient, server) -> None
     assert {name: value.tolist() for name, value in answer.items()} == {"scaled": [[2.0, 2.0]]}
 
 
-def test_a_wrong_class_is_no_bad_image(client: ImageClient, gray_png) -> None:
-    for images in ([gray_png(1)], [gray_png(1), gray_png(2)]):
-        with pytest.raises(ServingError, match="class_index"):
-            client.explain(images, class_index=7)
-
-
-def test_a_version_that_is_not_served(server, client: ImageClient, gray_png) -> None:
-    with (
-        ImageClient(server.target, client.model_name, version=99) as other,
-        pytest.raises(ServingError, match=r"NOT_FOUND.*99"),
-    ):
-        other.predict([gray_png(1)])
-    with ImageClient(server.target, client.model_name, version=3) as same:
-        assert same.predict([gray_png(1)])[0].label == "cat"
-        assert same.metadata().version == 3
-
-
 def test_an_unknown_label_is_no_images_fault(server, client: ImageClient, gray_png) -> None:
     with (
         ImageClient(server.target, client.model_name, label="nobody") as other,

@@ -55,15 +55,6 @@ def test_standard_input(server, gray_png, tmp_path) -> None:
     assert (tmp_path / "stdin_overlay.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_list_on_standard_input(server, folder: Path) -> None:
-    listing = "".join(f"{path}\n" for path in sorted(folder.iterdir(), reverse=True))
-    arguments = ("predict", "--files-from", "-", "--target", server.target, "--format", "jsonl")
-    done = pawlens(*arguments, stdin=listing.encode())
-    assert (done.returncode, done.stderr) == (0, "")
-    names = [json.loads(line)["image"] for line in done.stdout.splitlines()]
-    assert names == [str(folder / f"{number:02}.png") for number in range(19, -1, -1)]
-
-
 def test_one_bad_image_among_many(server, folder: Path) -> None:
     (folder / "05.png").write_text("no image")
     done = pawlens("predict", folder, "--target", server.target, "--format", "csv")

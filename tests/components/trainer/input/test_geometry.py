@@ -39,16 +39,6 @@ def corners(rows: np.ndarray) -> np.ndarray:
     return (np.einsum("nij,pj->npi", rows, points) + 0.5) / SIDE
 
 
-@pytest.mark.parametrize(
-    ("config", "wanted"),
-    [({}, False), ({"contrast": 0.2}, False), ({"crop": 0.1}, True), ({"flip": True}, True)],
-)
-def test_is_wanted_if_something_moves(config, wanted):
-    from components.trainer.input.geometry import RandomGeometry
-
-    assert RandomGeometry.wanted(AugmentationConfig(**config)) is wanted
-
-
 def test_a_crop_takes_its_share_of_the_area_from_inside_the_image(draw):
     found = corners(draw(crop=0.6))
     assert found.min() > -1e-5
