@@ -32,16 +32,10 @@ class NotServable(Exception):
 
 
 def ask(client: ImageClient, export: Export, examples: list[bytes], deadline: float) -> Calls:
-    """Sends Examples to every endpoint that a server tells.
+    """Sends serialized Examples, in one batch, to every endpoint that a server tells.
 
-    Args:
-        client: of the model to ask.
-        export: the task's part: which outputs there have to be, and what is sent.
-        examples: serialized, in one batch.
-        deadline: as `time.monotonic` tells it.
-
-    Returns:
-        Inputs and the server's answers, by endpoint.
+    The task's part tells which outputs there have to be, and what is sent; the deadline is one of
+    `time.monotonic`.
 
     Raises:
         NotServable: an endpoint is missing, refuses, or is late.

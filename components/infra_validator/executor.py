@@ -39,13 +39,9 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Runs the step.
+        """The InfraBlessing gets the file INFRA_BLESSED, or INFRA_NOT_BLESSED and `reason.txt`.
 
-        Args:
-            input_dict: `model`: one Model; `examples`: one Examples with a `test` split.
-            output_dict: `blessing`: one InfraBlessing. Gets the file INFRA_BLESSED or
-                INFRA_NOT_BLESSED, the int custom property `blessed`, and `reason.txt` if not.
-            exec_properties: `model_name`, `task`, `config`.
+        Its int custom property `blessed` says the same.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(input_dict["model"])

@@ -50,11 +50,7 @@ class Release:
         """Pushes a model.
 
         A version that was pushed but, because the pusher was killed, never tried and labelled is
-        tried and labelled now.
-
-        Args:
-            model: the SavedModel's folder.
-            assets: files for its `assets.extra/`, by name.
+        tried and labelled now. `assets` are files for its `assets.extra/`, by name.
 
         Returns:
             What `push.json` holds besides the name (components/artifacts.py).

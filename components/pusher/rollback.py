@@ -32,11 +32,9 @@ def roll_back(
     one. Nothing is removed either way.
 
     Args:
-        name: of the model.
-        version: to serve; None: the one before what is served.
-        serving_root: folder or URL above the model's own.
-        model_config_file: of the server, if it has one.
-        target: HOST:PORT of the server; not asked where there is no such file.
+        name: of the model, whose folder or URL is below `serving_root`.
+        version: None: the one before what is served.
+        target: HOST:PORT of the server; not asked where it has no model config file.
 
     Returns:
         What was done, as a line.
@@ -87,9 +85,7 @@ def set_label(
 
     Args:
         name: of the model, which has an entry there.
-        label: to move or make.
         version: a number, or another label: the version that has it.
-        model_config_file: the server's.
         serving_root: folder or URL above the model's own; empty: the entry tells it.
         target: HOST:PORT of the server.
 

@@ -22,13 +22,9 @@ class UnknownForm(ValueError):
 
 @dataclass(frozen=True)
 class Field:
-    """A field that holds a message, by its place in the text.
+    """A field that holds a message, by its place in the text, from its name to its closing brace.
 
-    Attributes:
-        name: of the field.
-        start: where its name starts.
-        end: behind its closing brace.
-        body: where the message starts and ends: inside the braces.
+    The body is what is inside the braces.
     """
 
     name: str
@@ -38,11 +34,7 @@ class Field:
 
 
 def message_fields(text: str, body: tuple[int, int] | None = None) -> list[Field]:
-    """The fields with messages that stand directly in a message, in order.
-
-    Args:
-        text: of the whole file.
-        body: the message's place in the text; None: the whole.
+    """The fields with messages that stand directly in a message (None: in the text), in order.
 
     Raises:
         UnknownForm: a list in brackets, or no text format at all.

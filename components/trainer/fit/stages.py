@@ -31,12 +31,7 @@ Load = Callable[[int | None], tuple[Split, Split]]
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage that is trained to its end.
-
-    Attributes:
-        state: on the chief, it holds the best checkpoint.
-        epochs: records of `history.EpochRecord`.
-    """
+    """A stage that is trained to its end; on the chief its state holds the best checkpoint."""
 
     state: TrainingState
     epochs: list[history.EpochRecord]
