@@ -22,17 +22,21 @@ app.add_typer(config_app, name="config")
 app.add_typer(kubeflow_app, name="kubeflow")
 app.command()(init)
 
+Data = Annotated[str | None, typer.Option(help="Folder with the data.")]
+Workdir = Annotated[
+    Path | None, typer.Option(help="Where everything goes; default: runs/<config>.")
+]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="trainer.epochs=5")
+]
+
 
 @app.command()
 def run(
     config: Annotated[str, typer.Argument(help="A shipped name or the path of a YAML file.")],
-    data: Annotated[str | None, typer.Option(help="Folder with the data.")] = None,
-    workdir: Annotated[
-        Path | None, typer.Option(help="Where everything goes; default: runs/<config>.")
-    ] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="trainer.epochs=5")
-    ] = None,
+    data: Data = None,
+    workdir: Workdir = None,
+    sets: Sets = None,
     rehash: Annotated[
         bool, typer.Option(help="Tell changed files by content, not by time.")
     ] = False,
@@ -46,17 +50,13 @@ def run(
 @app.command()
 def ablate(
     model: Annotated[str, typer.Argument(help="A model with switches, such as mini_xception.")],
-    data: Annotated[str | None, typer.Option(help="Folder with the data.")] = None,
+    data: Data = None,
     config: Annotated[
         str | None,
         typer.Option(help="A shipped name or the path of a YAML file; default: by the model."),
     ] = None,
-    workdir: Annotated[
-        Path | None, typer.Option(help="Where everything goes; default: runs/<config>.")
-    ] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="trainer.epochs=5")
-    ] = None,
+    workdir: Workdir = None,
+    sets: Sets = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for table and chart; default: the work directory.")
     ] = None,

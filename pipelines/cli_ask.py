@@ -1,13 +1,12 @@
 """The commands that ask a running server: their flags, and nothing heavy until one is called."""
 
-import inspect
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli_flags import with_flags
 from serving.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,23 +95,7 @@ def _header(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the flags of `_options`, which reach it as one argument."""
-    shared = inspect.signature(_options).parameters
-    own = dict(inspect.signature(command).parameters)
-    del own["options"]
-
-    def run(**flags: Any) -> None:
-        options = _options(**{name: flags.pop(name) for name in shared})
-        command(**flags, options=options)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    # What Typer reads the flags from.
-    run.__signature__ = inspect.Signature([*own.values(), *shared.values()])  # type: ignore[attr-defined]
-    return run
-
-
-@_with_options
+@with_flags(_options, "options")
 def predict(
     images: Images = None, model_name: ModelName = "cats_vs_dogs", *, options: "Options"
 ) -> None:
@@ -122,7 +105,7 @@ def predict(
     run_predict(images or [], options, model_name)
 
 
-@_with_options
+@with_flags(_options, "options")
 def explain(
     images: Images = None,
     model_name: ModelName = "cats_vs_dogs",
@@ -137,7 +120,7 @@ def explain(
     run_explain(images or [], options, model_name, output=output, class_index=class_index)
 
 
-@_with_options
+@with_flags(_options, "options")
 def segment(
     images: Images = None,
     model_name: ModelName = "pets_segmentation",

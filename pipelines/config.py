@@ -54,9 +54,9 @@ def load_config(
     path = _find(name_or_path)
     tree = _read_yaml(path)
     for assignment in sets:
-        _assign(tree, assignment)
+        _assign(tree, *_read_assignment(assignment))
     if data is not None:
-        _assign(tree, f"data.path={json_string(data)}")
+        _assign(tree, "data.path", data)
     tree, old = old_keys.rewrite(tree)
     for line in old:
         print(f"pawlens: {path.name}: {line}", file=sys.stderr)
@@ -66,11 +66,6 @@ def load_config(
     except ValidationError as error:
         mistakes = list(_mistakes(error, path.name))
         raise (mistakes[0] if len(mistakes) == 1 else Mistakes(mistakes)) from error
-
-
-def json_string(text: str) -> str:
-    """Quotes a text so that YAML reads it back as that text."""
-    return yaml.safe_dump(text, default_style='"', width=1_000_000).strip()
 
 
 def check_data_path(config: PipelineConfig) -> Path:
@@ -118,14 +113,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _assign(tree: dict[str, Any], assignment: str) -> None:
+def _read_assignment(assignment: str) -> tuple[str, Any]:
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise InputError(f"--set {assignment}", expected="key=value, like trainer.epochs=5")
     try:
-        value = yaml.load(text, _Loader)
+        return key, yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise InputError(f"--set {key}", expected="a YAML value", found=text) from error
+
+
+def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
     node: Any = tree
     *parents, last = key.split(".")
     for name, above in zip(parents, ["", *parents], strict=False):

@@ -141,14 +141,6 @@ def run_pipeline(
 
     The caller holds the work directory's lock.
 
-    Args:
-        config: of the pipeline.
-        data: folder with the data.
-        workdir: where it runs.
-        progress: told of each step.
-        rehash: fingerprint the data by content.
-        build: which of its steps.
-
     Raises:
         InputError: a step refused the user's input.
         StepError: a step failed.

@@ -44,11 +44,8 @@ def fail_abandoned_executions(path: Path) -> int:
     if not path.exists():
         return 0
     store = open_store(path)
-    abandoned = [
-        execution
-        for execution in store.get_executions()
-        if execution.last_known_state == Execution.RUNNING
-    ]
+    executions = store.get_executions()
+    abandoned = [one for one in executions if one.last_known_state == Execution.RUNNING]
     for execution in abandoned:
         execution.last_known_state = Execution.FAILED
     if abandoned:
@@ -62,20 +59,16 @@ def read_step(path: Path, pipeline: str, node: str) -> StepRecord | None:
     context = store.get_context_by_type_and_name(NODE_CONTEXT, f"{pipeline}.{node}")
     if context is None:
         return None
-    done = [
-        execution
-        for execution in store.get_executions_by_context(context.id)
-        if execution.last_known_state in (Execution.COMPLETE, Execution.CACHED)
-    ]
+    executions = store.get_executions_by_context(context.id)
+    ends = (Execution.COMPLETE, Execution.CACHED)
+    done = [one for one in executions if one.last_known_state in ends]
     if not done:
         return None
     last = max(done, key=lambda execution: execution.id)
-    uris = {}
     keys = {
         event.artifact_id: event.path.steps[0].key
         for event in store.get_events_by_execution_ids([last.id])
         if event.type == mlmd.Event.OUTPUT
     }
-    for artifact in store.get_artifacts_by_id(list(keys)):
-        uris[keys[artifact.id]] = artifact.uri
+    uris = {keys[one.id]: one.uri for one in store.get_artifacts_by_id(list(keys))}
     return StepRecord(last.last_known_state == Execution.CACHED, uris)

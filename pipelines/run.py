@@ -6,13 +6,12 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from pipelines.config import check_data_path, load_config
 from pipelines.logs import logging_to, use_root_logger
-from pipelines.sections import PipelineConfig
 from pipelines.steps import STEPS
 from pipelines.table import print_summary
 from pipelines.workdir import WorkDir
@@ -39,33 +38,18 @@ def run_command(
     with place.locked():
         log = place.logs / time.strftime("run-%Y%m%dT%H%M%SZ.log", time.gmtime())
         console.print(f"{config.name}: work in {place.root}, log in {log}", soft_wrap=True)
-        with logging_to(log):
-            summary = _run(config, folder, place, console, log=log, rehash=rehash, start=start)
+        with logging_to(log), errors_named(log):
+            start_up(console)
+            from pipelines.local import run_pipeline
+            from pipelines.summary import summarize
+
+            steps = run_pipeline(config, folder, place, report_steps(console), rehash=rehash)
+            summary = summarize(config, place, steps, time.monotonic() - start)
         for note in summary["data"].get("notes", ()):
             console.print(f"note: {note}", soft_wrap=True)
         print_summary(summary, console)
     if summary["rolled_back"]:
         raise FailedError(f"{config.pusher.model_name}: {summary['rolled_back']}; see {log}")
-
-
-def _run(
-    config: PipelineConfig,
-    data: Path,
-    place: WorkDir,
-    console: Console,
-    *,
-    log: Path,
-    rehash: bool,
-    start: float,
-) -> dict[str, Any]:
-    """Runs the steps and returns the summary."""
-    with errors_named(log):
-        start_up(console)
-        from pipelines.local import run_pipeline
-        from pipelines.summary import summarize
-
-        steps = run_pipeline(config, data, place, report_steps(console), rehash=rehash)
-    return summarize(config, place, steps, time.monotonic() - start)
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ from components.tasks import Task, get_task
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
 from pipelines.kubeflow.settings import KubeflowConfig
-from pipelines.steps import BEAM_STEPS, STEPS
-from serving.errors import InputError, check_one_of
+from pipelines.steps import BEAM_STEPS, STEPS, unknown
+from serving.errors import InputError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Output = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
@@ -128,24 +128,13 @@ class PipelineConfig(Section):
             key = f"steps.{name}"
             if name in STEPS:
                 yield InputError(key, expected="a name that no other step has", found=f"'{name}'")
-            readable = (
-                [*names] if not step.before_push else [one for one in names if one != "pusher"]
-            )
+            readable = [one for one in names if one != "pusher" or not step.before_push]
             for argument, output in step.inputs.items():
-                yield from _unknown(
-                    f"{key}.inputs.{argument}", [output.partition(".")[0]], readable
-                )
+                producer = output.partition(".")[0]
+                yield from unknown(f"{key}.inputs.{argument}", [producer], readable)
             names.append(name)
-        yield from _unknown("beam.steps", self.beam.steps, self.beam_steps)
+        yield from unknown("beam.steps", self.beam.steps, self.beam_steps)
         yield from self.kubeflow.step_mistakes(names)
-
-
-def _unknown(key: str, found: Any, valid: list[str]) -> Iterator[InputError]:
-    for name in found:
-        try:
-            check_one_of(key, name, valid)
-        except InputError as error:
-            yield error
 
 
 def _only_for_images(config: PipelineConfig) -> Iterator[InputError]:

@@ -1,5 +1,7 @@
 """All steps that a pipeline may have, in their order; what each is, its own package tells."""
 
+from collections.abc import Iterable, Iterator
+
 from components import (
     baseline,
     converter,
@@ -13,6 +15,7 @@ from components import (
     tuner,
 )
 from components.steps import Step
+from serving.errors import InputError, check_one_of
 
 STEPS: dict[str, Step] = {
     step.name: step
@@ -35,3 +38,12 @@ BEAM_STEPS = tuple(name for name, step in STEPS.items() if step.beam)
 def using(what: str) -> list[str]:
     """The steps that need something of a cluster: `data`, `models` or `state`."""
     return [name for name, step in STEPS.items() if step.uses == what]
+
+
+def unknown(key: str, names: Iterable[str], valid: Iterable[str]) -> Iterator[InputError]:
+    """A mistake for each name, under a key, that is not among the valid ones."""
+    for name in names:
+        try:
+            check_one_of(key, name, valid)
+        except InputError as error:
+            yield error

@@ -4,56 +4,34 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from serving.errors import InputError
 
 
-@dataclass(frozen=True)
 class WorkDir:
     """Where everything of a pipeline lies.
 
     Attributes:
         root: the folder itself.
+        metadata: TFX's metadata, sqlite.
+        artifacts: TFX's pipeline root.
+        serving: pushed models, unless the configuration names another place.
+        state: what a killed training left to go on from.
+        logs: one log file per run.
+        summary: what the last run did, as JSON.
+        report: the last run's report, a copy of the interpreter's.
     """
 
-    root: Path
-
-    @property
-    def metadata(self) -> Path:
-        """TFX's metadata, sqlite."""
-        return self.root / "metadata.sqlite"
-
-    @property
-    def artifacts(self) -> Path:
-        """TFX's pipeline root."""
-        return self.root / "artifacts"
-
-    @property
-    def serving(self) -> Path:
-        """Pushed models, unless the configuration names another place."""
-        return self.root / "serving"
-
-    @property
-    def state(self) -> Path:
-        """What a killed training left to go on from."""
-        return self.root / "state"
-
-    @property
-    def logs(self) -> Path:
-        """One log file per run."""
-        return self.root / "logs"
-
-    @property
-    def summary(self) -> Path:
-        """What the last run did, as JSON."""
-        return self.root / "summary.json"
-
-    @property
-    def report(self) -> Path:
-        """The last run's report, a copy of the interpreter's."""
-        return self.root / "report.html"
+    def __init__(self, root: Path):
+        self.root = root
+        self.metadata = root / "metadata.sqlite"
+        self.artifacts = root / "artifacts"
+        self.serving = root / "serving"
+        self.state = root / "state"
+        self.logs = root / "logs"
+        self.summary = root / "summary.json"
+        self.report = root / "report.html"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

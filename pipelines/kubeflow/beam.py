@@ -20,9 +20,6 @@ _SCRATCH = {"minio": "/minio", "s3": "/s3"}
 def check_beam(config: PipelineConfig) -> None:
     """Refuses Beam options that cannot work in a step's pod.
 
-    Args:
-        config: its options by step, pipeline root and volumes.
-
     Raises:
         InputError: the first mistake, in one line.
     """

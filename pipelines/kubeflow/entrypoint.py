@@ -86,10 +86,9 @@ def _run(invocation: Invocation) -> None:
 
     start = time.monotonic()
     locations = Locations(shared=runs_elsewhere(invocation.beam_args))
-    names: dict[int, str] = {}
     properties = restore.restore_parameters(invocation)
-    inputs = restore.restore_inputs(invocation, locations, names)
-    outputs = restore.restore_outputs(invocation, locations, names)
+    inputs = restore.restore_inputs(invocation, locations)
+    outputs = restore.restore_outputs(invocation, locations)
     _log_start(invocation, inputs, properties, locations)
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
@@ -98,7 +97,7 @@ def _run(invocation: Invocation) -> None:
     with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
         executor = _executor(invocation.executor, invocation.beam_args, scratch)
         executor.Do(inputs, outputs, properties)
-    write_output(Path(invocation.request.outputs.output_file), outputs, locations, names)
+    write_output(Path(invocation.request.outputs.output_file), outputs, locations)
     for key, [artifact] in sorted(outputs.items()):
         _LOG.info("output %s: %s: %s", key, locations.to_remote(artifact.uri), _size(artifact))
     _LOG.info("%s: done in %.1f s", invocation.step, time.monotonic() - start)

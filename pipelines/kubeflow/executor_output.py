@@ -6,17 +6,15 @@ holds no null; a `uri` in it takes the place of the artifact's own.
 
 import logging
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct, Value
 from kfp.pipeline_spec.pipeline_spec_pb2 import ArtifactList, ExecutorOutput, RuntimeArtifact
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as tfx_utils
 from tfx.orchestration.portable import outputs_utils
-from tfx.types import Artifact, artifact_utils
+from tfx.types import Artifact
 
 from pipelines.kubeflow.locations import Locations
 from pipelines.kubeflow.restore import UI_NAMESPACE, Artifacts
@@ -27,31 +25,14 @@ _LOG = logging.getLogger("pawlens")
 _PAGES = ("system.HTML", "system.Markdown")
 
 
-def write_output(
-    path: Path, outputs: Artifacts, locations: Locations, names: Mapping[int, str]
-) -> None:
-    """Writes the file, whole or not at all.
-
-    Args:
-        path: where the launcher looks for it.
-        outputs: the artifacts as the executor left them.
-        locations: of all artifacts of the step.
-        names: the backend's name of each artifact, by TFX's id.
-    """
+def write_output(path: Path, outputs: Artifacts, locations: Locations) -> None:
+    """Writes the file, whole or not at all."""
     # What the UI draws has nothing but what is drawn.
     tagged = {k: v for k, v in outputs.items() if not v[0].TYPE_NAME.startswith(UI_NAMESPACE)}
     outputs_utils.tag_output_artifacts_with_version(tagged)
+    told = {key: [_runtime_artifact(key, one, locations)] for key, [one] in outputs.items()}
     message = ExecutorOutput(
-        artifacts={
-            key: ArtifactList(
-                artifacts=[
-                    _runtime_artifact(
-                        key, artifact_utils.get_single_instance(listed), locations, names
-                    )
-                ]
-            )
-            for key, listed in outputs.items()
-        }
+        artifacts={key: ArtifactList(artifacts=listed) for key, listed in told.items()}
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
@@ -59,12 +40,10 @@ def write_output(
     partial.replace(path)
 
 
-def _runtime_artifact(
-    key: str, artifact: Artifact, locations: Locations, names: Mapping[int, str]
-) -> RuntimeArtifact:
-    local = _page(artifact)
-    result: RuntimeArtifact = tfx_utils.to_runtime_artifact(_storable(key, artifact), names)
-    result.uri = locations.to_remote(local)
+def _runtime_artifact(key: str, artifact: Artifact, locations: Locations) -> RuntimeArtifact:
+    storable = _storable(key, artifact)
+    result: RuntimeArtifact = tfx_utils.to_runtime_artifact(storable, locations.names)
+    result.uri = locations.to_remote(_page(artifact))
     metadata = locations.to_remote(json_format.MessageToDict(result.metadata))
     result.metadata.Clear()
     json_format.ParseDict(
@@ -104,21 +83,11 @@ def _is_storable(value: metadata_store_pb2.Value) -> bool:
     if kind == "double_value":
         return math.isfinite(value.double_value)
     if kind == "struct_value":
-        return _is_finite(Value(struct_value=value.struct_value))
-    return kind in ("int_value", "string_value")
-
-
-def _is_finite(value: Value) -> bool:
-    """Whether all numbers in it are."""
-    kind = value.WhichOneof("kind")
-    if kind == "number_value":
-        return math.isfinite(value.number_value)
-    if kind == "struct_value":
-        fields: Struct = value.struct_value
-        return all(map(_is_finite, fields.fields.values()))
-    if kind == "list_value":
-        return all(map(_is_finite, value.list_value.values))
-    return True
+        try:
+            json_format.MessageToDict(value.struct_value)
+        except ValueError:  # a number in it is not finite
+            return False
+    return kind in ("int_value", "string_value", "struct_value")
 
 
 def _text(value: Any) -> str:

@@ -48,9 +48,6 @@ class Invocation:
 def parse(argv: list[str]) -> Invocation:
     """Reads the command line that the compiled pipeline holds.
 
-    Args:
-        argv: without the program's name.
-
     Raises:
         InputError: a flag is missing or is not what it should be.
     """

@@ -36,11 +36,7 @@ def readable_logs() -> Iterator[None]:
 
 
 def say_last(words: str) -> None:
-    """Ends the log with one line, and leaves it where Kubernetes looks for it.
-
-    Args:
-        words: why the step failed.
-    """
+    """Ends the log with one line, and leaves it where Kubernetes looks for it."""
     line = f"pawlens {redacted(' '.join(words.split()))}"
     sys.stdout.flush()
     print(line, file=sys.stderr, flush=True)
@@ -52,12 +48,7 @@ def say_last(words: str) -> None:
 
 
 def shown(name: str, value: Any) -> str:
-    """A parameter's value for the log: on one line, shortened, secrets left out.
-
-    Args:
-        name: the parameter's.
-        value: what it was given.
-    """
+    """A parameter's value for the log: on one line, shortened, secrets left out."""
     if _SECRET_NAME.search(name):
         return "***"
     text = redacted(" ".join(str(value).split()))

@@ -44,9 +44,13 @@ class Locations:
     Args:
         shared: workers elsewhere read and write the artifacts, too. So those in Google's store,
             which Beam and TensorFlow read and write by themselves, keep their URI.
+
+    Attributes:
+        names: the backend's name of each artifact, by TFX's id.
     """
 
     def __init__(self, *, shared: bool = False) -> None:
+        self.names: dict[int, str] = {}
         self._remote: dict[str, str] = {}
         self._shared = shared
 
@@ -71,9 +75,6 @@ class Locations:
 
     def to_remote(self, value: Any) -> Any:
         """Replaces local paths of artifacts by their URIs.
-
-        Args:
-            value: a text, or JSON with texts somewhere inside.
 
         Returns:
             The same, of texts that mean something outside the container.

@@ -17,13 +17,7 @@ from kfp.dsl.structures import ComponentSpec, ContainerSpecImplementation, Imple
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipelines.kubeflow.settings import (
-    KubeflowConfig,
-    SecretConfig,
-    StepConfig,
-    TolerationConfig,
-    VolumeConfig,
-)
+from pipelines.kubeflow.settings import KubeflowConfig, SecretConfig, StepConfig, VolumeConfig
 
 SHARED_MEMORY = "shared-memory"
 SHARED_MEMORY_PATH = "/dev/shm"
@@ -69,10 +63,6 @@ def secrets_of(config: KubeflowConfig, step: str) -> list[SecretConfig]:
 def kubernetes_platform(config: KubeflowConfig, steps: Iterable[str]) -> dict[str, Any]:
     """The second document of a compiled pipeline, a PlatformSpec.
 
-    Args:
-        config: the section `kubeflow`.
-        steps: of the pipeline.
-
     Returns:
         By executor, volumes, secrets, node selector, tolerations, shared memory and timeout.
     """
@@ -82,9 +72,6 @@ def kubernetes_platform(config: KubeflowConfig, steps: Iterable[str]) -> dict[st
 
 def container_resources(step: StepConfig) -> dict[str, Any]:
     """`container.resources` of one executor, in the fields of newer and of older backends.
-
-    Args:
-        step: what its pod gets.
 
     Returns:
         CPUs, memory and accelerators; older fields take CPUs and 10^9 bytes as numbers.
@@ -108,9 +95,6 @@ def retry_policy(step: StepConfig) -> dict[str, Any]:
 
     Every field is given: for a longest duration that is missing the backend writes 0 seconds, and
     kfp's own 3600, after which Argo would not start a training again, or kill it (see above).
-
-    Args:
-        step: what its pod gets.
     """
     if not step.retries:
         return {}
@@ -127,7 +111,9 @@ def _executor(config: KubeflowConfig, name: str) -> dict[str, Any]:
     for key, value in sorted(step.node_selector.items()):
         kubernetes.add_node_selector(task, key, value)
     for toleration in step.tolerations:
-        _tolerate(task, toleration)
+        # Empty fields are left out, as Kubernetes leaves them out.
+        given = {key: value or None for key, value in toleration.model_dump().items()}
+        kubernetes.add_toleration(task, **given)
     if step.shared_memory:
         kubernetes.empty_dir_mount(
             task, SHARED_MEMORY, SHARED_MEMORY_PATH, medium="Memory", size_limit=step.shared_memory
@@ -157,14 +143,3 @@ def _task(name: str) -> PipelineTask:
     container = ContainerSpecImplementation(image="not-used")
     spec = ComponentSpec(name=name, implementation=Implementation(container=container))
     return PipelineTask(component_spec=spec, args={})
-
-
-def _tolerate(task: PipelineTask, toleration: TolerationConfig) -> None:
-    """Empty fields are left out, as Kubernetes leaves them out."""
-    kubernetes.add_toleration(
-        task,
-        key=toleration.key or None,
-        operator=toleration.operator,
-        value=toleration.value or None,
-        effect=toleration.effect or None,
-    )

@@ -36,10 +36,6 @@ _NEEDED_FOLDERS = ("/app", "/kfp-launcher", "/usr", "/etc", "/proc", "/sys", "/d
 def check_platform(config: KubeflowConfig, steps: Iterable[str]) -> None:
     """Refuses a section `kubeflow` that cannot work for these steps.
 
-    Args:
-        config: the section.
-        steps: of the pipeline.
-
     Raises:
         InputError: the first mistake, in one line that names step and key.
     """

@@ -4,7 +4,6 @@ The backend forgets types: inputs come as `instanceSchema: ""` or as `system.Art
 component declares is what holds.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -38,15 +37,8 @@ _VALUE_KINDS = {
 }
 
 
-def restore_inputs(
-    invocation: Invocation, locations: Locations, names: dict[int, str]
-) -> Artifacts:
+def restore_inputs(invocation: Invocation, locations: Locations) -> Artifacts:
     """Input artifacts of the types that the component declares, with local paths for URIs.
-
-    Args:
-        invocation: the execution.
-        locations: learns where they lie.
-        names: learns the backend's name of each artifact, by TFX's id.
 
     Raises:
         InputError: an artifact has no type or no place that is known.
@@ -58,7 +50,7 @@ def restore_inputs(
         if not listed.artifacts:
             continue
         types = [declared[key].artifact_type] if key in declared else []
-        restored[key] = _restore(f"input {key}", listed, types, locations, names)
+        restored[key] = _restore(f"input {key}", listed, types, locations)
         for artifact, runtime in zip(restored[key], listed.artifacts, strict=True):
             if not artifact.TYPE_NAME.startswith(UI_NAMESPACE) and not fileio.exists(artifact.uri):
                 raise FailedError(
@@ -68,16 +60,14 @@ def restore_inputs(
     return restored
 
 
-def restore_outputs(
-    invocation: Invocation, locations: Locations, names: dict[int, str]
-) -> Artifacts:
+def restore_outputs(invocation: Invocation, locations: Locations) -> Artifacts:
     """Output artifacts, with local paths for URIs; arguments as `restore_inputs`.
 
     Raises:
         InputError: an artifact has no type or no place that is known.
     """
     return {
-        key: _restore(f"output {key}", listed, [], locations, names)
+        key: _restore(f"output {key}", listed, [], locations)
         for key, listed in invocation.request.outputs.artifacts.items()
     }
 
@@ -110,11 +100,7 @@ def restore_parameters(invocation: Invocation) -> dict[str, Any]:
 
 
 def _restore(
-    what: str,
-    listed: ArtifactList,
-    types: list[ArtifactTypeSchema],
-    locations: Locations,
-    names: dict[int, str],
+    what: str, listed: ArtifactList, types: list[ArtifactTypeSchema], locations: Locations
 ) -> list[Artifact]:
     """Artifacts of one key, by the first of `types`, or else by their own."""
     messages = []
@@ -127,11 +113,10 @@ def _restore(
         message.uri = locations.add(given.uri, given.custom_path)
         message.name = given.name or what.rpartition(" ")[2]
         messages.append(message)
-    key = "only"
-    restored: Mapping[str, list[Artifact]] = tfx_utils.parse_raw_artifact_dict(
-        {key: ArtifactList(artifacts=messages)}, names
+    restored: Artifacts = tfx_utils.parse_raw_artifact_dict(
+        {what: ArtifactList(artifacts=messages)}, locations.names
     )
-    return restored[key]
+    return restored[what]
 
 
 def _artifact_class(what: str, types: list[ArtifactTypeSchema]) -> type[Artifact]:

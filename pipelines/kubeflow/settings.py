@@ -11,8 +11,8 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from components.settings import PositiveInt, Section
-from pipelines.steps import using
-from serving.errors import InputError, check_one_of
+from pipelines.steps import unknown, using
+from serving.errors import InputError
 
 
 def _quantity(value: Any) -> Any:
@@ -156,28 +156,14 @@ class KubeflowConfig(Section):
     """By step, or for all under `default`, what its pod gets."""
 
     def step_mistakes(self, names: Collection[str]) -> Iterator[InputError]:
-        """Names of steps that the pipeline does not have.
-
-        Args:
-            names: those that it may have.
-        """
-        told = [("kubeflow.steps", name) for name in self.steps if name != DEFAULT]
+        """Names of steps that the pipeline does not have."""
+        yield from unknown("kubeflow.steps", [one for one in self.steps if one != DEFAULT], names)
         for kind, entries in (("volumes", self.volumes), ("secrets", self.secrets)):
-            told += [
-                (f"kubeflow.{kind}: steps", name) for one in entries for name in one.steps or ()
-            ]
-        for key, name in told:
-            try:
-                check_one_of(key, name, names)
-            except InputError as error:
-                yield error
+            for one in entries:
+                yield from unknown(f"kubeflow.{kind}: steps", one.steps or (), names)
 
     def step(self, name: str) -> StepConfig:
-        """What a step's pod gets, with the defaults under it.
-
-        Args:
-            name: of the step.
-        """
+        """What a step's pod gets, with the defaults under it."""
         merged: dict[str, Any] = {}
         for layer in (DEFAULT_STEP, self.steps.get(DEFAULT), self.steps.get(name)):
             if layer is not None:

@@ -8,17 +8,10 @@ import pytest
 
 from pipelines.config import load_config
 
-HEAVY = (
-    "kfp",
-    "kfp_server_api",
-    "tensorflow",
-    "tfx",
-    "keras",
-    "apache_beam",
-    "numpy",
-    "grpc",
-    "matplotlib",
-)
+HEAVY = [
+    *("kfp", "kfp_server_api", "tensorflow", "tfx", "keras", "apache_beam"),
+    *("numpy", "grpc", "matplotlib"),
+]
 
 
 def pawlens(*arguments):
@@ -74,18 +67,18 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
             "pawlens: cats_vs_dogs.yaml: trainer.epoch: unknown key; "
             "did you mean 'trainer.epochs'?",
         ),
+        (["predict", "missing.jpg"], "missing.jpg"),
         (
-            ["predict", "missing.jpg"],
-            "missing.jpg",
+            ["rollback", "pets", "--serving-root", "nowhere"],
+            "pawlens: model 'pets': expected a folder with versions in nowhere, found nothing"
+            " there; --serving-root names another place\n",
         ),
         (
-            ["serve", "--model_base_path", "missing"],
-            "missing",
+            ["label", "pets", "stable", "7", "--model-config-file", "none.config"],
+            "none.config: no model 'pets': found no model at all\n",
         ),
-        (
-            ["serve", "--no_such_flag", "--model_base_path", "."],
-            "--no_such_flag",
-        ),
+        (["serve", "--model_base_path", "missing"], "missing"),
+        (["serve", "--no_such_flag", "--model_base_path", "."], "--no_such_flag"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(arguments, line):

@@ -75,20 +75,20 @@ def test_config_by_path(tmp_path):
             "steps.x={component: 'a:B', inputs: {m: pusher.pushed_model}, before_push: true}",
             "steps.x.inputs.m: expected one of ",
         ),
-    ],
-)
-def test_mistakes_are_told_in_one_line(assignment, line):
-    with pytest.raises(InputError) as error:
-        load_config("cats_vs_dogs", [assignment])
-    told = str(error.value)
-    assert "\n" not in told
-    assert told.startswith("cats_vs_dogs.yaml: ")
-    assert line in told
-
-
-@pytest.mark.parametrize(
-    ("assignment", "line"),
-    [
+        ("tuner={epochs: 2, trial: 3, space: {batch_size: {min: 1, max: 2}}}", "tuner.trial: unkn"),
+        (
+            "tuner={epochs: 2, space: {optimizer: {ema: {mn: 0.1, max: 0.5}}}}",
+            "tuner.space.optimizer.ema.mn: unknown key; "
+            "did you mean 'tuner.space.optimizer.ema.min'?",
+        ),
+        (
+            "tuner={epochs: 2, space: {learning_rte: {min: 1, max: 2}}}",
+            "tuner.space.learning_rte: unknown key; did you mean 'learning_rate'?",
+        ),
+        (
+            "tuner={epochs: 2, algorithm: grid, space: {batch_size: {min: 1, max: 2}}}",
+            "tuner.algorithm: expected 'random' or 'bayesian', found 'grid'",
+        ),
         ("trainer.epochs", "--set trainer.epochs: expected key=value, like trainer.epochs=5"),
         ("name.x=1", "--set name.x: expected a section, found a value at 'name'"),
         (
@@ -97,10 +97,30 @@ def test_mistakes_are_told_in_one_line(assignment, line):
         ),
     ],
 )
-def test_an_assignment_that_fits_nowhere_is_refused(assignment, line):
+def test_mistakes_are_told_in_one_line(assignment, line):
     with pytest.raises(InputError) as error:
         load_config("cats_vs_dogs", [assignment])
-    assert str(error.value) == line
+    told = str(error.value)
+    assert "\n" not in told
+    assert told.startswith(("cats_vs_dogs.yaml: ", "--set "))
+    assert line in told
+
+
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
+        ("example_gen.split=book_small", "example_gen.split: expected 'auto', 'hash' or 'given'"),
+        ("trainer.image_size=64", "trainer.image_size: expected nothing: it is for images"),
+        ("converter.formats=[onnx]", "converter: expected nothing: it is for images"),
+        ("trainer.model=mini_xception", "trainer.model: expected a model for points"),
+        ("evaluator.thresholds={mean_iou: {min: 0.5}}", "evaluator.thresholds.mean_iou: expected"),
+        ("evaluator.slices=[image/label_name]", "evaluator.slices: expected"),
+    ],
+)
+def test_what_is_for_images_is_refused_of_points(assignment, line):
+    with pytest.raises(InputError) as error:
+        load_config("linear_blobs", [assignment])
+    assert str(error.value).startswith(f"linear_blobs.yaml: {line}")
 
 
 def test_all_mistakes_are_told_at_once():
@@ -142,11 +162,6 @@ def test_one_stage_is_set_by_its_number():
         load_config("cats_vs_dogs_book", ["trainer.stages.1.image_sise=64"])
 
 
-def test_unknown_config_names_the_nearest():
-    with pytest.raises(InputError, match=r"did you mean 'cats_vs_dogs'\?"):
-        load_config("cats_vs_dog")
-
-
 def test_broken_yaml_names_the_file(tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text("name: [")
@@ -164,20 +179,3 @@ def test_data_folder_must_be_there(data, found, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=found) as error:
         check_data_path(load_config("cats_vs_dogs", data=data))
     assert "--data DIR" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("assignment", "line"),
-    [
-        ("example_gen.split=book_small", "example_gen.split: expected 'auto', 'hash' or 'given'"),
-        ("trainer.image_size=64", "trainer.image_size: expected nothing: it is for images"),
-        ("converter.formats=[onnx]", "converter: expected nothing: it is for images"),
-        ("trainer.model=mini_xception", "trainer.model: expected a model for points"),
-        ("evaluator.thresholds={mean_iou: {min: 0.5}}", "evaluator.thresholds.mean_iou: expected"),
-        ("evaluator.slices=[image/label_name]", "evaluator.slices: expected"),
-    ],
-)
-def test_what_is_for_images_is_refused_of_points(assignment, line):
-    with pytest.raises(InputError) as error:
-        load_config("linear_blobs", [assignment])
-    assert str(error.value).startswith(f"linear_blobs.yaml: {line}")

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from components.tuner.settings import TunerConfig
 from pipelines.config import load_config
 from pipelines.source_digest import reached_files
 from pipelines.step_sources import step_sources, training_sources
@@ -149,38 +148,3 @@ def test_a_step_that_cannot_be_made_is_one_line(wiring, steps_of, step, line):
 def test_ingest_alone_ends_with_valid_data(wiring, steps_of):
     whole = list(steps_of(wiring.build_pipeline))
     assert list(steps_of(wiring.build_ingest)) == whole[: whole.index("data_validation") + 1]
-
-
-@pytest.mark.parametrize(
-    ("sets", "line"),
-    [
-        (
-            ["tuner.space.learning_rte={min: 1, max: 2}"],
-            "cats_vs_dogs.yaml: tuner.space.learning_rte: unknown key; "
-            "did you mean 'learning_rate'?",
-        ),
-        (
-            ["tuner.space.optimizer.ema={mn: 0.1, max: 0.5}"],
-            "cats_vs_dogs.yaml: tuner.space.optimizer.ema.mn: unknown key; "
-            "did you mean 'tuner.space.optimizer.ema.min'?",
-        ),
-        (
-            ["tuner.trial=3", "tuner.space.batch_size={min: 1, max: 2}"],
-            "cats_vs_dogs.yaml: tuner.trial: unknown key; did you mean 'tuner.trials'?",
-        ),
-        (
-            ["tuner.algorithm=grid", "tuner.space.batch_size={min: 1, max: 2}"],
-            "cats_vs_dogs.yaml: tuner.algorithm: expected 'random' or 'bayesian', found 'grid'",
-        ),
-    ],
-)
-def test_a_bad_section_is_told_at_the_door(sets, line):
-    with pytest.raises(InputError) as error:
-        load_config("cats_vs_dogs", ["tuner.epochs=2", *sets])
-    assert line in str(error.value)
-
-
-def test_the_section_is_read():
-    tuner = load_config("cats_vs_dogs", TUNER).tuner
-    assert isinstance(tuner, TunerConfig)
-    assert tuner.space["learning_rate"].corners == [1e-4, 1e-2]

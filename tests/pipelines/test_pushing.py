@@ -1,8 +1,5 @@
 """What configuration, summary and command make of pushes."""
 
-import subprocess
-import sys
-
 import pytest
 
 from pipelines.config import load_config
@@ -64,30 +61,3 @@ def test_a_summary_tells_what_is_served_after_a_roll_back():
     assert _served(push, version) == {"name": "pets", "version": 7, "path": "/pets/7"}
     for status, served in (("pushed", version), ("already served", version), ("set aside", None)):
         assert _served(push | {"status": status}, version) == served
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (
-            ["rollback", "pets", "--serving-root", "nowhere"],
-            "pawlens: model 'pets': expected a folder with versions in nowhere, found nothing"
-            " there; --serving-root names another place\n",
-        ),
-        (
-            ["label", "pets", "stable", "7", "--model-config-file", "none.config"],
-            "none.config: no model 'pets': found no model at all\n",
-        ),
-    ],
-)
-def test_a_mistake_on_the_command_line_is_one_line(tmp_path, arguments, line):
-    result = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert result.returncode == 2
-    assert result.stderr.endswith(line)
-    assert result.stderr.count("\n") == 1

@@ -1,6 +1,5 @@
 """How a Kubeflow Pipelines server is reached: its address, TLS, the token and how long to wait."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,34 +8,10 @@ import urllib3
 
 from pipelines.kubeflow.client.auth import Token
 from pipelines.kubeflow.client.faults import FORWARD
+from pipelines.kubeflow.client.options import Access
 from serving.errors import InputError
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
-
-
-@dataclass(frozen=True)
-class Access:
-    """How a server is reached.
-
-    Attributes:
-        host: URL above `/apis/v2beta1`; empty with `in_cluster`: KFP's own service.
-        ui_host: URL of the user interface, for links; empty: the host's.
-        namespace: of the user, where an installation has several; empty: none, or the pod's.
-        token_file: file with a bearer token.
-        in_cluster: whether to send the token of the pod's service account.
-        tls_ca: PEM file of the authorities to trust; None: those of certifi.
-        timeout_seconds: for one answer.
-        patience_seconds: how long a request is repeated whose failure may pass.
-    """
-
-    host: str = ""
-    ui_host: str = ""
-    namespace: str = ""
-    token_file: Path | None = None
-    in_cluster: bool = False
-    tls_ca: Path | None = None
-    timeout_seconds: float = 30.0
-    patience_seconds: float = 60.0
 
 
 def host_of(access: Access) -> str:
@@ -49,12 +24,7 @@ def host_of(access: Access) -> str:
         return checked_url("--host", access.host)
     if access.in_cluster:
         return IN_CLUSTER_HOST
-    raise InputError(
-        "--host",
-        expected="the URL of Kubeflow Pipelines",
-        found="none",
-        todo=FORWARD,
-    )
+    raise InputError("--host", expected="the URL of Kubeflow Pipelines", found="none", todo=FORWARD)
 
 
 def checked_url(flag: str, text: str) -> str:
@@ -78,11 +48,6 @@ def checked_url(flag: str, text: str) -> str:
 
 def configuration_of(host: str, token: Token | None, tls_ca: Path | None) -> api.Configuration:
     """The generated client's configuration.
-
-    Args:
-        host: URL.
-        token: that is sent; its newest text.
-        tls_ca: see `Access`.
 
     Raises:
         InputError: the file is none.

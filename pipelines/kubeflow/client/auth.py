@@ -61,20 +61,15 @@ def find_token(
     if token_file and in_cluster:
         raise InputError("--token-file", expected="no --in-cluster", found="both")
     if in_cluster:
-        return _from_file(_service_account_file(environment), "--in-cluster: ")
+        from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, KF_PIPELINES_SA_TOKEN_PATH
+
+        path = environment.get(KF_PIPELINES_SA_TOKEN_ENV) or KF_PIPELINES_SA_TOKEN_PATH
+        return _from_file(Path(path), "--in-cluster: ")
     if token_file:
         return _from_file(token_file.expanduser(), "--token-file ")
     if environment.get(TOKEN_VARIABLE):
         return Token(lambda: environment[TOKEN_VARIABLE], TOKEN_VARIABLE)
     return None
-
-
-def _service_account_file(environment: Mapping[str, str]) -> Path:
-    from kfp import client
-
-    return Path(
-        environment.get(client.KF_PIPELINES_SA_TOKEN_ENV) or client.KF_PIPELINES_SA_TOKEN_PATH
-    )
 
 
 def _from_file(path: Path, flag: str) -> Token:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, product
+from typing import NamedTuple
 
 from serving.errors import InputError, nearest
 
@@ -16,20 +17,19 @@ FLAG = "--cron"
 YEARS_AHEAD = 5  # after which robfig/cron stops to look for a time
 
 
-@dataclass(frozen=True)
-class Field:
-    """One of the six.
-
-    Attributes:
-        name: what it counts.
-        low, high: the least and the greatest number it takes.
-        names: words for numbers, the first for `low`; case does not matter.
-    """
+class Field(NamedTuple):
+    """One of the six: what it counts, its least and greatest number, and words for numbers."""
 
     name: str
     low: int
     high: int
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # the first for `low`; case does not matter
+
+    def number(self, word: str) -> int:
+        """What a word stands for; -1, which no field takes: nothing."""
+        if word.lower() in self.names:
+            return self.names.index(word.lower()) + self.low
+        return int(word) if word[-1].isdecimal() else -1
 
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -52,9 +52,12 @@ DESCRIPTORS = {
     "@hourly": "0 0 * * * *",
 }
 EVERY = "@every "
+# FIRST-LAST, FIRST, * or ?, and /STEP; what follows a star with a hyphen counts for nothing.
+_NUMBER = r"(\+?[0-9]+|[a-z]+)"
+_ITEM = re.compile(rf"(?:[*?](?:-[^/]*)?|{_NUMBER}(?:-{_NUMBER})?)(?:/(\+?[0-9]+))?", re.IGNORECASE)
 # Go's time.ParseDuration.
-_DURATION = re.compile(r"[-+]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION_PART = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
+_DURATION = re.compile(rf"[-+]?(0|({_DURATION_PART})+)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
@@ -92,11 +95,8 @@ class Times:
         return day.month in months and (all(matches) if self.any_day else any(matches))
 
     def _within(self, day: datetime) -> Iterator[datetime]:
-        seconds, minutes, hours = (sorted(found) for found in self.numbers[:3])
-        for hour in hours:
-            for minute in minutes:
-                for second in seconds:
-                    yield day.replace(hour=hour, minute=minute, second=second)
+        for hour, minute, second in product(*map(sorted, self.numbers[2::-1])):
+            yield day.replace(hour=hour, minute=minute, second=second)
 
 
 def parse(text: str, now: datetime | None = None) -> Times:
@@ -110,7 +110,7 @@ def parse(text: str, now: datetime | None = None) -> Times:
         InputError: it is none, has five fields, or never comes true.
     """
     times = _every(text) if text.startswith(EVERY) else _fields(DESCRIPTORS.get(text, text), text)
-    if not list(islice(times.after(now or datetime.now(UTC)), 1)):
+    if not next_times(times, 1, now):
         found = f"none in the next {YEARS_AHEAD} years"
         raise InputError(f"{FLAG} '{text}'", expected="a time that comes", found=found)
     return times
@@ -132,10 +132,13 @@ def _fields(text: str, given: str) -> Times:
     fields = text.split()
     if len(fields) != len(FIELDS):
         raise _wrong_count(given, fields)
+    # Empty items of a list are passed over.
+    items = [[item for item in part.split(",") if item] for part in fields]
     numbers = tuple(
-        _numbers(part, field, given) for part, field in zip(fields, FIELDS, strict=True)
+        frozenset(number for item in listed for number in _range(item, field, given))
+        for listed, field in zip(items, FIELDS, strict=True)
     )
-    return Times(numbers, any_day=any(_is_star(part) for part in (fields[3], fields[5])))
+    return Times(numbers, any(item[0] in "*?" for item in (*items[3], *items[5])))
 
 
 def _wrong_count(text: str, fields: list[str]) -> InputError:
@@ -154,46 +157,18 @@ def _wrong_count(text: str, fields: list[str]) -> InputError:
     return InputError(f"{FLAG} '{text}'", expected=f"six fields: {names}", found=found, todo=todo)
 
 
-def _is_star(part: str) -> bool:
-    return any(re.split("[-/]", item)[0] in ("*", "?") for item in part.split(","))
-
-
-def _numbers(part: str, field: Field, text: str) -> frozenset[int]:
-    # Empty items of a list are passed over.
-    items = [item for item in part.split(",") if item]
-    return frozenset(number for item in items for number in _range(item, field, text))
-
-
 def _range(item: str, field: Field, text: str) -> range:
-    """NUMBER, LOW-HIGH, * or ?, each with /STEP; NUMBER/STEP goes on to the greatest."""
-    span, *steps = item.split("/")
-    ends = span.split("-")
-    if ends[0] in ("*", "?"):
-        low, high = field.low, field.high
-    elif len(ends) > 2 or len(steps) > 1:
+    """The numbers of one item; FIRST/STEP goes on to the greatest."""
+    found = _ITEM.fullmatch(item)
+    if found is None:
         raise _wrong(item, field, text)
-    else:
-        low, high = _number(ends[0], item, field, text), _number(ends[-1], item, field, text)
-        if steps and len(ends) == 1:
-            high = field.high
-    step = _integer(steps[0]) if len(steps) == 1 else 1 if not steps else None
-    if not field.low <= low <= high <= field.high or not step:
+    first, last, step = found.groups()
+    low = field.number(first) if first else field.low
+    open_end = not first or (step and not last)
+    high = field.high if open_end else field.number(last or first)
+    if not field.low <= low <= high <= field.high or int(step or 1) == 0:
         raise _wrong(item, field, text)
-    return range(low, high + 1, step)
-
-
-def _number(word: str, item: str, field: Field, text: str) -> int:
-    if word.lower() in field.names:
-        return field.names.index(word.lower()) + field.low
-    number = _integer(word)
-    if number is None:
-        raise _wrong(item, field, text)
-    return number
-
-
-def _integer(word: str) -> int | None:
-    """As Go's strconv.Atoi; a minus cannot come here."""
-    return int(word) if re.fullmatch(r"\+?[0-9]+", word) else None
+    return range(low, high + 1, int(step or 1))
 
 
 def _wrong(item: str, field: Field, text: str) -> InputError:
@@ -213,7 +188,7 @@ def _every(text: str) -> Times:
         raise InputError(
             f"{FLAG} '{text}'", expected="'@every' and a duration like 90m or 1h30m", found=duration
         )
-    parts = _DURATION_PART.findall(duration)
+    parts = re.findall(_DURATION_PART, duration)
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     # Parts of a second are dropped; one is the least.
     whole = 0 if duration.startswith("-") else int(seconds + 1e-9)

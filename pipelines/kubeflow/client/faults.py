@@ -1,6 +1,7 @@
 """Why a request to Kubeflow Pipelines failed, whether that may pass, and the line for the user."""
 
 import json
+from dataclasses import dataclass
 
 import kfp_server_api as api
 import urllib3
@@ -16,40 +17,25 @@ FORWARD = (
 )
 
 
+@dataclass(eq=False)
 class ServerFault(Exception):
     """A request that failed.
 
-    Args:
+    Attributes:
         error: for the user: InputError for what was asked or how, FailedError for the server.
         status: of HTTP; None: no answer came.
         passing: whether the same request may be answered later.
         perhaps_done: whether the server may have done what was asked, now or before.
     """
 
-    def __init__(
-        self,
-        error: InputError | FailedError,
-        status: int | None = None,
-        *,
-        passing: bool = False,
-        perhaps_done: bool = False,
-    ):
-        super().__init__(str(error))
-        self.error = error
-        self.status = status
-        self.passing = passing
-        self.perhaps_done = perhaps_done
+    error: InputError | FailedError
+    status: int | None = None
+    passing: bool = False
+    perhaps_done: bool = False
 
 
 def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool) -> ServerFault:
-    """What an exception of the generated client's means.
-
-    Args:
-        error: from the client.
-        host: that was asked.
-        token: that was sent.
-        reached: whether the host has answered before.
-    """
+    """What the generated client's exception means; `reached`: the host has answered before."""
     if isinstance(error, api.ApiException) and error.status:
         return _refusal(error, host, token)
     if isinstance(error, urllib3.exceptions.HTTPError):

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import kfp_server_api as api
 
@@ -15,27 +15,11 @@ from pipelines.kubeflow.client.faults import ServerFault
 from pipelines.kubeflow.client.server import Server
 from serving.errors import FailedError, InputError
 
+if TYPE_CHECKING:
+    from pipelines.kubeflow.compiler import Compiled
+
 DIGEST_LENGTH = 12
 CONFLICT = 409
-
-
-class Package(Protocol):
-    """A compiled pipeline, as `compiler.Compiled`."""
-
-    @property
-    def name(self) -> str:
-        """Of the pipeline."""
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The PipelineSpec."""
-
-    @property
-    def parameters(self) -> dict[str, dict[str, Any]]:
-        """See `parameters.read_parameters`."""
-
-    def to_yaml(self) -> str:
-        """What is uploaded."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +39,8 @@ def ensure_experiment(server: Server, name: str) -> str:
     """The id of an experiment, which is made if it is missing."""
 
     def find() -> api.V2beta1Experiment | None:
-        wanted = server.filter("display_name", "EQUALS", name)
-        found = server.all(
-            server.experiments.experiment_service_list_experiments,
-            "experiments",
-            filter=wanted,
-            **server.scope(),
-        )
-        return next(found, None)
+        method = server.experiments.experiment_service_list_experiments
+        return next(server.named(method, "experiments", name, **server.scope()), None)
 
     experiment = find() or server.make(
         find,
@@ -72,7 +50,7 @@ def ensure_experiment(server: Server, name: str) -> str:
     return str(experiment.experiment_id)
 
 
-def ensure_version(server: Server, package: Package) -> Uploaded:
+def ensure_version(server: Server, package: "Compiled") -> Uploaded:
     """The version that has just this content; uploaded if there is none.
 
     A version's name is the day and the first digits of the content's SHA-256, so the same content
@@ -103,12 +81,8 @@ def ensure_version(server: Server, package: Package) -> Uploaded:
 
 
 def _find_pipeline(server: Server, name: str) -> str | None:
-    found = server.all(
-        server.pipelines.pipeline_service_list_pipelines,
-        "pipelines",
-        filter=server.filter("display_name", "EQUALS", name),
-        **server.scope(),
-    )
+    method = server.pipelines.pipeline_service_list_pipelines
+    found = server.named(method, "pipelines", name, **server.scope())
     return next((str(pipeline.pipeline_id) for pipeline in found), None)
 
 
@@ -139,14 +113,9 @@ def _mark() -> str:
 
 def _versions(server: Server, pipeline_id: str, part: str) -> list[api.V2beta1PipelineVersion]:
     """The versions with this text in their name, the newest first."""
-    found = server.all(
-        server.pipelines.pipeline_service_list_pipeline_versions,
-        "pipeline_versions",
-        pipeline_id=pipeline_id,
-        sort_by="created_at desc",
-        filter=server.filter("display_name", "IS_SUBSTRING", part),
-    )
-    return list(found)
+    method = server.pipelines.pipeline_service_list_pipeline_versions
+    more = {"pipeline_id": pipeline_id, "sort_by": "created_at desc"}
+    return list(server.named(method, "pipeline_versions", part, "IS_SUBSTRING", **more))
 
 
 def _find_version(

@@ -2,20 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kfp_server_api as api
 
-from pipelines.kubeflow.client.resources import Package, Uploaded, ensure_experiment, ensure_version
+from pipelines.kubeflow.client.resources import Uploaded, ensure_experiment, ensure_version
 from pipelines.kubeflow.client.server import Server
 from pipelines.kubeflow.client.submit import Order, reference
 from serving.errors import InputError, check_one_of
 
+if TYPE_CHECKING:
+    from pipelines.kubeflow.compiler import Compiled
+
 MADE_BY = "Scheduled by pawlens"
 MADE, CHANGED, UNCHANGED = "made", "changed", "unchanged"
 ENABLED = "ENABLED"
+# What can be done with a schedule: KFP's word for it, and ours for when it is done.
+CHANGES = {
+    "pause": ("disable", "paused"),
+    "resume": ("enable", "resumed"),
+    "delete": ("delete", "deleted"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Outcome:
     uploaded: Uploaded
 
 
-def ensure_schedule(server: Server, package: Package, plan: Plan) -> Outcome:
+def ensure_schedule(server: Server, package: "Compiled", plan: Plan) -> Outcome:
     """Makes a schedule, or changes the one of that name if it differs.
 
     KFP has no way to change one: the new one is made before the old one is deleted, and takes over
@@ -74,14 +82,11 @@ def ensure_schedule(server: Server, package: Package, plan: Plan) -> Outcome:
                 found="one made elsewhere",
                 todo="pass another --name, or delete it there",
             )
-    same = next((one for one in present if _asks_the_same(one, wanted)), None)
+    same = next((one for one in present if _essence(one) == _essence(wanted)), None)
     kept = same or _make(server, wanted, experiment_id, old=present)
     for one in present:
         if one is not same:
-            server.remove(
-                server.schedules.recurring_run_service_delete_recurring_run,
-                recurring_run_id=one.recurring_run_id,
-            )
+            change(server, one, "delete")
     what = UNCHANGED if same and len(present) == 1 else CHANGED if present else MADE
     return Outcome(what, kept, uploaded)
 
@@ -106,39 +111,25 @@ def find_schedule(server: Server, name: str, experiment: str = "") -> api.V2beta
     present = schedules(server, experiment)
     found = [one for one in present if name in (one.display_name, one.recurring_run_id)]
     if not found:
-        check_one_of("schedule", name, _names(present))
+        names = dict.fromkeys(one.display_name for one in present if one.display_name)
+        check_one_of("schedule", name, names)
     if len(found) > 1:
         ids = ", ".join(one.recurring_run_id for one in found)
         raise InputError(f"schedule '{name}'", expected="the id of one of them", found=ids)
     return found[0]
 
 
-def _names(present: Iterable[api.V2beta1RecurringRun]) -> list[str]:
-    return list(dict.fromkeys(one.display_name for one in present if one.display_name))
+def change(server: Server, schedule: api.V2beta1RecurringRun, what: str) -> str:
+    """Does one of CHANGES to a schedule; its runs stay.
 
-
-def pause(server: Server, schedule: api.V2beta1RecurringRun) -> None:
-    """No more runs of it until it is resumed."""
-    server.ask(
-        server.schedules.recurring_run_service_disable_recurring_run,
-        recurring_run_id=schedule.recurring_run_id,
-    )
-
-
-def resume(server: Server, schedule: api.V2beta1RecurringRun) -> None:
-    """Runs of it again."""
-    server.ask(
-        server.schedules.recurring_run_service_enable_recurring_run,
-        recurring_run_id=schedule.recurring_run_id,
-    )
-
-
-def delete(server: Server, schedule: api.V2beta1RecurringRun) -> None:
-    """Ends it; its runs stay."""
-    server.remove(
-        server.schedules.recurring_run_service_delete_recurring_run,
-        recurring_run_id=schedule.recurring_run_id,
-    )
+    Returns:
+        The word for what was done.
+    """
+    deed, done = CHANGES[what]
+    send = server.remove if deed == "delete" else server.ask
+    method = getattr(server.schedules, f"recurring_run_service_{deed}_recurring_run")
+    send(method, recurring_run_id=schedule.recurring_run_id)
+    return done
 
 
 def _experiment_id(server: Server, name: str) -> str:
@@ -151,13 +142,8 @@ def _experiment_id(server: Server, name: str) -> str:
 
 
 def _named(server: Server, name: str, experiment_id: str) -> list[api.V2beta1RecurringRun]:
-    found = server.all(
-        server.schedules.recurring_run_service_list_recurring_runs,
-        "recurring_runs",
-        experiment_id=experiment_id,
-        filter=server.filter("display_name", "EQUALS", name),
-    )
-    return list(found)
+    method = server.schedules.recurring_run_service_list_recurring_runs
+    return list(server.named(method, "recurring_runs", name, experiment_id=experiment_id))
 
 
 def _wanted(plan: Plan, uploaded: Uploaded, experiment_id: str) -> api.V2beta1RecurringRun:
@@ -175,10 +161,6 @@ def _wanted(plan: Plan, uploaded: Uploaded, experiment_id: str) -> api.V2beta1Re
         no_catchup=not plan.catch_up,
         trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=plan.cron)),
     )
-
-
-def _asks_the_same(one: api.V2beta1RecurringRun, wanted: api.V2beta1RecurringRun) -> bool:
-    return _essence(one) == _essence(wanted)
 
 
 def _essence(one: api.V2beta1RecurringRun) -> tuple[object, ...]:
@@ -209,7 +191,7 @@ def _make(
     def find() -> api.V2beta1RecurringRun | None:
         present = _named(server, wanted.display_name, experiment_id)
         new = (one for one in present if one.recurring_run_id not in before)
-        return next((one for one in new if _asks_the_same(one, wanted)), None)
+        return next((one for one in new if _essence(one) == _essence(wanted)), None)
 
     return server.make(
         find,

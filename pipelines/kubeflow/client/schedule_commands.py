@@ -3,39 +3,37 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import kfp_server_api as api
 from rich.console import Console
 
 from pipelines.kubeflow.client import cron, schedule
-from pipelines.kubeflow.client.access import Access
-from pipelines.kubeflow.client.resources import Package
+from pipelines.kubeflow.client.options import Access, Source, Wish
 from pipelines.kubeflow.client.server import Server
-from pipelines.kubeflow.client.source import Source, Wish, compile_config, version_line
+from pipelines.kubeflow.client.source import compile_config, plain_console, version_line
 from serving.errors import InputError
+
+if TYPE_CHECKING:
+    from pipelines.kubeflow.compiler import Compiled
 
 
 def run_schedule(source: Source, access: Access, wish: Wish, plan: schedule.Plan) -> None:
     """Compiles, uploads and schedules; see `schedule_package`."""
-    cron.parse(plan.cron)
     config = source.load()
-    console = Console()
+    console = plain_console()
     wish = wish.over(config)
     schedule_package(lambda: compile_config(config, console), access, wish, plan, console)
 
 
 def schedule_package(
-    package_of: Callable[[], Package],
+    package_of: Callable[[], "Compiled"],
     access: Access,
     wish: Wish,
     plan: schedule.Plan,
     console: Console,
 ) -> None:
     """Makes a schedule or changes the one of its name, and tells when it comes.
-
-    Args:
-        package_of, access, wish, console: see `submit_package`.
-        plan: the schedule; without a name it gets the pipeline's, and its order comes from `wish`.
 
     Raises:
         InputError: something is refused.
@@ -46,48 +44,32 @@ def schedule_package(
     package = package_of()
     plan = replace(plan, name=plan.name or package.name, order=wish.order(package))
     outcome = schedule.ensure_schedule(server, package, plan)
-    console.print(version_line(package.name, outcome.uploaded), soft_wrap=True, highlight=False)
+    console.print(version_line(package.name, outcome.uploaded))
     link = server.link("recurringrun", outcome.schedule.recurring_run_id)
-    words = f"schedule  {plan.name} {outcome.what}: {plan.cron}, {link}"
-    console.print(words, soft_wrap=True, highlight=False)
+    console.print(f"schedule  {plan.name} {outcome.what}: {plan.cron}, {link}")
     if _paused(outcome.schedule):
         console.print(f"          paused: pawlens kubeflow schedules resume {plan.name}")
         return
     for moment in cron.next_times(times):
-        console.print(f"next      {_moment(moment)}", highlight=False)
+        console.print(f"next      {_moment(moment)}")
 
 
 def run_list(access: Access, experiment: str) -> None:
     """A line for each schedule."""
     found = schedule.schedules(Server(access).connect(), experiment)
-    console = Console()
+    console = plain_console()
     if not found:
         console.print("no schedules")
     for one in found:
-        console.print("  ".join(_facts(one)), soft_wrap=True, highlight=False)
+        console.print("  ".join(_facts(one)))
 
 
-def run_change(
-    access: Access,
-    name: str,
-    experiment: str,
-    change: Callable[[Server, api.V2beta1RecurringRun], None],
-    done: str,
-) -> None:
-    """Pauses, resumes or deletes a schedule.
-
-    Args:
-        access: of the server.
-        name: the schedule's name or id.
-        experiment: where it is looked for; empty: everywhere.
-        change: one of `schedule.pause`, `schedule.resume` and `schedule.delete`.
-        done: the word for it.
-    """
+def run_change(access: Access, name: str, experiment: str, what: str) -> None:
+    """Does one of `schedule.CHANGES` to the schedule of a name or id."""
     server = Server(access).connect()
     found = schedule.find_schedule(server, name, experiment)
-    change(server, found)
-    console = Console()
-    console.print(f"schedule  {found.display_name} {done}", soft_wrap=True, highlight=False)
+    done = schedule.change(server, found, what)
+    plain_console().print(f"schedule  {found.display_name} {done}")
 
 
 def _paused(one: api.V2beta1RecurringRun) -> bool:

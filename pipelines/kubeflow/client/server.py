@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import kfp_server_api as api
 import urllib3
 
-from pipelines.kubeflow.client.access import Access, checked_url, configuration_of, host_of
+from pipelines.kubeflow.client.access import checked_url, configuration_of, host_of
 from pipelines.kubeflow.client.auth import find_token
 from pipelines.kubeflow.client.faults import ServerFault, fault_of
+from pipelines.kubeflow.client.options import Access
 from serving.errors import InputError
 
 T = TypeVar("T")
@@ -80,13 +81,7 @@ class Server:
         Raises:
             InputError, FailedError: see `ServerFault`.
         """
-        for left in self.attempts():
-            try:
-                return self.once(method, **arguments)
-            except ServerFault as fault:
-                if not fault.passing or not left():
-                    raise fault.error from fault
-        raise AssertionError("unreachable")
+        return self.make(lambda: None, method, **arguments)
 
     def make(self, find: Callable[[], T | None], method: Callable[..., T], **arguments: Any) -> T:
         """Makes something once: after a failure that tells nothing, looks before it tries again.
@@ -160,11 +155,18 @@ class Server:
                 return
             token = page.next_page_token
 
-    def filter(self, key: str, operation: str, value: str) -> str:
-        """A condition on a list, as KFP's Filter."""
-        predicate = api.V2beta1Predicate(operation=operation, key=key, string_value=value)
-        wanted = api.V2beta1Filter(predicates=[predicate])
-        return json.dumps(self._client.sanitize_for_serialization(wanted))
+    def named(
+        self,
+        method: Callable[..., Any],
+        items: str,
+        name: str,
+        operation: str = "EQUALS",
+        **arguments: Any,
+    ) -> Iterator[Any]:
+        """Those items of a list whose name is this, or holds it (`IS_SUBSTRING`)."""
+        named = api.V2beta1Predicate(operation=operation, key="display_name", string_value=name)
+        wanted = self._client.sanitize_for_serialization(api.V2beta1Filter(predicates=[named]))
+        return self.all(method, items, filter=json.dumps(wanted), **arguments)
 
     def scope(self) -> dict[str, str]:
         """The namespace as an argument of lists."""
@@ -181,14 +183,11 @@ class Server:
         self._reached = True
         kind = self._client.last_response.getheader("content-type", "")
         if "json" not in kind:
-            raise ServerFault(_not_kfp(self.host, kind))
+            no_kfp = InputError(
+                f"--host {self.host}",
+                expected="the API of Kubeflow Pipelines",
+                found=f"{kind.partition(';')[0] or 'something else'}, perhaps a page to log in",
+                todo="pass --token-file FILE, or the address below which /apis/v2beta1 is",
+            )
+            raise ServerFault(no_kfp)
         return answer
-
-
-def _not_kfp(host: str, kind: str) -> InputError:
-    return InputError(
-        f"--host {host}",
-        expected="the API of Kubeflow Pipelines",
-        found=f"{kind.partition(';')[0] or 'something else'}, perhaps a page to log in",
-        todo="pass --token-file FILE, or the address below which /apis/v2beta1 is",
-    )

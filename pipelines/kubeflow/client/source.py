@@ -1,73 +1,26 @@
-"""What a command compiles, what it wishes of the runs, and the command `compile`."""
+"""The command `pawlens kubeflow compile`, and what it shares with the others."""
 
 import tempfile
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from pipelines.config import PipelineConfig, load_config
-from pipelines.kubeflow.client.parameters import read_parameters
-from pipelines.kubeflow.client.resources import Package, Uploaded
-from pipelines.kubeflow.client.submit import Order
+from pipelines.config import PipelineConfig
+from pipelines.kubeflow.client.options import Source
+from pipelines.kubeflow.client.resources import Uploaded
 from pipelines.logs import logging_to
 from serving.errors import FailedError, InputError
 
-
-@dataclass(frozen=True)
-class Source:
-    """What is compiled.
-
-    Attributes:
-        config: a shipped name or the path of a YAML file.
-        data: folder with the data in the containers.
-        sets: `a.b=value` overrides.
-    """
-
-    config: str
-    data: str | None = None
-    sets: list[str] = field(default_factory=list)
-
-    def load(self) -> PipelineConfig:
-        """The configuration.
-
-        Raises:
-            InputError: it has a mistake.
-        """
-        return load_config(self.config, self.sets, self.data)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What runs are to be like, as on the command line; see `Order`."""
-
-    experiment: str = ""
-    parameters: list[str] = field(default_factory=list)
-    pipeline_root: str = ""
-    service_account: str = ""
-
-    def over(self, config: PipelineConfig) -> "Wish":
-        """With what the configuration says where nothing else is wished."""
-        account = self.service_account or config.kubeflow.service_account
-        return replace(self, service_account=account)
-
-    def order(self, package: Package) -> Order:
-        """Checked against what the pipeline declares."""
-        return Order(
-            experiment=self.experiment,
-            parameters=read_parameters(self.parameters, package.parameters),
-            pipeline_root=self.pipeline_root,
-            service_account=self.service_account,
-        )
+if TYPE_CHECKING:
+    from pipelines.kubeflow.compiler import Compiled
 
 
 def run_compile(source: Source, output: Path) -> None:
     """Writes the compiled pipeline; an older file stays whole until the new one is complete."""
     if not output.parent.is_dir():
         raise InputError(f"--output {output}", expected="an existing folder", found="none")
-    if output.is_dir():
-        raise InputError(f"--output {output}", expected="a file", found="a folder")
-    console = Console()
+    console = plain_console()
     package = compile_config(source.load(), console)
     draft = output.with_name(f".{output.name}.draft")
     try:
@@ -76,10 +29,10 @@ def run_compile(source: Source, output: Path) -> None:
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise InputError(f"--output {output}", found=error.strerror or str(error)) from error
-    console.print(f"{package.name}: {output}", soft_wrap=True, highlight=False)
+    console.print(f"{package.name}: {output}")
 
 
-def compile_config(config: PipelineConfig, console: Console) -> Package:
+def compile_config(config: PipelineConfig, console: Console) -> "Compiled":
     """Compiles; what TFX and TensorFlow have to say meanwhile is dropped.
 
     Raises:
@@ -98,9 +51,13 @@ def compile_config(config: PipelineConfig, console: Console) -> Package:
         return compile_pipeline(config)
 
 
+def plain_console(file: TextIO | None = None) -> Console:
+    """Where commands tell what they did: whole lines, as they are."""
+    return Console(file=file, soft_wrap=True, highlight=False)
+
+
 def version_line(name: str, uploaded: Uploaded) -> str:
     """What is told of the version that runs."""
     version = uploaded.version.display_name or uploaded.version.name
-    return (
-        f"pipeline  {name}, version {version} ({'new' if uploaded.new else 'as uploaded before'})"
-    )
+    known = "new" if uploaded.new else "as uploaded before"
+    return f"pipeline  {name}, version {version} ({known})"

@@ -1,14 +1,25 @@
-"""One run of a compiled pipeline."""
+"""One run of a compiled pipeline, and the command `pawlens kubeflow submit`."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kfp_server_api as api
+from rich.console import Console
 
-from pipelines.kubeflow.client.resources import Package, Uploaded, ensure_experiment, ensure_version
+from pipelines.kubeflow.client.options import Access, Patience, Source, Wish
+from pipelines.kubeflow.client.resources import Uploaded, ensure_experiment, ensure_version
 from pipelines.kubeflow.client.server import Server
+from pipelines.kubeflow.client.source import compile_config, plain_console, version_line
+from pipelines.kubeflow.client.watch import SUCCEEDED, failure, follow, step_names, steps_of
+from serving.errors import FailedError, InputError
+
+if TYPE_CHECKING:
+    from pipelines.kubeflow.compiler import Compiled
+
+INTERRUPTED = 130  # as a shell counts a program that Ctrl-C ended
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ def reference(uploaded: Uploaded) -> api.V2beta1PipelineVersionReference:
     )
 
 
-def submit(server: Server, package: Package, order: Order) -> Submitted:
+def submit(server: Server, package: "Compiled", order: Order) -> Submitted:
     """Starts a run, with all that it needs and that is not there yet.
 
     Raises:
@@ -71,13 +82,8 @@ def submit(server: Server, package: Package, order: Order) -> Submitted:
     name = f"{package.name}-{now}-{secrets.token_hex(2)}"
 
     def find() -> api.V2beta1Run | None:
-        found = server.all(
-            server.runs.run_service_list_runs,
-            "runs",
-            experiment_id=experiment_id,
-            filter=server.filter("display_name", "EQUALS", name),
-        )
-        return next(found, None)
+        method = server.runs.run_service_list_runs
+        return next(server.named(method, "runs", name, experiment_id=experiment_id), None)
 
     run = server.make(
         find,
@@ -91,3 +97,66 @@ def submit(server: Server, package: Package, order: Order) -> Submitted:
         ),
     )
     return Submitted(str(run.run_id), name, uploaded)
+
+
+def run_submit(source: Source, access: Access, wish: Wish, patience: Patience) -> int:
+    """Compiles, uploads, starts a run and waits; see `submit_package`."""
+    config = source.load()
+    console = plain_console()
+    wish = wish.over(config)
+    return submit_package(lambda: compile_config(config, console), access, wish, patience, console)
+
+
+def submit_package(
+    package_of: Callable[[], "Compiled"],
+    access: Access,
+    wish: Wish,
+    patience: Patience,
+    console: Console,
+) -> int:
+    """Uploads and runs a pipeline, and tells how it went.
+
+    Returns:
+        0: the run succeeded, or is not waited for; 130: interrupted.
+
+    Raises:
+        InputError: something is refused.
+        FailedError: the run or the server failed.
+    """
+    run: Submitted | None = None
+    try:
+        server = Server(access).connect()
+        package = package_of()
+        run = submit(server, package, wish.order(package))
+        link = server.link("runs", run.run_id)
+        console.print(version_line(package.name, run.uploaded))
+        console.print(f"run       {run.name}: {link}")
+        if patience.wait:
+            _wait(server, package, run, patience, console)
+    except KeyboardInterrupt:
+        goes_on = f"left alone; run {run.name} goes on" if run else "stopped before a run was seen"
+        console.print(goes_on)
+        return INTERRUPTED
+    return 0
+
+
+def _wait(
+    server: Server, package: "Compiled", run: Submitted, patience: Patience, console: Console
+) -> None:
+    link = server.link("runs", run.run_id)
+    names = step_names(package.spec)
+    try:
+        ended = follow(
+            server,
+            run.run_id,
+            names,
+            console,
+            poll_seconds=patience.poll_seconds,
+            timeout_seconds=patience.wait_seconds,
+        )
+    except (InputError, FailedError) as error:
+        raise type(error)(f"run {run.name} goes on, but is no longer watched: {error}") from error
+    if ended.state != SUCCEEDED:
+        reason = failure(ended, steps_of(ended, names))
+        raise FailedError(f"run {run.name} {reason}; see {link}")
+    console.print(f"run       {run.name} succeeded")

@@ -82,14 +82,6 @@ def follow(
 ) -> api.V2beta1Run:
     """Waits until a run has ended, and shows its steps.
 
-    Args:
-        server: where it runs.
-        run_id: of the run.
-        names: its steps, in order.
-        console: where they are shown.
-        poll_seconds: pause between two looks.
-        timeout_seconds: after which it is left alone; None: never.
-
     Returns:
         The run as it ended.
 
@@ -115,14 +107,12 @@ def _step(
     latest: Mapping[str, api.V2beta1PipelineTaskDetail],
     known: Mapping[str, api.V2beta1PipelineTaskDetail],
 ) -> Step:
-    task = latest.get(name)
-    driver = latest.get(name + DRIVER)
-    if task is None:
-        if driver is None:
-            return Step(name)
-        failed = driver.state == FAILED
-        return Step(name, FAILED if failed else RUNNING, _duration(driver), _message(driver, known))
-    return Step(name, task.state or WAITING, _duration(task), _message(task, known))
+    if task := latest.get(name):
+        return Step(name, task.state or WAITING, _duration(task), _message(task, known))
+    if driver := latest.get(name + DRIVER):
+        state = FAILED if driver.state == FAILED else RUNNING
+        return Step(name, state, _duration(driver), _message(driver, known))
+    return Step(name)
 
 
 def _message(
@@ -169,7 +159,7 @@ def _display(console: Console) -> Iterator[Any]:
         for step in steps:
             if step.state != before.get(step.name, WAITING):
                 before[step.name] = step.state
-                console.print(f"  {step.name:<18} {_words(step)}", soft_wrap=True, highlight=False)
+                console.print(f"  {step.name:<18} {_words(step)}")
 
     yield show
 

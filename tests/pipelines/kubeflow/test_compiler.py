@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipelines.config import load_config, shipped_configs
 from pipelines.kubeflow.compiler import compile_pipeline
@@ -41,15 +40,6 @@ def test_every_shipped_pipeline_compiles_and_names_no_class(name):
     # What is known of classes before ingest, and what the model card quotes, is what is pinned.
     for task in set(tasks) - {"example-gen", "interpreter"}:
         assert "foreground" not in json.dumps(tasks[task])
-
-
-def test_the_file_holds_both_documents():
-    compiled = compile_pipeline(load_config("cats_vs_dogs", [IMAGE, GPU_IMAGE]))
-    spec, platform = yaml.safe_load_all(compiled.to_yaml())
-    assert (spec, platform) == (compiled.spec, compiled.platform)
-    assert spec["schemaVersion"] == "2.1.0"
-    assert spec["pipelineInfo"]["name"] == compiled.name == "cats-vs-dogs"
-    assert "defaultPipelineRoot" not in spec
 
 
 def test_what_the_configuration_says_arrives():

@@ -106,10 +106,22 @@ def pod(config, step):
     return found["spec"]
 
 
-def test_the_document_is_what_the_backend_parses():
+def test_the_document_holds_what_the_oldest_backend_parses():
+    """Fields of KFP 2.5's KubernetesExecutorConfig; its driver fails on any other."""
+    known = {
+        "pvcMount", "secretAsEnv", "secretAsVolume", "nodeSelector", "tolerations",
+        "imagePullSecret", "imagePullPolicy", "activeDeadlineSeconds", "emptyDirMounts",
+    }  # fmt: skip
+    default = {
+        **GPU,
+        "shared_memory": "1Gi",
+        "node_selector": {"a": "b"},
+        "tolerations": [{"key": "t"}],
+    }
     config = make(
-        steps={"trainer": {**GPU, "shared_memory": "2Gi", "node_selector": {"pool": "gpu"}}},
-        secrets=[{"name": "s3", "env": {"KEY": "k"}, "path": "/secrets/s3"}],
+        steps={"default": default},
+        secrets=[{"name": "s", "env": {"KEY": "k"}, "path": "/secrets"}],
+        image_pull_secrets=["registry"],
     )
     made = kubernetes_platform(config, STEPS)
     json_format.ParseDict(made, pipeline_spec_pb2.PlatformSpec())
@@ -117,30 +129,7 @@ def test_the_document_is_what_the_backend_parses():
     assert list(found) == [f"exec-{step.replace('_', '-')}" for step in STEPS]
     for executor in found.values():
         json_format.ParseDict(executor, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
-
-
-def test_nothing_is_written_that_the_oldest_backend_refuses():
-    """Fields of KFP 2.5's KubernetesExecutorConfig; its driver fails on any other."""
-    known = {
-        "pvcMount", "secretAsEnv", "secretAsVolume", "nodeSelector", "tolerations",
-        "imagePullSecret", "imagePullPolicy", "activeDeadlineSeconds", "emptyDirMounts",
-    }  # fmt: skip
-    config = make(
-        steps={
-            "default": {
-                **GPU,
-                "shared_memory": "1Gi",
-                "node_selector": {"a": "b"},
-                "tolerations": [{"key": "t"}],
-            }
-        },
-        secrets=[{"name": "s", "env": {"KEY": "k"}, "path": "/secrets"}],
-        image_pull_secrets=["registry"],
-    )
-    for executor in executors(config, STEPS).values():
-        assert set(executor) <= known
-    seen = {key for executor in executors(config, STEPS).values() for key in executor}
-    assert seen == known
+    assert {key for executor in found.values() for key in executor} == known
 
 
 def test_volumes_and_secrets_go_to_the_steps_that_name_them():
@@ -150,7 +139,7 @@ def test_volumes_and_secrets_go_to_the_steps_that_name_them():
             {"claim": "all", "path": "/all", "sub_path": "team/a"},
         ],
         secrets=[
-            {"name": "store", "env": {"ACCESS": "id", "SECRET": "key"}, "steps": ["trainer"]},
+            {"name": "store", "env": {"ACCESS": "id", "AGAIN": "id"}, "steps": ["trainer"]},
             {"name": "files", "path": "/secrets/files"},
         ],
     )
@@ -164,17 +153,11 @@ def test_volumes_and_secrets_go_to_the_steps_that_name_them():
     pairs = [pair for one in train["secretAsEnv"] for pair in one["keyToEnv"]]
     assert pairs == [
         {"secretKey": "id", "envVar": "ACCESS"},
-        {"secretKey": "key", "envVar": "SECRET"},
+        {"secretKey": "id", "envVar": "AGAIN"},
     ]
     for step in (ingest, train):
         [files] = step["secretAsVolume"]
         assert (files["secretName"], files["mountPath"]) == ("files", "/secrets/files")
-
-
-def test_one_key_of_a_secret_may_serve_two_variables():
-    config = make(secrets=[{"name": "s", "env": {"A": "same", "B": "same"}}])
-    found = executors(config)["exec-trainer"]["secretAsEnv"]
-    assert {pair["envVar"] for one in found for pair in one["keyToEnv"]} == {"A", "B"}
 
 
 def test_nothing_is_said_where_nothing_is_asked_for():
@@ -222,43 +205,30 @@ def test_the_default_makes_valid_pods(step):
     }.get(step, {expected[step]} if step in expected else set())
 
 
-def test_a_claim_takes_the_place_of_the_launchers_scratch_folder():
-    config = make(volumes=[{"claim": "beam-artifacts", "path": "/minio"}], state="")
-    check_platform(config, ["evaluator"])
-    mounts = pod(config, "evaluator")["containers"][0]["volumeMounts"]
-    assert {one["mountPath"]: one["name"] for one in mounts} == {
-        "/gcs": "gcs-scratch",
-        "/s3": "s3-scratch",
-        "/minio": "beam-artifacts",
-    }
-
-
-def test_a_claim_may_be_mounted_twice():
+def test_a_claim_may_be_mounted_twice_and_in_place_of_the_launchers_scratch_folder():
     volumes = [
-        {"claim": "c", "path": "/a", "sub_path": "a"},
+        {"claim": "c", "path": "/minio", "sub_path": "a"},
         {"claim": "c", "path": "/b", "sub_path": "b"},
     ]
     config = make(volumes=volumes, state="")
     check_platform(config, ["evaluator"])
     spec = pod(config, "evaluator")
     assert len([one for one in spec["volumes"] if one["name"] == "c"]) == 1
-    found = {m["mountPath"]: m.get("subPath") for m in spec["containers"][0]["volumeMounts"]}
-    assert (found["/a"], found["/b"]) == ("a", "b")
+    mounts = spec["containers"][0]["volumeMounts"]
+    assert {m["mountPath"]: (m["name"], m.get("subPath")) for m in mounts} == {
+        "/gcs": ("gcs-scratch", None),
+        "/s3": ("s3-scratch", None),
+        "/minio": ("c", "a"),
+        "/b": ("c", "b"),
+    }
 
 
 @pytest.mark.parametrize(
     ("quantity", "number"),
     [
-        *[
-            ("2", 2),
-            ("500m", 0.5),
-            ("1.5", 1.5),
-            ("3k", 3e3),
-            ("2M", 2e6),
-            ("1G", 1e9),
-            ("1T", 1e12),
-        ],
-        *[("1Ki", 1024), ("5Mi", 5 * 1024**2), ("16Gi", 16 * 1024**3), ("1Ti", 1024**4)],
+        *(("2", 2), ("500m", 0.5), ("1.5", 1.5), ("3k", 3e3), ("2M", 2e6), ("1G", 1e9)),
+        *(("1T", 1e12), ("1Ki", 1024), ("5Mi", 5 * 1024**2), ("16Gi", 16 * 1024**3)),
+        ("1Ti", 1024**4),
     ],
 )
 def test_quantities_are_kubernetes_own(quantity, number):
@@ -266,15 +236,8 @@ def test_quantities_are_kubernetes_own(quantity, number):
 
 
 def test_resources_are_given_to_newer_and_older_backends():
-    step = StepConfig.model_validate(
-        {
-            "cpu_request": "500m",
-            "cpu_limit": "4",
-            "memory_request": "2G",
-            "memory_limit": "16Gi",
-            **GPU,
-        }
-    )
+    cpu, memory = {"cpu_request": "500m", "cpu_limit": "4"}, {"memory_limit": "16Gi"}
+    step = StepConfig.model_validate({**cpu, **memory, "memory_request": "2G", **GPU})
     assert container_resources(step) == {
         "resourceCpuRequest": "500m",
         "resourceCpuLimit": "4",
@@ -350,27 +313,33 @@ def test_mounts_and_variables_that_cannot_be_are_refused(volumes, secrets, messa
         check_platform(config, ["trainer"])
 
 
-def test_what_another_step_has_is_no_matter():
-    config = make(
-        gpu_image="",
-        steps={"tuner": GPU},
-        volumes=[
+FINE = [
+    # What another step has is no matter.
+    {
+        "gpu_image": "",
+        "steps": {"tuner": GPU},
+        "volumes": [
             {"claim": "a", "path": "/x", "steps": ["example_gen"]},
             {"claim": "b", "path": "/x", "steps": ["pusher"]},
         ],
-        secrets=[
+        "secrets": [
             {"name": "s", "env": {"A": "k"}, "steps": ["pusher"]},
-            {"name": "t", "env": {"A": "k"}, "steps": ["example_gen"]},
+            {"name": "t", "env": {"A": "k", "B": "k"}, "steps": ["example_gen"]},
         ],
-        state="",
-    )
-    check_platform(config, ["example_gen", "trainer", "pusher"])
+    },
+    # A volume may lie in another, and shared memory may be all of it.
+    {
+        "volumes": [{"claim": "a", "path": "/x"}, {"claim": "b", "path": "/x/y"}],
+        "steps": {
+            "trainer": {"memory_limit": "4Gi", "shared_memory": "4096Mi", "cpu_request": "2"}
+        },
+    },
+]
 
 
-def test_a_volume_may_lie_in_another_and_memory_may_be_all_of_it():
-    volumes = [{"claim": "a", "path": "/x"}, {"claim": "b", "path": "/x/y"}]
-    steps = {"trainer": {"memory_limit": "4Gi", "shared_memory": "4096Mi", "cpu_request": "2"}}
-    check_platform(make(volumes=volumes, steps=steps, state=""), STEPS)
+@pytest.mark.parametrize("section", FINE)
+def test_what_kubernetes_takes_passes(section):
+    check_platform(make(**section, state=""), ["example_gen", "trainer", "pusher"])
 
 
 def test_a_folder_counts_as_mounted_only_below_one_of_the_steps_volumes():

@@ -13,23 +13,17 @@ def _kubeflow(*sets):
 
 def test_a_steps_own_values_come_before_the_default_and_ours():
     kubeflow = _kubeflow(
-        "steps.default={cpu_limit: 3, memory_limit: 4Gi}",
+        "steps.default={cpu_limit: 3, memory_limit: 4Gi, accelerator: {count: 1}}",
         "steps.trainer={cpu_limit: 8, accelerator: {count: 2}}",
+        "steps.pusher={accelerator: null, timeout_seconds: null}",
     )
     trainer, pusher = kubeflow.step("trainer"), kubeflow.step("pusher")
     assert (trainer.cpu_limit, trainer.memory_limit, trainer.cpu_request) == ("8", "4Gi", "1")
     assert (trainer.accelerator.type, trainer.accelerator.count) == ("nvidia.com/gpu", 2)
-    assert (pusher.cpu_limit, pusher.memory_limit, pusher.accelerator) == ("3", "4Gi", None)
-
-
-def test_a_step_can_take_back_what_the_default_says():
-    kubeflow = _kubeflow(
-        "steps.default={accelerator: {count: 1}, timeout_seconds: 5}",
-        "steps.pusher={accelerator: null, timeout_seconds: null}",
-    )
-    assert kubeflow.step("trainer").accelerator.count == 1
-    assert kubeflow.step("pusher").accelerator is None
-    assert kubeflow.step("pusher").timeout_seconds is None
+    assert (pusher.cpu_limit, pusher.memory_limit) == ("3", "4Gi")
+    # What the default says can be taken back.
+    assert kubeflow.step("evaluator").accelerator.count == 1
+    assert (pusher.accelerator, pusher.timeout_seconds) == (None, None)
 
 
 @pytest.mark.parametrize("given, text", [("2", "2"), ("1.5", "1.5"), ("500m", "500m")])
@@ -55,11 +49,6 @@ def test_what_makes_no_sense_is_one_line(wrong, line):
         _kubeflow(wrong)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_beam_options_belong_to_steps_that_run_on_beam():
-    with pytest.raises(InputError, match=r"beam\.steps: expected one of example_gen"):
-        load_config("linear_blobs", ["beam.steps.pusher=['--runner=FlinkRunner']"])
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,14 @@ SERVICES = (
     api.RecurringRunServiceApi,
     api.RunServiceApi,
 )
+# What the API calls it: where the peer keeps it, and the name of its id.
+STORES = {
+    "experiment": ("experiments", "experiment_id"),
+    "pipeline": ("pipelines", "pipeline_id"),
+    "pipeline_version": ("versions", "pipeline_version_id"),
+    "run": ("runs", "run_id"),
+    "recurring_run": ("schedules", "recurring_run_id"),
+}
 PLAIN = {"str": str, "bool": bool, "int": int, "datetime": str, "object": object}
 
 
@@ -132,20 +140,20 @@ class Peer:
         return sum(name.endswith(operation) for name, _, _ in self.asked)
 
     def answer(self, route: Route, ids, query, body):
-        for name in ("experiment", "pipeline", "recurring_run", "run"):
-            start = f"{name}_service_"
-            if route.operation.startswith(start):
-                verb = route.operation.removeprefix(start)
-                break
-        else:
-            verb = route.operation
-        return getattr(self, verb)(ids, query, body)
+        words = route.operation.rpartition("_service_")[2]
+        verb, _, kind = words.partition("_")
+        if own := getattr(self, words, None):
+            return own(ids, query, body)
+        store, id_name = STORES[kind.removesuffix("s")]
+        return getattr(self, f"_{verb}")(getattr(self, store), id_name, ids, query, body)
 
-    def healthz_service_get_healthz(self, ids, query, body):
+    def get_healthz(self, ids, query, body):
         return {"multi_user": self.multi_user}
 
-    def _list(self, items, key, query, **fixed):
-        chosen = [one for one in items.values() if all(one.get(k) == v for k, v in fixed.items())]
+    def _list(self, items, id_name, ids, query, body):
+        fixed = {"pipeline_id": ids[0]} if ids else {}
+        fixed |= {key: query[key] for key in ("experiment_id",) if key in query}
+        chosen = [one for one in items.values() if fixed.items() <= one.items()]
         for predicate in json.loads(query.get("filter") or "{}").get("predicates", []):
             check(predicate, "V2beta1Predicate", "filter")
             text, name = predicate["string_value"], predicate["key"]
@@ -154,103 +162,69 @@ class Peer:
         start = int(query.get("page_token") or 0)
         end = start + self.page
         more = {"next_page_token": str(end)} if end < len(chosen) else {}
+        key = id_name.replace("_id", "s").replace("recurring_run", "recurringRun")
         return {key: chosen[start:end]} | more
 
-    def _add(self, items, id_name, body, **more):
+    def add(self, items, id_name, body, **more):
         one = {**body, **more, id_name: str(uuid.uuid4()), "created_at": "2026-01-01T00:00:00Z"}
         items[one[id_name]] = one
         return one
 
-    def _unique(self, items, body):
+    def _create(self, items, id_name, ids, query, body, **more):
         if any(one["display_name"] == body["display_name"] for one in items.values()):
             raise Refused(409, "Already exist error")
+        return self.add(items, id_name, body, **more)
 
-    def _get(self, items, key):
-        if key not in items:
-            raise Refused(404, f"{key} not found")
-        return items[key]
+    def _get(self, items, id_name, ids, query, body):
+        if ids[-1] not in items:
+            raise Refused(404, f"{ids[-1]} not found")
+        return items[ids[-1]]
 
-    def list_experiments(self, ids, query, body):
-        return self._list(self.experiments, "experiments", query)
-
-    def create_experiment(self, ids, query, body):
-        self._unique(self.experiments, body)
-        return self._add(self.experiments, "experiment_id", body)
-
-    def list_pipelines(self, ids, query, body):
-        return self._list(self.pipelines, "pipelines", query)
-
-    def create_pipeline(self, ids, query, body):
-        self._unique(self.pipelines, body)
-        return self._add(self.pipelines, "pipeline_id", body)
-
-    def get_pipeline(self, ids, query, body):
-        return self._get(self.pipelines, ids[0])
-
-    def delete_pipeline(self, ids, query, body):
-        self._get(self.pipelines, ids[0])
-        del self.pipelines[ids[0]]
+    def _delete(self, items, *asked):
+        self._get(items, *asked)
+        del items[asked[1][-1]]
         return {}
 
-    def list_pipeline_versions(self, ids, query, body):
-        return self._list(self.versions, "pipeline_versions", query, pipeline_id=ids[0])
-
-    def delete_pipeline_version(self, ids, query, body):
-        self._get(self.versions, ids[1])
-        del self.versions[ids[1]]
+    def _disable(self, items, *asked):
+        self._get(items, *asked)["status"] = "DISABLED"
         return {}
+
+    def _enable(self, items, *asked):
+        self._get(items, *asked)["status"] = "ENABLED"
+        return {}
+
+    def _known(self, items, key):
+        return self._get(items, "", [key], {}, None)
 
     def upload_pipeline_version(self, ids, query, body):
         from kfp import components
 
         components.load_component_from_text(body)
-        name = query["name"]
-        self._get(self.pipelines, query["pipelineid"])
+        name, pipeline = query["name"], query["pipelineid"]
+        self._known(self.pipelines, pipeline)
         if name in self.ghosts:
             raise Refused(409, "Already exist error")
         about = {"name": name, "display_name": name, "description": query["description"]}
-        self._unique(self.versions, about)
-        made = self._add(
-            self.versions, "pipeline_version_id", about, pipeline_id=query["pipelineid"]
-        )
-        self.contents[made["pipeline_version_id"]] = body
+        id_name = "pipeline_version_id"
+        made = self._create(self.versions, id_name, ids, query, about, pipeline_id=pipeline)
+        self.contents[made[id_name]] = body
         return made
 
     def create_run(self, ids, query, body):
-        self._get(self.versions, body["pipeline_version_reference"]["pipeline_version_id"])
-        self._get(self.experiments, body["experiment_id"])
-        return self._add(self.runs, "run_id", body, state="PENDING")
-
-    def list_runs(self, ids, query, body):
-        return self._list(self.runs, "runs", query, experiment_id=query["experiment_id"])
+        self._known(self.versions, body["pipeline_version_reference"]["pipeline_version_id"])
+        self._known(self.experiments, body["experiment_id"])
+        return self.add(self.runs, "run_id", body, state="PENDING")
 
     def get_run(self, ids, query, body):
         now = self.script[0] if len(self.script) == 1 else self.script.pop(0)
-        return {**self._get(self.runs, ids[0]), **now}
+        return {**self._known(self.runs, ids[0]), **now}
 
     def create_recurring_run(self, ids, query, body):
         status = {"ENABLE": "ENABLED", "DISABLE": "DISABLED"}[body["mode"]]
         if not 1 <= int(body["max_concurrency"]) <= 10:
             raise Refused(400, "max concurrency")
         more = {"service_account": body.get("service_account", "pipeline-runner")}
-        return self._add(self.schedules, "recurring_run_id", body, status=status, **more)
-
-    def list_recurring_runs(self, ids, query, body):
-        fixed = {"experiment_id": query["experiment_id"]} if "experiment_id" in query else {}
-        return self._list(self.schedules, "recurringRuns", query, **fixed)
-
-    def disable_recurring_run(self, ids, query, body):
-        self._get(self.schedules, ids[0])["status"] = "DISABLED"
-        return {}
-
-    def enable_recurring_run(self, ids, query, body):
-        self._get(self.schedules, ids[0])["status"] = "ENABLED"
-        return {}
-
-    def delete_recurring_run(self, ids, query, body):
-        self._get(self.schedules, ids[0])
-        del self.schedules[ids[0]]
-        return {}
+        return self.add(self.schedules, "recurring_run_id", body, status=status, **more)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -45,6 +45,7 @@ def test_values_have_the_declared_type(text, value):
         (["more=[]"], "--param more: expected an object in JSON, found '[]'"),
         (["data=a", "data=b"], "--param data: expected it once, found it twice"),
         (["=5"], "--param =5: expected NAME=VALUE, like epochs=5"),
+        (["epochs"], "--param epochs: expected NAME=VALUE, like epochs=5"),
     ],
 )
 def test_wrong_values(texts, line):

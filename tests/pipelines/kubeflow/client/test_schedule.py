@@ -3,13 +3,11 @@
 import io
 
 import pytest
-from rich.console import Console
 
-from pipelines.kubeflow.client import schedule
-from pipelines.kubeflow.client.access import Access
+from pipelines.kubeflow.client.options import Access, Wish
 from pipelines.kubeflow.client.schedule import Plan
 from pipelines.kubeflow.client.schedule_commands import run_change, run_list, schedule_package
-from pipelines.kubeflow.client.source import Wish
+from pipelines.kubeflow.client.source import plain_console
 from serving.errors import FailedError, InputError
 
 DAILY = Plan("", "0 0 3 * * *")
@@ -23,7 +21,7 @@ def told():
 @pytest.fixture
 def plan(peer, package, told):
     def make(plan=DAILY, wish=None, package=package):
-        console = Console(file=told, width=200)
+        console = plain_console(told)
         access = Access(peer.host, patience_seconds=0.8)
         schedule_package(lambda: package, access, wish or Wish(), plan, console)
         return list(peer.schedules.values())
@@ -116,7 +114,7 @@ def test_an_old_one_that_could_not_be_deleted_goes_the_next_time(peer, plan):
 
 def test_a_paused_schedule_stays_paused(peer, plan, access, told):
     plan()
-    run_change(access, "tiny", "", schedule.pause, "paused")
+    run_change(access, "tiny", "", "pause")
     (same,) = plan()
     assert same["status"] == "DISABLED"
     (changed,) = plan(Plan("", "0 0 4 * * *"))
@@ -133,16 +131,10 @@ def test_one_that_was_made_elsewhere_is_not_touched(peer, plan):
     assert len(plan(Plan("other", "0 0 4 * * *"))) == 2
 
 
-def test_a_wrong_expression_asks_no_server(peer, plan):
-    with pytest.raises(InputError, match=r"did you mean '0 0 3"):
-        plan(Plan("", "0 3 * * *"))
-    assert not peer.asked
-
-
 def test_schedules_are_listed_paused_resumed_and_deleted(peer, plan, access, capsys):
     for name in ("c", "a", "b"):
         plan(Plan(name, "0 0 3 * * *"))
-    run_change(access, "b", "", schedule.pause, "paused")
+    run_change(access, "b", "", "pause")
     assert {one["display_name"]: one["status"] for one in peer.schedules.values()} == {
         "a": "ENABLED",
         "b": "DISABLED",
@@ -158,8 +150,8 @@ def test_schedules_are_listed_paused_resumed_and_deleted(peer, plan, access, cap
     ]
     assert "next" in lines[0]
     assert "next" not in lines[1]
-    run_change(access, "b", "", schedule.resume, "resumed")
-    run_change(access, "c", "", schedule.delete, "deleted")
+    run_change(access, "b", "", "resume")
+    run_change(access, "c", "", "delete")
     assert {one["display_name"]: one["status"] for one in peer.schedules.values()} == {
         "a": "ENABLED",
         "b": "ENABLED",
@@ -169,7 +161,7 @@ def test_schedules_are_listed_paused_resumed_and_deleted(peer, plan, access, cap
 def test_schedules_that_are_not_there(peer, plan, access):
     plan(Plan("nightly", "0 0 3 * * *"))
     with pytest.raises(InputError, match=r"found 'nightli'; did you mean 'nightly'"):
-        run_change(access, "nightli", "", schedule.delete, "deleted")
+        run_change(access, "nightli", "", "delete")
     with pytest.raises(InputError, match=r"--experiment: expected one of tiny, found 'tin'"):
         run_list(access, "tin")
     assert len(peer.schedules) == 1
@@ -179,8 +171,8 @@ def test_of_two_of_a_name_the_id_is_needed(peer, plan, access):
     plan(Plan("x", "0 0 3 * * *"), Wish("one"))
     found = plan(Plan("x", "0 0 3 * * *"), Wish("two"))
     with pytest.raises(InputError, match=r"schedule 'x': expected the id of one of them"):
-        run_change(access, "x", "", schedule.delete, "deleted")
-    run_change(access, found[0]["recurring_run_id"], "", schedule.delete, "deleted")
+        run_change(access, "x", "", "delete")
+    run_change(access, found[0]["recurring_run_id"], "", "delete")
     assert list(peer.schedules.values()) == found[1:]
-    run_change(access, "x", "two", schedule.delete, "deleted")
+    run_change(access, "x", "two", "delete")
     assert not peer.schedules

@@ -59,7 +59,7 @@ def test_every_step_of_a_compiled_pipeline_is_understood(backend):
         assert name == f"comp-{invocation.step.replace('_', '-')}"
         _executor(invocation.executor, invocation.beam_args, "unused")
         for definitions, restore in ((inputs, restore_inputs), (outputs, restore_outputs)):
-            restored = restore(invocation, Locations(), {})
+            restored = restore(invocation, Locations())
             assert set(restored) == set(definitions)
             for key, [one] in restored.items():
                 kind = definitions[key]["artifactType"]

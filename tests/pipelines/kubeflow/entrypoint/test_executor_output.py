@@ -21,12 +21,12 @@ def write(backend):
 
         executor = "components.evaluator.executor.Executor"
         command = backend.command(executor, "evaluator", inputs=inputs, outputs=outputs)
-        invocation, locations, names = parse(command), Locations(), {}
-        found = restore.restore_inputs(invocation, locations, names)
-        made = restore.restore_outputs(invocation, locations, names)
+        invocation, locations = parse(command), Locations()
+        found = restore.restore_inputs(invocation, locations)
+        made = restore.restore_outputs(invocation, locations)
         outputs_utils.make_output_dirs(made)
         fill({key: one for key, [one] in (found | made).items()})
-        write_output(backend.output_file("evaluator"), made, locations, names)
+        write_output(backend.output_file("evaluator"), made, locations)
         return backend.told("evaluator")
 
     return run
@@ -108,17 +108,6 @@ def test_a_page_is_told_as_the_one_file_that_it_is(write, backend, files):
     assert told["page"]["uri"] == (f"{folder}/{files[0]}" if len(files) == 1 else folder)
     assert not told["page"]["metadata"]
     assert told["report"]["uri"] == backend.uri("evaluator", "report")
-
-
-def test_a_page_in_place_of_the_folder(write, backend):
-    from components.artifacts import HTML
-
-    def fill(artifacts):
-        path = Path(artifacts["page"].uri)
-        path.rmdir()
-        path.write_text("<p>")
-
-    assert write({"page": HTML}, fill)["page"]["uri"] == backend.uri("evaluator", "page")
 
 
 def test_an_older_output_file_is_replaced(write, backend):

@@ -32,36 +32,28 @@ def run(capfd, tmp_path, monkeypatch):
     return call
 
 
-def test_wrong_data_is_the_users(run, backend, validate):
-    status, log, last = run(validate("label"))
-    assert status == 2
-    assert last == (
-        "pawlens data_validation: data does not fit the schema: found train: label: is missing: ;"
-        " mend the data, or the schema in components/data_validation/schemas"
-    )
-    assert "Traceback" not in log
-    assert not backend.output_file("data-validation").exists()
-
-
-def test_a_bug_is_told_whole_and_then_in_one_line(run, backend, validate):
-    command = validate()
-    backend.path("example-validator", "anomalies").joinpath("Split-train/SchemaDiff.pb").unlink()
-    status, log, last = run(command)
-    assert status == 1
-    assert last.startswith("pawlens data_validation: failed: NotFoundError: ")
-    assert "Traceback (most recent call last)" in log
-    assert not backend.output_file("data-validation").exists()
-
-
-def test_an_input_that_is_not_there(run, backend, validate):
-    command = validate()
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("data", 2, "data does not fit the schema: found train: label: is missing: ; mend the"),
+        ("file", 1, "failed: NotFoundError: "),
+        ("folder", 1, "input anomalies: there is nothing at {folder}, where {uri} should"),
+    ],
+)
+def test_why_a_step_failed_is_its_last_line(run, backend, validate, case):
+    broken, expected, told = case
+    command = validate(*["label"] * (broken == "data"))
     folder = backend.path("example-validator", "anomalies")
-    folder.rename(folder.with_name("elsewhere"))
+    if broken == "file":
+        (folder / "Split-train" / "SchemaDiff.pb").unlink()
+    elif broken == "folder":
+        folder.rename(folder.with_name("elsewhere"))
     status, log, last = run(command)
-    assert status == 1
+    assert status == expected
     uri = backend.uri("example-validator", "anomalies")
-    assert f"input anomalies: there is nothing at {folder}, where {uri} should" in last
-    assert "Traceback" not in log
+    assert last.startswith(f"pawlens data_validation: {told.format(folder=folder, uri=uri)}")
+    assert ("Traceback (most recent call last)" in log) == (broken == "file")
+    assert not backend.output_file("data-validation").exists()
 
 
 @pytest.mark.parametrize(

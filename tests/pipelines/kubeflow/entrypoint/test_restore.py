@@ -19,11 +19,11 @@ def restore(backend):
         for _, artifact in inputs.values():
             artifact.update(changes)
         command = backend.command(EXECUTOR, "pusher", inputs=inputs, outputs=outputs)
-        invocation, locations, names = parse(command), Locations(), {}
+        invocation, locations = parse(command), Locations()
         return (
-            restore.restore_inputs(invocation, locations, names),
-            restore.restore_outputs(invocation, locations, names),
-            names,
+            restore.restore_inputs(invocation, locations),
+            restore.restore_outputs(invocation, locations),
+            locations.names,
         )
 
     return run
@@ -69,23 +69,18 @@ def test_types_are_as_declared_whatever_the_backend_says(backend, restore, said)
     assert names[restored["page"][0].id] == "page"
 
 
-def test_properties_of_ours_come_back(backend, restore):
+def test_properties_of_ours_come_back_wherever_newer_launchers_keep_them(
+    backend, restore, tmp_path
+):
     from tfx.types.standard_artifacts import ModelBlessing
 
-    backend.path("evaluator", "blessing").mkdir(parents=True)
     found = backend.input("evaluator", "blessing", blessed=1.0, classes={"list": ["cat"]})
+    found |= {"customPath": str(tmp_path)}
     [blessing] = restore({"blessing": (ModelBlessing, found)}, {})[0]["blessing"]
+    assert blessing.uri == str(tmp_path)
     assert blessing.get_int_custom_property("blessed") == 1
     assert blessing.get_json_value_custom_property("classes") == ["cat"]
     assert not blessing.has_custom_property("store_session_info")
-
-
-def test_where_newer_launchers_keep_it_elsewhere(backend, restore, tmp_path):
-    from tfx.types.standard_artifacts import Model
-
-    found = backend.input("trainer", "model") | {"customPath": str(tmp_path)}
-    [model] = restore({"model": (Model, found)}, {})[0]["model"]
-    assert model.uri == str(tmp_path)
 
 
 def test_an_optional_input_without_artifact(backend, as_command):
@@ -93,7 +88,7 @@ def test_an_optional_input_without_artifact(backend, as_command):
 
     request = backend.request("pusher", inputs={}, outputs={}, parameters={})
     request["inputs"]["artifacts"]["examples"] = {}
-    assert restore_inputs(parse(as_command(EXECUTOR, request, {})), Locations(), {}) == {}
+    assert restore_inputs(parse(as_command(EXECUTOR, request, {})), Locations()) == {}
 
 
 def test_what_cannot_be_restored(backend, restore):
@@ -113,9 +108,9 @@ def test_a_type_that_nobody_declares(backend, as_command):
     request["outputs"]["artifacts"]["x"] = {"artifacts": [backend.input("pusher", "x")]}
     invocation = parse(as_command(EXECUTOR, request, {}))
     with pytest.raises(InputError, match=r"input model: .*found type 'google\.VertexModel'"):
-        restore_inputs(invocation, Locations(), {})
+        restore_inputs(invocation, Locations())
     with pytest.raises(InputError, match=r"output x: expected .*found type ''"):
-        restore_outputs(invocation, Locations(), {})
+        restore_outputs(invocation, Locations())
 
 
 DECLARED = {

@@ -1,0 +1,114 @@
+"""What the commands for a cluster are asked for: each class is a group of flags."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.config import PipelineConfig
+    from pipelines.kubeflow.client.submit import Order
+    from pipelines.kubeflow.compiler import Compiled
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is compiled."""
+
+    config: Annotated[str, typer.Argument(help="A shipped name or the path of a YAML file.")]
+    data: Annotated[str | None, typer.Option(help="Folder with the data, in the containers.")] = (
+        None
+    )
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="kubeflow.image=NAME:TAG")
+    ] = None
+
+    def load(self) -> "PipelineConfig":
+        """The configuration.
+
+        Raises:
+            InputError: it has a mistake.
+        """
+        from pipelines.config import load_config
+
+        return load_config(self.config, self.sets or [], self.data)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What runs are to be like; see `submit.Order`."""
+
+    experiment: Annotated[str, typer.Option(help="Default: one with the pipeline's name.")] = ""
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="NAME=VALUE", help="Of the run: data, epochs, image."),
+    ] = None
+    pipeline_root: Annotated[
+        str, typer.Option(metavar="URL", help="Where artifacts go; default: as compiled.")
+    ] = ""
+    service_account: Annotated[str, typer.Option(help="Of the pods; default: as configured.")] = ""
+
+    def over(self, config: "PipelineConfig") -> "Wish":
+        """With what the configuration says where nothing else is wished."""
+        account = self.service_account or config.kubeflow.service_account
+        return replace(self, service_account=account)
+
+    def order(self, package: "Compiled") -> "Order":
+        """Checked against what the pipeline declares."""
+        from pipelines.kubeflow.client.parameters import read_parameters
+        from pipelines.kubeflow.client.submit import Order
+
+        return Order(
+            experiment=self.experiment,
+            parameters=read_parameters(self.parameters or [], package.parameters),
+            pipeline_root=self.pipeline_root,
+            service_account=self.service_account,
+        )
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How a run is waited for."""
+
+    wait: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True
+    wait_seconds: Annotated[
+        float | None,
+        typer.Option("--timeout", min=0.0, help="Seconds to wait; the run goes on after it."),
+    ] = None
+    poll_seconds: Annotated[
+        float, typer.Option("--poll", min=0.1, help="Seconds between two looks.")
+    ] = 5.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a server is reached."""
+
+    host: Annotated[
+        str,
+        typer.Option(metavar="URL", envvar="KF_PIPELINES_ENDPOINT", help="Of Kubeflow Pipelines."),
+    ] = ""
+    ui_host: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", envvar="KF_PIPELINES_UI_ENDPOINT", help="For links; default: --host."
+        ),
+    ] = ""
+    namespace: Annotated[str, typer.Option(help="Of the user, where there are several.")] = ""
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With a bearer token; or set KF_PIPELINES_TOKEN."),
+    ] = None
+    in_cluster: Annotated[
+        bool, typer.Option("--in-cluster", help="Send the token of this pod's service account.")
+    ] = False
+    tls_ca: Annotated[Path | None, typer.Option(help="PEM file of the authorities to trust.")] = (
+        None
+    )
+    timeout_seconds: Annotated[
+        float, typer.Option("--request-timeout", min=0.1, help="Seconds for one answer.")
+    ] = 30.0
+    patience_seconds: Annotated[
+        float, typer.Option("--retry", min=0.0, help="Seconds that a failing request is repeated.")
+    ] = 60.0
