@@ -137,7 +137,7 @@ def test_answers_are_the_same_alone_and_after_saving(name, built, pictures, tmp_
         ("convnet_small_150", 45, "at least 46"),
         ("mini_xception", 31, "at least 32"),
         ("residual_convnet", 7, "at least 8"),
-        ("segmentation_convnet", 100, "multiple of 8 .*try 104"),
+        ("segmentation_convnet", 100, "multiple of 8.*try 104"),
         ("vgg16", 31, "at least 32"),
         ("xception", 70, "at least 71"),
         ("xception_unet", 31, "at least 32"),
