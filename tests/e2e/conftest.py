@@ -19,8 +19,8 @@ TINY = {
     "evaluator.thresholds": "{accuracy: {min: 0.0, max_drop: 0.0}}",
     "evaluator.slice_thresholds": "{}",
     "evaluator.slices": "[]",
-    "infra_validator.pictures": "1",
-    "interpreter.pictures": "2",
+    "infra_validator.images": "1",
+    "interpreter.images": "2",
 }
 
 
@@ -39,7 +39,7 @@ def bad_rows():
         "nan,1,negative": "not a number",
         "1,inf,negative": "not finite",
         "1,2": "missing column",
-        "1,2,neutral": "unknown label",
+        "1,2,neutral": "class not in data.classes",
     }
 
 
@@ -47,7 +47,7 @@ def bad_rows():
 def points(pawlens, bad_rows, tmp_path_factory):
     """600 points, the bad rows and a duplicate."""
     data = tmp_path_factory.mktemp("blobs") / "points"
-    ended = pawlens.call("data", "synth", data, "--layout", "blobs", "--count", 600)
+    ended = pawlens.call("data", "synth", data, "--layout", "points", "--count", 600)
     assert ended.status == 0, ended.output
     assert ended.output == f"600 points in {data}\n"
     path = data / "points.csv"
@@ -69,7 +69,7 @@ def blobs_run(pawlens, points):
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "pictures"
-    synthesize(folder, "cats_dogs", 80, seed=5, size=(72, 60))
+    synthesize(folder, "class_folders", 80, seed=5, size=(72, 60))
     return folder
 
 

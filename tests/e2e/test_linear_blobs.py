@@ -1,10 +1,8 @@
 """The third pipeline, the whole way as the command does it, and its pushed model answering."""
 
-import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from serving import names
 
@@ -34,18 +32,3 @@ def test_the_pushed_model_tells_the_clouds_apart(blobs_run):
     answer = model.signatures[names.SIGNATURE_SERVING](points=tf.constant(clouds))
     assert answer[names.OUTPUT_LABEL].numpy().tolist() == [b"negative", b"positive"]
     np.testing.assert_allclose(answer[names.OUTPUT_SCORE].numpy(), [0, 1], atol=0.25)
-
-
-@pytest.mark.slow
-def test_the_other_training_step_gives_the_same_figures(blobs_run, pawlens):
-    """Keras's own step does the same arithmetic."""
-    arguments, first = blobs_run
-    ended = pawlens.call(*arguments, "--set", "trainer.training_step=fit")
-    assert ended.status == 0, ended.output
-    summary = json.loads((Path(first["report"]).parent / "summary.json").read_text())
-    ran = {name for name, step in summary["steps"].items() if not step["cached"]}
-    assert {"trainer", "evaluator"} <= ran
-    assert "example_gen" not in ran
-    assert summary["blessed"] is True
-    for name, value in first["metrics"]["test"].items():
-        assert summary["metrics"]["test"][name] == pytest.approx(value, abs=1e-4)

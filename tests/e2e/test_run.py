@@ -84,7 +84,7 @@ def test_unchanged_second_run_takes_all_from_the_cache(pawlens, finished, pictur
 
 
 def test_edited_key_runs_only_what_it_changes(pawlens, rerunnable, pictures, run_arguments):
-    sets = {"interpreter.pictures": "4"}
+    sets = {"interpreter.images": "4"}
     ended = pawlens.call(*run_arguments(pictures, rerunnable, sets=sets))
     assert ended.status == 0, ended.output
     steps = summary_of(rerunnable)["steps"]

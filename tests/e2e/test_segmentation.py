@@ -19,15 +19,15 @@ SETTINGS = {
     "evaluator.confidence_intervals": "false",
     "evaluator.thresholds": "{mean_iou: {min: 0.0}, pixel_accuracy: {min: 0.0, max_drop: 0.0}}",
     "evaluator.min_slice_size": "3",
-    "infra_validator.pictures": "1",
-    "interpreter.pictures": "2",
+    "infra_validator.images": "1",
+    "interpreter.images": "2",
 }
 
 
 @pytest.fixture(scope="module")
 def run(pawlens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pets")
-    synthesize(folder / "pictures", "pets", 60, seed=8, size=(60, 48))
+    synthesize(folder / "pictures", "masks", 60, seed=8, size=(60, 48))
     (folder / "pictures" / "images" / "broken_1.jpg").write_bytes(b"no picture")
     (folder / "pictures" / "annotations" / "trimaps" / "broken_1.png").write_bytes(b"no mask")
     sets = [word for item in SETTINGS.items() for word in ("--set", "=".join(item))]

@@ -160,7 +160,7 @@ def test_class_names_cost_nothing_unless_asked_for(exported, pictures, problem):
             [wanted],
             {names.INPUT_IMAGE_BYTES: np.array(pictures, object)},
         )
-        assert any(name.endswith("Tile") for name in ran) == tiled
+        assert tiled or not any(name.endswith("Tile") for name in ran)
         # Kernels are read either way; what counts is whether anything is convolved.
         assert any("convolution" in name.lower() for name in ran) != tiled
 
