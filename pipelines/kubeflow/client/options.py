@@ -8,8 +8,6 @@ import typer
 
 if TYPE_CHECKING:
     from pipelines.config import PipelineConfig
-    from pipelines.kubeflow.client.submit import Order
-    from pipelines.kubeflow.compiler import Compiled
 
 
 @dataclass(frozen=True)
@@ -53,18 +51,6 @@ class Wish:
         """With what the configuration says where nothing else is wished."""
         account = self.service_account or config.kubeflow.service_account
         return replace(self, service_account=account)
-
-    def order(self, package: "Compiled") -> "Order":
-        """Checked against what the pipeline declares."""
-        from pipelines.kubeflow.client.parameters import read_parameters
-        from pipelines.kubeflow.client.submit import Order
-
-        return Order(
-            experiment=self.experiment,
-            parameters=read_parameters(self.parameters or [], package.parameters),
-            pipeline_root=self.pipeline_root,
-            service_account=self.service_account,
-        )
 
 
 @dataclass(frozen=True)

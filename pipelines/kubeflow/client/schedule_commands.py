@@ -12,6 +12,7 @@ from pipelines.kubeflow.client import cron, schedule
 from pipelines.kubeflow.client.options import Access, Source, Wish
 from pipelines.kubeflow.client.server import Server
 from pipelines.kubeflow.client.source import compile_config, plain_console, version_line
+from pipelines.kubeflow.client.submit import Order
 from serving.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def schedule_package(
     times = cron.parse(plan.cron)
     server = Server(access).connect()
     package = package_of()
-    plan = replace(plan, name=plan.name or package.name, order=wish.order(package))
+    plan = replace(plan, name=plan.name or package.name, order=Order.of(wish, package))
     outcome = schedule.ensure_schedule(server, package, plan)
     console.print(version_line(package.name, outcome.uploaded))
     link = server.link("recurringrun", outcome.schedule.recurring_run_id)

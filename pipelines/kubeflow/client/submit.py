@@ -10,6 +10,7 @@ import kfp_server_api as api
 from rich.console import Console
 
 from pipelines.kubeflow.client.options import Access, Patience, Source, Wish
+from pipelines.kubeflow.client.parameters import read_parameters
 from pipelines.kubeflow.client.resources import Uploaded, ensure_experiment, ensure_version
 from pipelines.kubeflow.client.server import Server
 from pipelines.kubeflow.client.source import compile_config, plain_console, version_line
@@ -43,6 +44,12 @@ class Order:
         return api.V2beta1RuntimeConfig(
             parameters=self.parameters, pipeline_root=self.pipeline_root or None
         )
+
+    @classmethod
+    def of(cls, wish: Wish, package: "Compiled") -> "Order":
+        """What is wished, checked against what the pipeline declares."""
+        parameters = read_parameters(wish.parameters or [], package.parameters)
+        return cls(wish.experiment, parameters, wish.pipeline_root, wish.service_account)
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def submit_package(
     try:
         server = Server(access).connect()
         package = package_of()
-        run = submit(server, package, wish.order(package))
+        run = submit(server, package, Order.of(wish, package))
         link = server.link("runs", run.run_id)
         console.print(version_line(package.name, run.uploaded))
         console.print(f"run       {run.name}: {link}")
