@@ -26,7 +26,7 @@ from serving import names
 
 NAME, IMAGE_SIZE = "mini_xception", 32
 SECONDS = 30.0
-LOAD_SECONDS = 180.0  # the model is loaded again, and warmed up
+LOAD_SECONDS = 60.0  # the model is loaded again, and warmed up
 SIGNATURES = [
     names.SIGNATURE_SERVING,
     names.SIGNATURE_GRAD_CAM,

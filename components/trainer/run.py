@@ -15,7 +15,7 @@ from components.artifacts import BEST_CHECKPOINT
 from components.explanations import KEY as EXPLANATION_KEY
 from components.explanations import explanation_path
 from components.explanations.grad_cam import check_layer
-from components.export.saved_model import ExportOptions, export_model
+from components.export.saved_model import Explain, ExportOptions, export_model
 from components.tasks import Task, get_task
 from components.tasks.parts import Training
 from components.trainer.devices.distribution import Distribution
@@ -63,6 +63,7 @@ def run_fn(fn_args: Any) -> None:
     config.check_task(task)
     distribution = Distribution()  # before anything else uses TensorFlow
     _check_grad_cam_layer(config, part)
+    explain = extension.load(explanation_path(config.export.explanation), key=EXPLANATION_KEY)
     train_index = index_split(fn_args.train_files, features.SPLITS[0], task, part)
     eval_index = index_split(fn_args.eval_files, features.SPLITS[1], task, part)
 
@@ -99,7 +100,13 @@ def run_fn(fn_args: Any) -> None:
             best = bare_model(last, part)
             best.load_weights(done[-1].best_checkpoint)
             _export(
-                fn_args.serving_model_dir, best, last, task=task, part=part, keys=train_index.keys
+                fn_args.serving_model_dir,
+                best,
+                last,
+                task=task,
+                part=part,
+                keys=train_index.keys,
+                explain=explain,
             )
             _write_run(
                 fn_args.model_run_dir,
@@ -167,6 +174,7 @@ def _export(
     task: Task,
     part: Training,
     keys: list[str],
+    explain: Explain,
 ) -> None:
     # Exported beside and copied over: the destination may be an object store.
     with tempfile.TemporaryDirectory() as scratch:
@@ -179,7 +187,7 @@ def _export(
             side=config.image_size,
             options=ExportOptions(
                 models.spec(config.model),
-                extension.load(explanation_path(config.export.explanation), key=EXPLANATION_KEY),
+                explain,
                 config.export.grad_cam_layer,
                 config.export.test_time_flip,
             ),

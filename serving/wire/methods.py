@@ -8,7 +8,6 @@ GET_MODEL_METADATA = "GetModelMetadata"
 GET_MODEL_STATUS = "GetModelStatus"
 
 METADATA_FIELD = "signature_def"
-SIGNATURE_DEF_MAP_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 
 # A batch of camera pictures, or of heat maps and masks on the way back.
 MAX_MESSAGE_BYTES = 64 * 2**20
