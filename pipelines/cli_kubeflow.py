@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_flags import with_flags
-from pipelines.kubeflow.client.options import Access, Patience, Source, Wish
+from pipelines.kubeflow.client.options import Access, Patience, Plan, Source, Wish
 
 kubeflow_app = typer.Typer(
     help="Compile, submit and schedule pipelines on Kubeflow Pipelines.", no_args_is_help=True
@@ -47,27 +47,12 @@ def submit(source: Source, wish: Wish, patience: Patience, access: Access) -> No
 @kubeflow_app.command()
 @with_flags(Source, "source")
 @with_flags(Wish, "wish")
+@with_flags(Plan, "plan")
 @with_flags(Access, "access")
-def schedule(
-    source: Source,
-    wish: Wish,
-    access: Access,
-    *,
-    cron: Annotated[
-        str,
-        typer.Option(help="Six fields, seconds first, UTC: '0 0 3 * * *' is daily at 03:00."),
-    ],
-    name: Annotated[str, typer.Option(help="Default: the pipeline's.")] = "",
-    max_concurrency: Annotated[int, typer.Option(min=1, max=10, help="Runs at a time.")] = 1,
-    catch_up: Annotated[
-        bool, typer.Option("--catch-up", help="Make up for runs that were missed.")
-    ] = False,
-) -> None:
+def schedule(source: Source, wish: Wish, plan: Plan, access: Access) -> None:
     """Run a pipeline again and again; the same schedule twice changes nothing."""
-    from pipelines.kubeflow.client.schedule import Plan
-    from pipelines.kubeflow.client.schedule_commands import run_schedule
+    from pipelines.kubeflow.client.schedule import run_schedule
 
-    plan = Plan(name, cron, max_concurrency=max_concurrency, catch_up=catch_up)
     run_schedule(source, access, wish, plan)
 
 
@@ -75,7 +60,7 @@ def schedule(
 @with_flags(Access, "access")
 def list_schedules(access: Access, experiment: AnyExperiment = "") -> None:
     """Tell what is scheduled, and when it comes next."""
-    from pipelines.kubeflow.client.schedule_commands import run_list
+    from pipelines.kubeflow.client.schedule import run_list
 
     run_list(access, experiment)
 
@@ -86,7 +71,7 @@ def _changing(what: str, text: str) -> None:
     @schedules_app.command(what, help=text)
     @with_flags(Access, "access")
     def command(access: Access, name: ScheduleName, experiment: AnyExperiment = "") -> None:
-        from pipelines.kubeflow.client.schedule_commands import run_change
+        from pipelines.kubeflow.client.schedule import run_change
 
         run_change(access, name, experiment, what)
 

@@ -12,7 +12,7 @@ import yaml
 
 from pipelines.kubeflow import ir
 from pipelines.kubeflow.beam import check_beam
-from pipelines.kubeflow.platform import kubernetes_platform, secrets_of
+from pipelines.kubeflow.platform import kubeflow_name, kubernetes_platform, seen_by
 from pipelines.kubeflow.platform_checks import check_mounted, check_platform
 from pipelines.kubeflow.settings import KubeflowConfig
 from pipelines.sections import PipelineConfig
@@ -31,11 +31,13 @@ class Compiled:
         name: of the pipeline.
         spec: the PipelineSpec (schema 2.1.0), as JSON.
         platform: the PlatformSpec: what only Kubernetes knows of, as JSON.
+        service_account: of the pods, unless a run asks for another; empty: the installation's.
     """
 
     name: str
     spec: dict[str, Any]
     platform: dict[str, Any]
+    service_account: str
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -62,7 +64,7 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     check_beam(config)
     _check_places(config)
     images = {step: GPU_IMAGE if kubeflow.step(step).accelerator else IMAGE for step in steps}
-    name = ir.kubeflow_name(config.name)
+    name = kubeflow_name(config.name)
     spec = ir.for_open_source(
         _tfx_spec(config, name, images),
         steps={step: kubeflow.step(step) for step in steps},
@@ -74,7 +76,8 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     spec["pipelineInfo"]["description"] = f"{config.task}, served as {config.pusher.model_name}"
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root
-    return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
+    platform = kubernetes_platform(kubeflow, steps)
+    return Compiled(name, spec, platform, kubeflow.service_account)
 
 
 def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict[str, Any]:
@@ -140,7 +143,7 @@ def _check_places(config: PipelineConfig) -> None:
     for step in using("models"):
         if "://" not in root:
             check_mounted(kubeflow, step, "the serving root", root)
-        elif not secrets_of(kubeflow, step) and not kubeflow.service_account:
+        elif not seen_by(step, kubeflow.secrets) and not kubeflow.service_account:
             raise InputError(
                 f"kubeflow.secrets: step {step} uses {root}",
                 expected="a secret with the store's credentials, or kubeflow.service_account",

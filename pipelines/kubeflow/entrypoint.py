@@ -104,21 +104,15 @@ def _run(invocation: Invocation) -> None:
 
 
 def _executor(path: str, beam_args: list[str], scratch: str) -> Any:
-    """The executor, which may write to the folder `scratch`.
-
-    Raises:
-        InputError: there is none of that name in this image.
-    """
+    """The executor, which may write to the folder `scratch`."""
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.dsl.components.base.base_executor import BaseExecutor
 
     found = _class(path)
     told: dict[str, Any] = {"tmp_dir": scratch, "unique_id": "0"}
-    if isinstance(found, type) and issubclass(found, BaseBeamExecutor):
+    if issubclass(found, BaseBeamExecutor):
         return found(BaseBeamExecutor.Context(beam_pipeline_args=beam_args, **told))
-    if isinstance(found, type) and issubclass(found, BaseExecutor):
-        return found(BaseExecutor.Context(extra_flags=beam_args, **told))
-    raise _no_executor(path, "something else")
+    return found(BaseExecutor.Context(extra_flags=beam_args, **told))
 
 
 def _class(path: str) -> Any:
@@ -133,16 +127,12 @@ def _class(path: str) -> Any:
     except (ModuleNotFoundError, AttributeError, ValueError) as error:
         if isinstance(error, ModuleNotFoundError) and not f"{path}.".startswith(f"{error.name}."):
             raise  # the module is there, something that it needs is not
-        raise _no_executor(path, str(error)) from error
-
-
-def _no_executor(path: str, why: str) -> InputError:
-    return InputError(
-        EXECUTOR_FLAG,
-        expected="the import path of an executor in this image",
-        found=f"'{path}' ({why})",
-        todo="compile the pipeline with the version that the image holds",
-    )
+        raise InputError(
+            EXECUTOR_FLAG,
+            expected="the import path of an executor in this image",
+            found=f"'{path}' ({error})",
+            todo="compile the pipeline with the version that the image holds",
+        ) from error
 
 
 def _drive(

@@ -13,7 +13,12 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipelines.kubeflow.platform import container_resources, retry_policy
+from pipelines.kubeflow.platform import (
+    container_resources,
+    executor_label,
+    kubeflow_name,
+    retry_policy,
+)
 from pipelines.kubeflow.settings import StepConfig
 from serving.errors import InputError
 
@@ -22,11 +27,6 @@ Json = dict[str, Any]
 _INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
 _PARAMETER_TYPES = {str: "STRING", int: "NUMBER_INTEGER"}
 _UI_TYPES = "system."
-
-
-def kubeflow_name(step: str) -> str:
-    """A step's or pipeline's name there."""
-    return step.replace("_", "-")
 
 
 def parameter(name: str) -> str:
@@ -131,7 +131,7 @@ def _renamed(spec: Json) -> Json:
     labels = {}
     components = {}
     for name, component in spec["components"].items():
-        label = f"exec-{kubeflow_name(name)}"
+        label = executor_label(name)
         labels[component["executorLabel"]] = label
         components[f"comp-{kubeflow_name(name)}"] = component | {"executorLabel": label}
     spec["components"] = components

@@ -8,7 +8,7 @@ which no released driver reads; a memory volume on /dev/shm does the same everyw
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import json_format
 from kfp import kubernetes
@@ -18,6 +18,8 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipelines.kubeflow.settings import KubeflowConfig, SecretConfig, StepConfig, VolumeConfig
+
+_Entry = TypeVar("_Entry", VolumeConfig, SecretConfig)
 
 SHARED_MEMORY = "shared-memory"
 SHARED_MEMORY_PATH = "/dev/shm"
@@ -35,9 +37,14 @@ _SUFFIXES |= {prefix: Decimal(1000) ** power for power, prefix in enumerate("kMG
 _SUFFIXES |= {f"{prefix}i": Decimal(1024) ** power for power, prefix in enumerate("KMGT", 1)}
 
 
+def kubeflow_name(step: str) -> str:
+    """A step's or pipeline's name on Kubeflow Pipelines."""
+    return step.replace("_", "-")
+
+
 def executor_label(step: str) -> str:
     """The name under which a compiled pipeline keeps a step's container."""
-    return "exec-" + step.replace("_", "-")
+    return f"exec-{kubeflow_name(step)}"
 
 
 def amount(quantity: str) -> Decimal:
@@ -50,14 +57,9 @@ def amount(quantity: str) -> Decimal:
     return Decimal(digits) * _SUFFIXES[quantity[len(digits) :]]
 
 
-def volumes_of(config: KubeflowConfig, step: str) -> list[VolumeConfig]:
-    """The volumes that a step sees."""
-    return [one for one in config.volumes if one.steps is None or step in one.steps]
-
-
-def secrets_of(config: KubeflowConfig, step: str) -> list[SecretConfig]:
-    """The secrets that a step sees."""
-    return [one for one in config.secrets if one.steps is None or step in one.steps]
+def seen_by(step: str, entries: Iterable[_Entry]) -> list[_Entry]:
+    """Those of the volumes or secrets that a step sees."""
+    return [one for one in entries if one.steps is None or step in one.steps]
 
 
 def kubernetes_platform(config: KubeflowConfig, steps: Iterable[str]) -> dict[str, Any]:
@@ -120,9 +122,9 @@ def _executor(config: KubeflowConfig, name: str) -> dict[str, Any]:
         )
     if step.timeout_seconds:
         kubernetes.set_timeout(task, step.timeout_seconds)
-    for volume in volumes_of(config, name):
+    for volume in seen_by(name, config.volumes):
         kubernetes.mount_pvc(task, volume.claim, volume.path, volume.sub_path)
-    for secret in secrets_of(config, name):
+    for secret in seen_by(name, config.secrets):
         # One call for each: kfp takes them by key, and a key may serve two variables.
         for variable, key in sorted(secret.env.items()):
             kubernetes.use_secret_as_env(task, secret.name, {key: variable})

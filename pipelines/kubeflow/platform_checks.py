@@ -8,8 +8,7 @@ from pipelines.kubeflow.platform import (
     SHARED_MEMORY,
     SHARED_MEMORY_PATH,
     amount,
-    secrets_of,
-    volumes_of,
+    seen_by,
 )
 from pipelines.kubeflow.settings import KubeflowConfig
 from pipelines.steps import using
@@ -60,7 +59,7 @@ def check_mounted(config: KubeflowConfig, step: str, key: str, path: str) -> Non
     Raises:
         InputError: none of the step's volumes holds it.
     """
-    seen = [volume.path for volume in volumes_of(config, step)]
+    seen = [volume.path for volume in seen_by(step, config.volumes)]
     if not any(_holds(folder, path) for folder in seen):
         raise InputError(
             f"{key}: step {step}",
@@ -141,16 +140,16 @@ def _check_mounts(config: KubeflowConfig, name: str) -> None:
 
 def _mounts(config: KubeflowConfig, name: str) -> Iterator[tuple[str, str, str]]:
     """What a step's pod mounts: volume name, path, and what it is called in a message."""
-    for volume in volumes_of(config, name):
+    for volume in seen_by(name, config.volumes):
         yield volume.claim, volume.path, f"kubeflow.volumes, claim {volume.claim}"
-    for secret in secrets_of(config, name):
+    for secret in seen_by(name, config.secrets):
         if secret.path:
             yield secret.name, secret.path, f"kubeflow.secrets, secret {secret.name}"
 
 
 def _check_variables(config: KubeflowConfig, name: str) -> None:
     owners: dict[str, str] = {}
-    for secret in secrets_of(config, name):
+    for secret in seen_by(name, config.secrets):
         for variable in secret.env:
             where = f"step {name}: kubeflow.secrets, secret {secret.name}: env {variable}"
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):

@@ -79,7 +79,7 @@ def restore_parameters(invocation: Invocation) -> dict[str, Any]:
         InputError: one is missing, or of another type.
     """
     given = invocation.request.inputs.parameter_values
-    kept = {}
+    properties: dict[str, Any] = {}
     for name, declaration in invocation.declared.parameters.items():
         kind = given[name].WhichOneof("kind") if name in given else None
         if kind in (None, "null_value"):
@@ -87,15 +87,14 @@ def restore_parameters(invocation: Invocation) -> dict[str, Any]:
                 continue
             raise InputError(f"{INVOCATION_FLAG}: parameter {name}", expected="a value")
         value = getattr(given[name], kind)
-        if kind != _VALUE_KINDS.get(declaration.parameter_type) or (
-            declaration.parameter_type == ParameterType.NUMBER_INTEGER and not value.is_integer()
-        ):
+        whole = declaration.parameter_type == ParameterType.NUMBER_INTEGER
+        fits = kind == _VALUE_KINDS.get(declaration.parameter_type)
+        if not fits or (whole and not value.is_integer()):
             expected = ParameterType.ParameterTypeEnum.Name(declaration.parameter_type)
             raise InputError(
                 f"{INVOCATION_FLAG}: parameter {name}", expected=expected, found=repr(value)
             )
-        kept[name] = given[name]
-    properties: dict[str, Any] = tfx_utils.parse_execution_properties(kept, {}, invocation.declared)
+        properties[name] = int(value) if whole else value
     return properties
 
 

@@ -14,21 +14,19 @@ HEAVY = [
 ]
 
 
-def pawlens(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def test_help_lists_the_commands():
-    result = pawlens("--help")
+@pytest.mark.parametrize(
+    ("words", "commands"),
+    [
+        ((), "run init data config serve predict explain segment kubeflow"),
+        (("kubeflow",), "compile submit schedule schedules"),
+        (("kubeflow", "schedules"), "list pause resume delete"),
+    ],
+)
+def test_help_lists_the_commands(pawlens, words, commands):
+    result = pawlens(*words, "--help")
     assert result.returncode == 0
-    for command in ("run", "init", "data", "config", "serve", "predict", "explain", "segment"):
-        assert command in result.stdout
+    for command in commands.split():
+        assert f" {command} " in result.stdout
 
 
 def test_help_imports_nothing_heavy():
@@ -63,10 +61,14 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
             "exist; pass --data DIR (pawlens data synth makes one)",
         ),
         (
-            ["run", "cats_vs_dogs", "--data", ".", "--set", "trainer.epoch=1"],
-            "pawlens: cats_vs_dogs.yaml: trainer.epoch: unknown key; "
-            "did you mean 'trainer.epochs'?",
+            ["kubeflow", "schedule", "linear_blobs", "--cron", "0 3 * * *"],
+            "did you mean '0 0 3 * * *'?\n",
         ),
+        (
+            ["kubeflow", "submit", "linear_blobs", "--host", "http://127.0.0.1:1"],
+            "pass --host http://localhost:8080\n",
+        ),
+        (["kubeflow", "compile", "linear_blobs", "-o", "no/such/folder.yaml"], "found none\n"),
         (["predict", "missing.jpg"], "missing.jpg"),
         (
             ["rollback", "pets", "--serving-root", "nowhere"],
@@ -81,7 +83,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
         (["serve", "--no_such_flag", "--model_base_path", "."], "--no_such_flag"),
     ],
 )
-def test_wrong_input_is_one_line_and_status_2(arguments, line):
+def test_wrong_input_is_one_line_and_status_2(pawlens, arguments, line):
     result = pawlens(*arguments)
     assert result.returncode == 2
     assert result.stdout == ""
@@ -89,12 +91,12 @@ def test_wrong_input_is_one_line_and_status_2(arguments, line):
     assert line in result.stderr
 
 
-def test_nothing_is_made_where_the_input_is_wrong(tmp_path):
+def test_nothing_is_made_where_the_input_is_wrong(pawlens, tmp_path):
     pawlens("run", "cats_vs_dogs", "--data", tmp_path / "missing", "--workdir", tmp_path / "work")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_mistake_is_a_line_of_its_own():
+def test_every_mistake_is_a_line_of_its_own(pawlens):
     sets = ("--set", "trainer.epoch=1", "--set", "evaluator.min_slice_size=0")
     result = pawlens("run", "cats_vs_dogs", "--data", ".", *sets)
     assert result.returncode == 2
@@ -104,15 +106,14 @@ def test_every_mistake_is_a_line_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("layout", "count", "classes", "unit"),
-    [("class_folders", 12, 5, "images"), ("masks", 6, 2, "images"), ("points", 10, 2, "points")],
+    ("layout", "count", "classes"), [("class_folders", 12, 5), ("masks", 6, 2), ("points", 10, 2)]
 )
-def test_drawn_data_is_counted_and_gets_a_configuration(tmp_path, layout, count, classes, unit):
+def test_drawn_data_is_counted_and_gets_a_configuration(pawlens, tmp_path, layout, count, classes):
     folder = tmp_path / "mine"
     options = ("--layout", layout, "--count", count, "--classes", classes)
     made = pawlens("data", "synth", folder, *options)
     assert made.returncode == 0, made.stderr
-    assert made.stdout == f"{count} {unit} in {folder}\n"
+    assert made.stdout == f"{count} {'points' if layout == 'points' else 'images'} in {folder}\n"
     checked = pawlens("data", "check", folder)
     assert checked.returncode == 0, checked.stderr
     assert layout in checked.stdout
@@ -126,11 +127,11 @@ def test_drawn_data_is_counted_and_gets_a_configuration(tmp_path, layout, count,
     assert again.returncode == 2  # what somebody may have edited stays
 
 
-def test_the_schema_is_json():
+def test_the_schema_is_json(pawlens):
     assert json.loads(pawlens("config", "schema").stdout)["title"] == "PipelineConfig"
 
 
-def test_unreachable_server_says_how_to_start_one(tmp_path):
+def test_unreachable_server_says_how_to_start_one(pawlens, tmp_path):
     pawlens("data", "synth", tmp_path / "cats", "--count", 2)
     image = next((tmp_path / "cats").rglob("*.jpg"))
     result = pawlens("predict", image, "--target", "127.0.0.1:9")

@@ -1,17 +1,24 @@
-"""How a Kubeflow Pipelines server is reached: its address, TLS, the token and how long to wait."""
+"""How a Kubeflow Pipelines server is reached: its address, TLS, and who asks."""
 
+import os
+import re
+import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import kfp_server_api as api
 import urllib3
 
-from pipelines.kubeflow.client.auth import Token
-from pipelines.kubeflow.client.faults import FORWARD
 from pipelines.kubeflow.client.options import Access
 from serving.errors import InputError
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"
+FORWARD = (
+    "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80,"
+    " and pass --host http://localhost:8080"
+)
 
 
 def host_of(access: Access) -> str:
@@ -46,7 +53,7 @@ def checked_url(flag: str, text: str) -> str:
     return text.rstrip("/")
 
 
-def configuration_of(host: str, token: Token | None, tls_ca: Path | None) -> api.Configuration:
+def configuration_of(host: str, tls_ca: Path | None) -> api.Configuration:
     """The generated client's configuration.
 
     Raises:
@@ -55,25 +62,68 @@ def configuration_of(host: str, token: Token | None, tls_ca: Path | None) -> api
     configuration = api.Configuration(host=host)
     # One request an attempt; redirects, as to a page to log in, are shown and not followed.
     configuration.retries = urllib3.Retry(0, raise_on_redirect=False, raise_on_status=False)
+    configuration.api_key_prefix["authorization"] = "Bearer"
     if tls_ca:
-        configuration.ssl_ca_cert = str(_pem(tls_ca.expanduser()))
-    if token:
-        configuration.api_key_prefix["authorization"] = "Bearer"
-        configuration.api_key["authorization"] = token.text
-
-        def refresh(current: api.Configuration) -> None:
-            current.api_key["authorization"] = token.text
-
-        configuration.refresh_api_key_hook = refresh
+        configuration.ssl_ca_cert = str(tls_ca.expanduser())
+        try:
+            ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        except OSError as error:  # ssl's own are some, too
+            found = error.strerror or str(error)
+            raise InputError(f"--tls-ca {tls_ca}", expected="a PEM file", found=found) from error
     return configuration
 
 
-def _pem(path: Path) -> Path:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        found = error.strerror or type(error).__name__
-        raise InputError(f"--tls-ca {path}", expected="a PEM file", found=found) from error
-    if b"-----BEGIN CERTIFICATE" not in content:
-        raise InputError(f"--tls-ca {path}", expected="a PEM file", found="something else")
-    return path
+@dataclass(frozen=True)
+class Token:
+    """A bearer token, read anew for each request: those of pods are renewed.
+
+    Attributes:
+        source: where it is from, for messages; the token itself is in none.
+        path: the file that holds it; None: the environment does.
+    """
+
+    source: str
+    path: Path | None = None
+
+    def read(self) -> str:
+        """The token of now.
+
+        Raises:
+            InputError: it is not there, or is none.
+        """
+        try:
+            text = self.path.read_text("ascii", "replace") if self.path else os.environ[self.source]
+        except OSError as error:
+            raise InputError(
+                self.source,
+                expected="a file with a bearer token",
+                found=error.strerror or type(error).__name__,
+                todo="mount a projected token for audience pipelines.kubeflow.org"
+                if self.source.startswith("--in-cluster")
+                else "",
+            ) from error
+        if not re.fullmatch(r"[!-~]+", text.strip()):
+            found = "something else" if text.strip() else "nothing"
+            raise InputError(self.source, expected="one bearer token", found=found)
+        return text.strip()
+
+
+def find_token(access: Access) -> Token | None:
+    """The token to send: of a file, of the pod's service account, or of the environment.
+
+    Returns:
+        None: no authentication.
+
+    Raises:
+        InputError: both a file and that of the pod are asked for.
+    """
+    if access.token_file and access.in_cluster:
+        raise InputError("--token-file", expected="no --in-cluster", found="both")
+    if access.in_cluster:
+        from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, KF_PIPELINES_SA_TOKEN_PATH
+
+        path = os.environ.get(KF_PIPELINES_SA_TOKEN_ENV) or KF_PIPELINES_SA_TOKEN_PATH
+        return Token(f"--in-cluster: {path}", Path(path))
+    if access.token_file:
+        return Token(f"--token-file {access.token_file}", access.token_file.expanduser())
+    return Token(TOKEN_VARIABLE) if os.environ.get(TOKEN_VARIABLE) else None

@@ -6,14 +6,12 @@ then reads the minutes as seconds; here five are refused. Times are UTC.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, product
 from typing import NamedTuple
 
 from serving.errors import InputError, nearest
 
-FLAG = "--cron"
 YEARS_AHEAD = 5  # after which robfig/cron stops to look for a time
 
 
@@ -23,13 +21,13 @@ class Field(NamedTuple):
     name: str
     low: int
     high: int
-    names: tuple[str, ...] = ()  # the first for `low`; case does not matter
+    words: tuple[str, ...] = ()  # the first for `low`; case does not matter
 
-    def number(self, word: str) -> int:
-        """What a word stands for; -1, which no field takes: nothing."""
-        if word.lower() in self.names:
-            return self.names.index(word.lower()) + self.low
-        return int(word) if word[-1].isdecimal() else -1
+    def number(self, text: str) -> int:
+        """What a text stands for; -1, which no field takes: nothing."""
+        if text.lower() in self.words:
+            return self.words.index(text.lower()) + self.low
+        return int(text) if text.isdecimal() else -1
 
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -52,93 +50,60 @@ DESCRIPTORS = {
     "@hourly": "0 0 * * * *",
 }
 EVERY = "@every "
-# FIRST-LAST, FIRST, * or ?, and /STEP; what follows a star with a hyphen counts for nothing.
-_NUMBER = r"(\+?[0-9]+|[a-z]+)"
-_ITEM = re.compile(rf"(?:[*?](?:-[^/]*)?|{_NUMBER}(?:-{_NUMBER})?)(?:/(\+?[0-9]+))?", re.IGNORECASE)
-# Go's time.ParseDuration.
-_DURATION_PART = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
-_DURATION = re.compile(rf"[-+]?(0|({_DURATION_PART})+)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+# FIRST-LAST, FIRST, * or ?, and /STEP.
+_ITEM = re.compile(r"(?:[*?]|([0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?)(?:/([1-9][0-9]*))?", re.I)
 
 
-@dataclass(frozen=True)
-class Times:
-    """When something is due: numbers for each field, or a period.
-
-    Attributes:
-        numbers: for each of FIELDS, those that match.
-        any_day: whether the days of the month or those of the week hold a `*` or `?`; then a day
-            has to match both fields, else one of them.
-        period: time from one to the next instead; None: by the fields.
-    """
-
-    numbers: tuple[frozenset[int], ...] = ()
-    any_day: bool = True
-    period: timedelta | None = None
-
-    def after(self, start: datetime) -> Iterator[datetime]:
-        """The times after a moment, the nearest first; none further away than YEARS_AHEAD."""
-        start = start.astimezone(UTC).replace(microsecond=0)
-        if self.period is not None:
-            while True:
-                start += self.period
-                yield start
-        day = start.replace(hour=0, minute=0, second=0)
-        while day.year <= start.year + YEARS_AHEAD:
-            if self._on(day):
-                yield from (moment for moment in self._within(day) if moment > start)
-            day += timedelta(days=1)
-
-    def _on(self, day: datetime) -> bool:
-        _, _, _, days, months, weekdays = self.numbers
-        matches = (day.day in days, day.isoweekday() % 7 in weekdays)
-        return day.month in months and (all(matches) if self.any_day else any(matches))
-
-    def _within(self, day: datetime) -> Iterator[datetime]:
-        for hour, minute, second in product(*map(sorted, self.numbers[2::-1])):
-            yield day.replace(hour=hour, minute=minute, second=second)
-
-
-def parse(text: str, now: datetime | None = None) -> Times:
-    """Reads an expression.
+def next_times(text: str, count: int = 3, now: datetime | None = None) -> list[datetime]:
+    """The next times of an expression, in UTC; none further away than YEARS_AHEAD.
 
     Args:
         text: six fields, `@daily` and its kind, or `@every 90m`.
-        now: the moment after which it has to come true; None: this one.
+        count: how many, at most.
+        now: the moment after which they come; None: this one.
 
     Raises:
-        InputError: it is none, has five fields, or never comes true.
+        InputError: it is no expression, has five fields, or never comes true.
     """
-    times = _every(text) if text.startswith(EVERY) else _fields(DESCRIPTORS.get(text, text), text)
-    if not next_times(times, 1, now):
+    start = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+    if text.startswith(EVERY):
+        period = _period(text)
+        return [start + number * period for number in range(1, count + 1)]
+    if text.startswith("@") and text not in DESCRIPTORS:
+        expected = f"six fields, '@every DURATION' or one of {', '.join(DESCRIPTORS)}"
+        todo = nearest(text, DESCRIPTORS)
+        raise InputError(f"--cron '{text}'", expected=expected, found="another word", todo=todo)
+    times = list(islice(_times(DESCRIPTORS.get(text, text), start), count))
+    if not times:
         found = f"none in the next {YEARS_AHEAD} years"
-        raise InputError(f"{FLAG} '{text}'", expected="a time that comes", found=found)
+        raise InputError(f"--cron '{text}'", expected="a time that comes", found=found)
     return times
 
 
-def next_times(times: Times, count: int = 3, now: datetime | None = None) -> list[datetime]:
-    """The next times, in UTC."""
-    return list(islice(times.after(now or datetime.now(UTC)), count))
+def _times(text: str, start: datetime) -> Iterator[datetime]:
+    seconds, minutes, hours, days, months, weekdays = _numbers(text)
+    # With a star in one of its two fields, a day has to match both of them, else one.
+    starred = any(item[0] in "*?" for field in text.split()[3::2] for item in field.split(","))
+    enough = all if starred else any
+    day = start.replace(hour=0, minute=0, second=0)
+    while day.year <= start.year + YEARS_AHEAD:
+        if day.month in months and enough((day.day in days, day.isoweekday() % 7 in weekdays)):
+            for hour, minute, second in product(hours, minutes, seconds):
+                moment = day.replace(hour=hour, minute=minute, second=second)
+                if moment > start:
+                    yield moment
+        day += timedelta(days=1)
 
 
-def _fields(text: str, given: str) -> Times:
-    if text.startswith("@"):
-        raise InputError(
-            f"{FLAG} '{given}'",
-            expected=f"six fields, '@every DURATION' or one of {', '.join(DESCRIPTORS)}",
-            found="another word",
-            todo=nearest(given, DESCRIPTORS),
-        )
+def _numbers(text: str) -> list[list[int]]:
+    """For each of FIELDS, the numbers that match, in order."""
     fields = text.split()
     if len(fields) != len(FIELDS):
-        raise _wrong_count(given, fields)
-    # Empty items of a list are passed over.
-    items = [[item for item in part.split(",") if item] for part in fields]
-    numbers = tuple(
-        frozenset(number for item in listed for number in _range(item, field, given))
-        for listed, field in zip(items, FIELDS, strict=True)
-    )
-    return Times(numbers, any(item[0] in "*?" for item in (*items[3], *items[5])))
+        raise _wrong_count(text, fields)
+    return [
+        sorted({number for item in part.split(",") for number in _range(item, field, text)})
+        for part, field in zip(fields, FIELDS, strict=True)
+    ]
 
 
 def _wrong_count(text: str, fields: list[str]) -> InputError:
@@ -149,47 +114,40 @@ def _wrong_count(text: str, fields: list[str]) -> InputError:
         # Elsewhere Sunday may be 7.
         meant = " ".join(["0", *fields[:-1], "0" if fields[-1] == "7" else fields[-1]])
         try:
-            _fields(meant, meant)
+            _numbers(meant)
             todo = f"did you mean '{meant}'?"
         except InputError:
             todo = "put the seconds first, 0"
     names = ", ".join(field.name for field in FIELDS)
-    return InputError(f"{FLAG} '{text}'", expected=f"six fields: {names}", found=found, todo=todo)
+    return InputError(f"--cron '{text}'", expected=f"six fields: {names}", found=found, todo=todo)
 
 
 def _range(item: str, field: Field, text: str) -> range:
     """The numbers of one item; FIRST/STEP goes on to the greatest."""
-    found = _ITEM.fullmatch(item)
-    if found is None:
-        raise _wrong(item, field, text)
-    first, last, step = found.groups()
-    low = field.number(first) if first else field.low
-    open_end = not first or (step and not last)
-    high = field.high if open_end else field.number(last or first)
-    if not field.low <= low <= high <= field.high or int(step or 1) == 0:
-        raise _wrong(item, field, text)
-    return range(low, high + 1, int(step or 1))
-
-
-def _wrong(item: str, field: Field, text: str) -> InputError:
-    words = f" or {field.names[0]} to {field.names[-1]}" if field.names else ""
-    sunday = field.names == DAYS and re.search(r"\b7\b", item.partition("/")[0])
-    return InputError(
-        f"{FLAG} '{text}': {field.name}",
+    if found := _ITEM.fullmatch(item):
+        first, last, step = found.groups()
+        low = field.number(first) if first else field.low
+        open_end = not first or (step and not last)
+        high = field.high if open_end else field.number(last or first)
+        if field.low <= low <= high <= field.high:
+            return range(low, high + 1, int(step or 1))
+    words = f" or {field.words[0]} to {field.words[-1]}" if field.words else ""
+    raise InputError(
+        f"--cron '{text}': {field.name}",
         expected=f"*, {field.low} to {field.high}{words}, ranges like LOW-HIGH, steps like */STEP",
         found=f"'{item}'",
-        todo="Sunday is 0" if sunday else "",
+        todo="Sunday is 0" if field.words == DAYS and "7" in item.partition("/")[0] else "",
     )
 
 
-def _every(text: str) -> Times:
-    duration = text.removeprefix(EVERY)
-    if not _DURATION.fullmatch(duration):
-        raise InputError(
-            f"{FLAG} '{text}'", expected="'@every' and a duration like 90m or 1h30m", found=duration
-        )
-    parts = re.findall(_DURATION_PART, duration)
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    # Parts of a second are dropped; one is the least.
-    whole = 0 if duration.startswith("-") else int(seconds + 1e-9)
-    return Times(period=timedelta(seconds=max(whole, 1)))
+def _period(text: str) -> timedelta:
+    """Of Go's durations, those in whole hours, minutes and seconds."""
+    found = re.fullmatch(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.removeprefix(EVERY))
+    period = timedelta()
+    if found:
+        hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        period = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    if not period:
+        expected = "'@every' and a duration like 90m or 1h30m"
+        raise InputError(f"--cron '{text}'", expected=expected, found=text.removeprefix(EVERY))
+    return period

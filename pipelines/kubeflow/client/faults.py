@@ -6,15 +6,11 @@ from dataclasses import dataclass
 import kfp_server_api as api
 import urllib3
 
-from pipelines.kubeflow.client.auth import TOKEN_VARIABLE, Token
+from pipelines.kubeflow.client.access import FORWARD, TOKEN_VARIABLE, Token
 from serving.errors import FailedError, InputError
 
 PASSING = (429, 500, 502, 503, 504)
 LONGEST_MESSAGE = 300
-FORWARD = (
-    "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80,"
-    " and pass --host http://localhost:8080"
-)
 
 
 @dataclass(eq=False)

@@ -1,6 +1,6 @@
 """What the commands for a cluster are asked for: each class is a group of flags."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Wish:
-    """What runs are to be like; see `submit.Order`."""
+    """What runs are to be like."""
 
     experiment: Annotated[str, typer.Option(help="Default: one with the pipeline's name.")] = ""
     parameters: Annotated[
@@ -47,10 +47,20 @@ class Wish:
     ] = ""
     service_account: Annotated[str, typer.Option(help="Of the pods; default: as configured.")] = ""
 
-    def over(self, config: "PipelineConfig") -> "Wish":
-        """With what the configuration says where nothing else is wished."""
-        account = self.service_account or config.kubeflow.service_account
-        return replace(self, service_account=account)
+
+@dataclass(frozen=True)
+class Plan:
+    """When runs come by themselves."""
+
+    cron: Annotated[
+        str,
+        typer.Option(help="Six fields, seconds first, UTC: '0 0 3 * * *' is daily at 03:00."),
+    ]
+    name: Annotated[str, typer.Option(help="Default: the pipeline's.")] = ""
+    max_concurrency: Annotated[int, typer.Option(min=1, max=10, help="Runs at a time.")] = 1
+    catch_up: Annotated[
+        bool, typer.Option("--catch-up", help="Make up for runs that were missed.")
+    ] = False
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,20 @@
 """A run's parameters: from the command line to the types that the pipeline declares."""
 
 import json
-import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from serving.errors import InputError, check_one_of
 
 FLAG = "--param"
-# What a value of each of KFP's types looks like.
-EXPECTED = {
-    "STRING": "a text",
-    "NUMBER_INTEGER": "a whole number",
-    "NUMBER_DOUBLE": "a number",
-    "BOOLEAN": "true or false",
-    "LIST": "a list in JSON",
-    "STRUCT": "an object in JSON",
+# KFP's types: what a value looks like, and what JSON makes of it.
+KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "STRING": ("a text", (str,)),
+    "NUMBER_INTEGER": ("a whole number", (int,)),
+    "NUMBER_DOUBLE": ("a number", (int, float)),
+    "BOOLEAN": ("true or false", (bool,)),
+    "LIST": ("a list in JSON", (list,)),
+    "STRUCT": ("an object in JSON", (dict,)),
 }
 
 
@@ -27,7 +25,7 @@ def read_parameters(
 
     Args:
         texts: as on the command line.
-        declared: by name, `parameterType` (one of EXPECTED) and, if there is one, `defaultValue`;
+        declared: by name, `parameterType` (one of KINDS) and, if there is one, `defaultValue`;
             the pipeline's `root.inputDefinitions.parameters`.
 
     Returns:
@@ -54,26 +52,11 @@ def read_parameters(
 
 
 def _read(name: str, text: str, kind: str) -> Any:
-    value: Any = None
-    if kind == "STRING":
-        return text
-    if kind == "NUMBER_INTEGER":
-        value = int(text) if re.fullmatch(r"[-+]?[0-9]{1,18}", text) else None
-    elif kind == "BOOLEAN":
-        value = {"true": True, "false": False}.get(text.lower())
-    else:
-        value = _json(text, {"LIST": (list,), "STRUCT": (dict,)}.get(kind, (int, float)))
-    if value is None:
-        raise InputError(f"{FLAG} {name}", expected=EXPECTED[kind], found=f"'{text}'")
-    return value
-
-
-def _json(text: str, types: tuple[type, ...]) -> Any:
-    """The value of a text in JSON; None if it is of none of the types."""
+    expected, types = KINDS[kind]
     try:
-        value = json.loads(text)
+        value = text if kind == "STRING" else json.loads(text, parse_constant=str)
     except ValueError:
-        return None
-    right = isinstance(value, types) and not isinstance(value, bool)
-    finite = not isinstance(value, float) or math.isfinite(value)
-    return value if right and finite else None
+        value = None
+    if type(value) not in types:
+        raise InputError(f"{FLAG} {name}", expected=expected, found=f"'{text}'")
+    return value

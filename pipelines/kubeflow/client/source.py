@@ -2,13 +2,12 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from pipelines.config import PipelineConfig
 from pipelines.kubeflow.client.options import Source
-from pipelines.kubeflow.client.resources import Uploaded
 from pipelines.logs import logging_to
 from serving.errors import FailedError, InputError
 
@@ -51,13 +50,6 @@ def compile_config(config: PipelineConfig, console: Console) -> "Compiled":
         return compile_pipeline(config)
 
 
-def plain_console(file: TextIO | None = None) -> Console:
+def plain_console() -> Console:
     """Where commands tell what they did: whole lines, as they are."""
-    return Console(file=file, soft_wrap=True, highlight=False)
-
-
-def version_line(name: str, uploaded: Uploaded) -> str:
-    """What is told of the version that runs."""
-    version = uploaded.version.display_name or uploaded.version.name
-    known = "new" if uploaded.new else "as uploaded before"
-    return f"pipeline  {name}, version {version} ({known})"
+    return Console(soft_wrap=True, highlight=False)

@@ -19,14 +19,10 @@ import kfp_server_api as api
 import pytest
 import yaml
 
-SERVICES = (
-    api.ExperimentServiceApi,
-    api.HealthzServiceApi,
-    api.PipelineServiceApi,
-    api.PipelineUploadServiceApi,
-    api.RecurringRunServiceApi,
-    api.RunServiceApi,
-)
+from pipelines.kubeflow.client import schedule, submit
+from pipelines.kubeflow.client.options import Source
+from pipelines.kubeflow.client.server import SERVICES
+
 # What the API calls it: where the peer keeps it, and the name of its id.
 STORES = {
     "experiment": ("experiments", "experiment_id"),
@@ -132,7 +128,6 @@ class Peer:
     experiments: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, Any] = field(default_factory=dict)
     schedules: dict[str, Any] = field(default_factory=dict)
-    ghosts: set[str] = field(default_factory=set)
     contents: dict[str, str] = field(default_factory=dict)
     host: str = ""
 
@@ -202,9 +197,7 @@ class Peer:
         components.load_component_from_text(body)
         name, pipeline = query["name"], query["pipelineid"]
         self._known(self.pipelines, pipeline)
-        if name in self.ghosts:
-            raise Refused(409, "Already exist error")
-        about = {"name": name, "display_name": name, "description": query["description"]}
+        about = {"name": name, "display_name": name}
         id_name = "pipeline_version_id"
         made = self._create(self.versions, id_name, ids, query, about, pipeline_id=pipeline)
         self.contents[made[id_name]] = body
@@ -336,6 +329,7 @@ class Tiny:
 
     name: str = "tiny"
     text: str = PIPELINE
+    service_account: str = ""
 
     @property
     def spec(self):
@@ -357,3 +351,15 @@ def package():
 @pytest.fixture
 def other_package():
     return Tiny(text=PIPELINE.replace("pawlens:1", "pawlens:2"))
+
+
+@pytest.fixture
+def source_of(monkeypatch):
+    """What compiles to a package, without TFX."""
+
+    def make(package):
+        for module in (submit, schedule):
+            monkeypatch.setattr(module, "compile_config", lambda config, console: package)
+        return Source("linear_blobs")
+
+    return make

@@ -1,32 +1,18 @@
 """Schedules on a small server that holds every request against KFP's API."""
 
-import io
+from pathlib import Path
 
 import pytest
+import yaml
 
-from pipelines.kubeflow.client.options import Access, Wish
-from pipelines.kubeflow.client.schedule import Plan
-from pipelines.kubeflow.client.schedule_commands import run_change, run_list, schedule_package
-from pipelines.kubeflow.client.source import plain_console
+from pipelines.kubeflow.client.options import Access, Plan, Wish
+from pipelines.kubeflow.client.schedule import run_change, run_list, run_schedule
 from serving.errors import FailedError, InputError
 
-DAILY = Plan("", "0 0 3 * * *")
-
-
-@pytest.fixture
-def told():
-    return io.StringIO()
-
-
-@pytest.fixture
-def plan(peer, package, told):
-    def make(plan=DAILY, wish=None, package=package):
-        console = plain_console(told)
-        access = Access(peer.host, patience_seconds=0.8)
-        schedule_package(lambda: package, access, wish or Wish(), plan, console)
-        return list(peer.schedules.values())
-
-    return make
+CLI = Path(__file__).parents[4] / "pipelines" / "cli.py"
+IMAGE = "kubeflow.image=registry.example.com/pawlens:0.1.0"
+DAILY = Plan("0 0 3 * * *")
+LATER = Plan("0 0 4 * * *")
 
 
 @pytest.fixture
@@ -34,7 +20,16 @@ def access(peer):
     return Access(peer.host, patience_seconds=0.8)
 
 
-def test_a_schedule_is_made_as_asked_for(peer, plan, told):
+@pytest.fixture
+def plan(peer, package, access, source_of):
+    def make(plan=DAILY, wish=None, package=package):
+        run_schedule(source_of(package), access, wish or Wish(), plan)
+        return list(peer.schedules.values())
+
+    return make
+
+
+def test_a_schedule_is_made_as_asked_for(peer, plan, capsys):
     (made,) = plan(wish=Wish("tries", ["epochs=5"], "s3://b/root", "account"))
     (version,) = peer.versions.values()
     assert made["display_name"] == "tiny"
@@ -45,30 +40,31 @@ def test_a_schedule_is_made_as_asked_for(peer, plan, told):
     assert (made["mode"], made["status"]) == ("ENABLE", "ENABLED")
     reference = made["pipeline_version_reference"]
     assert reference["pipeline_version_id"] == version["pipeline_version_id"]
-    assert "schedule  tiny made: 0 0 3 * * *" in told.getvalue()
-    assert told.getvalue().count("03:00:00 UTC") == 3
+    told = capsys.readouterr().out
+    assert "schedule  tiny made: 0 0 3 * * *" in told
+    assert told.count("03:00:00 UTC") == 3
 
 
-def test_the_same_schedule_twice_changes_nothing(peer, plan, told):
+def test_the_same_schedule_twice_changes_nothing(peer, plan, capsys):
     first = plan()
     peer.asked.clear()
     assert plan() == first
     assert {name.split("_")[-2] for name, _, _ in peer.asked if "list" not in name} == {"get"}
-    assert "tiny unchanged" in told.getvalue()
+    assert "tiny unchanged" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changed", "wish"),
     [
-        (Plan("", "0 0 4 * * *"), Wish()),
-        (Plan("", "0 0 3 * * *", max_concurrency=2), Wish()),
-        (Plan("", "0 0 3 * * *", catch_up=True), Wish()),
+        (LATER, Wish()),
+        (Plan(DAILY.cron, max_concurrency=2), Wish()),
+        (Plan(DAILY.cron, catch_up=True), Wish()),
         (DAILY, Wish(parameters=["epochs=5"])),
         (DAILY, Wish(pipeline_root="s3://b/root")),
         (DAILY, Wish(service_account="another")),
     ],
 )
-def test_another_schedule_takes_the_place_of_the_old_one(peer, plan, told, changed, wish):
+def test_another_schedule_takes_the_place_of_the_old_one(peer, plan, capsys, changed, wish):
     (old,) = plan()
     peer.asked.clear()
     (new,) = plan(changed, wish)
@@ -76,7 +72,7 @@ def test_another_schedule_takes_the_place_of_the_old_one(peer, plan, told, chang
     operations = [name for name, _, _ in peer.asked]
     made = operations.index("recurring_run_service_create_recurring_run")
     assert made < operations.index("recurring_run_service_delete_recurring_run")
-    assert "tiny changed" in told.getvalue()
+    assert "tiny changed" in capsys.readouterr().out
     assert plan(changed, wish) == [new]
 
 
@@ -90,7 +86,7 @@ def test_if_the_new_one_cannot_be_made_the_old_one_stays(peer, plan):
     before = plan()
     peer.fail = {"recurring_run_service_create_recurring_run": [500] * 20}
     with pytest.raises(FailedError):
-        plan(Plan("", "0 0 4 * * *"))
+        plan(LATER)
     assert list(peer.schedules.values()) == before
     assert before[0]["status"] == "ENABLED"
 
@@ -105,35 +101,35 @@ def test_an_old_one_that_could_not_be_deleted_goes_the_next_time(peer, plan):
     plan()
     peer.fail = {"recurring_run_service_delete_recurring_run": [500] * 20}
     with pytest.raises(FailedError):
-        plan(Plan("", "0 0 4 * * *"))
+        plan(LATER)
     assert len(peer.schedules) == 2
     peer.fail = {}
-    (left,) = plan(Plan("", "0 0 4 * * *"))
+    (left,) = plan(LATER)
     assert left["trigger"] == {"cron_schedule": {"cron": "0 0 4 * * *"}}
 
 
-def test_a_paused_schedule_stays_paused(peer, plan, access, told):
+def test_a_paused_schedule_stays_paused(peer, plan, access, capsys):
     plan()
     run_change(access, "tiny", "", "pause")
     (same,) = plan()
     assert same["status"] == "DISABLED"
-    (changed,) = plan(Plan("", "0 0 4 * * *"))
+    (changed,) = plan(LATER)
     assert changed["status"] == "DISABLED"
-    assert "paused: pawlens kubeflow schedules resume tiny" in told.getvalue()
+    assert "paused: pawlens kubeflow schedules resume tiny" in capsys.readouterr().out
 
 
 def test_one_that_was_made_elsewhere_is_not_touched(peer, plan):
     (old,) = plan()
     old["description"] = "mine"
     with pytest.raises(InputError, match=r"expected one that pawlens made, .* another --name"):
-        plan(Plan("", "0 0 4 * * *"))
+        plan(LATER)
     assert list(peer.schedules.values()) == [old]
-    assert len(plan(Plan("other", "0 0 4 * * *"))) == 2
+    assert len(plan(Plan(LATER.cron, "other"))) == 2
 
 
 def test_schedules_are_listed_paused_resumed_and_deleted(peer, plan, access, capsys):
     for name in ("c", "a", "b"):
-        plan(Plan(name, "0 0 3 * * *"))
+        plan(Plan(DAILY.cron, name))
     run_change(access, "b", "", "pause")
     assert {one["display_name"]: one["status"] for one in peer.schedules.values()} == {
         "a": "ENABLED",
@@ -159,7 +155,7 @@ def test_schedules_are_listed_paused_resumed_and_deleted(peer, plan, access, cap
 
 
 def test_schedules_that_are_not_there(peer, plan, access):
-    plan(Plan("nightly", "0 0 3 * * *"))
+    plan(Plan(DAILY.cron, "nightly"))
     with pytest.raises(InputError, match=r"found 'nightli'; did you mean 'nightly'"):
         run_change(access, "nightli", "", "delete")
     with pytest.raises(InputError, match=r"--experiment: expected one of tiny, found 'tin'"):
@@ -168,11 +164,44 @@ def test_schedules_that_are_not_there(peer, plan, access):
 
 
 def test_of_two_of_a_name_the_id_is_needed(peer, plan, access):
-    plan(Plan("x", "0 0 3 * * *"), Wish("one"))
-    found = plan(Plan("x", "0 0 3 * * *"), Wish("two"))
+    plan(Plan(DAILY.cron, "x"), Wish("one"))
+    found = plan(Plan(DAILY.cron, "x"), Wish("two"))
     with pytest.raises(InputError, match=r"schedule 'x': expected the id of one of them"):
         run_change(access, "x", "", "delete")
     run_change(access, found[0]["recurring_run_id"], "", "delete")
     assert list(peer.schedules.values()) == found[1:]
     run_change(access, "x", "two", "delete")
     assert not peer.schedules
+
+
+def test_a_shipped_pipeline_is_compiled_submitted_and_scheduled(zygote, pawlens, peer, tmp_path):
+    file = tmp_path / "pipeline.yaml"
+    file.write_text("old")
+    compiled = zygote.call(CLI, "kubeflow", "compile", "linear_blobs", "--set", IMAGE, "-o", file)
+    assert (compiled.status, compiled.output) == (0, f"linear-blobs: {file}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
+    spec, platform = yaml.safe_load_all(file.read_text())
+    assert spec["pipelineInfo"]["name"] == "linear-blobs"
+    assert "platforms" in platform
+
+    common = ("linear_blobs", "--set", IMAGE, "--host", peer.host, "--param", "epochs=3")
+    submitted = zygote.call(CLI, "kubeflow", "submit", *common, "--poll", "0.1")
+    (version_line, run_line, last) = submitted.output.splitlines()
+    assert submitted.status == 0
+    assert (version_line.split()[1], run_line.split()[0]) == ("linear-blobs,", "run")
+    assert last.endswith("succeeded")
+    assert list(peer.contents.values()) == [file.read_text()]
+    (run,) = peer.runs.values()
+    assert run["runtime_config"]["parameters"] == {"epochs": 3}
+
+    scheduled = zygote.call(CLI, "kubeflow", "schedule", *common, "--cron", "@daily")
+    assert scheduled.status == 0
+    assert "as uploaded before" in scheduled.output
+    (made,) = peer.schedules.values()
+    assert made["trigger"] == {"cron_schedule": {"cron": "@daily"}}
+
+    listed = pawlens("kubeflow", "schedules", "list", "--host", peer.host)
+    assert (listed.returncode, listed.stdout.split()[:2]) == (0, ["linear-blobs", "enabled"])
+    paused = pawlens("kubeflow", "schedules", "pause", "linear-blobs", "--host", peer.host)
+    assert paused.returncode == 0
+    assert made["status"] == "DISABLED"

@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from pipelines.kubeflow.client import schedule, server
+from pipelines.kubeflow.client import server
 from pipelines.kubeflow.client.options import Access
+from pipelines.kubeflow.client.schedule import run_list
 from pipelines.kubeflow.client.server import Server
 from serving.errors import FailedError, InputError
 
@@ -33,31 +34,19 @@ def test_the_token_is_sent(peer, token_file, monkeypatch, place):
     assert peer.tokens == [f"Bearer {SECRET}"]
 
 
-def test_a_token_that_expires_is_read_again(peer, token_file):
+def test_a_token_that_expires_is_told_until_there_is_another(peer, token_file):
     peer.token = SECRET
     connected = Server(Access(peer.host, token_file=token_file)).connect()
     peer.token = "another"
-    token_file.write_text("another")
-    assert schedule.schedules(connected) == []
-    assert schedule.schedules(connected) == []
-    expected = [SECRET, SECRET, "another", "another"]
-    assert peer.tokens == [f"Bearer {token}" for token in expected]
-
-
-@pytest.mark.parametrize("new", [None, "a-third"])
-def test_an_expired_token_is_told_in_one_line(peer, token_file, new):
-    peer.token = SECRET
-    connected = Server(Access(peer.host, token_file=token_file)).connect()
-    peer.token = "another"
-    if new:
-        token_file.write_text(new)
     with pytest.raises(InputError) as error:
-        schedule.schedules(connected)
+        connected.connect()
     assert str(error.value) == (
         f"{peer.host} refuses the token of --token-file {token_file}: it has expired or is for"
         " another audience: found 401 token is expired; write a new one there"
     )
-    assert len(peer.tokens) == (3 if new else 2)  # another one is tried once
+    token_file.write_text("another")
+    connected.connect()
+    assert peer.tokens == [f"Bearer {token}" for token in (SECRET, SECRET, "another")]
 
 
 def test_no_token_where_one_is_needed(peer):
@@ -72,7 +61,7 @@ def test_a_file_without_a_token(tmp_path, content):
     if content is not None:
         file.write_text(content)
     with pytest.raises(InputError, match=rf"--token-file {file}: expected") as error:
-        Server(Access("http://localhost:1", token_file=file))
+        Server(Access("http://localhost:1", token_file=file)).connect()
     assert content is None or not content or content not in str(error.value)
 
 
@@ -113,8 +102,7 @@ def test_installations_of_many_need_a_namespace(peer):
     peer.multi_user = True
     with pytest.raises(InputError, match=r"has a namespace for each user: expected --namespace"):
         Server(Access(peer.host)).connect()
-    connected = Server(Access(peer.host, namespace="me")).connect()
-    schedule.schedules(connected)
+    run_list(Access(peer.host, namespace="me"), "")
     assert peer.asked[-1][1]["namespace"] == "me"
 
 
