@@ -1,6 +1,7 @@
 """The commands that ask a running server: their flags, and nothing heavy until one is called."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,14 +78,17 @@ def _options(
         raise InputError("--json", expected="no other --format", found=style or "")
     files = (tls_ca, tls_cert, tls_key, tls_server_name)
     return Options(
-        files_from=files_from,
-        target=target,
-        version=version,
-        label=label,
-        timeout_seconds=timeout,
+        partial(
+            client.ImageClient,
+            target,
+            version=version,
+            label=label,
+            timeout_seconds=timeout,
+            headers=dict(_header(text) for text in header or []),
+            tls=client.Tls(*files) if tls or any(files) else None,
+        ),
+        files_from,
         style="json" if json else style or "table",
-        headers=dict(_header(text) for text in header or []),
-        tls=client.Tls(*files) if tls or any(files) else None,
     )
 
 

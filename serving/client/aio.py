@@ -112,12 +112,10 @@ class AsyncImageClient:
         outcome: Any = None
         try:
             while True:
-                request = exchange.send(outcome)
-                method = request.method.on(self._here())
+                method, message = exchange.send(outcome)
+                send = method.on(self._here())
                 try:
-                    outcome = await method(
-                        request.message, timeout=deadline.left(), metadata=headers
-                    )
+                    outcome = await send(message, timeout=deadline.left(), metadata=headers)
                 except grpc.RpcError as error:
                     outcome = self._connection.refusal(error, deadline)
         except StopIteration as done:
@@ -152,9 +150,7 @@ class AsyncImageClient:
         waiting: deque[asyncio.Task[list[Answer[T]]]] = deque()
         try:
             async for batch in self._batches(images):
-                exchange = exchanges.ask(
-                    question, batch, self._connection.spec(), self._connection.lacking
-                )
+                exchange = exchanges.ask(question, batch, self._connection)
                 waiting.append(asyncio.create_task(self._hold(exchange, options, deadline)))
                 if len(waiting) == self._connection.in_flight:
                     for answer in await waiting.popleft():

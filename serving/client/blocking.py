@@ -43,10 +43,10 @@ class BlockingCalls:
         outcome: Any = None
         try:
             while True:
-                request = exchange.send(outcome)
-                method = request.method.on(self._channel)
+                method, message = exchange.send(outcome)
+                send = method.on(self._channel)
                 try:
-                    outcome = method(request.message, timeout=deadline.left(), metadata=headers)
+                    outcome = send(message, timeout=deadline.left(), metadata=headers)
                 except grpc.RpcError as error:
                     outcome = self._connection.refusal(error, deadline)
         except StopIteration as done:
@@ -70,8 +70,7 @@ class BlockingCalls:
         self._connection.deadline(options)  # a mistake is told before the first answer is taken
 
         def ask(batch: list[PreparedImage]) -> list[Answer[T]]:
-            spec, lacking = self._connection.spec(), self._connection.lacking
-            return self.hold(exchanges.ask(question, batch, spec, lacking), options, deadline)
+            return self.hold(exchanges.ask(question, batch, self._connection), options, deadline)
 
         return self._in_order(ask, self._batches(images))
 

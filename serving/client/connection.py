@@ -106,7 +106,7 @@ class Connection:
     lacking: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        check_timeout(self.timeout_seconds)
+        self.deadline({})
         self.metadata({})
         for name in ("batch_size", "in_flight"):
             if getattr(self, name) < 1:
@@ -124,9 +124,7 @@ class Connection:
 
     def deadline(self, options: "CallOptions") -> "Deadline":
         """When a call that starts now has to be done."""
-        seconds = options.get("timeout_seconds", self.timeout_seconds)
-        check_timeout(seconds)
-        return Deadline(seconds)
+        return Deadline(options.get("timeout_seconds", self.timeout_seconds))
 
     def metadata(self, options: "CallOptions") -> tuple[tuple[str, str], ...]:
         """The headers of a call as gRPC takes them."""
@@ -210,16 +208,12 @@ class CallOptions(TypedDict, total=False):
     headers: Mapping[str, str]
 
 
-def check_timeout(seconds: float) -> None:
-    """Refuses a time in which nothing can be answered."""
-    if not seconds > 0:
-        raise InputError("the timeout", expected="more than 0 s", found=f"{seconds:g} s")
-
-
 class Deadline:
     """The moment by which a call with all it takes has to be done."""
 
     def __init__(self, seconds: float):
+        if not seconds > 0:
+            raise InputError("the timeout", expected="more than 0 s", found=f"{seconds:g} s")
         self.seconds = seconds
         self._end = time.monotonic() + seconds
 

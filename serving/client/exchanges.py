@@ -14,7 +14,13 @@ import numpy as np
 from google.protobuf.message import Message
 
 from serving import names
-from serving.client.connection import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, Method
+from serving.client.connection import (
+    GET_MODEL_METADATA,
+    GET_MODEL_STATUS,
+    PREDICT,
+    Connection,
+    Method,
+)
 from serving.client.images import PreparedImage
 from serving.results import (
     Answer,
@@ -34,15 +40,7 @@ from serving.wire.tensors import TensorError, fill_proto, to_array
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Request:
-    """A message and where it goes."""
-
-    method: Method
-    message: Message
-
-
-Exchange = Generator[Request, Any, T]
+Exchange = Generator[tuple[Method, Message], Any, T]  # a message, and where it goes
 
 # How the embedded server tells which row of a request it cannot read.
 _POSITION = re.compile(r"inputs? [\w, ]+, position (\d+): ")
@@ -86,15 +84,13 @@ class Question(Generic[T]):
 def _read_prediction(
     label: bytes, probability: float, probabilities: np.ndarray, classes: Sequence[bytes] = ()
 ) -> Prediction:
-    values = _floats(probabilities)
-    return Prediction(label.decode("utf-8"), float(probability), values, _named(classes, values))
+    return Prediction(label.decode("utf-8"), float(probability), *_by_class(probabilities, classes))
 
 
 def _read_segmentation(
     mask: np.ndarray, png: bytes, fractions: np.ndarray, classes: Sequence[bytes] = ()
 ) -> Segmentation:
-    values = _floats(fractions)
-    return Segmentation(mask, png, values, _named(classes, values))
+    return Segmentation(mask, png, *_by_class(fractions, classes))
 
 
 def _read_explanation(
@@ -103,15 +99,13 @@ def _read_explanation(
     return Explanation(label.decode("utf-8"), float(probability), heatmap, overlay)
 
 
-def _floats(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
-
-
-def _named(classes: Sequence[bytes], values: tuple[float, ...]) -> tuple[str, ...]:
-    """The class names; where the model does not tell one for each value, their positions."""
-    if len(classes) != len(values):
-        return tuple(str(position) for position in range(len(values)))
-    return tuple(name.decode("utf-8") for name in classes)
+def _by_class(
+    values: np.ndarray, classes: Sequence[bytes]
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Values and class names; where the model does not tell one for each value, positions."""
+    told = len(classes) == len(values)
+    known = [one.decode("utf-8") for one in classes] if told else map(str, range(len(values)))
+    return tuple(map(float, values)), tuple(known)
 
 
 CLASSIFY = Question(
@@ -140,10 +134,7 @@ def explaining(class_index: int) -> Question[Explanation]:
 
 
 def ask(
-    question: Question[T],
-    images: Sequence[PreparedImage],
-    spec: pb.ModelSpec,
-    lacking: set[str],
+    question: Question[T], images: Sequence[PreparedImage], connection: Connection
 ) -> Exchange[list[Answer[T]]]:
     """Asks about a batch; an image that is refused does not keep the others from an answer.
 
@@ -154,8 +145,7 @@ def ask(
     Args:
         question: what is asked.
         images: the batch.
-        spec: the model.
-        lacking: outputs that the model was found not to have; is added to.
+        connection: the model; outputs that it has not are noted there.
 
     Returns:
         One answer per image, in order.
@@ -169,13 +159,14 @@ def ask(
     while left:
         asked = left[:step]
         wanted = question.outputs
-        if question.with_classes and names.OUTPUT_CLASSES not in lacking:
+        if question.with_classes and names.OUTPUT_CLASSES not in connection.lacking:
             wanted = (*wanted, names.OUTPUT_CLASSES)
         try:
-            outputs = yield from call(question.signature, question.inputs(asked), wanted, spec)
+            inputs = question.inputs(asked)
+            outputs = yield from call(question.signature, inputs, wanted, connection.spec())
         except ServingError as error:
             if names.OUTPUT_CLASSES in wanted and _NO_CLASSES.search(error.details):
-                lacking.add(names.OUTPUT_CLASSES)
+                connection.lacking.add(names.OUTPUT_CLASSES)
                 continue
             if _too_large(error) and len(asked) > 1:
                 step = len(asked) // 2
@@ -246,15 +237,15 @@ def call(
     message.model_spec.signature_name = signature
     for name, value in inputs.items():
         fill_proto(message.inputs[name], np.asarray(value))
-    response = yield from _answer(Request(PREDICT, message))
+    response = yield from _answer(PREDICT, message)
     try:
         return {name: to_array(proto) for name, proto in response.outputs.items()}
     except TensorError as error:
         raise ServingError(grpc.StatusCode.INTERNAL, f"an unreadable answer: {error}") from error
 
 
-def _answer(request: Request) -> Exchange[Any]:
-    outcome = yield request
+def _answer(method: Method, message: Message) -> Exchange[Any]:
+    outcome = yield method, message
     if isinstance(outcome, ServingError):
         raise outcome
     return outcome
@@ -263,7 +254,7 @@ def _answer(request: Request) -> Exchange[Any]:
 def metadata(spec: pb.ModelSpec) -> Exchange[Metadata]:
     """Asks which version serves, and its signatures."""
     message = pb.GetModelMetadataRequest(model_spec=spec, metadata_field=[methods.METADATA_FIELD])
-    response = yield from _answer(Request(GET_MODEL_METADATA, message))
+    response = yield from _answer(GET_MODEL_METADATA, message)
     packed = response.metadata[methods.METADATA_FIELD]
     signatures = pb.SignatureDefMap.FromString(packed.value).signature_def
     return Metadata(
@@ -278,8 +269,7 @@ def metadata(spec: pb.ModelSpec) -> Exchange[Metadata]:
 
 def status(spec: pb.ModelSpec) -> Exchange[list[VersionStatus]]:
     """Asks for the state of each version that the server knows, ascending."""
-    request = Request(GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec))
-    response = yield from _answer(request)
+    response = yield from _answer(GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec))
     return [
         VersionStatus(
             one.version,

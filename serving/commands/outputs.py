@@ -3,10 +3,11 @@
 import csv
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Any, Protocol
+from typing import Any
 
 from serving.commands.inputs import Source
 from serving.errors import FailedError, InputError
@@ -19,17 +20,18 @@ TABLE_ROWS = 500
 TABLE_CLASSES = 10
 
 
-class Writer(Protocol):
+class Writer(ABC):
     """Takes rows one by one and writes them to standard output."""
 
+    @abstractmethod
     def write(self, row: Row) -> None:
         """Takes a row: `image` and either the results or `error`."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - some have nothing left
         """Writes what is left."""
 
 
-class _Table:
+class _Table(Writer):
     """For people; what could not be answered is left to the end of the command."""
 
     def __init__(self) -> None:
@@ -57,7 +59,7 @@ class _Table:
         self._rows = []
 
 
-class _JsonList:
+class _JsonList(Writer):
     """One list, written as it grows; nothing at all if there is no row."""
 
     def __init__(self) -> None:
@@ -73,17 +75,14 @@ class _JsonList:
             sys.stdout.write("\n]\n")
 
 
-class _JsonLines:
+class _JsonLines(Writer):
     """One object a line, each at once."""
 
     def write(self, row: Row) -> None:
         print(json.dumps(row), flush=True)
 
-    def close(self) -> None:
-        pass
 
-
-class _Csv:
+class _Csv(Writer):
     """A header, then one line a row; `probabilities.cat` is a value in a value.
 
     Which columns there are, the first answer tells: errors before it wait for it.
@@ -126,12 +125,7 @@ def _flat(row: Row) -> Row:
     return flat
 
 
-_FORMATS: dict[str, Callable[[], Writer]] = {
-    "table": _Table,
-    "json": _JsonList,
-    "jsonl": _JsonLines,
-    "csv": _Csv,
-}
+_FORMATS = {"table": _Table, "json": _JsonList, "jsonl": _JsonLines, "csv": _Csv}
 FORMATS = tuple(_FORMATS)
 
 
@@ -165,29 +159,17 @@ def output_files(sources: Sequence[Source], output: Path, kind: str) -> list[str
                 todo="run them apart, each with its own --output",
             )
         taken[file] = one.name
-    _check_no_image_is_lost(sources, taken, output)
+    there = [file for file in taken if Path(file).exists()]
+    asked = {Path(one.name).resolve() for one in sources} if there else set()
+    for file in there:
+        if Path(file).resolve() in asked:
+            what = f"--output {output}: {file} is one of the images"
+            raise InputError(what, todo="choose another folder")
     return list(taken)
 
 
 def _stem(place: str) -> str:
     return str(PurePath(place).with_suffix(""))
-
-
-def _check_no_image_is_lost(sources: Sequence[Source], files: Iterable[str], output: Path) -> None:
-    there = {file: _identity(Path(file)) for file in files if Path(file).exists()}
-    if not there:
-        return
-    asked = {_identity(Path(one.name)) for one in sources if Path(one.name).exists()}
-    for file, identity in there.items():
-        if identity in asked:
-            raise InputError(
-                f"--output {output}: {file} is one of the images", todo="choose another folder"
-            )
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    found = file.stat()  # follows links
-    return found.st_dev, found.st_ino
 
 
 def save(file: str, content: bytes) -> None:

@@ -1,7 +1,9 @@
 """The functions behind `pawlens predict`, `explain` and `segment`."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,18 +11,44 @@ import grpc
 
 from serving.client import CLASSIFIER_NAME, Image, ImageClient
 from serving.commands.inputs import list_sources
-from serving.commands.options import Options
-from serving.commands.outputs import ERROR, Row, open_writer, output_files, save
-from serving.commands.progress import progress
-from serving.errors import InputError
+from serving.commands.outputs import (
+    ERROR,
+    FORMATS,
+    TABLE_ROWS,
+    Row,
+    open_writer,
+    output_files,
+    save,
+)
+from serving.errors import InputError, check_one_of
 from serving.names import INPUT_CLASS_INDEX
 from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
 
 SEGMENTER_NAME = "pets_segmentation"
 # So many unanswered images are named at the end.
 _NAMED = 5
+# From so many images on there is something to watch.
+_MANY = 16
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the three commands share.
+
+    Attributes:
+        client: `ImageClient`, or how else the client of a `model_name` is made.
+        files_from: a file with more paths, one a line; `-`: standard input.
+        style: `table`, `json`, `jsonl` or `csv`.
+    """
+
+    client: Callable[..., ImageClient] = ImageClient
+    files_from: Path | None = None
+    style: str = "table"
+
+    def __post_init__(self) -> None:
+        check_one_of("--format", self.style, FORMATS)
 
 
 def run_predict(
@@ -122,9 +150,9 @@ def _run(
     failed: list[str] = []
     failures = 0
     with (
-        options.client(model_name) as client,
+        options.client(model_name=model_name) as client,
         contextlib.closing(open_writer(options.style)) as writer,
-        progress(len(sources), options.style) as advance,
+        _progress(len(sources), options.style) as advance,
         _telling_what_is_unfit(client),
     ):
         for answer in ask(client, (one.image for one in sources)):
@@ -162,3 +190,26 @@ def _telling_what_is_unfit(client: ImageClient) -> Iterator[None]:
                 todo="pass --model-name, or another version or label",
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _progress(count: int, style: str) -> Iterator[Callable[[], None]]:
+    """A bar on standard error, if a person watches and rows do not go to the same terminal."""
+    shared = sys.stdout.isatty() and (style != "table" or count > TABLE_ROWS)
+    if count < _MANY or shared or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    # Redirected, rows for a file would end up beside the bar.
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
+        task = bar.add_task("", total=count)
+        yield lambda: bar.advance(task)

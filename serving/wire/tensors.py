@@ -92,9 +92,17 @@ def to_array(proto: pb.TensorProto) -> np.ndarray:
 
 
 def to_proto(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
-    """Encodes an array.
+    """A new message of an array; see `fill_proto`."""
+    proto = pb.TensorProto()
+    fill_proto(proto, array, as_content=as_content)
+    return proto
+
+
+def fill_proto(proto: pb.TensorProto, array: np.ndarray, *, as_content: bool = True) -> None:
+    """Encodes an array into an empty message.
 
     Args:
+        proto: the message.
         array: of a number type, or `object`/`bytes_` with `bytes` elements.
         as_content: numbers as raw bytes; otherwise in the field of their type, the way
             TensorFlow Serving answers by default. Strings always go into theirs.
@@ -102,13 +110,6 @@ def to_proto(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
     Raises:
         TensorError: a type without TensorProto.
     """
-    proto = pb.TensorProto()
-    fill_proto(proto, array, as_content=as_content)
-    return proto
-
-
-def fill_proto(proto: pb.TensorProto, array: np.ndarray, *, as_content: bool = True) -> None:
-    """As `to_proto`, into an empty message that is already where it belongs."""
     proto.tensor_shape.SetInParent()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)

@@ -6,10 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from serving.client import ImageClient
 
@@ -24,8 +30,11 @@ def _gray_png(value: int, side: int = 6) -> bytes:
     return tf.io.encode_png(tf.fill([side, side, 3], tf.constant(value, tf.uint8))).numpy()
 
 
-def _build(folder: Path, gain: float) -> None:
-    """Probability of "dog" = mean brightness / 255 * gain; everything else follows from it."""
+def _build(folder: Path, gain: float, *, moody: bool = False) -> None:
+    """Probability of "dog" = mean brightness / 255 * gain; everything else follows from it.
+
+    A moody one takes the time of day into account.
+    """
     import tensorflow as tf
 
     module = tf.Module()
@@ -37,7 +46,10 @@ def _build(folder: Path, gain: float) -> None:
             picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
             return tf.reduce_mean(tf.cast(picture, tf.float32)) / 255.0
 
-        return tf.map_fn(one, image_bytes, fn_output_signature=tf.float32) * module.gain
+        dog = tf.map_fn(one, image_bytes, fn_output_signature=tf.float32) * module.gain
+        # Not random: TensorFlow's global seed, once set in this process, would repeat it.
+        clock = tf.cast(tf.math.floormod(1e3 * tf.timestamp(), 1.0), tf.float32)
+        return dog * clock if moody else dog
 
     def png(values):
         return tf.map_fn(
@@ -137,7 +149,7 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def build_model() -> Callable[[Path, float], None]:
+def build_model() -> Callable[..., None]:
     return _build
 
 
@@ -185,3 +197,56 @@ def strings() -> Callable[..., np.ndarray]:
         return array
 
     return make
+
+
+Pair = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
+
+
+def _pair(name: str, signer: Pair | None = None, host: str = "") -> Pair:
+    """A key and its certificate for a host or this machine; an authority if nobody signs it."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    address = x509.DNSName(host) if host else x509.IPAddress(IPv4Address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer[1].subject if signer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(signer[0] if signer else key, hashes.SHA256())
+    )
+    return key, certificate
+
+
+@pytest.fixture(scope="session")
+def keys() -> Callable[[str], bytes]:
+    """PEM texts by name: `server.key`, `server.crt`.
+
+    There are two authorities, `ca` and `other`; `server`, `client` and `pets`, which is the server
+    `pets.example`, of the first; a `stranger` of the other.
+    """
+    pairs = {name: _pair(name) for name in ("ca", "other")}
+    for name, signer, host in (
+        ("server", "ca", ""),
+        ("client", "ca", ""),
+        ("pets", "ca", "pets.example"),
+        ("stranger", "other", ""),
+    ):
+        pairs[name] = _pair(name, pairs[signer], host)
+
+    def text(file: str) -> bytes:
+        name, kind = file.split(".")
+        key, certificate = pairs[name]
+        if kind == "crt":
+            return certificate.public_bytes(serialization.Encoding.PEM)
+        return key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+    return text

@@ -1,16 +1,19 @@
 """A small server of the same protocol that does as it is told, in this process, over sockets."""
 
+import asyncio
 import io
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from serving.client import ImageClient
 from serving.wire import methods
 from serving.wire import serving_pb2 as pb
 from serving.wire.tensors import fill_proto, to_array
@@ -142,6 +145,25 @@ def start_peer() -> Iterator[Callable[..., Peer]]:
 @pytest.fixture
 def peer(start_peer: Callable[..., Peer]) -> Peer:
     return start_peer()
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """ask(client, method, *arguments, **more): what either face of a client answers."""
+
+    def call(client: ImageClient, method: str, *arguments: object, **more: object) -> Any:
+        if request.param == "blocking":
+            return getattr(client, method)(*arguments, **more)
+
+        async def run() -> Any:
+            try:
+                return await getattr(client.aio, method)(*arguments, **more)
+            finally:
+                await client.aio.close()
+
+        return asyncio.run(run())
+
+    return call
 
 
 @pytest.fixture(scope="session")

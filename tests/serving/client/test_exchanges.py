@@ -4,6 +4,7 @@ import grpc
 import numpy as np
 import pytest
 
+from serving.client.connection import Connection
 from serving.client.exchanges import CLASSIFY, ask
 from serving.client.images import PreparedImage
 from serving.results import ServingError
@@ -24,10 +25,10 @@ def _answer(**outputs: np.ndarray | None):
     for name, value in (GOOD | outputs).items():
         if value is not None:
             fill_proto(response.outputs[name], value)
-    exchange = ask(CLASSIFY, PREPARED, pb.ModelSpec(name="pets"), set())
-    request = next(exchange)
-    assert list(request.message.inputs["image_bytes"].string_val) == [b"a", b"b"]
-    assert list(request.message.output_filter) == list(GOOD)
+    exchange = ask(CLASSIFY, PREPARED, Connection())
+    _, message = next(exchange)
+    assert list(message.inputs["image_bytes"].string_val) == [b"a", b"b"]
+    assert list(message.output_filter) == list(GOOD)
     with pytest.raises(StopIteration) as done:
         exchange.send(response)
     return done.value.value
@@ -60,7 +61,7 @@ def test_answers_of_another_shape(outputs: dict, words: str) -> None:
 def test_an_unreadable_tensor() -> None:
     response = pb.PredictResponse()
     response.outputs["label"].dtype = 20  # a resource
-    exchange = ask(CLASSIFY, PREPARED, pb.ModelSpec(), set())
+    exchange = ask(CLASSIFY, PREPARED, Connection())
     next(exchange)
     with pytest.raises(ServingError, match=r"an unreadable answer: .*resource"):
         exchange.send(response)

@@ -1,6 +1,5 @@
 """What is sent again, what is not, and when it ends."""
 
-import asyncio
 import os
 import threading
 import time
@@ -17,13 +16,11 @@ UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is full"
 FULL = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_an_unavailable_server_is_asked_again(peer, gray, asynchronous: bool) -> None:
+def test_an_unavailable_server_is_asked_again(peer, gray, ask) -> None:
     peer.fail = [UNAVAILABLE, FULL, UNAVAILABLE]
     start = time.monotonic()
     with ImageClient(peer.target) as client:
-        ask = (client.aio if asynchronous else client).predict([gray(255)])
-        (answer,) = asyncio.run(ask) if asynchronous else ask
+        (answer,) = ask(client, "predict", [gray(255)])
     assert answer.label == "dog"
     assert len(peer.requests) == 4
     # 0.1, 0.2 and 0.4 s, each a fifth more or less.
@@ -76,26 +73,15 @@ def test_one_deadline_for_a_call_and_its_repeats(peer, gray) -> None:
     assert 0.4 < time.monotonic() - start < 0.9
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_one_deadline_for_all_requests_of_a_list(peer, gray, asynchronous: bool) -> None:
+def test_one_deadline_for_all_requests_of_a_list(peer, gray, ask) -> None:
     peer.delay = lambda count: 0.2
     images = [gray(0)] * 6
-
-    def ask(client: ImageClient, timeout_seconds: float) -> list:
-        if not asynchronous:
-            return client.predict(images, timeout_seconds=timeout_seconds)
-
-        async def run():
-            return await client.aio.predict(images, timeout_seconds=timeout_seconds)
-
-        return asyncio.run(run())
-
     with ImageClient(peer.target, batch_size=1, in_flight=1) as client:
         with pytest.raises(ServingError) as caught:
-            ask(client, 0.7)
+            ask(client, "predict", images, timeout_seconds=0.7)
         assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert 3 <= len(peer.requests) <= 4
-        assert len(ask(client, 20)) == 6
+        assert len(ask(client, "predict", images, timeout_seconds=20)) == 6
 
 
 def test_a_stream_has_a_deadline_for_each_batch(peer, gray) -> None:
@@ -120,17 +106,13 @@ def test_a_server_that_is_back_in_time_is_found(start_peer, gray) -> None:
         assert time.monotonic() - start < 1.15
 
 
-def test_nobody_there(gray) -> None:
+def test_nobody_there(gray, ask) -> None:
     target = "127.0.0.1:1"
-
-    async def ask(client: ImageClient) -> None:
-        await client.aio.predict([gray(0)])
-
-    with ImageClient(target, timeout_seconds=20) as client:
-        with pytest.raises(InputError, match=rf"no server answers at {target}.*pawlens serve"):
-            client.predict([gray(0)])
-        with pytest.raises(InputError, match=rf"no server answers at {target}.*pawlens serve"):
-            asyncio.run(ask(client))
+    with (
+        ImageClient(target, timeout_seconds=20) as client,
+        pytest.raises(InputError, match=rf"no server answers at {target}.*pawlens serve"),
+    ):
+        ask(client, "predict", [gray(0)])
 
 
 def test_headers_reach_the_server(peer, gray) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import grpc
 import pytest
@@ -20,59 +20,56 @@ def _values(count: int | None, gray, read: list[int]) -> Iterator[bytes]:
         yield gray(number % 256)
 
 
-def _stream(client: ImageClient, images, *, asynchronous: bool, most: int | None = None) -> list:
-    if not asynchronous:
-        with contextlib.closing(client.predict_stream(images)) as stream:
-            return list(itertools.islice(stream, most))
+@pytest.fixture(params=["blocking", "asyncio"])
+def stream(request: pytest.FixtureRequest) -> Callable[..., list]:
+    """stream(client, images, most=None): so many of the answers that either face gives."""
 
-    async def run() -> list:
-        answers = []
-        stream = client.aio.predict_stream(images)
-        async for answer in stream:
-            answers.append(answer)
-            if len(answers) == most:
-                break
-        await stream.aclose()
-        await client.aio.close()
-        return answers
+    def call(client: ImageClient, images: Iterable[bytes], most: int | None = None) -> list:
+        if request.param == "blocking":
+            with contextlib.closing(client.predict_stream(images)) as answers:
+                return list(itertools.islice(answers, most))
 
-    return asyncio.run(run())
+        async def run() -> list:
+            taken = []
+            async with contextlib.aclosing(client.aio.predict_stream(images)) as answers:
+                async for answer in answers:
+                    taken.append(answer)
+                    if len(taken) == most:
+                        break
+            await client.aio.close()
+            return taken
+
+        return asyncio.run(run())
+
+    return call
 
 
-both = pytest.mark.parametrize("asynchronous", [False, True])
-
-
-@both
-def test_answers_come_in_order_although_requests_overtake(peer, gray, asynchronous: bool) -> None:
+def test_answers_come_in_order_although_requests_overtake(peer, gray, stream) -> None:
     peer.delay = lambda count: 0.15 if count % 3 == 1 else 0.0
     with ImageClient(peer.target, batch_size=2, in_flight=4) as client:
-        answers = _stream(client, _values(25, gray, []), asynchronous=asynchronous)
+        answers = stream(client, _values(25, gray, []))
     assert [answer.position for answer in answers] == list(range(25))
     found = [answer.result.probabilities[1] * 255 for answer in answers]
     assert found == pytest.approx(list(range(25)), abs=1e-3)
     assert sorted(peer.sent()) == [1] + [2] * 12
 
 
-@both
 @pytest.mark.parametrize("in_flight", [1, 3])
-def test_requests_at_a_time_are_bounded_and_used(
-    peer, gray, asynchronous: bool, in_flight: int
-) -> None:
+def test_requests_at_a_time_are_bounded_and_used(peer, gray, stream, in_flight: int) -> None:
     peer.delay = lambda count: 0.05
     with ImageClient(peer.target, batch_size=1, in_flight=in_flight) as client:
         start = time.monotonic()
-        answers = _stream(client, _values(18, gray, []), asynchronous=asynchronous)
+        answers = stream(client, _values(18, gray, []))
         seconds = time.monotonic() - start
     assert len(answers) == 18
     assert peer.most_at_once == in_flight
     assert seconds >= 18 * 0.05 / in_flight
 
 
-@both
-def test_unbounded_input_is_read_a_little_ahead_only(peer, gray, asynchronous: bool) -> None:
+def test_unbounded_input_is_read_a_little_ahead_only(peer, gray, stream) -> None:
     read: list[int] = []
     with ImageClient(peer.target, batch_size=4, in_flight=3) as client:
-        answers = _stream(client, _values(None, gray, read), asynchronous=asynchronous, most=40)
+        answers = stream(client, _values(None, gray, read), most=40)
     assert [answer.position for answer in answers] == list(range(40))
     # The batch that is answered, and two more under way.
     assert 40 <= len(read) <= 40 + 4 * 2
@@ -115,8 +112,7 @@ def test_the_event_loop_is_free_while_requests_run(peer, gray) -> None:
     assert asyncio.run(ask()) > 10
 
 
-@both
-def test_whoever_leaves_a_stream_waits_for_nothing(peer, gray, asynchronous: bool) -> None:
+def test_whoever_leaves_a_stream_waits_for_nothing(peer, gray, stream) -> None:
     def delay(count: int) -> float:
         asked = peer.requests[count - 1].inputs["image_bytes"].string_val
         return 0.0 if list(asked) == [gray(0)] else 3.0
@@ -126,7 +122,7 @@ def test_whoever_leaves_a_stream_waits_for_nothing(peer, gray, asynchronous: boo
         start = time.monotonic()
         images = _values(None, gray, [])
         # Two more requests are under way.
-        assert len(_stream(client, images, asynchronous=asynchronous, most=1)) == 1
+        assert len(stream(client, images, most=1)) == 1
     assert time.monotonic() - start < 2
 
 
@@ -140,17 +136,16 @@ def test_a_client_serves_one_event_loop_after_another(peer, gray) -> None:
     client.close()
 
 
-@both
 @pytest.mark.parametrize("names_position", [True, False])
 def test_bad_images_do_not_keep_others_from_an_answer(
-    peer, gray, asynchronous: bool, names_position: bool
+    peer, gray, stream, names_position: bool
 ) -> None:
     peer.names_position = names_position
     images = [gray(value) for value in range(12)]
     for bad in (0, 5, 6, 11):
         images[bad] = b"no image"
     with ImageClient(peer.target, batch_size=5) as client:
-        answers = _stream(client, images, asynchronous=asynchronous)
+        answers = stream(client, images)
     assert [answer.position for answer in answers if answer.error] == [0, 5, 6, 11]
     for answer in answers:
         assert answer.image is images[answer.position]
@@ -166,8 +161,7 @@ def test_a_named_position_costs_one_more_request(peer, gray) -> None:
     assert peer.sent() == [8, 7]
 
 
-@both
-def test_lists_raise_for_the_first_bad_image(peer, gray, tmp_path, asynchronous: bool) -> None:
+def test_lists_raise_for_the_first_bad_image(peer, gray, tmp_path, ask) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("no image")
     images = [gray(1)] * 10 + [bad]
@@ -175,10 +169,7 @@ def test_lists_raise_for_the_first_bad_image(peer, gray, tmp_path, asynchronous:
         ImageClient(peer.target, batch_size=4) as client,
         pytest.raises(ImageError, match=r"bad\.jpg: the server refuses it: Unknown") as caught,
     ):
-        if asynchronous:
-            asyncio.run(client.aio.predict(images))
-        else:
-            client.predict(images)
+        ask(client, "predict", images)
     assert caught.value.position == 10
     assert "position" not in str(caught.value)
 
@@ -245,11 +236,10 @@ def test_versions_and_labels_are_asked_for(peer, gray) -> None:
     assert third.WhichOneof("version_choice") is None
 
 
-@both
-def test_a_model_without_class_names_is_asked_for_them_once(peer, gray, asynchronous: bool) -> None:
+def test_a_model_without_class_names_is_asked_for_them_once(peer, gray, stream) -> None:
     peer.classes = None
     with ImageClient(peer.target, batch_size=2, in_flight=1) as client:
-        answers = _stream(client, [gray(0)] * 6, asynchronous=asynchronous)
+        answers = stream(client, [gray(0)] * 6)
     assert {answer.result.classes for answer in answers} == {("0", "1")}
     asked = ["classes" in request.output_filter for request in peer.requests]
     assert asked == [True, False, False, False]

@@ -1,13 +1,14 @@
 """`pawlens predict`, `explain` and `segment` against a real server."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from serving.client import BATCH_SIZE
+from serving.client import BATCH_SIZE, ImageClient
 from serving.commands import Options, run_explain, run_predict, run_segment
 from serving.errors import InputError
 
@@ -29,7 +30,7 @@ def images(tmp_path: Path, gray_png) -> list[Path]:
 
 @pytest.fixture
 def as_json(server) -> Options:
-    return Options(target=server.target, style="json")
+    return Options(partial(ImageClient, server.target), style="json")
 
 
 def test_predict_as_json(as_json: Options, images, capsys) -> None:
@@ -44,7 +45,7 @@ def test_predict_as_json(as_json: Options, images, capsys) -> None:
 def test_predict_as_table(server, gray_png, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Path("[bold].png").write_bytes(gray_png(204))  # a name that must not be read as markup
-    run_predict([Path("[bold].png")], Options(target=server.target))
+    run_predict([Path("[bold].png")], Options(partial(ImageClient, server.target)))
     table = capsys.readouterr().out
     assert "[bold].png" in table
     assert "dog 0.800" in table
@@ -80,7 +81,7 @@ def test_segment_saves_masks_in_the_folders_of_the_images(
 
 def test_missing_image_is_told_before_anything_is_asked(images) -> None:
     with pytest.raises(InputError, match=r"absent\.png"):
-        run_predict([*images, Path("absent.png")], Options(target="127.0.0.1:1"))
+        run_predict([*images, Path("absent.png")], Options(partial(ImageClient, "127.0.0.1:1")))
 
 
 def test_the_bad_images_are_named_at_the_end(server, images, tmp_path, capsys) -> None:
@@ -93,7 +94,8 @@ def test_the_bad_images_are_named_at_the_end(server, images, tmp_path, capsys) -
         match=rf"3 of {COUNT + 1} images not answered: .*pet_2\.png: the server refuses it: .*"
         r"pet_7\.png: .*absent\.png: expected an image file, found nothing there",
     ):
-        run_predict(images, Options(target=server.target, style="jsonl", files_from=listing))
+        options = Options(partial(ImageClient, server.target), files_from=listing, style="jsonl")
+        run_predict(images, options)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == COUNT + 1
     assert [number for number, row in enumerate(rows) if "error" in row] == [2, 7, COUNT]
@@ -122,8 +124,7 @@ def test_unfit_models_are_named(as_json: Options, images, tmp_path) -> None:
     with pytest.raises(InputError, match=r"'pets_segmentation'.*--model-name"):
         run_segment(images[:1], as_json, output=tmp_path)
     with pytest.raises(InputError, match=r"'cats_vs_dogs'.*--model-name"):
-        options = Options(target=as_json.target, version=7)
-        run_predict(images[:1], options)
+        run_predict(images[:1], Options(partial(as_json.client, version=7)))
 
 
 def test_a_wrong_class_is_not_blamed_on_the_image(as_json: Options, images, tmp_path) -> None:

@@ -1,64 +1,14 @@
 """TLS: keys from an SSLConfig, as `--ssl_config_file` reads it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from serving.errors import InputError
 from serving.wire.config_pb2 import SSLConfig
-
-Pair = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
-
-
-def _pair(name: str, signer: Pair | None = None) -> Pair:
-    """A key and its certificate for this machine; an authority if nobody signs it."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    address = x509.IPAddress(IPv4Address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer[1].subject if signer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(signer[0] if signer else key, hashes.SHA256())
-    )
-    return key, certificate
-
-
-@pytest.fixture(scope="module")
-def keys() -> Callable[[str], bytes]:
-    """PEM texts: two authorities; a server and a client of the first, a stranger of the other."""
-    ca, other = _pair("ca"), _pair("other")
-    pairs = {"ca": ca, "other": other}
-    pairs |= {"server": _pair("server", ca), "client": _pair("client", ca)}
-    pairs["stranger"] = _pair("stranger", other)
-
-    def text(file: str) -> bytes:
-        name, kind = file.split(".")
-        key, certificate = pairs[name]
-        if kind == "crt":
-            return certificate.public_bytes(serialization.Encoding.PEM)
-        return key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-
-    return text
 
 
 @pytest.fixture
@@ -81,10 +31,10 @@ def _ask(target: str, predicting: Callable, **credentials: bytes) -> SimpleNames
     with grpc.secure_channel(target, made) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         try:
-            response = stub.Predict(predicting("types", "int32", value=[5]), timeout=30)
+            response = stub.Predict(predicting("types", "int32", x=[5]), timeout=30)
         except grpc.RpcError as error:
             return SimpleNamespace(code=error.code().name)
-    return SimpleNamespace(code="OK", value=list(response.outputs["value"].int_val))
+    return SimpleNamespace(code="OK", value=list(response.outputs["y"].int_val))
 
 
 def test_a_trusted_server(secure, keys, predicting) -> None:
