@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.artifacts import INGEST_SUMMARY, NO_BASELINE, PUSH, VALIDATION
+from components.artifacts import INGEST_SUMMARY, VALIDATION
 from pipelines.kubeflow.entrypoint import main
 from pipelines.kubeflow.invocation import parse
 from pipelines.kubeflow.locations import Locations
@@ -90,7 +90,7 @@ def test_example_gen_with_its_driver(backend, tmp_path):
     from components.artifacts import Quarantine
     from components.beam_args import complete
     from components.datasets.synth import synthesize
-    from components.example_gen.fingerprint import fingerprint_folder
+    from components.example_gen.driver import fingerprint_folder
 
     data = tmp_path / "data"
     synthesize(data, "points", 120)
@@ -119,104 +119,23 @@ def test_example_gen_with_its_driver(backend, tmp_path):
     assert told["quarantine"]["uri"] == backend.uri("example-gen", "quarantine")
 
 
-@pytest.fixture
-def model(backend):
-    """A candidate that the trainer left, and its folder."""
-    folder = backend.path("trainer", "model") / "Format-Serving"
-    folder.mkdir(parents=True)
-    (folder / "saved_model.pb").write_bytes(b"graph")
-    return backend.input("trainer", "model"), folder
-
-
-def _push(backend, model, serving: Path, *, blessed: float) -> list[str]:
-    from tfx.proto import pusher_pb2
-    from tfx.types import standard_artifacts as kinds
-    from tfx.utils import proto_utils
-
-    from components.pusher.settings import PusherConfig
-
-    destination = pusher_pb2.PushDestination()
-    destination.filesystem.base_directory = str(serving)
-    blessings = {}
-    for key, task, kind in (
-        ("model_blessing", "evaluator", kinds.ModelBlessing),
-        ("infra_blessing", "infra-validator", kinds.InfraBlessing),
-    ):
-        folder = backend.path(task, "blessing")
-        folder.mkdir(parents=True)
-        (folder / "BLESSED").touch()
-        blessings[key] = (kind, backend.input(task, "blessing", blessed=blessed))
-    return backend.command(
-        "components.pusher.executor.Executor",
-        "pusher",
-        inputs={"model": (kinds.Model, model[0]), **blessings},
-        outputs={"pushed_model": kinds.PushedModel},
-        parameters={
-            "push_destination": proto_utils.proto_to_json(destination),
-            "config": PusherConfig(model_name="blobs").model_dump_json(),
-            "task": "points",
-        },
-    )
-
-
-@pytest.mark.parametrize("blessed", [1.0, 0.0])
-def test_pusher_reads_numbers_in_metadata(backend, model, tmp_path, blessed):
-    serving = tmp_path / "models" / "blobs"
-    assert main(_push(backend, model, serving, blessed=blessed)) == 0
-    told = backend.told("pusher")["pushed_model"]
-    pushed = json.loads((backend.path("pusher", "pushed_model") / PUSH).read_text())
-    assert told["metadata"]["pushed"] == blessed
-    if blessed:
-        assert pushed["status"] == "pushed"
-        # A folder of a volume is no artifact: its path stays.
-        assert told["metadata"]["pushed_destination"] == pushed["path"]
-        assert Path(pushed["path"], "saved_model.pb").read_bytes() == b"graph"
-    else:
-        assert pushed["status"] == "not blessed"
-        assert not serving.exists()
-
-
-def _baseline(backend, model, serving: Path) -> list[str]:
+def test_the_command_in_a_process_of_its_own(backend, tmp_path):
     from tfx.types.standard_artifacts import Model
 
-    return backend.command(
+    serving = tmp_path / "models"
+    for folder in (backend.path("trainer", "model") / "Format-Serving", serving / "7"):
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes(folder.name.encode())
+    candidate = backend.input("trainer", "model")
+    command = backend.command(
         "components.baseline.executor.Executor",
         "baseline",
-        inputs={"model": (Model, model[0])},
+        inputs={"model": (Model, candidate)},
         outputs={"baseline": Model},
         parameters={"model_base_path": str(serving), "model_config_file": ""},
     )
-
-
-def test_plain_paths_as_the_local_engine_gives_them(backend, model, tmp_path):
-    """Types are `system.Artifact` there, folders do not exist, and nothing is added."""
-    command = _baseline(backend, model, tmp_path / "models")
-    uri = str(tmp_path / "local" / "baseline" / "baseline")
-    request = json.loads(command[3])
-    request["inputs"]["artifacts"]["model"]["artifacts"][0] |= {
-        "uri": str(model[1].parent),
-        "type": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"},
-        "metadata": {"tfx_version": "1.21.0"},
-    }
-    del request["outputs"]["artifacts"]["executor-logs"]
-    request["outputs"]["artifacts"]["baseline"]["artifacts"][0]["uri"] = uri
-    output_file = tmp_path / "local" / "baseline" / "executor_output.json"
-    request["outputs"]["outputFile"] = str(output_file)
-    command[3] = json.dumps(request)
-    assert main(command) == 0
-    [told] = json.loads(output_file.read_text())["artifacts"]["baseline"]["artifacts"]
-    assert told["uri"] == uri
-    assert Path(uri, NO_BASELINE).is_file()
-
-
-def test_the_command_in_a_process_of_its_own(backend, model, tmp_path):
-    serving = tmp_path / "models"
-    version = serving / "7"
-    version.mkdir(parents=True)
-    (version / "saved_model.pb").write_bytes(b"served")
-    module = "pipelines.kubeflow.entrypoint"
     ended = subprocess.run(
-        [sys.executable, "-m", module, *_baseline(backend, model, serving)],
+        [sys.executable, "-m", "pipelines.kubeflow.entrypoint", *command],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
         capture_output=True,
@@ -226,11 +145,11 @@ def test_the_command_in_a_process_of_its_own(backend, model, tmp_path):
     )
     assert ended.returncode == 0, ended.stderr
     copy = backend.path("baseline", "baseline") / "Format-Serving" / "saved_model.pb"
-    assert copy.read_bytes() == b"served"
+    assert copy.read_bytes() == b"7"
     assert backend.told("baseline")["baseline"]["metadata"]["version"] == 7
     log = ended.stderr
     assert "step baseline (components.baseline.executor.Executor)" in log
-    assert f"input model: Model {model[0]['uri']}" in log
+    assert f"input model: Model {candidate['uri']}" in log
     assert f"parameter model_base_path: {serving}" in log
     assert f"output baseline: {backend.uri('baseline', 'baseline')}: 1 files, 0.0 MB" in log
     assert log.strip().splitlines()[-1].partition("pawlens: ")[2].startswith("baseline: done in ")

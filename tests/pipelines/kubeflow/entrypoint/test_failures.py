@@ -61,9 +61,6 @@ def test_why_a_step_failed_is_its_last_line(run, backend, validate, case):
     [
         ("components.nothing.executor.Executor", "No module named 'components.nothing'"),
         ("components.data_validation.executor.Nothing", "has no attribute 'Nothing'"),
-        ("Executor", "Empty module name"),
-        ("components.artifacts.REPORT_PAGE", "(something else)"),
-        ("components.artifacts.Report", "(something else)"),
     ],
 )
 def test_an_executor_that_is_not_in_the_image(run, as_command, executor, told):
@@ -91,11 +88,8 @@ REQUEST: dict[str, Any] = {"outputs": {"outputFile": "/tmp/x"}}
     ("request_json", "declared", "told"),
     [
         ("{not JSON", {}, "--json_serialized_invocation_args: expected a ExecutorInput as JSON"),
-        ("[]", {}, "--json_serialized_invocation_args: expected a ExecutorInput as JSON"),
         ('{"inputs": 1}', {}, "--json_serialized_invocation_args: expected a ExecutorInput"),
-        ("{{$}}", {}, "--json_serialized_invocation_args: expected a ExecutorInput as JSON"),
         ("{}", {}, "--json_serialized_invocation_args: outputs.outputFile: expected a path"),
-        (REQUEST, "", "--json_serialized_inputs_spec_args: expected a ComponentInputsSpec"),
         (REQUEST, {"parameters": {"x": 1}}, "--json_serialized_inputs_spec_args: expected"),
     ],
 )

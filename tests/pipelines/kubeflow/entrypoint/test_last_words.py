@@ -15,8 +15,6 @@ from pipelines.kubeflow.last_words import readable_logs, redacted, say_last, sho
         ("{'AWS_SECRET_ACCESS_KEY': 'hunter2'}", "{'AWS_SECRET_ACCESS_KEY': ***}"),
         ("https://me:hunter2@host/path", "https://***@host/path"),
         ("https://host/x?a=1&token=hunter2&b=2", "https://host/x?a=1&token=***&b=2"),
-        ("--s3_secret_access_key=hunter2 --runner=X", "--s3_secret_access_key=*** --runner=X"),
-        ("minio://bucket/key", "minio://bucket/key"),
         ("write to me@example.org", "write to me@example.org"),
     ],
 )
