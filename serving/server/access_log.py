@@ -10,7 +10,6 @@ from serving.server.call import Call
 from serving.server.line_writer import LineWriter
 
 OFF = "off"
-STDERR = "stderr"
 _CAPACITY = 10_000
 _STDERR = 2
 
@@ -27,10 +26,9 @@ class AccessLog:
         InputError: the file cannot be written.
     """
 
-    def __init__(self, target: str = STDERR):
-        if target == STDERR:
-            self._descriptor = _STDERR
-        else:
+    def __init__(self, target: str):
+        self._descriptor = _STDERR
+        if target != "stderr":
             try:
                 path = Path(target).expanduser()
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -39,9 +37,7 @@ class AccessLog:
                 raise InputError(
                     "--access_log", expected="stderr, off or a file to write", found=str(error)
                 ) from error
-        self._writer: LineWriter[dict[str, Any]] = LineWriter(
-            "access log", _line, self._write, _CAPACITY
-        )
+        self._writer: LineWriter[dict[str, Any]] = LineWriter("access log", self._write, _CAPACITY)
 
     def write(self, call: Call) -> None:
         """Hands over a request that is done; never waits."""
@@ -57,16 +53,7 @@ class AccessLog:
             os.close(self._descriptor)
             self._descriptor = _STDERR
 
-    def _write(self, _: str, lines: list[str]) -> None:
-        data = memoryview("".join(f"{line}\n" for line in lines).encode())
+    def _write(self, line: dict[str, Any]) -> None:
+        data = memoryview(f"{json.dumps(line)}\n".encode())
         while data:
             data = data[os.write(self._descriptor, data) :]
-
-
-def open_access_log(target: str) -> AccessLog | None:
-    """The access log that `--access_log=TARGET` asks for; None for `off`."""
-    return None if target == OFF else AccessLog(target)
-
-
-def _line(values: dict[str, Any]) -> tuple[str, str]:
-    return "", json.dumps(values)

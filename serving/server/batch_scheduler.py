@@ -5,23 +5,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
-
-import grpc
+from typing import Generic, TypeVar
 
 from serving.server.batching_parameters import BatchingParameters
-from serving.server.faults import Fault, invalid
+from serving.server.faults import invalid, unavailable
 
-
-class Sized(Protocol):
-    """What can be scheduled: so many rows, at least one."""
-
-    @property
-    def size(self) -> int:
-        """Rows along the 0th dimension."""
-
-
-Task = TypeVar("Task", bound=Sized)
+Task = TypeVar("Task")
 
 
 @dataclass
@@ -60,31 +49,30 @@ class BatchScheduler(Generic[Task]):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, kind: Hashable, task: Task) -> None:
-        """Queues a task, to be processed once, with others of its kind.
+    def submit(self, kind: Hashable, task: Task, size: int) -> None:
+        """Queues a task of so many rows, to be processed once, with others of its kind.
 
         Raises:
             Fault: it is larger than a batch may be (INVALID_ARGUMENT), the queue of its kind is
                 full or the scheduler closed (UNAVAILABLE).
         """
         limit, most = self._parameters.max_batch_size, self._parameters.max_enqueued_batches
-        if task.size > limit:
-            raise invalid(f"Task size {task.size} is larger than maximum input batch size {limit}")
+        if size > limit:
+            raise invalid(f"Task size {size} is larger than maximum input batch size {limit}")
         with self._changed:
             if self._closed:
-                raise Fault(grpc.StatusCode.UNAVAILABLE, "the batch scheduler is closed")
+                raise unavailable("the batch scheduler is closed")
             queue = self._queues.setdefault(kind, deque())
-            if not queue or queue[-1].size + task.size > limit:
+            if not queue or queue[-1].size + size > limit:
                 if len(queue) >= most:
-                    raise Fault(
-                        grpc.StatusCode.UNAVAILABLE,
+                    raise unavailable(
                         "The batch scheduling queue to which this task was submitted is full;"
                         f" currently {len(queue)} batches enqueued"
-                        f" and max_enqueued_batches is {most}",
+                        f" and max_enqueued_batches is {most}"
                     )
                 queue.append(_Batch(time.monotonic()))
             queue[-1].tasks.append(task)
-            queue[-1].size += task.size
+            queue[-1].size += size
             self._changed.notify()
 
     def close(self) -> None:

@@ -86,7 +86,7 @@ class Batcher:
         if not size or (signature, frozenset(names)) in self._alone:
             return self._run(signature, arrays, names)
         request = _Request(signature, arrays, names, size, wanted)
-        self._scheduler.submit(self._kind(request), request)
+        self._scheduler.submit(self._kind(request), request, size)
         answer = request.answer.result()
         return self._run(signature, arrays, names) if answer is None else answer
 
@@ -105,10 +105,14 @@ class Batcher:
 
     def _process(self, requests: list[_Request]) -> None:
         try:
-            now = time.monotonic()
+            now, live = time.monotonic(), []
             for request in requests:
                 self._queued(self._parameters.thread_pool_name, now - request.came)
-            live = [request for request in requests if _still_wanted(request)]
+                if request.wanted():
+                    live.append(request)
+                else:
+                    nobody = "nobody waits for the answer any more"
+                    request.answer.set_exception(Fault(grpc.StatusCode.CANCELLED, nobody))
             if live:
                 self._answer(live)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
@@ -142,15 +146,6 @@ def _rows(arrays: Arrays) -> int:
     return sizes.pop() if len(sizes) == 1 else 0
 
 
-def _still_wanted(request: _Request) -> bool:
-    if request.wanted():
-        return True
-    request.answer.set_exception(
-        Fault(grpc.StatusCode.CANCELLED, "nobody waits for the answer any more")
-    )
-    return False
-
-
 def _send_alone(requests: Sequence[_Request]) -> None:
     for request in requests:
         request.answer.set_result(None)
@@ -168,16 +163,15 @@ def _merge(parts: Sequence[Arrays], padding: int) -> dict[str, np.ndarray]:
 
 def _evened(arrays: list[np.ndarray]) -> list[np.ndarray]:
     """The same arrays, filled up with their first element to one size beyond the 0th dimension."""
-    largest = np.max([array.shape for array in arrays], axis=0)[1:]
-    return [_filled(array, largest) for array in arrays]
-
-
-def _filled(array: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    if tuple(sizes) == array.shape[1:]:
-        return array
-    filled = np.full((len(array), *sizes), array.flat[0], array.dtype)
-    filled[tuple(slice(size) for size in array.shape)] = array
-    return filled
+    sizes = tuple(np.max([array.shape for array in arrays], axis=0)[1:])
+    evened = []
+    for array in arrays:
+        filled = array
+        if array.shape[1:] != sizes:
+            filled = np.full((len(array), *sizes), array.flat[0], array.dtype)
+            filled[tuple(slice(size) for size in array.shape)] = array
+        evened.append(filled)
+    return evened
 
 
 def _split(values: Arrays, requests: Sequence[_Request]) -> None:

@@ -14,33 +14,20 @@ _MAX_TEXT = 500  # of a name or message that came from outside
 
 @dataclass
 class Call:
-    """One request while it is answered; whoever knows a field fills it in.
+    """One request while it is answered; whoever knows a field fills it in."""
 
-    Attributes:
-        api: `grpc` or `rest`.
-        method: as the API names it: `Predict`, `GetModelStatus`; `predict`, `status`.
-        request_id: the caller's own or a new one; goes back to the caller.
-        version: of the model that answered.
-        batch_size: images, points or Examples in the request.
-        run_seconds: time inside the model; None: it did not run.
-        deadline: `time.monotonic()` after which nobody waits for the answer; None: no limit.
-        sampled: whether the request log was asked already.
-        arrived: seconds since the epoch; `started` is `time.perf_counter()` of the same moment.
-    """
-
-    api: str
-    method: str
-    request_id: str
+    api: str  # `grpc` or `rest`
+    method: str  # as the API names it: `Predict`, `GetModelStatus`; `predict`, `status`
+    request_id: str  # the caller's own or a new one; goes back to the caller
     model: str = ""
-    version: int | None = None
+    version: int | None = None  # of the model that answered
     signature: str = ""
-    batch_size: int | None = None
+    batch_size: int | None = None  # images, points or Examples in the request
     status: grpc.StatusCode = grpc.StatusCode.OK
     details: str = ""
-    run_seconds: float | None = None
-    deadline: float | None = None
-    sampled: bool = False
-    arrived: float = field(default_factory=time.time)
+    run_seconds: float | None = None  # inside the model; None: it did not run
+    deadline: float | None = None  # as `time.monotonic()`, after which nobody waits; None: no limit
+    arrived: float = field(default_factory=time.time)  # seconds since the epoch
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -56,6 +43,10 @@ class Call:
             yield
         finally:
             self.run_seconds = (self.run_seconds or 0.0) + time.perf_counter() - before
+
+    def wanted(self) -> bool:
+        """Whether somebody still waits for the answer."""
+        return self.deadline is None or time.monotonic() < self.deadline
 
     def told(self) -> dict[str, Any]:
         """What both logs tell of it first."""

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 
-import grpc
 import numpy as np
+import tensorflow as tf
 
-from serving.server.faults import Fault, invalid
+from serving.server.faults import exhausted, invalid
 from serving.wire import methods, tensor_pb2
 from serving.wire.tensors import TensorError, fill_proto, to_array
 
@@ -24,9 +24,8 @@ def check_size(inputs: Mapping[str, tensor_pb2.TensorProto]) -> None:
         count = math.prod(max(dim.size, 0) for dim in proto.tensor_shape.dim)
         total += count * _item_bytes(proto.dtype)
     if total > MAX_INPUT_BYTES:
-        raise Fault(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            f"by their shapes the inputs take {total} bytes, at most {MAX_INPUT_BYTES} are taken",
+        raise exhausted(
+            f"by their shapes the inputs take {total} bytes, at most {MAX_INPUT_BYTES} are taken"
         )
 
 
@@ -45,8 +44,6 @@ def encode(
     if not _is_rare(dtype):
         fill_proto(proto, array, as_content=as_content)
         return
-    import tensorflow as tf
-
     proto.MergeFrom(tf.make_tensor_proto(array))
     # A session answers quantized numbers as plain integers.
     proto.dtype = dtype  # type: ignore[assignment]
@@ -58,8 +55,6 @@ def encode(
 @lru_cache(64)
 def _is_rare(code: int) -> bool:
     """Whether it is a type that NumPy lacks: bfloat16, the quantized, the very small ones."""
-    import tensorflow as tf
-
     try:
         dtype = tf.as_dtype(code)
         return dtype.is_quantized or dtype.as_numpy_dtype.__module__ == "ml_dtypes"
@@ -69,8 +64,6 @@ def _is_rare(code: int) -> bool:
 
 @lru_cache(64)
 def _item_bytes(code: int) -> int:
-    import tensorflow as tf
-
     if code == tensor_pb2.DT_STRING:
         return np.dtype(object).itemsize
     try:
@@ -80,8 +73,6 @@ def _item_bytes(code: int) -> int:
 
 
 def _rare(proto: tensor_pb2.TensorProto) -> np.ndarray:
-    import tensorflow as tf
-
     if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
         raise TensorError("its shape is not known")
     return tf.make_ndarray(proto)

@@ -1,5 +1,6 @@
 """Reads the files that flags name: TensorFlow Serving's messages in protobuf's text form."""
 
+import contextlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,11 +14,7 @@ M = TypeVar("M", bound=Message)
 
 
 def read_text_proto(flag: str, path: Path, message: M) -> M:
-    """Fills a message from a file.
-
-    Raises:
-        InputError: the file cannot be read, or is no such message; tells line and field.
-    """
+    """Fills a message from a file; an InputError tells the line and field that are wrong."""
     what, kind = f"{flag} {path}", message.DESCRIPTOR.name
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), message)
@@ -34,18 +31,16 @@ def read_text_proto(flag: str, path: Path, message: M) -> M:
 
 def check_ssl_config(what: str, config: SSLConfig) -> None:
     """Refuses keys, certificates and authorities that are missing or no PEM; `what` names them."""
-    needed = ["server_key", "server_cert"] + ["custom_ca"] * config.client_verify
-    for name in needed:
-        if not getattr(config, name):
-            raise InputError(what, expected=f"{name}: a PEM text", found="none")
     for name in ("server_key", "server_cert", "custom_ca"):
         value = getattr(config, name)
-        if value and "-----BEGIN " not in value:
+        needed = name != "custom_ca" or config.client_verify
+        if "-----BEGIN " not in value and (value or needed):
+            is_path = value and Path(value).exists()
             raise InputError(
                 f"{what}: {name}",
                 expected="a PEM text, with -----BEGIN",
-                found="something else",
-                todo="put the key's content there, not its path" if Path(value).exists() else "",
+                found="something else" if value else "none",
+                todo="put the key's content there, not its path" if is_path else "",
             )
 
 
@@ -58,14 +53,7 @@ def check_monitoring_config(what: str, config: MonitoringConfig) -> None:
 
 
 def channel_arguments(text: str) -> dict[str, int | str]:
-    """Splits --grpc_channel_arguments.
-
-    Returns:
-        Values by key; a value that is a whole number becomes one.
-
-    Raises:
-        InputError: a part is not KEY=VALUE.
-    """
+    """Splits --grpc_channel_arguments: values by key; what is a whole number becomes one."""
     pairs: dict[str, int | str] = {}
     for part in text.split(",") if text else []:
         key, equals, value = part.partition("=")
@@ -75,12 +63,7 @@ def channel_arguments(text: str) -> dict[str, int | str]:
                 expected="KEY=VALUE,KEY=VALUE like grpc.max_connection_age_ms=2000",
                 found=repr(part),
             )
-        pairs[key.strip()] = _number_or_text(value.strip())
+        pairs[key.strip()] = value.strip()
+        with contextlib.suppress(ValueError):
+            pairs[key.strip()] = int(value)
     return pairs
-
-
-def _number_or_text(value: str) -> int | str:
-    try:
-        return int(value)
-    except ValueError:
-        return value

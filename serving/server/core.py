@@ -11,10 +11,8 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from serving.errors import InputError
-from serving.server.faults import Fault, invalid
-from serving.server.labels import Labels, assigned_labels
-from serving.server.model_config import check_config
-from serving.server.polling import Poller
+from serving.server.faults import Fault, invalid, not_found
+from serving.server.model_config import Labels, assigned_labels, check_config
 from serving.server.servable import Servable
 from serving.server.served_model import DEFAULT_RETRY, Load, Loaded, Retry, ServedModel, Update
 
@@ -54,7 +52,6 @@ class Core:
         self._lock = threading.RLock()  # what requests read
         self._update = threading.Lock()  # one change at a time
         self._leases = 0
-        self._poller: Poller | None = None
 
     def models(self) -> list[str]:
         """Names of the models that are configured, sorted."""
@@ -94,15 +91,11 @@ class Core:
         version = self._version(spec)
         model = self._models.get(spec.name)
         live = model.versions if model else {}
-        if version is None:
-            if live:
-                return live[max(live)]
-            wanted = f"Latest({spec.name})"
-        else:
-            if version in live:
-                return live[version]
-            wanted = f"Specific({spec.name}, {version})"
-        raise Fault(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
+        wanted = max(live, default=None) if version is None else version
+        if wanted in live:
+            return live[wanted]
+        told = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
+        raise not_found(f"Servable not found for request: {told}")
 
     def _version(self, spec: ModelSpec) -> int | None:
         if not spec.name:
@@ -117,11 +110,7 @@ class Core:
         return None
 
     def statuses(self, spec: ModelSpec) -> list[ModelVersionStatus]:
-        """The state of each version seen so far, the newest first, or of the one asked for.
-
-        Raises:
-            Fault: nothing is known about it (NOT_FOUND).
-        """
+        """The state of each version seen so far, the newest first, or of the one asked for."""
         with self._lock:
             version = self._version(spec)
             model = self._known.get(spec.name)
@@ -131,7 +120,7 @@ class Core:
         if version in known:
             return [known[version]]
         what = "any versions" if version is None else f"version {version}"
-        raise Fault(grpc.StatusCode.NOT_FOUND, f"Could not find {what} of model {spec.name}")
+        raise not_found(f"Could not find {what} of model {spec.name}")
 
     def reload(self, config: ModelServerConfig) -> None:
         """Serves another configuration, all of it or nothing of it.
@@ -178,19 +167,13 @@ class Core:
                     continue
                 self._commit({model: update}, None)
 
-    def start_polling(self, seconds: float) -> None:
-        """Refreshes in the background every so many seconds."""
-        self._poller = Poller("version-poller", seconds, self.refresh)
-
     def busy(self) -> int:
         """Requests that run now."""
         with self._lock:
             return self._leases
 
     def close(self) -> None:
-        """Stops polling and unloads; what requests still run on goes with the last of them."""
-        if self._poller:
-            self._poller.stop()
+        """Unloads; what requests still run on goes with the last of them."""
         with self._update:
             self._commit({}, {})
 
@@ -204,7 +187,7 @@ class Core:
                 new = {model.name: model for model in updates}
                 for name, model in self._models.items():
                     if name not in new:
-                        gone = Update(model.config, vacant=True)
+                        gone = Update(model.config, moved=True)
                         retired += [(name, loaded) for loaded in model.commit(gone)]
                 self._models, self._labels = new, labels
             idle = [(name, loaded) for name, loaded in retired if loaded.users == 0]

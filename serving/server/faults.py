@@ -1,5 +1,7 @@
 """What a request can fail with."""
 
+from functools import partial
+
 import grpc
 
 # TensorFlow Serving cuts its messages there: they travel in a header of limited size.
@@ -12,12 +14,14 @@ class Fault(Exception):
     Args:
         code: the gRPC status.
         details: one line for the caller.
+        http_status: over REST, where the transport has one of its own; None: the code's.
     """
 
-    def __init__(self, code: grpc.StatusCode, details: str):
+    def __init__(self, code: grpc.StatusCode, details: str, http_status: int | None = None):
         super().__init__(details)
         self.code = code
         self.details = details
+        self.http_status = http_status
         if len(details) > _MAX_DETAILS:
             self.details = details[:_MAX_DETAILS] + "...TRUNCATED"
 
@@ -26,9 +30,12 @@ class ModelFault(Fault):
     """What the model itself failed with, on inputs that fit its signature."""
 
 
-def invalid(details: str) -> Fault:
-    """A fault of the request itself."""
-    return Fault(grpc.StatusCode.INVALID_ARGUMENT, details)
+invalid = partial(Fault, grpc.StatusCode.INVALID_ARGUMENT)
+not_found = partial(Fault, grpc.StatusCode.NOT_FOUND)
+failed_precondition = partial(Fault, grpc.StatusCode.FAILED_PRECONDITION)
+exhausted = partial(Fault, grpc.StatusCode.RESOURCE_EXHAUSTED)
+unimplemented = partial(Fault, grpc.StatusCode.UNIMPLEMENTED)
+unavailable = partial(Fault, grpc.StatusCode.UNAVAILABLE)
 
 
 def from_number(number: int, details: str) -> ModelFault:

@@ -2,25 +2,25 @@
 
 import contextlib
 import os
+import re
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
-from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
-from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest
-from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.regression_pb2 import RegressionRequest
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 
 from serving.errors import InputError
+from serving.server.call import Call
 from serving.server.config_files import channel_arguments
-from serving.server.grpc_method import GrpcMethod
-from serving.server.health import Health, Streams, add_to_server, in_pool
-from serving.server.observer import Observer
+from serving.server.faults import Fault, exhausted, invalid
+from serving.server.health import SERVICES, Health, Streams, add_to_server, in_pool
+from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
 from serving.server.service import Service
 from serving.wire import methods
@@ -29,14 +29,12 @@ from serving.wire import methods
 MAX_CONCURRENT_REQUESTS = 128
 
 _MAX_SEND = "grpc.max_send_message_length"
+# Tells gRPC's own retries to leave it: the same request would be as large a second time.
+_DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 
 class GrpcServer:
-    """A server that answers.
-
-    Attributes:
-        port: the TCP port.
-    """
+    """A server that answers on its TCP `port`."""
 
     def __init__(self, server: grpc.Server, port: int, health: Health, streams: Streams):
         self.port = port
@@ -45,11 +43,7 @@ class GrpcServer:
         self._streams = streams
 
     def stop(self, grace_seconds: float) -> None:
-        """Takes no more requests and waits for those that are running.
-
-        Args:
-            grace_seconds: the longest wait; what still runs then is cancelled.
-        """
+        """Takes no more requests; what still runs after so many seconds is cancelled."""
         self._health.close()
         stopped = self._server.stop(grace_seconds)
         self._streams.cancel()
@@ -57,13 +51,10 @@ class GrpcServer:
 
 
 def start_grpc_server(service: Service, observer: Observer, options: ServerOptions) -> GrpcServer:
-    """Starts answering.
+    """Starts answering; an InputError where a port, the socket or the keys cannot be used.
 
     The server is grpcio's threaded one: a request is one blocking `Session.run`, which holds a
     thread and frees Python's lock, so an event loop would only hand it to a thread as well.
-
-    Raises:
-        InputError: a port, the socket or the keys cannot be used.
     """
     # Without the first, two servers could share a port without a word.
     arguments: dict[str, int | str] = {"grpc.so_reuseport": 0, **dict(methods.MESSAGE_SIZE_OPTIONS)}
@@ -102,7 +93,11 @@ def _listen(server: grpc.Server, options: ServerOptions) -> int:
     address = f"{host}:{options.port}"
     try:
         if options.ssl:
-            port = server.add_secure_port(address, _credentials(options.ssl))
+            ssl = options.ssl
+            pair = (ssl.server_key.encode(), ssl.server_cert.encode())
+            authority = ssl.custom_ca.encode() or None
+            keys = grpc.ssl_server_credentials([pair], authority, ssl.client_verify)
+            port = server.add_secure_port(address, keys)
         else:
             port = server.add_insecure_port(address)
     except RuntimeError as error:
@@ -146,37 +141,75 @@ def _listen_on_socket(server: grpc.Server, path: str) -> None:
         raise refusal from error
 
 
-def _credentials(ssl: Any) -> grpc.ServerCredentials:
-    """Keys from an SSLConfig: PEM texts, and whether clients have to show a certificate."""
-    authority = ssl.custom_ca.encode() or None
-    pair = (ssl.server_key.encode(), ssl.server_cert.encode())
-    return grpc.ssl_server_credentials([pair], authority, ssl.client_verify)
-
-
 def _handlers(
     service: Service, observer: Observer, limit: int
 ) -> tuple[grpc.GenericRpcHandler, ...]:
+    """Each method of the services is the Service's of its name."""
     # A status is told even while all threads predict.
     quick = ThreadPoolExecutor(2, thread_name_prefix="status")
 
-    def serving(name: str, rows: Mapping[str, tuple[Any, Any]]) -> grpc.GenericRpcHandler:
+    def serving(described: ServiceDescriptor) -> grpc.GenericRpcHandler:
         made = {}
-        for method, (answer, request_type) in rows.items():
-            handle = GrpcMethod(method, request_type, answer, observer, limit).handle
+        for method in described.methods:
+            answer = getattr(service, re.sub(r"\B(?=[A-Z])", "_", method.name).lower())
+            request_type = GetMessageClass(method.input_type)
+            handle = _Method(method.name, request_type, answer, observer, limit).handle
             # Without serializers grpcio hands over bytes: what is wrong with them is told there.
-            behaviour = in_pool(handle, quick) if method.startswith("Get") else handle
-            made[method] = grpc.unary_unary_rpc_method_handler(behaviour)
-        return grpc.method_handlers_generic_handler(name, made)
+            behaviour = in_pool(handle, quick) if method.name.startswith("Get") else handle
+            made[method.name] = grpc.unary_unary_rpc_method_handler(behaviour)
+        return grpc.method_handlers_generic_handler(described.full_name, made)
 
-    prediction = {
-        "Predict": (service.predict, PredictRequest),
-        "Classify": (service.classify, ClassificationRequest),
-        "Regress": (service.regress, RegressionRequest),
-        "MultiInference": (service.multi_inference, MultiInferenceRequest),
-        "GetModelMetadata": (service.get_model_metadata, GetModelMetadataRequest),
-    }
-    model = {
-        "GetModelStatus": (service.get_model_status, GetModelStatusRequest),
-        "HandleReloadConfigRequest": (service.handle_reload_config_request, ReloadConfigRequest),
-    }
-    return (serving(methods.PREDICTION_SERVICE, prediction), serving(methods.MODEL_SERVICE, model))
+    return tuple(serving(described) for described in SERVICES)
+
+
+@dataclass(frozen=True)
+class _Method:
+    """A unary gRPC method; a response has at most `max_bytes`, unless these are negative."""
+
+    name: str
+    request_type: type[Message]
+    answer: Callable[[Any, Call], Message]
+    observer: Observer
+    max_bytes: int
+
+    def handle(self, wire: bytes, context: grpc.ServicerContext) -> bytes | None:
+        """Answers, or aborts with a status; nothing else leaves it."""
+        sent = dict(context.invocation_metadata() or ())
+        try:
+            with self.observer.call("grpc", self.name, sent.get(REQUEST_ID)) as call:
+                context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+                _expect_somebody(call, context)
+                return self._response(wire, call)
+        except Fault as fault:
+            if fault.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                context.set_trailing_metadata(((REQUEST_ID, call.request_id), _DO_NOT_RETRY))
+            context.abort(fault.code, fault.details)  # raises
+            return None
+
+    def _response(self, wire: bytes, call: Call) -> bytes:
+        try:
+            request = self.request_type.FromString(wire)
+        except DecodeError as error:
+            kind = self.request_type.DESCRIPTOR.name
+            raise invalid(f"the request is no {kind}: {error}") from error
+        response = self.answer(request, call).SerializeToString()
+        if 0 <= self.max_bytes < len(response):
+            raise exhausted(
+                f"the answer takes {len(response)} bytes, at most {self.max_bytes} are sent"
+            )
+        return response
+
+
+def _expect_somebody(call: Call, context: grpc.ServicerContext) -> None:
+    """Refuses to start for nobody (a Fault); notes in the call until when somebody waits."""
+    remaining = context.time_remaining()
+    if remaining is not None:
+        if remaining <= 0:
+            raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        call.deadline = time.monotonic() + remaining
+
+    def nobody_waits() -> None:
+        call.deadline = time.monotonic()
+
+    if not context.add_callback(nobody_waits):
+        raise Fault(grpc.StatusCode.CANCELLED, "Cancelled")

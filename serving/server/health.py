@@ -27,37 +27,31 @@ _TELL_SECONDS = 1.0
 _UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
 
 # Reflection tells what protobuf knows by these imports.
-_SERVICES = tuple(
-    service.full_name
+SERVICES = tuple(
+    service
     for module in (prediction_service_pb2, model_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
+_NAMES = tuple(service.full_name for service in SERVICES)
 
 
 class Streams:
     """Open streams; they are cancelled at the end, or a stop would wait for them in vain."""
 
     def __init__(self) -> None:
+        # Shared by threads: whatever is done to it is one step under Python's lock.
         self._open: set[grpc.ServicerContext] = set()
-        self._lock = threading.Lock()
 
     def add(self, context: grpc.ServicerContext) -> None:
         """Keeps a stream until it ends."""
-        with self._lock:
-            self._open.add(context)
-        if not context.add_callback(lambda: self._discard(context)):
-            self._discard(context)
+        self._open.add(context)
+        if not context.add_callback(lambda: self._open.discard(context)):
+            self._open.discard(context)
 
     def cancel(self) -> None:
         """Ends all that are open."""
-        with self._lock:
-            contexts = list(self._open)
-        for context in contexts:
+        for context in list(self._open):
             context.cancel()
-
-    def _discard(self, context: grpc.ServicerContext) -> None:
-        with self._lock:
-            self._open.discard(context)
 
 
 class Health(health.HealthServicer):
@@ -127,14 +121,14 @@ class Health(health.HealthServicer):
             live = self._open and self._core.versions(name)
             statuses[name] = serving if live else stopped
         some = serving if serving in statuses.values() else stopped
-        return statuses | dict.fromkeys(("", *_SERVICES), some)
+        return statuses | dict.fromkeys(("", *_NAMES), some)
 
 
 class Reflection(reflection.ReflectionServicer):
     """Tells the services and their messages."""
 
     def __init__(self, streams: Streams):
-        super().__init__((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        super().__init__((*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME))
         # A stream that is left open holds one of these.
         pool = ThreadPoolExecutor(4, thread_name_prefix="reflection")
         self.ServerReflectionInfo = in_pool(self.ServerReflectionInfo, pool)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Classify and Regress: Examples in, labelled scores or values out.
+"""Classify, Regress and MultiInference: Examples in, labelled scores or values out.
 
 Rules, shapes and wording are those of TensorFlow Serving's classifier.cc, regressor.cc and
 multi_inference.cc.
@@ -7,16 +7,21 @@ multi_inference.cc.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow_serving.apis.classification_pb2 import ClassificationResult
+from tensorflow_serving.apis.inference_pb2 import (
+    InferenceTask,
+    MultiInferenceRequest,
+    MultiInferenceResponse,
+)
 from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.regression_pb2 import RegressionResult
 
-from serving.server.faults import Fault, invalid
-from serving.server.signatures import Signature
+from serving.server.faults import failed_precondition, invalid, unimplemented
+from serving.server.servable import Outputs, Servable
+from serving.server.signatures import Signature, fill_spec, signature_name
 
 CLASSIFY = tf.saved_model.CLASSIFY_METHOD_NAME
 REGRESS = tf.saved_model.REGRESS_METHOD_NAME
@@ -25,8 +30,6 @@ INPUTS = tf.saved_model.CLASSIFY_INPUTS  # and REGRESS_INPUTS
 CLASSES = tf.saved_model.CLASSIFY_OUTPUT_CLASSES
 SCORES = tf.saved_model.CLASSIFY_OUTPUT_SCORES
 OUTPUTS = tf.saved_model.REGRESS_OUTPUTS
-
-Outputs = Mapping[str, np.ndarray]
 
 
 def serialized_examples(source: Input) -> np.ndarray:
@@ -52,37 +55,38 @@ def serialized_examples(source: Input) -> np.ndarray:
     return values
 
 
-def check_classify(signature: Signature) -> list[str]:
-    """The outputs of a classification signature: classes, scores or both; else a Fault."""
-    _check(signature, CLASSIFY, "classification")
-    if len(signature.outputs) not in (1, 2):
-        found = len(signature.outputs)
+def check(method: str, signature: Signature) -> list[str]:
+    """The outputs of a signature that are asked for.
+
+    Args:
+        method: CLASSIFY: scores, classes or both; or REGRESS: outputs.
+        signature: of that method, with one input; else a Fault.
+    """
+    kind = "classification" if method == CLASSIFY else "regression"
+    if signature.method_name != method:
+        raise invalid(
+            f"Expected {kind} signature method_name to be {method}. Was: {signature.method_name}"
+        )
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    found = len(signature.outputs)
+    if method == REGRESS and found != 1:
+        raise invalid("Expected one output Tensor.")
+    if found not in (1, 2):
         raise invalid(f"Expected one or two output Tensors, found {found}")
-    _check_has(signature, "classification", "inputs", INPUTS)
+    if INPUTS not in signature.inputs:
+        raise failed_precondition(f"No {kind} inputs found in SignatureDef: {signature.name}")
+    if method == REGRESS:
+        if OUTPUTS not in signature.outputs:
+            raise failed_precondition(f"No {kind} outputs found in SignatureDef: {signature.name}")
+        return [OUTPUTS]
     names = [name for name in (CLASSES, SCORES) if name in signature.outputs]
     if not names:
-        raise Fault(
-            grpc.StatusCode.FAILED_PRECONDITION,
+        raise failed_precondition(
             "Expected classification signature outputs to contain at least one of"
-            f' "{CLASSES}" or "{SCORES}". Signature was: {signature.name}',
+            f' "{CLASSES}" or "{SCORES}". Signature was: {signature.name}'
         )
     return names
-
-
-def check_regress(signature: Signature) -> list[str]:
-    """The output of a regression signature; else a Fault."""
-    _check(signature, REGRESS, "regression")
-    if len(signature.outputs) != 1:
-        raise invalid("Expected one output Tensor.")
-    _check_has(signature, "regression", "inputs", INPUTS)
-    _check_has(signature, "regression", "outputs", OUTPUTS)
-    return [OUTPUTS]
-
-
-CHECKS: Mapping[str, Callable[[Signature], list[str]]] = {
-    CLASSIFY: check_classify,
-    REGRESS: check_regress,
-}
 
 
 def classification_result(outputs: Outputs, examples: int) -> ClassificationResult:
@@ -161,19 +165,52 @@ RESULTS: Mapping[str, Callable[[Outputs, int], Any]] = {
 }
 
 
-def _check(signature: Signature, method: str, kind: str) -> None:
-    if signature.method_name != method:
-        raise invalid(
-            f"Expected {kind} signature method_name to be {method}. Was: {signature.method_name}"
-        )
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
+def choose_together(request: MultiInferenceRequest, servable: Servable) -> dict[str, list[str]]:
+    """The outputs to compute, by signature; a Fault if the tasks do not go together."""
+    chosen: dict[str, list[str]] = {}
+    tensors: set[str] = set()
+    for task in request.tasks:
+        signature = _signature(task, request.tasks[0].model_spec.name, servable)
+        if signature.name in chosen:
+            raise invalid(f"Duplicate evaluation of signature: {signature.name}")
+        if task.method_name not in RESULTS:
+            raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
+        chosen[signature.name] = check(task.method_name, signature)
+        tensors.add(signature.inputs[INPUTS].tensor)
+        if len(tensors) > 1:
+            raise invalid("Input tensor must be the same for all Signatures.")
+    return chosen
 
 
-def _check_has(signature: Signature, kind: str, slots: str, name: str) -> None:
-    if name not in getattr(signature, slots):
-        what = f"No {kind} {slots} found in SignatureDef: {signature.name}"
-        raise Fault(grpc.StatusCode.FAILED_PRECONDITION, what)
+def fill_together(
+    request: MultiInferenceRequest,
+    version: int,
+    answers: Mapping[str, Outputs],
+    examples: int,
+) -> MultiInferenceResponse:
+    """The response."""
+    response = MultiInferenceResponse()
+    for task in request.tasks:
+        name, result = signature_name(task.model_spec), response.results.add()
+        fill_spec(result.model_spec, task.model_spec.name, version, name)
+        made = RESULTS[task.method_name](answers[name], examples)
+        if task.method_name == CLASSIFY:
+            result.classification_result.CopyFrom(made)
+        else:
+            result.regression_result.CopyFrom(made)
+    return response
+
+
+def _signature(task: InferenceTask, model_name: str, servable: Servable) -> Signature:
+    if not task.model_spec.name:
+        raise invalid("Found ModelSpec with an empty model name.")
+    if task.model_spec.name != model_name:
+        raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+    name = signature_name(task.model_spec)
+    signature = servable.signature(name)
+    if signature is None:
+        raise invalid(f"Requested signature not found in model graph: {name}")
+    return signature
 
 
 def _shape(array: np.ndarray) -> str:

@@ -1,17 +1,32 @@
-"""From a version's folder to a servable that may take requests."""
+"""From a version's folder to a servable that may take requests: loaded, and warmed up."""
 
 import logging
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
-from serving.server.faults import Fault
+import tensorflow as tf
+from google.protobuf.message import DecodeError, Message
+from tensorflow_serving.apis.model_pb2 import ModelSpec
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from serving.names import ASSETS_EXTRA, WARMUP_FILE
+from serving.server.call import Call
+from serving.server.core import Core
+from serving.server.faults import Fault, from_number, invalid, unimplemented
 from serving.server.metrics import Metrics
+from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.servable import Servable
 from serving.server.served_model import Load
-from serving.server.warmup import warm_up
+from serving.server.service import Service
 
 logger = logging.getLogger(__name__)
+
+# As in TensorFlow Serving: tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
+MAX_RECORDS = 1000
 
 
 def make_load(options: ServerOptions, metrics: Metrics) -> Load:
@@ -20,9 +35,7 @@ def make_load(options: ServerOptions, metrics: Metrics) -> Load:
     def load(name: str, folder: Path, version: int) -> Servable:
         started, loaded = time.monotonic(), False
         try:
-            servable = Servable(
-                folder, version, name=name, batching=options.batching, queued=metrics.queued
-            )
+            servable = Servable(folder, version, batching=options.batching, queued=metrics.queued)
             loaded = True
         finally:
             metrics.loaded(str(folder), time.monotonic() - started, ok=loaded)
@@ -38,16 +51,72 @@ def make_load(options: ServerOptions, metrics: Metrics) -> Load:
 
 
 def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics) -> None:
+    """Replays the requests that the model's exporter recorded, if there are any.
+
+    Raises:
+        Fault: a request is answered with it, or the file is not as it should be. As in TensorFlow
+            Serving, the version must then not be served.
+    """
+    path = folder / ASSETS_EXTRA / WARMUP_FILE
+    if not path.is_file():
+        return
     started, status = time.monotonic(), "OK"
     count = 0
+    service = Service(cast(Core, _Only(servable)), Observer())
     try:
-        count = warm_up(servable, folder, iterations)
+        for count, log in enumerate(_records(path), start=1):
+            if count > MAX_RECORDS:
+                most = f"exceeds the maximum ({MAX_RECORDS})"
+                raise invalid(f"Number of warmup records {most} at {path}")
+            for _ in range(iterations):
+                _replay(service, log, count)
     except Fault as fault:
         status = fault.code.name
         raise
     finally:
         seconds = time.monotonic() - started
-        if count or status != "OK":
-            metrics.warmed_up(str(folder), seconds, status)
-    if count:
-        logger.info("%s: %d warm-up records in %.3f s", folder, count, seconds)
+        metrics.warmed_up(str(folder), seconds, status)
+    logger.info("%s: %d warm-up records in %.3f s", folder, count, seconds)
+
+
+class _Only:
+    """Lends one servable, whatever is asked for: a record names the model it was made with."""
+
+    def __init__(self, servable: Servable):
+        self._servable = servable
+
+    @contextmanager
+    def lease(self, spec: ModelSpec) -> Iterator[Servable]:
+        yield self._servable
+
+
+def _records(path: Path) -> Iterator[PredictionLog]:
+    try:
+        for record in tf.compat.v1.io.tf_record_iterator(str(path)):
+            yield PredictionLog.FromString(record)
+    except DecodeError as error:
+        raise invalid(f"Failed to parse warmup record from {path}") from error
+    except tf.errors.OpError as error:
+        details = f"{error.message}. Please verify your warmup data is in TFRecord format."
+        raise from_number(error.error_code, details) from error
+
+
+def _replay(service: Service, log: PredictionLog, number: int) -> None:
+    kind = log.WhichOneof("log_type")
+    methods: dict[str, Callable[[Any, Call], Message]] = {
+        "predict_log": service.predict,
+        "classify_log": service.classify,
+        "regress_log": service.regress,
+        "multi_inference_log": service.multi_inference,
+    }
+    if kind is None:
+        return  # TensorFlow Serving passes over an empty one as well
+    if kind not in methods:
+        raise unimplemented(f"Unsupported log_type for warmup: {kind} (record {number})")
+    request = getattr(log, kind).request
+    if kind != "multi_inference_log":
+        request.model_spec.SetInParent()  # a record need not name a model
+    try:
+        methods[kind](request, Call("warmup", kind, str(number)))
+    except Fault as fault:
+        raise Fault(fault.code, f"warm-up record {number}: {fault.details}") from fault

@@ -4,9 +4,11 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from serving.errors import InputError
 from serving.server.flags import parse_flags
@@ -17,14 +19,7 @@ _SECONDS_TO_END = 4.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT; the process's exit status.
-
-    Args:
-        argv: the flags; None: the process's own.
-
-    Returns:
-        0 after a graceful end, 2 for wrong flags, 1 if a model has no version that loads.
-    """
+    """The process's exit status: as of `serve`, 2 for wrong flags."""
     try:
         return serve(sys.argv[1:] if argv is None else argv)
     except InputError as error:
@@ -57,9 +52,7 @@ def serve(argv: Sequence[str]) -> int:
     ).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
-    from serving.server.process import import_tensorflow
-
-    import_tensorflow()
+    _import_tensorflow()
     from serving.server.running import run
 
     return run(options, started, stop)
@@ -79,3 +72,33 @@ def _end_in_any_case(stop: threading.Event, grace_seconds: float) -> None:
     logging.getLogger(__name__).warning("not everything ended in time")
     logging.shutdown()
     os._exit(0)
+
+
+def _import_tensorflow() -> None:
+    """Quietly, unless the user asked for its notes by TF_CPP_MIN_LOG_LEVEL."""
+    quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Some notes are written before TensorFlow reads that variable.
+    with _stderr_held_back() if quiet else nullcontext():
+        import tensorflow as tf
+
+        tf.get_logger().setLevel(logging.ERROR)
+        tf.config.list_physical_devices()  # looks for a GPU, and complains when there is none
+
+
+@contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Drops what the process writes to stderr, or writes it after all when the block fails."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)

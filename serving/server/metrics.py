@@ -5,14 +5,20 @@ tensorflow_serving/util/prometheus_exporter.cc: a metric `/tensorflow/serving/NA
 `:tensorflow:serving:NAME`, times are microseconds, and counters carry no `_total`.
 """
 
+import re
 import threading
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.metrics_core import Metric
-from prometheus_client.samples import Sample
-from prometheus_client.utils import floatToGoString
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from serving.server.call import Call
+
+disable_created_metrics()  # TensorFlow Serving has none
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain"
@@ -21,6 +27,10 @@ _INFERENCE = {"predict": "Predict", "classify": "Classify", "regress": "Regress"
 _INFERENCE["multiinference"] = "MultiInference"
 _EXAMPLES = ("Classify", "Regress", "MultiInference")
 _RUNTIME = "TF1"  # TensorFlow Serving's word for a Session
+
+# prometheus_client ends the names of counters in _total, and has more digits in limits.
+_TOTAL = re.compile(r"^((?:# \w+ )?:tensorflow:[\w:]+)_total\b", re.MULTILINE)
+_LIMIT = re.compile(r'(?<=[{,]le=")\d[\d.e+]*')
 
 # Names come from callers: a server that is asked for ever new ones must not grow.
 _MAX_MODEL_NAMES = 1000
@@ -51,33 +61,26 @@ class Metrics:
             full = f":tensorflow:serving:{name}"
             return Histogram(full, what, labels, registry=registry, buckets=buckets)
 
-        wall = "Distribution of wall time (in microseconds)"
-        requests, model = "The total number of requests.", "model_name"
-        self._requests = counter("serving:request_count", requests, model, "status")
+        model, wall = "model_name", "Microseconds"
+        self._requests = counter("serving:request_count", "Requests.", model, "status")
         what = f"{wall} for a request that was answered."
         self._latency = histogram("request_latency", what, model, "API", "entrypoint")
         what = f"{wall} inside TensorFlow."
         self._runtime = histogram("runtime_latency", what, model, "API", "runtime")
-        what = "The number of tensorflow.Examples per request."
+        what, name = "tensorflow.Examples", "request_example_count"
         self._examples = histogram(
-            "request_example_counts", what, "model", buckets=_EXAMPLE_BUCKETS
+            f"{name}s", f"{what} a request.", "model", buckets=_EXAMPLE_BUCKETS
         )
-        # The name ends in _total by itself.
-        what = "The number of tensorflow.Examples."
-        self._examples_total = counter("serving:request_example_count_total", what, "model")
+        self._examples_total = counter(f"serving:{name}_total_total", f"{what}.", "model")
         what = f"{wall} for warming up a model."
         self._warm_up = histogram("model_warmup_latency", what, "model_path", "status")
-        what = f"{wall} a request waits for its batch."
-        self._queuing = histogram(
-            "batching_session:queuing_latency", what, "thread_pool_name", buckets=_QUEUE_BUCKETS
-        )
+        what, name = f"{wall} a request waits for its batch.", "batching_session:queuing_latency"
+        self._queuing = histogram(name, what, "thread_pool_name", buckets=_QUEUE_BUCKETS)
         what, load = "Tries to load a SavedModel.", "cc:saved_model:load"
         self._loads = counter(f"{load}_attempt_count", what, "model_path", "status")
-        what = "Microseconds spent on loading."
-        self._load_time = counter(f"{load}_latency", what, "model_path")
-        self._runs = counter("core:graph_runs", "The number of graph executions.")
-        what = "Microseconds spent on executing graphs."
-        self._run_time = counter("core:graph_run_time_usecs", what)
+        self._load_time = counter(f"{load}_latency", f"{wall} spent on loading.", "model_path")
+        self._runs = counter("core:graph_runs", "Runs of a graph.")
+        self._run_time = counter("core:graph_run_time_usecs", f"{wall} spent on running graphs.")
         self._names: set[str] = set()
         self._lock = threading.Lock()
 
@@ -120,10 +123,8 @@ class Metrics:
 
     def page(self) -> str:
         """All metrics in Prometheus' text format, version 0.0.4."""
-        lines: list[str] = []
-        for metric in sorted(self._registry.collect(), key=lambda one: one.name):
-            lines += _lines(metric)
-        return "\n".join(lines) + "\n"
+        text = _TOTAL.sub(r"\1", generate_latest(self._registry).decode())
+        return _LIMIT.sub(lambda limit: f"{float(limit[0]):.6g}", text)
 
     def _bounded(self, model: str) -> str:
         with self._lock:
@@ -132,30 +133,3 @@ class Metrics:
                     return ""
                 self._names.add(model)
         return model
-
-
-def _lines(metric: Metric) -> list[str]:
-    """One metric as TensorFlow Serving prints it.
-
-    prometheus_client's own text gives counters another name and adds when each was made.
-    """
-    samples = [_line(metric, one) for one in metric.samples if not one.name.endswith("_created")]
-    name = metric.name
-    if name.endswith("request_example_count"):
-        name += "_total"
-    return [f"# HELP {name} {metric.documentation}", f"# TYPE {name} {metric.type}", *samples]
-
-
-def _line(metric: Metric, sample: Sample) -> str:
-    name = sample.name
-    if metric.type == "counter" and not metric.name.endswith("request_example_count"):
-        name = name.removesuffix("_total")
-    labels = ",".join(f'{key}="{_escaped(key, value)}"' for key, value in sample.labels.items())
-    value = int(sample.value) if sample.value == int(sample.value) else sample.value
-    return f"{name}{{{labels}}} {value if isinstance(value, int) else floatToGoString(value)}"
-
-
-def _escaped(key: str, value: str) -> str:
-    if key == "le" and value != "+Inf":
-        return f"{float(value):.6g}"
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

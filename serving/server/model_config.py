@@ -1,5 +1,6 @@
 """Which models to serve: TensorFlow Serving's ModelServerConfig, read and checked."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tensorflow_serving.config.model_server_config_pb2 import (
@@ -10,9 +11,12 @@ from tensorflow_serving.config.model_server_config_pb2 import (
 
 from serving.errors import InputError
 from serving.server.config_files import read_text_proto
-from serving.server.faults import Fault, invalid
+from serving.server.faults import Fault, failed_precondition, invalid
 
 PLATFORM = "tensorflow"
+
+# Names for versions, like `stable` and `canary`: by model, version by label.
+Labels = Mapping[str, Mapping[str, int]]
 
 
 def single_model(name: str, base_path: str) -> ModelServerConfig:
@@ -23,14 +27,9 @@ def single_model(name: str, base_path: str) -> ModelServerConfig:
 
 
 def read_config(path: Path) -> ModelServerConfig:
-    """Reads the text form of a ModelServerConfig.
+    """Reads and checks the text form of a ModelServerConfig; an InputError if it is wrong.
 
-    Returns:
-        The configuration, checked. An empty file is one of no models, as in TensorFlow Serving:
-        they may come later.
-
-    Raises:
-        InputError: the file cannot be read, is no such text, or is wrong in itself.
+    An empty file is one of no models, as in TensorFlow Serving: they may come later.
     """
     flag = "--model_config_file"
     what = f"{flag} {path}"
@@ -89,3 +88,36 @@ def _check_model(model: ModelConfig) -> None:
     for wrong, message in mistakes:
         if wrong:
             raise invalid(message)
+
+
+def assigned_labels(
+    config: ModelServerConfig,
+    known: Labels,
+    live: Callable[[str], list[int]],
+    *,
+    allow_unavailable: bool,
+) -> Labels:
+    """The labels of a configuration, by TensorFlow Serving's rules.
+
+    Args:
+        config: the new configuration.
+        known: the labels so far.
+        live: model -> its versions that are live before the change: a label may point to those.
+        allow_unavailable: whether a label that is new, or stays, may point to any version.
+
+    Raises:
+        Fault: FAILED_PRECONDITION: a label points to a version that it may not.
+    """
+    labels = {}
+    for model in config.model_config_list.config:
+        available = live(model.name)
+        before = known.get(model.name, {})
+        for label, version in model.version_labels.items():
+            stays_or_new = before.get(label, version) == version
+            if version not in available and not (allow_unavailable and stays_or_new):
+                raise failed_precondition(
+                    f"Request to assign label to version {version} of model {model.name},"
+                    " which is not currently available for inference"
+                )
+        labels[model.name] = dict(model.version_labels)
+    return labels

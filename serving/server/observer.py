@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from serving.server.access_log import AccessLog
 from serving.server.call import Call
-from serving.server.faults import Fault
+from serving.server.faults import Fault, exhausted
 from serving.server.metrics import Metrics
 from serving.server.request_log import RequestLog
 
@@ -35,25 +35,17 @@ class Observer:
         self._access_log = access_log
 
     @contextmanager
-    def call(self, api: str, method: str, request_id: str | None = None) -> Iterator[Call]:
-        """Observes one request from here to the end of the block.
+    def call(self, api: str, method: str, request_id: object = None) -> Iterator[Call]:
+        """Observes one request from here to the end of the block, which fills in the call.
 
-        Args:
-            api: `grpc` or `rest`.
-            method: as the API names it.
-            request_id: what the caller sent; None or something unprintable: a new one.
-
-        Yields:
-            To be filled in. An exception that leaves the block is its status.
-
-        Raises:
-            Fault: in place of any exception; the process answers the next request.
+        An exception that leaves the block is its status, and a Fault: the process answers the next
+        request. A `request_id` that is none, or cannot be printed, is replaced by a new one.
         """
         call = Call(api, method, _request_id(request_id))
         try:
             yield call
         except Exception as error:
-            fault = _as_fault(error, method)
+            fault = _as_fault(error, call.method)
             call.fail(fault.code, fault.details)
             if fault is error:
                 raise
@@ -67,12 +59,8 @@ class Observer:
                 self._access_log.write(call)
 
     def sample(self, call: Call, request: Message, response: Message) -> None:
-        """Keeps the request, once, if chance says so; returns at once and never fails.
-
-        Neither message may be changed afterwards.
-        """
-        if self.request_log and not call.sampled:
-            call.sampled = True
+        """Keeps the request, if chance says so; neither message may be changed afterwards."""
+        if self.request_log:
             self.request_log.offer(call, request, response)
 
     def close(self) -> None:
@@ -102,12 +90,12 @@ def _as_fault(error: Exception, method: str) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, MemoryError):
-        return Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory")
+        return exhausted("out of memory")
     logger.error("%s failed", method, exc_info=error)
     return Fault(grpc.StatusCode.INTERNAL, f"internal error: {type(error).__name__}")
 
 
-def _request_id(sent: str | None) -> str:
-    if sent and len(sent) <= _MAX_REQUEST_ID and sent.isascii() and sent.isprintable():
-        return sent
-    return uuid.uuid4().hex
+def _request_id(sent: object) -> str:
+    text = sent if isinstance(sent, str) else ""
+    proper = 0 < len(text) <= _MAX_REQUEST_ID and text.isascii() and text.isprintable()
+    return text if proper else uuid.uuid4().hex

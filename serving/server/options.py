@@ -29,18 +29,11 @@ _ours = partial(_flag, "beyond TensorFlow Serving")
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """The flags, under their own names and in their own units, and what their files say.
+    """The flags, under their own names and in their own units, and what their files say."""
 
-    Attributes:
-        config: the models to serve at the start.
-        batching: parameters of batching; None: requests run as they come.
-        ssl: keys of the gRPC port; None: plain text.
-        monitoring: whether and where metrics are told.
-    """
-
-    config: ModelServerConfig
-    batching: BatchingParameters | None = None
-    ssl: SSLConfig | None = None
+    config: ModelServerConfig  # the models to serve at the start
+    batching: BatchingParameters | None = None  # None: requests run as they come
+    ssl: SSLConfig | None = None  # keys of the gRPC port; None: plain text
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
 
     port: int = _ports(8500, "gRPC port; 0: any free one", 0, 65535)

@@ -17,7 +17,7 @@ def rows_of(signature: Signature, arrays: Arrays) -> list[str]:
     Only signatures with a batch of strings have any: encoded pictures and Examples can be wrong
     one by one; numbers seldom are.
     """
-    sizes = set(map(len, signature.string_batches(arrays)))
+    sizes = set(signature.string_batches(arrays))
     if len(sizes) != 1:
         return []
     size = sizes.pop()
@@ -40,11 +40,14 @@ def locate(
         run: runs the model.
         arrays: inputs that failed.
         batched: names of those that hold rows, see `rows_of`.
-        fault: what the run failed with; INVALID_ARGUMENT.
+        fault: what the run failed with.
 
     Returns:
         The row's own fault, its message with the row's position in front; else `fault`.
     """
+
+    if fault.code is not grpc.StatusCode.INVALID_ARGUMENT or not batched:
+        return fault
 
     def failure(first: int, last: int) -> Fault | None:
         part = {name: array[first:last] for name, array in arrays.items() if name in batched}

@@ -5,6 +5,8 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 from google.protobuf.message import Message
@@ -15,26 +17,18 @@ from serving.errors import InputError
 from serving.server.call import Call
 from serving.server.line_writer import LineWriter
 from serving.server.request_record import request_record
-from serving.server.rotating_file import append_lines
 
 _CAPACITY = 256
 # Requests that wait to be written, with their pictures: what is beyond is left out.
 _MAX_WAITING_BYTES = 64 * 2**20
 _FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4
 
-_COLLECTORS = ("", "file")
-
 
 class Sampling(NamedTuple):
-    """How the requests of one model are logged.
+    """How the requests of one model are logged."""
 
-    Attributes:
-        prefix: path of the file without `.jsonl`.
-        rate: chance that a request is kept, 0 to 1.
-    """
-
-    prefix: str
-    rate: float
+    prefix: str  # path of the file without `.jsonl`
+    rate: float  # chance that a request is kept, 0 to 1
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,7 @@ class _Sample:
 class RequestLog:
     """Writes a fraction of the requests that were answered, in the background.
 
-    Each is a JSON line: `time` (UTC, ISO 8601), `request_id`, `api`, `method`, `model`, `version`,
-    `signature`, `batch_size`, `ms`, and `inputs` and `outputs` as `request_record` tells them.
+    Each is a JSON line: what `Call.told` and `request_record` tell.
 
     Args:
         default: for models without a LoggingConfig of their own; None: those are not logged.
@@ -74,16 +67,10 @@ class RequestLog:
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._random = random.Random()
-        self._writer: LineWriter[_Sample] = LineWriter(
-            "request log", self._line, self._write, _CAPACITY
-        )
+        self._writer: LineWriter[_Sample] = LineWriter("request log", self._write, _CAPACITY)
 
     def configure(self, config: ModelServerConfig) -> None:
-        """Takes each model's `logging_config`: sampling rate and file name prefix.
-
-        Raises:
-            InputError: a rate outside 0 to 1, no prefix, or another collector than a file.
-        """
+        """Takes each model's `logging_config`; an InputError for one that cannot be."""
         self._by_model = {
             model.name: _sampling(model.name, model.logging_config)
             for model in config.model_config_list.config
@@ -107,25 +94,38 @@ class RequestLog:
         """Writes what waits."""
         self._writer.close()
 
-    def _line(self, sample: _Sample) -> tuple[str, str]:
+    def _write(self, sample: _Sample) -> None:
         try:
             record = request_record(sample.request, sample.response, with_bytes=self._with_bytes)
         finally:
             self._release(sample.size)
-        return sample.prefix, json.dumps(sample.head | record)
+        _append(sample.prefix, json.dumps(sample.head | record), self._file_bytes)
 
     def _release(self, size: int) -> None:
         with self._lock:
             self._waiting_bytes -= size
 
-    def _write(self, prefix: str, lines: list[str]) -> None:
-        append_lines(prefix, lines, max_bytes=self._file_bytes, keep=_OLDER_FILES)
+
+def _append(prefix: str, line: str, max_bytes: int) -> None:
+    """Appends to `PREFIX.jsonl`; older lines are in `PREFIX.1.jsonl`, the next older in 2, ..."""
+    files = [Path(f"{prefix}.jsonl")]
+    files += [Path(f"{prefix}.{number}.jsonl") for number in range(1, _OLDER_FILES + 1)]
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    data = f"{line}\n".encode()
+    if len(data) > max_bytes:
+        return
+    if files[0].exists() and files[0].stat().st_size + len(data) > max_bytes:
+        for newer, older in reversed(list(pairwise(files))):
+            if newer.exists():
+                newer.replace(older)
+    with files[0].open("ab") as file:
+        file.write(data)
 
 
 def _sampling(model: str, config: LoggingConfig) -> Sampling:
     collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
     what = f"logging_config of model {model}"
-    if collector.type not in _COLLECTORS:
+    if collector.type not in ("", "file"):
         expected = 'log_collector_config { type: "file" }'
         raise InputError(what, expected=expected, found=f'type "{collector.type}"')
     if not 0 <= rate <= 1:

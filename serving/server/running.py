@@ -1,5 +1,6 @@
 """Puts the parts of the server together, and takes them apart in order."""
 
+import gc
 import logging
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import grpc
 
 from serving.errors import InputError
-from serving.server.access_log import open_access_log
+from serving.server.access_log import OFF, AccessLog
 from serving.server.core import Core
 from serving.server.faults import Fault
 from serving.server.grpc_server import GrpcServer, start_grpc_server
@@ -19,13 +20,14 @@ from serving.server.metrics import Metrics
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.polling import ConfigFile, Poller
-from serving.server.process import keep_requests_moving
 from serving.server.request_log import RequestLog, Sampling
 from serving.server.rest.server import RestServer, start_rest_server
 from serving.server.served_model import Retry
 from serving.server.service import Service
 
 logger = logging.getLogger(__name__)
+
+_SWITCH_SECONDS = 0.0005
 
 
 def run(options: ServerOptions, started: threading.Event, stop: threading.Event) -> int:
@@ -37,7 +39,7 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
     Raises:
         InputError: the configuration is refused, or a port cannot be had.
     """
-    keep_requests_moving()
+    _keep_requests_moving()
     observer = _observer(options)
     with ExitStack() as parts:
         parts.callback(observer.close)
@@ -70,13 +72,26 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
     return 0
 
 
+def _keep_requests_moving() -> None:
+    """Keeps the loading and unloading of versions from holding up requests.
+
+    Loading builds a graph in Python for seconds. Each time a request then wants the interpreter's
+    lock it waits for the switch interval, 5 ms by default, and it wants it many times. And the
+    garbage collector, which unloading runs, need not look through all of TensorFlow's modules,
+    which are imported by now, every time.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+
+
 def _observer(options: ServerOptions) -> Observer:
     default = None
     if options.request_log:
         default = Sampling(options.request_log, options.request_log_sampling_rate)
     return Observer(
         Metrics(),
-        open_access_log(options.access_log),
+        AccessLog(options.access_log) if options.access_log != OFF else None,
         RequestLog(default, with_bytes=options.request_log_with_bytes),
     )
 
@@ -108,14 +123,16 @@ def _announce(core: Core, address: str) -> None:
 
 
 def _start_polling(options: ServerOptions, core: Core, parts: ExitStack) -> None:
+    looks = []
     if options.file_system_poll_wait_seconds:
-        core.start_polling(options.file_system_poll_wait_seconds)
+        looks.append(("version-poller", options.file_system_poll_wait_seconds, core.refresh))
     if options.model_config_file and options.model_config_file_poll_wait_seconds:
         path = Path(options.model_config_file).expanduser()
         file = ConfigFile(path, options.config, core.reload)
         seconds = options.model_config_file_poll_wait_seconds
-        poller = Poller("model-config-file-poller", seconds, file.look)
-        parts.callback(poller.stop)
+        looks.append(("model-config-file-poller", seconds, file.look))
+    for look in looks:
+        parts.callback(Poller(*look).stop)
 
 
 def _stop(servers: list[GrpcServer | RestServer], grace_seconds: float) -> None:

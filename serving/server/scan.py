@@ -18,25 +18,15 @@ Look = frozenset[tuple[str, int, int]]
 
 @dataclass(frozen=True)
 class Scan:
-    """One look at a base path.
+    """One look at a base path; all ascending."""
 
-    Attributes:
-        whole: versions with a `saved_model.pb`, ascending.
-        partial: versions without one: being copied, or empty; ascending.
-        strangers: names of folders that are no version's nor hidden, sorted.
-    """
-
-    whole: tuple[int, ...]
-    partial: tuple[int, ...]
-    strangers: tuple[str, ...]
+    whole: tuple[int, ...]  # versions with a `saved_model.pb`
+    partial: tuple[int, ...]  # versions without one: being copied, or empty
+    strangers: tuple[str, ...]  # names of folders that are no version's nor hidden
 
 
 def scan(base: Path) -> Scan:
-    """Looks at a base path.
-
-    Raises:
-        OSError: it is not there or cannot be read.
-    """
+    """Looks at a base path; an OSError if it is not there or cannot be read."""
     numbers = {path.name: version_number(path.name) for path in base.iterdir() if path.is_dir()}
     whole = tuple(list_versions(base))
     versions = {number for number in numbers.values() if number is not None}

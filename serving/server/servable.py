@@ -4,21 +4,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TypeVar
 
-import grpc
 import numpy as np
 
 from serving.server.batching import Batcher
 from serving.server.batching_parameters import BatchingParameters
-from serving.server.faults import Fault, ModelFault, invalid
+from serving.server.faults import ModelFault, exhausted, failed_precondition, invalid
 from serving.server.positions import Arrays, locate, rows_of
 from serving.server.session import ModelSession
 from serving.server.signatures import Signature
 from serving.wire.tensor_pb2 import TensorProto
 
 Outputs = dict[str, np.ndarray]
-Answer = TypeVar("Answer")
 
 # TensorFlow keeps a plan for each set of outputs that was ever asked for; beyond so many a
 # signature's outputs are all computed, so that requests cannot fill the memory with plans.
@@ -39,7 +36,6 @@ class Servable:
         folder: Path,
         version: int,
         *,
-        name: str = "default",
         batching: BatchingParameters | None = None,
         queued: Callable[[str, float], None] = lambda name, seconds: None,
     ):
@@ -48,11 +44,10 @@ class Servable:
         Args:
             folder: holds `saved_model.pb`.
             version: its number.
-            name: the model's name.
             batching: how concurrent requests are put together; None: they are not.
             queued: told the threads' name and how many seconds a request waited for its batch.
         """
-        self.name, self.version = name, version
+        self.version = version
         self._session = ModelSession(folder)
         self.signatures = self._session.signatures
         self._signatures = {
@@ -60,7 +55,7 @@ class Servable:
             for key, proto in self.signatures.signature_def.items()
         }
         self._plans: set[tuple[str, ...]] = set()
-        self._batcher = Batcher(self._run, batching, queued) if batching else None
+        self._batcher = Batcher(self._run_one, batching, queued) if batching else None
 
     def close(self) -> None:
         """Frees the model; no request may be running."""
@@ -80,111 +75,64 @@ class Servable:
         *,
         wanted: Callable[[], bool] = lambda: True,
     ) -> Outputs:
-        """Runs a signature on a request's tensors; an empty filter asks for all outputs.
-
-        Returns:
-            The outputs by name; strings as `object` arrays.
-
-        Raises:
-            Fault: the request does not fit the signature, or the model fails on it.
-        """
+        """As `run`, on a request's tensors, which have to fit; an empty filter is all outputs."""
         signature = self._signatures.get(signature_name)
         if signature is None:
-            raise Fault(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f'Serving signature key "{signature_name}" not found.',
-            )
-        outputs = signature.choose(output_filter)
-        return self.run(signature_name, signature.decode(inputs), outputs, wanted=wanted)
+            raise failed_precondition(f'Serving signature key "{signature_name}" not found.')
+        outputs = {signature_name: signature.choose(output_filter)}
+        return self.run(signature.decode(inputs), outputs, wanted=wanted)[signature_name]
 
     def run(
         self,
-        signature_name: str,
         arrays: Arrays,
-        outputs: Sequence[str],
+        outputs: Mapping[str, Sequence[str]],
         *,
         wanted: Callable[[], bool] = lambda: True,
-    ) -> Outputs:
-        """Runs a signature on arrays, in a batch with other requests if batching is on.
+    ) -> dict[str, Outputs]:
+        """Runs a signature, in a batch with other requests if batching is on.
+
+        Args:
+            arrays: its inputs.
+            outputs: names by signature; several signatures take the same tensors, in one run.
+            wanted: asked just before a batch runs whether somebody still waits.
 
         Returns:
-            The outputs by name; strings as `object` arrays.
+            Outputs by name, by signature; strings as `object` arrays.
 
         Raises:
             Fault: the model fails on it. If that is the fault of one row of a batch of strings,
                 the message tells the row's position.
         """
-
-        def run(part: Arrays) -> Outputs:
-            return self._run(signature_name, part, outputs)
-
-        def scheduled(part: Arrays) -> Outputs:
-            if self._batcher:
-                return self._batcher.run(signature_name, part, outputs, wanted)
-            return run(part)
-
-        return self._located(self._signatures[signature_name], arrays, scheduled, run)
-
-    def run_together(
-        self, arrays: Arrays, outputs: Mapping[str, Sequence[str]]
-    ) -> dict[str, Outputs]:
-        """Runs several signatures that take the same tensors, in one go.
-
-        Returns:
-            Outputs by name, by signature.
-        """
         first = self._signatures[next(iter(outputs))]
-
-        def run(part: Arrays) -> dict[str, Outputs]:
-            return self._execute(first, part, outputs)
-
-        return self._located(first, arrays, run, run)
-
-    def _located(
-        self,
-        signature: Signature,
-        arrays: Arrays,
-        run: Callable[[Arrays], Answer],
-        run_part: Callable[[Arrays], object],
-    ) -> Answer:
-        """Runs, and tells the position of the row that the model fails on."""
-        rows = _rows(signature, arrays)
+        rows = first.rows(arrays)
         if rows > MAX_ROWS:
-            raise Fault(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"a batch of {rows} strings, at most {MAX_ROWS} are taken",
-            )
+            raise exhausted(f"a batch of {rows} strings, at most {MAX_ROWS} are taken")
         try:
-            return run(arrays)
+            if self._batcher and len(outputs) == 1:
+                names = outputs[first.name]
+                return {first.name: self._batcher.run(first.name, arrays, names, wanted)}
+            return self._run(arrays, outputs)
         except ModelFault as fault:
-            batched = rows_of(signature, arrays)
-            if fault.code is not grpc.StatusCode.INVALID_ARGUMENT or not batched:
-                raise
-            raise locate(run_part, arrays, batched, fault) from fault
+            batched = rows_of(first, arrays)
+            raise locate(lambda part: self._run(part, outputs), arrays, batched, fault) from fault
 
-    def _run(self, signature_name: str, arrays: Arrays, outputs: Sequence[str]) -> Outputs:
-        """One signature, right now."""
-        signature = self._signatures[signature_name]
-        return self._execute(signature, arrays, {signature_name: outputs})[signature_name]
+    def _run_one(self, signature_name: str, arrays: Arrays, outputs: Sequence[str]) -> Outputs:
+        return self._run(arrays, {signature_name: outputs})[signature_name]
 
-    def _execute(
-        self, signature: Signature, arrays: Arrays, outputs: Mapping[str, Sequence[str]]
-    ) -> dict[str, Outputs]:
-        feeds = {}
-        for key, slot in signature.inputs.items():
-            if not self._session.feeds(slot.tensor):
-                raise Fault(grpc.StatusCode.UNIMPLEMENTED, f"input {key} is no dense tensor")
-            feeds[slot.tensor] = arrays[key]
+    def _run(self, arrays: Arrays, outputs: Mapping[str, Sequence[str]]) -> dict[str, Outputs]:
+        """As `run`, right now."""
+        first = self._signatures[next(iter(outputs))]
+        feeds = {slot.tensor: arrays[name] for name, slot in first.inputs.items()}
         slots = {
             (key, output): self._signatures[key].outputs[output]
             for key, names in outputs.items()
             for output in names
         }
         for (_, output), slot in slots.items():
-            if not self._session.fetches(slot.tensor):
+            if slot.tensor not in self._session.fetches:
                 raise invalid(f"output {output} is no dense tensor")
         plan = self._plan(outputs, {slot.tensor for slot in slots.values()})
-        with _large if _rows(signature, arrays) > _LARGE_ROWS else nullcontext():
+        with _large if first.rows(arrays) > _LARGE_ROWS else nullcontext():
             values = self._session.run(feeds, plan)
         answers: dict[str, Outputs] = {key: {} for key in outputs}
         for (key, output), slot in slots.items():
@@ -201,10 +149,6 @@ class Servable:
             return plan
         if len(self._plans) >= _MAX_PLANS:
             slots = [slot for key in signatures for slot in self._signatures[key].outputs.values()]
-            return tuple(sorted({s.tensor for s in slots if self._session.fetches(s.tensor)}))
+            return tuple(sorted({slot.tensor for slot in slots} & set(self._session.fetches)))
         self._plans.add(plan)
         return plan
-
-
-def _rows(signature: Signature, arrays: Arrays) -> int:
-    return max(map(len, signature.string_batches(arrays)), default=0)

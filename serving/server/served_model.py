@@ -37,15 +37,10 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Retry:
-    """How often a version that does not load is tried again.
+    """How often a version that does not load is tried again."""
 
-    Attributes:
-        times: tries after the first.
-        seconds: between two tries.
-    """
-
-    times: int
-    seconds: float
+    times: int  # tries after the first
+    seconds: float  # between two tries
 
 
 DEFAULT_RETRY = Retry(5, 60.0)
@@ -67,14 +62,13 @@ class Update:
         config: the configuration it was made for.
         fresh: newly loaded versions.
         wanted: versions that are to be live: those of `fresh` and loaded ones that stay.
-        vacant: there is nothing on the disk to serve, so what is loaded goes.
-        moved: the base path is another, so nothing that is loaded stays.
+        moved: nothing that is loaded stays unless it is wanted: there is nothing to serve any
+            more, or the base path is another.
     """
 
     config: ModelConfig
     fresh: dict[int, Loaded] = field(default_factory=dict)
     wanted: set[int] = field(default_factory=set)
-    vacant: bool = False
     moved: bool = False
 
 
@@ -107,18 +101,14 @@ class ServedModel:
         return self.config.name
 
     def prepare(self, config: ModelConfig) -> Update:
-        """Loads what the policy wants and is not loaded.
-
-        Raises:
-            OSError: the base path cannot be read.
-        """
+        """Loads what the policy wants and is not loaded; an OSError if nothing can be read."""
         base = Path(config.base_path)
         found = scan(base)
         self._tell(found, config)
         chosen, count = candidates(config.model_version_policy, found.whole)
         # Another base path is another model: its version 3 is not the one that is loaded.
         moved = base != Path(self.config.base_path)
-        update = Update(config, vacant=not chosen, moved=moved)
+        update = Update(config, moved=moved or not chosen)
         live = {} if moved else self.versions
         try:
             for version in chosen:
@@ -137,16 +127,12 @@ class ServedModel:
 
     def available(self, update: Update) -> set[int]:
         """The versions that would be live after a commit of `update`."""
-        if update.wanted or update.vacant or update.moved:
+        if update.wanted or update.moved:
             return set(update.wanted)
         return set(self.versions)
 
     def commit(self, update: Update) -> list[Loaded]:
-        """Makes an update visible.
-
-        Returns:
-            The versions that are no longer live, retired; the caller unloads the idle ones.
-        """
+        """Makes an update visible; what is no longer live comes back, to be unloaded when idle."""
         keep = self.available(update)
         retired = []
         for version, loaded in list(self.versions.items()):

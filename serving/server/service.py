@@ -3,8 +3,6 @@
 gRPC and REST both come here. Codes and wording are TensorFlow Serving's.
 """
 
-import time
-from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
@@ -22,7 +20,7 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
 
-from serving.server import inference, multi_inference
+from serving.server import inference
 from serving.server.call import Call
 from serving.server.codec import encode
 from serving.server.core import Core
@@ -60,7 +58,7 @@ class Service:
             call.version = servable.version
             with call.running():
                 outputs = servable.predict(
-                    name, request.inputs, request.output_filter, wanted=_wanted(call)
+                    name, request.inputs, request.output_filter, wanted=call.wanted
                 )
             response = PredictResponse()
             fill_spec(response.model_spec, spec.name, servable.version, name)
@@ -93,13 +91,12 @@ class Service:
             signature = servable.signature(name)
             if signature is None:
                 raise invalid(f"No signature was found with the name: {name}")
-            chosen = inference.CHECKS[method](signature)
+            chosen = {name: inference.check(method, signature)}
             examples = inference.serialized_examples(request.input)
             with call.running():
-                inputs = {inference.INPUTS: examples}
-                outputs = servable.run(name, inputs, chosen, wanted=_wanted(call))
+                answers = servable.run({inference.INPUTS: examples}, chosen, wanted=call.wanted)
             fill_spec(response.model_spec, spec.name, servable.version, name)
-        response.result.CopyFrom(inference.RESULTS[method](outputs, len(examples)))
+        response.result.CopyFrom(inference.RESULTS[method](answers[name], len(examples)))
         self._observer.sample(call, request, response)
         return response
 
@@ -109,12 +106,12 @@ class Service:
         call.model, call.batch_size = spec.name, batch_size(request)
         with self.core.lease(spec) as servable:
             call.version = servable.version
-            chosen = multi_inference.choose(request, servable)
+            chosen = inference.choose_together(request, servable)
             call.signature = ",".join(chosen)
             examples = inference.serialized_examples(request.input)
             with call.running():
-                answers = servable.run_together({inference.INPUTS: examples}, chosen)
-        return multi_inference.fill(request, call.version, answers, len(examples))
+                answers = servable.run({inference.INPUTS: examples}, chosen)
+        return inference.fill_together(request, call.version, answers, len(examples))
 
     def get_model_metadata(
         self, request: GetModelMetadataRequest, call: Call
@@ -170,7 +167,3 @@ def _noted(request: AnyInference, call: Call) -> tuple[ModelSpec, str]:
     call.signature = signature_name(spec)
     call.batch_size = batch_size(request)
     return spec, call.signature
-
-
-def _wanted(call: Call) -> Callable[[], bool]:
-    return lambda: call.deadline is None or time.monotonic() < call.deadline

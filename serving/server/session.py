@@ -4,16 +4,13 @@ import gc
 import threading
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 
 from serving.server.faults import from_number, invalid
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-    from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
-
 
 # A plan is made by then; what runs on is the model.
 _PLAN_SECONDS = 10.0
@@ -30,14 +27,10 @@ class ModelSession:
 
     Attributes:
         signatures: the model's own signatures.
+        fetches: what can be fetched, by the name that a signature gives it.
     """
 
-    signatures: "SignatureDefMap"
-
     def __init__(self, folder: Path):
-        import tensorflow as tf
-        from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
-
         self._making: dict[Hashable, threading.Lock] = {}
         self._ready: set[Hashable] = set()
         self._graph = tf.Graph()
@@ -51,7 +44,7 @@ class ModelSession:
                 )
                 self.signatures = SignatureDefMap(signature_def=meta_graph.signature_def)
                 self._feeds: dict[str, tf.Tensor] = {}
-                self._fetches: dict[str, tf.Tensor] = {}
+                self.fetches: dict[str, tf.Tensor] = {}
                 self._name_tensors()
             except BaseException:
                 self._session.close()
@@ -60,33 +53,21 @@ class ModelSession:
         self._graph.finalize()
 
     def _name_tensors(self) -> None:
-        import tensorflow as tf
-
         for signature in self.signatures.signature_def.values():
             for info in signature.inputs.values():
                 if (tensor := self._tensor(info.name)) is not None:
                     self._feeds[info.name] = tensor
             for info in signature.outputs.values():
                 tensor = self._tensor(info.name)
-                if tensor is not None and info.name not in self._fetches:
-                    self._fetches[info.name] = tf.identity(tensor)
+                if tensor is not None and info.name not in self.fetches:
+                    self.fetches[info.name] = tf.identity(tensor)
 
-    def _tensor(self, name: str) -> "tf.Tensor | None":
-        import tensorflow as tf
-
+    def _tensor(self, name: str) -> tf.Tensor | None:
         if not name:  # it is sparse, or made of several tensors
             return None
         element = self._graph.as_graph_element(name)
         # An operation has no value, as in the signature __saved_model_init_op.
         return element if isinstance(element, tf.Tensor) else None
-
-    def feeds(self, tensor: str) -> bool:
-        """Whether values can be fed for this name."""
-        return tensor in self._feeds
-
-    def fetches(self, tensor: str) -> bool:
-        """Whether values can be fetched for this name."""
-        return tensor in self._fetches
 
     def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> dict[str, Any]:
         """Computes tensors; many threads may at a time.
@@ -102,11 +83,9 @@ class ModelSession:
             Fault: the values do not fit the tensors.
             ModelFault: the model fails on them.
         """
-        import tensorflow as tf
-
         try:
             values = self._run(
-                [self._fetches[name] for name in fetches],
+                [self.fetches[name] for name in fetches],
                 {self._feeds[name]: value for name, value in feeds.items()},
                 tuple(fetches),
             )
@@ -141,7 +120,7 @@ class ModelSession:
         # A graph is full of cycles. Left to itself, Python looks for such old ones so seldom that
         # a server that changes versions would grow.
         self._feeds.clear()
-        self._fetches.clear()
+        self.fetches.clear()
         del self._graph, self._session
         gc.collect()
 

@@ -2,35 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-import grpc
 import numpy as np
+from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.codec import check_size, decode
-from serving.server.faults import Fault, invalid
+from serving.server.faults import invalid, unimplemented
 from serving.wire.tensor_pb2 import DT_STRING, SignatureDef, TensorInfo, TensorProto
 from serving.wire.tensors import dtype_name
-
-if TYPE_CHECKING:
-    from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
 class Slot:
-    """An input or output of a signature.
+    """An input or output of a signature."""
 
-    Attributes:
-        tensor: the name of its tensor in the graph; empty: it is no dense tensor.
-        dtype: TensorFlow's DataType.
-        shape: sizes, -1 where any will do; None: any shape.
-    """
-
-    tensor: str
-    dtype: int
-    shape: tuple[int, ...] | None
+    tensor: str  # its name in the graph; empty: it is no dense tensor
+    dtype: int  # TensorFlow's DataType
+    shape: tuple[int, ...] | None  # -1 where any size will do; None: any shape
 
     @property
     def batched(self) -> bool:
@@ -76,7 +66,7 @@ class Signature:
         arrays = {}
         for name, slot in self.inputs.items():
             if not slot.tensor:
-                raise Fault(grpc.StatusCode.UNIMPLEMENTED, f"input {name} is no dense tensor")
+                raise unimplemented(f"input {name} is no dense tensor")
             if name not in inputs:
                 arrays[name] = self.defaults[name]
                 continue
@@ -90,18 +80,18 @@ class Signature:
             _check_shape(name, slot, arrays[name].shape)
         return arrays
 
-    def string_batches(self, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The values of inputs that are batches of strings: encoded images or Examples."""
+    def string_batches(self, arrays: Mapping[str, np.ndarray]) -> list[int]:
+        """Sizes of the inputs that are batches of strings: encoded images or Examples."""
         slots = self.inputs.items()
         found = [arrays[name] for name, slot in slots if slot.is_string and slot.batched]
-        return [array for array in found if array.ndim]
+        return [len(array) for array in found if array.ndim]
+
+    def rows(self, arrays: Mapping[str, np.ndarray]) -> int:
+        """The size of the largest of them; 0: there is none."""
+        return max(self.string_batches(arrays), default=0)
 
     def choose(self, output_filter: Sequence[str]) -> list[str]:
-        """The outputs to compute, in the signature's order; all if the filter is empty.
-
-        Raises:
-            Fault: INVALID_ARGUMENT: no such output, or one asked for twice.
-        """
+        """The outputs to compute, in the signature's order; all if the filter is empty."""
         for name in output_filter:
             if name not in self.outputs:
                 raise invalid(
@@ -126,12 +116,12 @@ class Signature:
             )
 
 
-def signature_name(spec: "ModelSpec") -> str:
+def signature_name(spec: ModelSpec) -> str:
     """The signature that a request asks for."""
     return spec.signature_name or DEFAULT_SIGNATURE
 
 
-def fill_spec(spec: "ModelSpec", model: str, version: int, signature: str = "") -> None:
+def fill_spec(spec: ModelSpec, model: str, version: int, signature: str = "") -> None:
     """Tells in a response what answered."""
     spec.name = model
     spec.version.value = version

@@ -165,33 +165,12 @@ def _decimals(values: np.ndarray) -> list[str]:
     if values.dtype != np.float64:
         values = values.astype(np.float32)
     digits = 17 if values.dtype == np.float64 else 9
-    exact = values.astype(np.float64)
-    numbers = exact.tolist()
-    short = _maybe_short(exact, values.dtype)
-    texts = [
-        f"{number:.6g}" if six else f"{number:.{digits}g}"
-        for number, six in zip(numbers, short.tolist(), strict=True)
-    ]
-    candidates = np.flatnonzero(short)
-    read = np.array([float(texts[index]) for index in candidates]).astype(values.dtype)
-    for index in candidates[read != values[candidates]]:
+    numbers = values.tolist()
+    texts = [f"{number:.6g}" for number in numbers]
+    read = np.array([float(text) for text in texts]).astype(values.dtype)
+    for index in np.flatnonzero(read != values):
         texts[index] = f"{numbers[index]:.{digits}g}"
     return [text if "." in text or "e" in text else _marked(text) for text in texts]
-
-
-def _maybe_short(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Where six digits may do: a cheap look, so that most numbers are printed once, not twice.
-
-    Args:
-        exact: float64.
-        dtype: of the numbers that are printed.
-    """
-    with np.errstate(all="ignore"):  # of zero, infinity and NaN: both ways print them the same
-        size = np.abs(exact)
-        scale = 10.0 ** (5 - np.floor(np.log10(size)))
-        # Half of it would do for numbers without rounding errors of their own.
-        error = np.spacing(size.astype(dtype)) + 8 * np.spacing(size)
-        return np.abs(np.round(exact * scale) / scale - exact) <= error
 
 
 def _marked(text: str) -> str:

@@ -10,17 +10,25 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
+from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 from serving.server.call import Call
-from serving.server.faults import Fault
+from serving.server.faults import Fault, exhausted, invalid, not_found
 from serving.server.metrics import CONTENT_TYPE, DEFAULT_PATH
 from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
 from serving.server.rest import answers
-from serving.server.rest.bodies import HttpFault, answer_body, decompressed, read_body
-from serving.server.rest.endpoints import answer
+from serving.server.rest.bodies import answer_body, decompressed, read_body
+from serving.server.rest.json_text import parse_object
 from serving.server.rest.paths import Target, is_api, malformed, parse_path
+from serving.server.rest.requests import fill_examples, fill_predict, signature_name
 from serving.server.service import Service
+from serving.server.signatures import DEFAULT_SIGNATURE
+from serving.wire import methods
 
 # Requests beyond it are refused instead of piling up in memory, as over gRPC.
 MAX_CONCURRENT_REQUESTS = 128
@@ -87,14 +95,12 @@ class RestApp:
         await response(scope, receive, send)
 
     async def _observed(self, request: Request, path: str) -> Response:
-        method = _method(request.method, path)
         try:
-            with self._observer.call("rest", method, request.headers.get(REQUEST_ID)) as call:
+            with self._observer.call("rest", "", request.headers.get(REQUEST_ID)) as call:
                 response = await self._answer(request, path, call)
-        except HttpFault as fault:
-            response = _refusal(fault.details, fault.http_status)
         except Fault as fault:
-            response = _refusal(fault.details, _HTTP_STATUS.get(fault.code, 500))
+            http_status = fault.http_status or _HTTP_STATUS.get(fault.code, 500)
+            response = _refusal(fault.details, http_status)
         except asyncio.CancelledError:
             response = _refusal("the server is stopping", 503)
         response.headers[REQUEST_ID] = call.request_id
@@ -102,15 +108,15 @@ class RestApp:
 
     async def _answer(self, request: Request, path: str, call: Call) -> Response:
         if not is_api(path):
-            raise Fault(grpc.StatusCode.NOT_FOUND, malformed(request.method, path))
+            raise not_found(malformed(request.method, path))
         if self._cors and request.method == "OPTIONS":
             return _response(b"")
         target = parse_path(request.method, path)
-        call.model = target.spec.name
+        call.method, call.model = target.method, target.spec.name
         if request.method == "GET":
             return await self._run(target, request, b"", call, self._looks)
         if self._running >= MAX_CONCURRENT_REQUESTS:
-            raise Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many concurrent requests")
+            raise exhausted("too many concurrent requests")
         self._running += 1
         try:
             body = await read_body(request)
@@ -130,7 +136,7 @@ class RestApp:
 
         def work() -> Response:
             plain_body = decompressed(body, request.headers)
-            plain = answer(self._service, target, plain_body, call).encode()
+            plain = _answer(self._service, target, plain_body, call).encode()
             return _response(*answer_body(plain, request.headers))
 
         call.deadline = time.monotonic() + self._timeout
@@ -139,12 +145,39 @@ class RestApp:
         raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer within {self._timeout:g} s")
 
 
-def _method(http_method: str, path: str) -> str:
-    """The API's method for the log and the metrics; empty if there is none."""
-    try:
-        return parse_path(http_method, path).method
-    except Fault:
-        return ""
+def _answer(service: Service, target: Target, body: bytes, call: Call) -> str:
+    """What a path does: a request for the service, and its answer as JSON."""
+    spec = target.spec
+    if target.method == "status":
+        return answers.status(
+            service.get_model_status(GetModelStatusRequest(model_spec=spec), call)
+        )
+    if target.method == "metadata":
+        request = GetModelMetadataRequest(model_spec=spec, metadata_field=[methods.METADATA_FIELD])
+        return answers.metadata(service.get_model_metadata(request, call))
+    values = parse_object(body)
+    spec.signature_name = signature_name(values)
+    call.signature = spec.signature_name or DEFAULT_SIGNATURE
+    if target.method == "predict":
+        return _predict(service, PredictRequest(model_spec=spec), values, call)
+    if target.method == "classify":
+        classification = ClassificationRequest(model_spec=spec)
+        fill_examples(classification, values, target.method)
+        return answers.classifications(service.classify(classification, call))
+    regression = RegressionRequest(model_spec=spec)
+    fill_examples(regression, values, target.method)
+    return answers.regressions(service.regress(regression, call))
+
+
+def _predict(service: Service, request: PredictRequest, values: dict, call: Call) -> str:
+    # JSON does not tell the types: the signature does.
+    with service.core.lease(request.model_spec) as servable:
+        signature = servable.signature(call.signature)
+        if signature is None:
+            raise invalid(f'Serving signature name: "{call.signature}" not found in signature def')
+        in_rows = fill_predict(request, values, signature)
+    outputs = service.predict(request, call).outputs
+    return answers.rows(outputs) if in_rows else answers.columns(outputs)
 
 
 def _response(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import grpc
 from starlette.requests import ClientDisconnect, Request
 
-from serving.server.faults import Fault, invalid
+from serving.server.faults import Fault, exhausted, invalid
 from serving.wire import methods
 
 # The same as over gRPC, of the JSON text; also after decompression.
@@ -17,20 +17,8 @@ _MIN_GZIP_BYTES = 4096
 _FASTEST = 1
 
 
-class HttpFault(Fault):
-    """A fault of the transport, which has an HTTP status of its own."""
-
-    def __init__(self, code: grpc.StatusCode, details: str, http_status: int):
-        super().__init__(code, details)
-        self.http_status = http_status
-
-
 async def read_body(request: Request) -> bytes:
-    """The body as it was sent.
-
-    Raises:
-        Fault: it is too large (413) or ended too early.
-    """
+    """The body as it was sent; a Fault if it is too large (413) or ended too early."""
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced[:30]) > MAX_BODY_BYTES:
         raise _too_large()
@@ -47,20 +35,12 @@ async def read_body(request: Request) -> bytes:
 
 
 def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """The body without its Content-Encoding.
-
-    Raises:
-        Fault: it is no gzip (400), too large (413), or encoded otherwise (415).
-    """
+    """The body without its Content-Encoding: gzip, or a Fault (400, 413, 415)."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "x-gzip"):
-        raise HttpFault(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"Content-Encoding: expected gzip or identity, found {encoding[:50]}",
-            415,
-        )
+        raise invalid(f"Content-Encoding: expected gzip or identity, found {encoding[:50]}", 415)
     reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         plain = reader.decompress(body, MAX_BODY_BYTES + 1)
@@ -88,7 +68,5 @@ def _takes_gzip(accepted: str) -> bool:
     return False
 
 
-def _too_large() -> HttpFault:
-    return HttpFault(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, f"the body is larger than {MAX_BODY_BYTES} bytes", 413
-    )
+def _too_large() -> Fault:
+    return exhausted(f"the body is larger than {MAX_BODY_BYTES} bytes", 413)

@@ -4,10 +4,9 @@ import binascii
 from itertools import chain
 from typing import Any
 
-import grpc
 import numpy as np
 
-from serving.server.faults import Fault, invalid
+from serving.server.faults import Fault, invalid, unimplemented
 from serving.server.rest.json_text import Literal, told
 from serving.wire import tensor_pb2 as pb
 from serving.wire.tensors import dtype_name, numpy_type
@@ -52,10 +51,7 @@ def to_array(value: Any, dtype: int) -> np.ndarray:
     elif dtype == pb.DT_STRING:
         array = _strings(leaves, shape)
     else:
-        raise Fault(
-            grpc.StatusCode.UNIMPLEMENTED,
-            f"Conversion of JSON Value: {told(value)} to type: {dtype_name(dtype)}",
-        )
+        raise unimplemented(f"Conversion of JSON Value: {told(value)} to type: {dtype_name(dtype)}")
     return array.reshape(shape)
 
 

@@ -23,15 +23,10 @@ _MAX_PATH = 200  # in a message
 
 @dataclass(frozen=True)
 class Target:
-    """What a path asks for.
+    """What a path asks for."""
 
-    Attributes:
-        method: predict, classify, regress, metadata or status.
-        spec: the model, with its version or label.
-    """
-
-    method: str
-    spec: ModelSpec
+    method: str  # predict, classify, regress, metadata or status
+    spec: ModelSpec  # the model, with its version or label
 
 
 def is_api(path: str) -> bool:
@@ -45,15 +40,7 @@ def malformed(http_method: str, path: str) -> str:
 
 
 def parse_path(http_method: str, path: str) -> Target:
-    """Reads a path.
-
-    Args:
-        http_method: GET, POST, ...
-        path: without the query, percent-encoded as it came.
-
-    Raises:
-        Fault: it is none of the API's for this method.
-    """
+    """Reads a path, percent-encoded as it came; a Fault if it is none of the API's."""
     pattern = {"POST": _POST, "GET": _GET}.get(http_method)
     found = pattern.fullmatch(path) if pattern else None
     if not found:

@@ -3,21 +3,25 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 from serving.server.faults import Fault, invalid
-from serving.server.rest.json_examples import fill_example
-from serving.server.rest.json_tensors import is_base64, to_array
+from serving.server.rest.json_tensors import decode_base64, is_base64, to_array, type_name
 from serving.server.rest.json_text import value_error
 from serving.server.signatures import Signature
+from serving.wire import tensor_pb2 as pb
 from serving.wire.tensors import fill_proto
 
 _INSTANCES, _INPUTS = "instances", "inputs"
 _ONE_OF = (
     f"Not formatted correctly expecting only one of '{_INPUTS}' or '{_INSTANCES}' keys to exist "
 )
+
+_MIN_INT64, _MAX_INT64, _MAX_UINT64 = -(2**63), 2**63 - 1, 2**64 - 1
+_KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 
 WithExamples = TypeVar("WithExamples", ClassificationRequest, RegressionRequest)
 
@@ -71,16 +75,12 @@ def fill_predict(request: PredictRequest, body: Mapping[str, Any], signature: Si
 
 
 def fill_examples(request: WithExamples, body: Mapping[str, Any], method: str) -> None:
-    """Fills in `examples`, objects of features, and `context`, features common to all.
-
-    Raises:
-        Fault: INVALID_ARGUMENT.
-    """
+    """Fills in `examples`, objects of features, and `context`, features common to all."""
     examples = request.input.example_list
     if "context" in body:
         with_context = request.input.example_list_with_context
         with_context.context.SetInParent()
-        fill_example(with_context.context, body["context"])
+        _fill_example(with_context.context, body["context"])
         examples = with_context
     if "examples" not in body:
         raise value_error(
@@ -92,7 +92,48 @@ def fill_examples(request: WithExamples, body: Mapping[str, Any], method: str) -
     if not values:
         raise value_error(body, "'examples' value is an empty array")
     for value in values:
-        fill_example(examples.examples.add(), value)
+        _fill_example(examples.examples.add(), value)
+
+
+def _fill_example(example: Any, value: Any) -> None:
+    """Fills a tf.train.Example.
+
+    Each feature is a value or a list of values of one kind: strings and `{"b64": ...}` are bytes,
+    decimals float, integers and booleans int64.
+    """
+    if not isinstance(value, dict):
+        raise invalid(f"Example must be JSON object but got JSON {type_name(value)}")
+    for name, content in value.items():
+        feature = example.features.feature[name]
+        feature.SetInParent()
+        for element in content if isinstance(content, list) else [content]:
+            kind, converted = _element(name, element)
+            found = feature.WhichOneof("kind")
+            if found not in (None, kind):
+                raise invalid(
+                    f"Unexpected element type in feature: {name} expecting type: {_KINDS[found]}"
+                )
+            getattr(feature, kind).value.append(converted)
+
+
+def _element(name: str, element: Any) -> tuple[str, Any]:
+    """The kind of feature that a value belongs to, and what goes into it."""
+    try:
+        if isinstance(element, str):
+            return "bytes_list", element.encode()
+        if is_base64(element):
+            return "bytes_list", decode_base64(element)
+        if isinstance(element, bool):
+            return "int64_list", int(element)
+        if isinstance(element, int) and _MIN_INT64 <= element <= _MAX_UINT64:
+            if element > _MAX_INT64:
+                raise invalid(f"Feature: {name} has uint64 element. Only int64 is supported.")
+            return "int64_list", element
+        if isinstance(element, int | float):
+            return "float_list", np.float32(to_array(element, pb.DT_FLOAT)).item()
+    except Fault as fault:
+        raise invalid(f"Feature: {name}: {fault.details}") from fault
+    raise invalid(f"Feature: {name} has element with unexpected JSON type: {type_name(element)}")
 
 
 def _is_row(value: Any) -> bool:

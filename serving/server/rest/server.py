@@ -18,11 +18,7 @@ _BACKLOG = 2048
 
 
 class RestServer:
-    """A running REST server.
-
-    Attributes:
-        port: where it listens.
-    """
+    """A running REST server, on its `port`."""
 
     def __init__(self, app: RestApp, listener: socket.socket):
         self.port: int = listener.getsockname()[1]
@@ -46,11 +42,7 @@ class RestServer:
         self._thread.start()
 
     def stop(self, grace_seconds: float) -> None:
-        """Takes no new requests, waits for those that run, and ends.
-
-        Args:
-            grace_seconds: after them the rest are cut off.
-        """
+        """Takes no new requests; what still runs after so many seconds is cut off."""
         self._server.should_exit = True
         self._thread.join(grace_seconds)
         if self._thread.is_alive():
@@ -59,11 +51,7 @@ class RestServer:
 
 
 def start_rest_server(service: Service, observer: Observer, options: ServerOptions) -> RestServer:
-    """Starts answering.
-
-    Raises:
-        InputError: the port cannot be had.
-    """
+    """Starts answering; an InputError where the port cannot be had."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     # asyncio switches Nagle's delay off only where the socket tells its protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -73,38 +74,30 @@ def build_old(folder: Path) -> None:
         classes = table.lookup(ids)
         sparse = v1.sparse_placeholder(tf.float32, [None, 3], "sparse")
 
-        def signature(
-            method: str, outputs: dict, source: Any = inputs, name: str = "inputs"
-        ) -> Any:
-            info = v1.saved_model.build_tensor_info
-            return v1.saved_model.build_signature_def(
-                {name: info(source)}, {key: info(value) for key, value in outputs.items()}, method
-            )
-
-        classify = tf.saved_model.CLASSIFY_METHOD_NAME
-        regress = tf.saved_model.REGRESS_METHOD_NAME
-        predict = tf.saved_model.PREDICT_METHOD_NAME
-        signatures = {
-            "classify": signature(classify, {"classes": classes, "scores": scores}),
-            "labels": signature(classify, {"classes": classes}),
-            "scores": signature(classify, {"scores": scores}),
-            "regress": signature(regress, {"outputs": slope * x}),
-            "serving_default": signature(predict, {"x": x, "classes": classes}),
-            "numbered": signature(classify, {"classes": ids}),
-            "flat": signature(classify, {"scores": x}),
-            "double": signature(classify, {"scores": tf.cast(scores, tf.float64)}),
-            "short": signature(classify, {"scores": scores[:1]}),
-            "uneven": signature(classify, {"classes": classes, "scores": scores[:, :1]}),
-            "renamed": signature(classify, {"scores": scores}, name="x"),
-            "nameless": signature(classify, {"y": scores}),
-            "many": signature(classify, {"classes": classes, "scores": scores, "more": x}),
-            "wide": signature(regress, {"outputs": scores}),
-            "whole": signature(regress, {"outputs": tf.cast(x, tf.int32)}),
-            "few": signature(regress, {"outputs": x[:1]}),
-            "sparse": signature(predict, {"sum": tf.sparse.reduce_sum(sparse)}, sparse),
-            "sparse_out": signature(predict, {"x": x, "s": tf.sparse.from_dense(scores)}),
-            "number": signature(predict, {"y": tf.strings.to_number(inputs)}),
+        both = {"classes": classes, "scores": scores}
+        made = {
+            "classify": ("classify", both),
+            "labels": ("classify", {"classes": classes}),
+            "scores": ("classify", {"scores": scores}),
+            "regress": ("regress", {"outputs": slope * x}),
+            "serving_default": ("predict", {"x": x, "classes": classes}),
+            "numbered": ("classify", {"classes": ids}),
+            "flat": ("classify", {"scores": x}),
+            "double": ("classify", {"scores": tf.cast(scores, tf.float64)}),
+            "short": ("classify", {"scores": scores[:1]}),
+            "uneven": ("classify", {"classes": classes, "scores": scores[:, :1]}),
+            "nameless": ("classify", {"y": scores}),
+            "many": ("classify", both | {"more": x}),
+            "wide": ("regress", {"outputs": scores}),
+            "whole": ("regress", {"outputs": tf.cast(x, tf.int32)}),
+            "few": ("regress", {"outputs": x[:1]}),
+            "sparse_out": ("predict", {"x": x, "s": tf.sparse.from_dense(scores)}),
+            "number": ("predict", {"y": tf.strings.to_number(inputs)}),
         }
+        signatures = {name: ({"inputs": inputs}, *rest) for name, rest in made.items()}
+        signatures["renamed"] = ({"x": inputs}, "classify", {"scores": scores})
+        total = {"sum": tf.sparse.reduce_sum(sparse)}
+        signatures["sparse"] = ({"inputs": sparse}, "predict", total)
         session.run(v1.global_variables_initializer())
         _save(
             session,
@@ -117,32 +110,66 @@ def build_old(folder: Path) -> None:
 
 
 def build_types(folder: Path) -> None:
-    """TensorFlow 1: for each type a signature that answers what it gets; one of two types."""
+    """TensorFlow 1: for each type a signature that answers what it gets, and others for REST."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         signatures = {}
         for name in ECHOED:
-            dtype = tf.as_dtype(name)
-            value = v1.placeholder(dtype, None, name)
-            signatures[name] = v1.saved_model.predict_signature_def(
-                {"value": value}, {"value": tf.identity(value)}
-            )
-        number, text = v1.placeholder(tf.float32, [None, 2]), v1.placeholder(tf.string, [None])
-        signatures["serving_default"] = v1.saved_model.predict_signature_def(
-            {"number": number, "text": text},
-            {"doubled": 2.0 * number, "text": tf.strings.join([text, "!"])},
-        )
-        _save(session, folder, signatures)
+            x = v1.placeholder(name, None)
+            signatures[name] = ({"x": x}, "predict", {"y": tf.identity(x)})
+        picture = v1.placeholder(tf.string, [None])
+        outputs = {"same_bytes": picture, "text": picture, "length": tf.strings.length(picture)}
+        signatures["serving_default"] = ({"image_bytes": picture}, "predict", outputs)
+
+        a, b = v1.placeholder(tf.float32, [None]), v1.placeholder(tf.int32, [None])
+        weighted = {"weighted": a * tf.cast(b, tf.float32)}
+        signatures["optional"] = ({"a": a, "b": b}, "predict", weighted)
+        uneven = {"total": tf.reduce_sum(a), "values": a, "twice": tf.concat([a, a], 0)}
+        signatures["uneven"] = ({"a": a}, "predict", uneven)
+        special = {"log": tf.math.log(a), "ratio": 1 / a}
+        signatures["special"] = ({"a": a}, "predict", special)
+
+        examples = v1.placeholder(tf.string, [None])
+        feature = {
+            "x": tf.io.FixedLenFeature([2], tf.float32, [0.0, 0.0]),
+            "n": tf.io.FixedLenFeature([1], tf.int64, [0]),
+            "s": tf.io.FixedLenFeature([1], tf.string, ""),
+        }
+        parsed = tf.io.parse_example(examples, feature)
+        total = tf.reduce_sum(parsed["x"], 1) + tf.cast(parsed["n"][:, 0], tf.float32)
+        classes = tf.stack([parsed["s"][:, 0], tf.fill(tf.shape(total), "other")], 1)
+        both = {"classes": classes, "scores": tf.stack([total, -total], 1)}
+        signatures["classify"] = ({"inputs": examples}, "classify", both)
+        signatures["regress"] = ({"inputs": examples}, "regress", {"outputs": total[:, None]})
+        # Broadcast over the batch: one value stands for all.
+        _save(session, folder, signatures, {"optional": {"b": [10]}})
 
 
-def _save(session: Any, folder: Path, signatures: dict[str, Any], **more: Any) -> None:
+def _save(
+    session: Any,
+    folder: Path,
+    signatures: dict[str, tuple[dict, str, dict]],
+    defaults: dict[str, dict[str, Any]] | None = None,
+    **more: Any,
+) -> None:
+    """Signatures as (inputs, method, outputs) by name, and values of inputs by signature."""
     import tensorflow as tf
 
-    builder = tf.compat.v1.saved_model.builder.SavedModelBuilder(str(folder))
+    v1 = tf.compat.v1
+    info, made = v1.saved_model.build_tensor_info, {}
+    for name, (inputs, method, outputs) in signatures.items():
+        made[name] = v1.saved_model.build_signature_def(
+            {key: info(value) for key, value in inputs.items()},
+            {key: info(value) for key, value in outputs.items()},
+            f"tensorflow/serving/{method}",
+        )
+        for key, value in (defaults or {}).get(name, {}).items():
+            made[name].defaults[key].CopyFrom(tf.make_tensor_proto(value))
+    builder = v1.saved_model.Builder(str(folder))
     serving = [tf.saved_model.SERVING]
-    builder.add_meta_graph_and_variables(session, serving, signature_def_map=signatures, **more)
+    builder.add_meta_graph_and_variables(session, serving, signature_def_map=made, **more)
     builder.save()
 
 
@@ -187,6 +214,30 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
 
     monkeypatch.setattr(tf.compat.v1.Session, "run", run)
     return seen
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """Predictions of the signatures `slow` and `uneven` wait at it, as if they took their time.
+
+    `reached()` is true when one more is there, `open()` lets all through, `seen` names the
+    signatures of all predictions.
+    """
+    from serving.server.servable import Servable
+
+    inside, opened, seen = threading.Semaphore(0), threading.Event(), []
+    predict = Servable.predict
+
+    def held(self: Servable, signature: str, *arguments: Any, **named: Any) -> Any:
+        seen.append(signature)
+        if signature in ("slow", "uneven"):
+            inside.release()
+            assert opened.wait(60)
+        return predict(self, signature, *arguments, **named)
+
+    monkeypatch.setattr(Servable, "predict", held)
+    yield SimpleNamespace(open=opened.set, reached=lambda: inside.acquire(timeout=60), seen=seen)
+    opened.set()
 
 
 @dataclass
@@ -237,7 +288,7 @@ def _start(bases: dict[str, Path], **options: Any) -> Running:
     batching = options.get("batching")
 
     def load(name: str, path: Path, number: int) -> Servable:
-        return Servable(path, number, name=name, batching=batching)
+        return Servable(path, number, batching=batching)
 
     core, observer = Core(load), Observer()
     core.reload(config)
@@ -249,7 +300,16 @@ def _start(bases: dict[str, Path], **options: Any) -> Running:
 
 
 @pytest.fixture(scope="session")
-def bases(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def types_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("types") / "saved"
+    build_types(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bases(
+    saved_model: Path, types_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Base paths of the four models; each has a version 2."""
     folder = tmp_path_factory.mktemp("zoo")
     for name in (PICTURES, EXAMPLES, OLD, TYPES):
@@ -257,7 +317,7 @@ def bases(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     (folder / PICTURES / "2").symlink_to(saved_model)
     build_examples(folder / EXAMPLES / "2")
     build_old(folder / OLD / "2")
-    build_types(folder / TYPES / "2")
+    (folder / TYPES / "2").symlink_to(types_model)
     return {name: folder / name for name in (PICTURES, EXAMPLES, OLD, TYPES)}
 
 

@@ -19,7 +19,6 @@ SECONDS = 30
 @dataclass
 class Task:
     name: str
-    size: int = 1
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -41,8 +40,8 @@ class Recorder:
             task.done.set()
 
     def submit(self, name: str, size: int = 1, kind: Hashable = "kind") -> Task:
-        task = Task(name, size)
-        self.scheduler.submit(kind, task)
+        task = Task(name)
+        self.scheduler.submit(kind, task, size)
         return task
 
     @contextmanager
@@ -125,21 +124,6 @@ def test_a_full_batch_does_not_wait() -> None:
         assert recorder.batches == [["a", "b"], ["c"], ["d"]]
 
 
-def test_without_a_timeout_nothing_waits_for_company() -> None:
-    with recording(num_batch_threads=1) as recorder:
-        for name in "abc":
-            assert recorder.submit(name).done.wait(SECONDS)
-        assert recorder.batches == [["a"], ["b"], ["c"]]
-
-
-def test_a_timeout_runs_out_while_another_thread_is_busy() -> None:
-    with (
-        recording(num_batch_threads=2, batch_timeout_micros=30_000) as recorder,
-        recorder.busy(kind=1),
-    ):
-        assert recorder.submit("a", kind=2).done.wait(SECONDS)
-
-
 def test_two_timeouts_run_out_though_the_first_batch_takes_long() -> None:
     with recording(num_batch_threads=2, batch_timeout_micros=50_000) as recorder:
         # One thread watches the time of both; once it works, the other has to take over.
@@ -164,6 +148,10 @@ def test_a_full_queue_refuses() -> None:
             )
             last = recorder.submit("d")  # there is room for one more row
             assert _refusal(lambda: recorder.submit("e"))[0] == "UNAVAILABLE"
+            assert _refusal(lambda: recorder.submit("g", 3)) == (
+                "INVALID_ARGUMENT",
+                "Task size 3 is larger than maximum input batch size 2",
+            )
             recorder.submit("other", kind="other")  # a queue of its own
         assert last.done.wait(SECONDS)
         recorder.submit("f")

@@ -82,8 +82,8 @@ def together(*requests: tuple, **limits: object) -> Iterator[tuple[Batcher, Mode
     model, came = Model(threading.Event()), []
     submit = BatchScheduler.submit
 
-    def counted(scheduler: BatchScheduler, kind: object, task: object) -> None:
-        submit(scheduler, kind, task)
+    def counted(scheduler: BatchScheduler, kind: object, task: object, size: int) -> None:
+        submit(scheduler, kind, task, size)
         came.append(task)
 
     with (

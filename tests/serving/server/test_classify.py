@@ -147,11 +147,6 @@ def test_no_examples(stub, refusal) -> None:
         assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")
         request.input.example_list_with_context.context.SetInParent()
         assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")
-        request.model_spec.name = "other"
-        assert refusal(call, request) == (
-            "NOT_FOUND",
-            "Servable not found for request: Latest(other)",
-        )
 
 
 def test_a_wrong_example_is_named(stub, asking, refusal) -> None:

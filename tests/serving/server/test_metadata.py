@@ -3,23 +3,20 @@
 from typing import Any
 
 import pytest
+from google.protobuf.wrappers_pb2 import Int64Value
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 
 def _metadata(model: str, *fields: str) -> GetModelMetadataRequest:
-    request = GetModelMetadataRequest(metadata_field=fields)
-    request.model_spec.name = model
-    return request
+    return GetModelMetadataRequest(model_spec=ModelSpec(name=model), metadata_field=fields)
 
 
 def _status(model: str, version: int | None = None) -> GetModelStatusRequest:
-    request = GetModelStatusRequest()
-    request.model_spec.name = model
-    if version is not None:
-        request.model_spec.version.value = version
-    return request
+    number = None if version is None else Int64Value(value=version)
+    return GetModelStatusRequest(model_spec=ModelSpec(name=model, version=number))
 
 
 def test_metadata(stub: Any, saved_model) -> None:
@@ -68,7 +65,7 @@ def test_reload(start_here, bases, predicting, refusal) -> None:
     with server.channel() as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         model_stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        before, after = (predicting(name, "int32", value=[1]) for name in ("types", "new"))
+        before, after = (predicting(name, "int32", x=[1]) for name in ("types", "new"))
         assert stub.Predict(before, timeout=60).outputs
         request = ReloadConfigRequest()
         config = request.config.model_config_list.config.add(

@@ -40,51 +40,36 @@ def test_the_search_costs_no_more_rows_than_the_batch(size: int) -> None:
 
 def test_the_message_is_the_rows_own() -> None:
     def run(arrays: dict[str, np.ndarray]) -> None:
-        for row in arrays["x"]:
-            if row in (3, 5):
-                raise _fault(f"row {row}")
+        if not len(arrays["x"]):
+            raise _fault("no rows")  # a model that takes no empty batch
+        for row in {3, 5}.intersection(arrays["x"]):
+            raise _fault(f"row {row}")
 
     assert _located(8, run, _fault("row 5")).details == "input x, position 3: row 3"
 
 
-def test_what_fails_without_any_row_is_no_rows_fault() -> None:
-    runs: list[int] = []
+MEMORY = _fault("out of memory", grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+@pytest.mark.parametrize(
+    ("size", "empty", "full", "runs"),
+    [
+        (9, WHOLE, WHOLE, 1),  # it fails without any row
+        (1, _fault("no rows"), WHOLE, 1),  # it never goes well: the empty batch tells nothing
+        (4, _fault("no rows"), WHOLE, 4),
+        (9, None, None, 6),  # no row fails alone
+        (4, None, MEMORY, 4),  # another kind of fault on the way
+    ],
+)
+def test_what_is_no_rows_fault(
+    size: int, empty: ModelFault | None, full: ModelFault | None, runs: int
+) -> None:
+    sizes: list[int] = []
 
     def run(arrays: dict[str, np.ndarray]) -> None:
-        runs.append(len(arrays["x"]))
-        raise WHOLE
-
-    assert _located(9, run) is WHOLE
-    assert runs == [0]
-
-
-@pytest.mark.parametrize("size", [1, 4])
-def test_what_never_goes_well_is_no_rows_fault(size: int) -> None:
-    """The model takes no empty batch either, so that tells nothing."""
-
-    def run(arrays: dict[str, np.ndarray]) -> None:
-        raise WHOLE if len(arrays["x"]) else _fault("no rows")
+        sizes.append(len(arrays["x"]))
+        if fault := full if len(arrays["x"]) else empty:
+            raise fault
 
     assert _located(size, run) is WHOLE
-
-
-def test_a_model_that_takes_no_empty_batch() -> None:
-    def run(arrays: dict[str, np.ndarray]) -> None:
-        if not len(arrays["x"]):
-            raise _fault("no rows")
-        if 2 in arrays["x"]:
-            raise _fault("bad")
-
-    assert _located(4, run).details == "input x, position 2: bad"
-
-
-def test_a_fault_that_no_row_has_alone_names_none() -> None:
-    assert _located(9, lambda arrays: None) is WHOLE
-
-
-def test_another_kind_of_fault_on_the_way_names_none() -> None:
-    def run(arrays: dict[str, np.ndarray]) -> None:
-        if len(arrays["x"]):
-            raise _fault("out of memory", grpc.StatusCode.RESOURCE_EXHAUSTED)
-
-    assert _located(4, run) is WHOLE
+    assert len(sizes) <= runs

@@ -14,7 +14,8 @@ def _arrays(response: Any) -> dict[str, np.ndarray]:
 
 
 def test_pictures(stub: Any, predicting: Callable, grays: Callable) -> None:
-    response = stub.Predict(predicting("pictures", image_bytes=grays(51, 204)), timeout=60)
+    request = predicting("pictures", signature="", image_bytes=grays(51, 204))
+    response = stub.Predict(request, timeout=60)
     answer = _arrays(response)
     assert answer["label"].tolist() == [b"cat", b"dog"]
     np.testing.assert_allclose(answer["probabilities"], [[0.8, 0.2], [0.2, 0.8]], atol=1e-6)
@@ -24,11 +25,6 @@ def test_pictures(stub: Any, predicting: Callable, grays: Callable) -> None:
         2,
         "serving_default",
     )
-
-
-def test_the_default_signature_needs_no_name(stub, predicting, grays) -> None:
-    request = predicting("pictures", signature="", image_bytes=grays(51))
-    assert stub.Predict(request, timeout=60).model_spec.signature_name == "serving_default"
 
 
 def test_defaults_of_the_signature_are_filled_in(stub, predicting, grays) -> None:
@@ -115,8 +111,8 @@ def test_every_type_comes_back(stub, predicting, echoed: list[str]) -> None:
             count = int(np.prod(shape))
             sent = array[:count].reshape(shape)
             proto = tf.make_tensor_proto(values[:count].tolist(), dtype, shape)
-            request = predicting("types", name, value=proto)
-            output = stub.Predict(request, timeout=60).outputs["value"]
+            request = predicting("types", name, x=proto)
+            output = stub.Predict(request, timeout=60).outputs["y"]
             assert output.dtype == dtype.as_datatype_enum, name
             np.testing.assert_array_equal(tf.make_ndarray(output), sent, err_msg=name)
 
@@ -124,9 +120,9 @@ def test_every_type_comes_back(stub, predicting, echoed: list[str]) -> None:
 def test_quantized_numbers_stay_quantized(stub, predicting) -> None:
     import tensorflow as tf
 
-    request = predicting("types", "qint8", value=np.array([1, -7], np.int8))
-    request.inputs["value"].dtype = tf.qint8.as_datatype_enum
-    output = stub.Predict(request, timeout=60).outputs["value"]
+    request = predicting("types", "qint8", x=np.array([1, -7], np.int8))
+    request.inputs["x"].dtype = tf.qint8.as_datatype_enum
+    output = stub.Predict(request, timeout=60).outputs["y"]
     assert output.dtype == tf.qint8.as_datatype_enum
     output.dtype = tf.int8.as_datatype_enum
     assert tf.make_ndarray(output).tolist() == [1, -7]
@@ -136,7 +132,7 @@ def test_bfloat16_comes_in_its_field(stub, predicting) -> None:
     import tensorflow as tf
 
     value = tf.make_tensor_proto([1.5, -2.0], tf.bfloat16)
-    output = stub.Predict(predicting("types", "bfloat16", value=value), timeout=60).outputs["value"]
+    output = stub.Predict(predicting("types", "bfloat16", x=value), timeout=60).outputs["y"]
     assert list(output.half_val) == [0x3FC0, 0xC000]  # the upper halves of float32
     assert not output.tensor_content
 
@@ -151,17 +147,6 @@ def test_models_of_tensorflow_1(stub, predicting, fill_examples) -> None:
     assert answer["x"].tolist() == [0.25, 1.0]
     # From a table that the model initialises from a file of its own.
     assert answer["classes"].tolist() == [[b"low", b"high"]] * 2
-
-
-def test_the_version_may_be_asked_for(stub, predicting, grays, refusal) -> None:
-    request = predicting("pictures", image_bytes=grays(1))
-    request.model_spec.version.value = 2
-    assert stub.Predict(request, timeout=60).model_spec.version.value == 2
-    request.model_spec.version.value = 7
-    assert refusal(stub.Predict, request) == (
-        "NOT_FOUND",
-        "Servable not found for request: Specific(pictures, 7)",
-    )
 
 
 def test_ever_new_sets_of_outputs_do_not_fill_the_memory(

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,40 +14,23 @@ from serving.errors import InputError
 from serving.server.flags import parse_flags
 
 
-class _Run(threading.Thread):
+class _Run:
     """`run` in a thread, until told to stop."""
 
     def __init__(self, *flags: str):
         from serving.server.running import run
 
-        super().__init__(daemon=True)
         self.started, self.stop = threading.Event(), threading.Event()
-        self.status: int | None = None
-        self.error: Exception | None = None
         options = parse_flags(["--port=0", "--file_system_poll_wait_seconds=0", *flags])
-
-        def work() -> None:
-            try:
-                self.status = run(options, self.started, self.stop)
-            except InputError as error:
-                self.error = error
-
-        self._work = work
-        self.start()
-
-    def run(self) -> None:
-        self._work()
-
-    def answers(self) -> bool:
-        while self.is_alive() and not self.started.wait(0.05):
+        self._run = ThreadPoolExecutor(1).submit(run, options, self.started, self.stop)
+        while not self._run.done() and not self.started.wait(0.05):
             pass
-        return self.started.is_set()
 
-    def end(self) -> int | None:
-        self.stop.set()
-        self.join(60)
-        assert not self.is_alive()
-        return self.status
+    def end(self) -> int:
+        """The status that it ends with, by itself if it never started."""
+        if self.started.is_set():
+            self.stop.set()
+        return self._run.result(60)
 
 
 @pytest.fixture
@@ -75,7 +59,6 @@ def config(base: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 def test_a_line_for_each_model_and_one_for_rest(config, capfd: pytest.CaptureFixture) -> None:
     running = _Run(f"--model_config_file={config('')}", "--rest_api_port=-1", "--access_log=off")
-    assert running.answers()
     time.sleep(0.1)
     assert running.end() == 0
     lines = capfd.readouterr().out.splitlines()
@@ -90,7 +73,6 @@ def test_no_model_yet(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     path = tmp_path / "models.config"
     path.touch()
     running = _Run(f"--model_config_file={path}")
-    assert running.answers()
     time.sleep(0.1)
     assert running.end() == 0
     out = capfd.readouterr().out
@@ -103,8 +85,8 @@ def test_nothing_that_loads(base: Path, capfd: pytest.CaptureFixture) -> None:
     (base / "4" / "saved_model.pb").write_bytes(b"broken")
     (base / "3").unlink()
     running = _Run(f"--model_base_path={base}", "--model_name=m")
-    running.join(60)
-    assert (running.status, running.started.is_set()) == (1, False)
+    assert not running.started.is_set()
+    assert running.end() == 1
     told = capfd.readouterr()
     assert told.out == ""
     assert "model m did not become available: version 4: " in told.err
@@ -112,21 +94,18 @@ def test_nothing_that_loads(base: Path, capfd: pytest.CaptureFixture) -> None:
 
 def test_labels_at_the_start_say_what_allows_them(config) -> None:
     path = config('version_labels { key: "stable" value: 3 }')
-    running = _Run(f"--model_config_file={path}")
-    running.join(60)
-    assert "--allow_version_labels_for_unavailable_models=true" in str(running.error)
-    assert "\n" not in str(running.error)
-    allowed = _Run(f"--model_config_file={path}", "--allow_version_labels_for_unavailable_models")
-    assert allowed.answers()
+    flag = "--allow_version_labels_for_unavailable_models"
+    with pytest.raises(InputError, match=f"^[^\n]*{flag}=true$"):
+        _Run(f"--model_config_file={path}").end()
+    allowed = _Run(f"--model_config_file={path}", flag)
+    assert allowed.started.is_set()
     assert allowed.end() == 0
 
 
-def test_a_wrong_logging_config(config, base: Path) -> None:
+def test_a_wrong_logging_config(config) -> None:
     path = config("logging_config { sampling_config { sampling_rate: 2 } }")
-    running = _Run(f"--model_config_file={path}")
-    running.join(60)
-    assert "sampling rate" in str(running.error)
-    assert str(path) in str(running.error)
+    with pytest.raises(InputError, match=rf"{path}.*sampling rate"):
+        _Run(f"--model_config_file={path}").end()
 
 
 @pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
@@ -134,7 +113,5 @@ def test_a_port_in_use(base: Path, flag: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        running = _Run(f"--model_base_path={base}", f"{flag}={taken.getsockname()[1]}")
-        running.join(60)
-    assert str(running.error).startswith(f"{flag}=")
-    assert running.status is None
+        with pytest.raises(InputError, match=f"^{flag}="):
+            _Run(f"--model_base_path={base}", f"{flag}={taken.getsockname()[1]}").end()

@@ -73,6 +73,17 @@ def base(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def start(make_core: Callable[..., Core], base: Path) -> Callable[..., Core]:
+    """A core of the model `m` with a policy, in whose folder so many versions lie."""
+
+    def started(policy: str, *versions: int, **arguments) -> Core:
+        _version(base, *versions)
+        return make_core(_config(m=(base, policy, {})), **arguments)
+
+    return started
+
+
 def _version(base: Path, *versions: int, content: bytes = b"good") -> None:
     for version in versions:
         (base / str(version)).mkdir(exist_ok=True, parents=True)

@@ -65,7 +65,7 @@ def test_a_refused_configuration_changes_nothing(kit, make_core, loader, tmp_pat
     assert core.versions("a") == [1]
 
 
-def test_what_is_told_of_a_configuration_may_refuse_it(kit, make_core, loader, base: Path) -> None:
+def test_what_is_told_of_a_configuration_may_refuse_it(kit, start, loader, base: Path) -> None:
     told = []
 
     def on_config(config: ModelServerConfig) -> None:
@@ -73,25 +73,22 @@ def test_what_is_told_of_a_configuration_may_refuse_it(kit, make_core, loader, b
         if len(told) == 2:
             raise InputError("sampling rate")
 
-    kit.version(base, 1, 2)
-    core = make_core(kit.config(m=(base, "latest 1", {})), on_config=on_config)
+    core = start("latest 1", 1, 2, on_config=on_config)
     code, _ = kit.refusal(lambda: core.reload(kit.config(m=(base, "all", {"stable": 2}))))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert (told, loader.open()) == ([0, 1], [("m", 2)])
 
 
-def test_an_empty_configuration_changes_nothing(kit, make_core, base: Path) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "latest 1", {})))
+def test_an_empty_configuration_changes_nothing(kit, start, base: Path) -> None:
+    core = start("latest 1", 1)
     core.reload(ModelServerConfig())
     assert core.models() == ["m"]
     core.reload(kit.config())  # a list of no models is not empty
     assert core.models() == []
 
 
-def test_labels(kit, make_core, base: Path) -> None:
-    kit.version(base, 1, 2)
-    core = make_core(kit.config(m=(base, "all", {})))
+def test_labels(kit, start, base: Path) -> None:
+    core = start("all", 1, 2)
     core.reload(kit.config(m=(base, "all", {"stable": 1, "canary": 2})))
     assert (kit.lent(core, label="stable"), kit.lent(core, label="canary")) == (1, 2)
     assert [one.version for one in core.statuses(kit.spec(label="canary"))] == [2]
@@ -104,9 +101,8 @@ def test_labels(kit, make_core, base: Path) -> None:
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_labels_of_versions_that_are_not_live(kit, make_core, base: Path, allowed: bool) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "all", {})), labels_for_unavailable=allowed)
+def test_labels_of_versions_that_are_not_live(kit, start, base: Path, allowed: bool) -> None:
+    core = start("all", 1, labels_for_unavailable=allowed)
     new = kit.config(m=(base, "all", {"canary": 9}))
     refusal = (
         grpc.StatusCode.FAILED_PRECONDITION,

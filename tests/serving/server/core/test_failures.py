@@ -6,14 +6,11 @@ import grpc
 import pytest
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
-from serving.server.core import Core
-from serving.server.model_config import single_model
 from serving.server.served_model import Retry
 
 
-def test_a_version_that_does_not_load_leaves_the_others(kit, make_core, loader, base: Path) -> None:
-    kit.version(base, 1, 2)
-    core = make_core(kit.config(m=(base, "latest 2", {})))
+def test_a_version_that_does_not_load_leaves_the_others(kit, start, loader, base: Path) -> None:
+    core = start("latest 2", 1, 2)
     kit.version(base, 3, content=b"broken")
     core.refresh()
     core.refresh()
@@ -33,11 +30,8 @@ def test_a_version_that_does_not_load_leaves_the_others(kit, make_core, loader, 
     assert core.statuses(kit.spec(version=3))[0].status.error_message == ""
 
 
-def test_a_specific_version_that_does_not_load_leaves_the_old_one(
-    kit, make_core, base: Path
-) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "specific 1", {})))
+def test_a_specific_version_that_does_not_load_leaves_the_old_one(kit, start, base: Path) -> None:
+    core = start("specific 1", 1)
     kit.version(base, 2, content=b"broken")
     core.reload(kit.config(m=(base, "specific 2", {})))
     assert core.versions("m") == [1]
@@ -48,9 +42,8 @@ def test_a_specific_version_that_does_not_load_leaves_the_old_one(
 
 
 @pytest.mark.parametrize(("times", "seconds", "tries"), [(0, 0.0, 1), (2, 0.0, 3), (5, 3600.0, 1)])
-def test_retries(kit, make_core, loader, base: Path, *, times, seconds, tries) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "latest 1", {})), retry=Retry(times, seconds))
+def test_retries(kit, start, loader, base: Path, *, times, seconds, tries) -> None:
+    core = start("latest 1", 1, retry=Retry(times, seconds))
     kit.version(base, 2, content=b"broken")
     for _ in range(6):
         core.refresh()
@@ -62,9 +55,8 @@ def test_retries(kit, make_core, loader, base: Path, *, times, seconds, tries) -
     assert loader.tries.count(("m", 2)) == 2 * tries
 
 
-def test_a_failure_is_forgotten_when_the_version_loads(kit, make_core, loader, base: Path) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "specific 1", {})), retry=Retry(1, 0.0))
+def test_a_failure_is_forgotten_when_the_version_loads(kit, start, loader, base: Path) -> None:
+    core = start("specific 1", 1, retry=Retry(1, 0.0))
 
     def fail() -> None:
         raise OSError("the disk is away for a moment")
@@ -84,10 +76,9 @@ def test_a_failure_is_forgotten_when_the_version_loads(kit, make_core, loader, b
 
 
 def test_what_is_no_whole_version_is_passed_over(
-    kit, make_core, base: Path, caplog: pytest.LogCaptureFixture
+    kit, start, base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "latest 1", {})))
+    core = start("latest 1", 1)
     (base / "2").mkdir()
     (base / "3").mkdir()
     (base / "3" / "variables").mkdir()
@@ -113,9 +104,8 @@ def test_what_is_no_whole_version_is_passed_over(
     assert kit.states(core) == {1: "END", 3: "AVAILABLE"}
 
 
-def test_a_version_that_the_policy_names_and_nobody_pushed(kit, make_core, base: Path) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "specific 1 4", {})))
+def test_a_version_that_the_policy_names_and_nobody_pushed(kit, start, base: Path) -> None:
+    core = start("specific 1 4", 1)
     assert kit.states(core) == {4: "END", 1: "AVAILABLE"}
     assert "no folder" in core.statuses(kit.spec(version=4))[0].status.error_message
     code, details = kit.refusal(lambda: core.reload(kit.config(m=(base, "specific 4", {}))))
@@ -127,9 +117,8 @@ def test_a_version_that_the_policy_names_and_nobody_pushed(kit, make_core, base:
     assert core.versions("m") == [1, 4]
 
 
-def test_an_error_between_two_loads_leaks_nothing(kit, make_core, loader, base: Path) -> None:
-    kit.version(base, 1, 2)
-    core = make_core(kit.config(m=(base, "specific 1", {})))
+def test_an_error_between_two_loads_leaks_nothing(kit, start, loader, base: Path) -> None:
+    core = start("specific 1", 1, 2)
 
     def interrupt() -> None:
         if loader.tries[-1] == ("m", 3):
@@ -141,14 +130,3 @@ def test_an_error_between_two_loads_leaks_nothing(kit, make_core, loader, base: 
         core.reload(kit.config(m=(base, "all", {})))
     assert loader.open() == [("m", 1)]
     assert core.versions("m") == [1]
-
-
-def test_nothing_that_loads_at_the_start(kit, loader, base: Path) -> None:
-    kit.version(base, 1, 2, content=b"broken")
-    core = Core(loader)
-    code, details = kit.refusal(lambda: core.reload(single_model("m", str(base))))
-    assert code is grpc.StatusCode.UNKNOWN
-    assert details == (
-        "model m did not become available: version 2: broken model; version 1: broken model"
-    )
-    core.close()

@@ -24,9 +24,8 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
         ("specific 5 8", [5]),
     ],
 )
-def test_policies(kit, make_core, base: Path, policy: str, live: list[int]) -> None:
-    kit.version(base, 2, 5, 7)
-    core = make_core(kit.config(m=(base, policy, {})))
+def test_policies(kit, start, base: Path, policy: str, live: list[int]) -> None:
+    core = start(policy, 2, 5, 7)
     assert core.versions("m") == live
     assert kit.lent(core) == live[-1]
     for version in (2, 5, 7):
@@ -39,11 +38,8 @@ def test_policies(kit, make_core, base: Path, policy: str, live: list[int]) -> N
             )
 
 
-def test_a_new_version_is_loaded_before_the_old_one_goes(
-    kit, make_core, loader, base: Path
-) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "latest 1", {})))
+def test_a_new_version_is_loaded_before_the_old_one_goes(kit, start, loader, base: Path) -> None:
+    core = start("latest 1", 1)
     kit.version(base, 2)
     seen = []
 
@@ -58,16 +54,14 @@ def test_a_new_version_is_loaded_before_the_old_one_goes(
     assert kit.states(core) == {2: "AVAILABLE", 1: "END"}
 
 
-def test_statuses_come_newest_first(kit, make_core, base: Path) -> None:
-    kit.version(base, 1, 2, 3)
-    core = make_core(kit.config(m=(base, "all", {})))
+def test_statuses_come_newest_first(kit, start, base: Path) -> None:
+    core = start("all", 1, 2, 3)
     assert [one.version for one in core.statuses(kit.spec())] == [3, 2, 1]
     assert [one.version for one in core.statuses(kit.spec(version=2))] == [2]
 
 
-def test_a_version_in_use_is_not_unloaded(kit, make_core, base: Path) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "latest 1", {})))
+def test_a_version_in_use_is_not_unloaded(kit, start, base: Path) -> None:
+    core = start("latest 1", 1)
     with core.lease(kit.spec()) as first:
         kit.version(base, 2)
         core.refresh()
@@ -88,9 +82,8 @@ def test_a_version_in_use_is_not_unloaded(kit, make_core, base: Path) -> None:
     )
 
 
-def test_folders_that_are_taken_away(kit, make_core, base: Path) -> None:
-    kit.version(base, 1, 2)
-    core = make_core(kit.config(m=(base, "latest 1", {})))
+def test_folders_that_are_taken_away(kit, start, base: Path) -> None:
+    core = start("latest 1", 1, 2)
     kit.remove(base, 2)
     core.refresh()
     assert core.versions("m") == [1]
@@ -104,9 +97,8 @@ def test_folders_that_are_taken_away(kit, make_core, base: Path) -> None:
     assert kit.refusal(lambda: kit.lent(core))[0] is NOT_FOUND
 
 
-def test_switching_under_load_loses_no_request(kit, make_core, loader, base: Path) -> None:
-    kit.version(base, 1)
-    core = make_core(kit.config(m=(base, "latest 1", {})))
+def test_switching_under_load_loses_no_request(kit, start, loader, base: Path) -> None:
+    core = start("latest 1", 1)
     end = threading.Event()
     wrong: list[str] = []
     counts = [0] * 8

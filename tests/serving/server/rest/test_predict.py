@@ -1,9 +1,7 @@
 """`:predict` over real sockets."""
 
 import base64
-import json
 
-import numpy as np
 import pytest
 
 MODEL = "values"
@@ -17,21 +15,14 @@ def _b64(data: bytes) -> dict[str, str]:
     ("signature", "values"),
     [
         ("float32", [[1.5, -2], [0, 3e-5]]),
-        ("float64", [0.1, 1e300]),
         ("float16", [0.5, 65504.0]),
-        ("int8", [-128, 127]),
-        ("int16", [-32768]),
-        ("int32", [-(2**31), 2**31 - 1]),
         ("int64", [-(2**63), 2**63 - 1]),
-        ("uint8", [0, 255]),
-        ("uint16", [65535]),
-        ("uint32", [2**32 - 1]),
         ("uint64", [2**64 - 1]),
         ("bool", [True, False]),
         ("string", ["", "é", 'a"b\\']),
     ],
 )
-def test_every_type_in_both_formats(post, signature: str, values: list) -> None:
+def test_values_in_both_formats(post, signature: str, values: list) -> None:
     for key, result in (("instances", "predictions"), ("inputs", "outputs")):
         answer = post({"signature_name": signature, key: values})
         assert answer.status_code == 200, answer.text
@@ -161,11 +152,6 @@ def test_rows_need_a_common_batch(post, refused) -> None:
             {"signature_name": "optional", "inputs": {"a": [1], "c": [1]}},
             "JSON object: does not have named input: c",
         ),
-        (
-            {"signature_name": "float32", "inputs": {"x": [1, [2]]}},
-            "Encountered list at unexpected level: 1 expected < 1 at [1]",
-        ),
-        ({"instances": [_b64(b"a"), {"b64": "*"}]}, "Unable to base64 decode"),
         # Found by the model, not by the parser.
         ({"inputs": [["a"]]}, "input image_bytes must have shape [-1], found [1, 1]"),
     ],
@@ -194,10 +180,3 @@ def test_versions_and_labels(post, http) -> None:
     unknown = post(body, which="/labels/x")
     assert unknown.status_code == 400
     assert "Unrecognized servable version label: x" in unknown.json()["error"]
-
-
-def test_a_large_batch(post) -> None:
-    values = np.random.default_rng(1).random((64, 32, 32)).astype(np.float32)
-    answer = post({"signature_name": "float32", "instances": values.tolist()})
-    read = np.array(json.loads(answer.content)["predictions"], np.float32)
-    np.testing.assert_array_equal(read, values)
