@@ -15,17 +15,13 @@ K8S = Path(__file__).parents[2] / "k8s"
 Manifest = dict[str, Any]
 
 
-def render_folder(folder: Path) -> tuple[Manifest, ...]:
-    command = ["kubectl", "kustomize", str(folder)]
+@cache
+def _render(folder: str) -> tuple[Manifest, ...]:
+    command = ["kubectl", "kustomize", str(K8S / folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr  # kustomize warns of what it will drop
     return tuple(yaml.safe_load_all(done.stdout))
-
-
-@cache
-def _render(folder: str) -> tuple[Manifest, ...]:
-    return render_folder(K8S / folder)
 
 
 @pytest.fixture(scope="session")

@@ -69,16 +69,6 @@ def test_claims_are_those_of_the_default_configuration(render, overlay):
     )
 
 
-def test_default_paths_are_where_the_claims_are_mounted():
-    config = KubeflowConfig()
-    paths = {one.claim: one.path for one in config.volumes}
-    assert paths == {
-        "data": config.data,
-        "models": config.serving_root,
-        "training-state": config.state,
-    }
-
-
 def test_every_pod_sees_a_claim_where_steps_see_it(install, render, pod_specs):
     paths = {one.claim: one.path for one in DEFAULT_VOLUMES}
     pods = pod_specs((*install[0], *render("pipelines/data-loader")))

@@ -39,11 +39,6 @@ def test_what_is_filled_in_is_not_committed(folder):
     ignored, *kept = (folder / ".gitignore").read_text().split()
     assert ignored == "*"
     assert set(kept) == {"!.gitignore", "!kustomization.yaml", "!*.example"}
-    known = {".gitignore", "kustomization.yaml"}
-    templates = {path.stem for path in folder.glob("*.example")}
-    assert {path.name for path in folder.iterdir()} <= known | templates | {
-        f"{name}.example" for name in templates
-    }
 
 
 def test_secrets_have_the_names_and_keys_that_others_ask_for(secrets, render, one_of):

@@ -8,8 +8,6 @@ import threading
 import urllib.request
 
 import pytest
-from google.protobuf import text_format
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.client import CLASSIFIER_NAME, DEFAULT_TARGET
 from serving.commands.run import SEGMENTER_NAME
@@ -32,11 +30,6 @@ def _flags(container):
     return dict(arg.removeprefix("--").split("=", 1) for arg in container["args"])
 
 
-def _config(manifests, name):
-    [text] = [one["data"][name] for one in manifests if one["kind"] == "ConfigMap"]
-    return text
-
-
 def test_flags_ports_and_service_agree_with_the_clients_default(manifests, container):
     flags = _flags(container)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -48,24 +41,6 @@ def test_flags_ports_and_service_agree_with_the_clients_default(manifests, conta
     ]
     assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == ports
     assert DEFAULT_TARGET.endswith(f":{ports['grpc']}")
-
-
-def test_the_model_configuration_names_what_clients_ask_for(manifests, container):
-    config = text_format.Parse(_config(manifests, "models.config"), ModelServerConfig())
-    models = {one.name: one.base_path for one in config.model_config_list.config}
-    mount = next(one for one in container["volumeMounts"] if one["name"] == "models")["mountPath"]
-    # The pusher writes to <serving root>/<model name>.
-    assert models == {name: f"{mount}/{name}" for name in (CLASSIFIER_NAME, SEGMENTER_NAME)}
-    for probe in ("startupProbe", "readinessProbe"):
-        assert set(container[probe]["exec"]["command"][2:]) == set(models)
-
-
-def test_files_named_by_flags_are_mounted(manifests, container):
-    flags = _flags(container)
-    for flag in ("model_config_file", "monitoring_config_file", "batching_parameters_file"):
-        folder, _, name = flags[flag].rpartition("/")
-        assert folder == "/etc/serving"
-        assert _config(manifests, name)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +67,14 @@ def test_the_embedded_server_takes_arguments_and_files_of_the_pods(
     manifests = render(f"serving/overlays/{overlay}")
     manifests = [one for one in manifests if "sync-config" not in one["metadata"]["name"]]
     [pod] = pod_specs(manifests)
-    folder, flags = flags_here(manifests, pod["containers"][0])
+    container = pod["containers"][0]
+    folder, flags = flags_here(manifests, container)
     options = parse_flags(flags)
     models = {one.name: one.base_path for one in options.config.model_config_list.config}
+    # The pusher writes to <serving root>/<model name>.
     assert models == {name: f"{folder}/models/{name}" for name in (CLASSIFIER_NAME, SEGMENTER_NAME)}
+    for probe in ("startupProbe", "readinessProbe"):
+        assert set(container[probe]["exec"]["command"][2:]) == set(models)
     assert (options.port, options.rest_api_port) == (8500, 8501)
     assert options.monitoring.prometheus_config.enable
     size, threads = (64, 1) if overlay == "gpu" else (32, 2)
