@@ -1,12 +1,18 @@
-"""The part of TFX's components that all steps of ours would write alike."""
+"""The part of TFX's components and executors that all steps of ours would write alike."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from tfx.dsl.components.base.base_component import BaseComponent
-from tfx.types import Artifact, Channel
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import Artifact, Channel, artifact_utils
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.settings import Section
+
+Artifacts = dict[str, list[Artifact]]  # inputs or outputs by name, as TFX gives them
+Given = dict[str, Artifact]  # the same where each is one
+Properties = dict[str, Any]  # of the execution, by name
 
 
 def spec(
@@ -48,3 +54,22 @@ class DeclaredComponent(BaseComponent):
         for key, output in self.SPEC_CLASS.OUTPUTS.items():
             given[key] = Channel(type=output.type)
         super().__init__(self.SPEC_CLASS(**given))
+
+
+class StepExecutor(BaseExecutor, ABC):
+    """An executor whose inputs and outputs are one artifact each."""
+
+    def Do(
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
+    ) -> None:
+        """What TFX calls."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        inputs, outputs = (
+            {key: artifact_utils.get_single_instance(found) for key, found in some.items()}
+            for some in (input_dict, output_dict)
+        )
+        self.run(inputs, outputs, exec_properties)
+
+    @abstractmethod
+    def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
+        """What the step does."""

@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING
 from components.steps import Step, lazily
 
 if TYPE_CHECKING:
-    from components.data_validation.component import DataValidation
-    from components.data_validation.example_validator import ExampleValidator
+    from components.data_validation.component import (
+        DataValidation,
+        ExampleValidator,
+        StatisticsGen,
+    )
     from components.data_validation.schema_gen import SchemaGen
-    from components.data_validation.statistics_gen import StatisticsGen
 else:
     __getattr__ = lazily(
         __name__,
-        StatisticsGen="statistics_gen",
+        StatisticsGen="component",
         SchemaGen="schema_gen",
-        ExampleValidator="example_validator",
+        ExampleValidator="component",
         DataValidation="component",
     )
 

@@ -1,5 +1,9 @@
-"""The gate behind ExampleValidator, which only marks its artifact and lets the run go on."""
+"""What is counted of Examples, and the gate behind ExampleValidator, which only marks its artifact
+and lets the run go on."""
 
+import tensorflow_data_validation as tfdv
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.statistics_gen import component
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import BaseChannel
 from tfx.types.standard_artifacts import ExampleAnomalies
@@ -7,14 +11,25 @@ from tfx.types.standard_artifacts import ExampleAnomalies
 from components.artifacts import Validation
 from components.data_validation.executor import Executor
 from components.declared import DeclaredComponent, spec
+from components.tasks import get_task
+from serving.classes import Classes
+
+__all__ = ["DataValidation", "ExampleValidator", "StatisticsGen"]
+
+
+class StatisticsGen(component.StatisticsGen):
+    """Statistics of what the task's schema checks: those of encoded images would say nothing."""
+
+    def __init__(self, examples: BaseChannel, *, task: str = "image_classification"):
+        schema = get_task(task).data(Classes(("any", "other"))).schema()
+        counted = [feature.name for feature in schema.feature]
+        super().__init__(
+            examples=examples, stats_options=tfdv.StatsOptions(feature_allowlist=counted)
+        )
 
 
 class DataValidation(DeclaredComponent):
-    """Fails the run if ExampleValidator found anomalies.
-
-    Args:
-        anomalies: ExampleValidator's output.
-    """
+    """Fails the run if ExampleValidator found anomalies."""
 
     SPEC_CLASS = spec({"anomalies": ExampleAnomalies}, {"validation": Validation}, parameters=())
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)

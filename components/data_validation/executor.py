@@ -1,35 +1,28 @@
 """Reads the anomalies of every split and stops the run if there is one."""
 
 import json
-from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 
 from components.artifacts import VALIDATION
+from components.declared import Given, Properties, StepExecutor
 from serving.errors import InputError
 
 ANOMALIES_FILE = "SchemaDiff.pb"  # as ExampleValidator writes it
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """See `DataValidation`."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """Writes the verdict.
 
         Raises:
             InputError: with all anomalies, by split and feature.
         """
-        del exec_properties
-        anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
+        anomalies = inputs["anomalies"]
         found = read_anomalies(anomalies)
         if found:
             raise InputError(
@@ -37,9 +30,8 @@ class Executor(base_executor.BaseExecutor):
                 found="; ".join(found),
                 todo="mend the data; its bounds are those of the task (components/tasks/*/data.py)",
             )
-        uri = artifact_utils.get_single_uri(output_dict["validation"])
         splits = artifact_utils.decode_split_names(anomalies.split_names)
-        with fileio.open(f"{uri}/{VALIDATION}", "w") as file:
+        with fileio.open(f"{outputs['validation'].uri}/{VALIDATION}", "w") as file:
             file.write(json.dumps({"anomalies": [], "splits": splits}))
 
 

@@ -1,14 +1,31 @@
-"""The one reader of the TFRecords that example_gen writes."""
+"""Examples made, and the one reader of the TFRecords that example_gen writes."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tfx.dsl.io import fileio
+from tfx.utils import io_utils
 
 from serving.classes import CLASSES_FILE, Classes
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from serving.errors import InputError
 
 COMPRESSION = "GZIP"
+
+
+def make_example(values: Mapping[str, Any]) -> tf.train.Example:
+    """An Example of an integer, a text, bytes, or one or more floats by feature."""
+    example = tf.train.Example()
+    for key, value in values.items():
+        feature = example.features.feature[key]
+        if isinstance(value, str | bytes):
+            feature.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
+        elif isinstance(value, int):
+            feature.int64_list.value.append(value)
+        else:
+            feature.float_list.value.extend(np.atleast_1d(value))
+    return example
 
 
 def record_files(patterns: str | Sequence[str]) -> list[str]:
@@ -17,18 +34,14 @@ def record_files(patterns: str | Sequence[str]) -> list[str]:
     Args:
         patterns: file patterns, or the folder of a split.
     """
-    from tfx.dsl.io import fileio
-
     asked = [f"{patterns}/*"] if isinstance(patterns, str) else patterns
     found = {path for pattern in asked for path in fileio.glob(pattern)}
     # Names that begin with a point are left by file systems, not by Beam.
     return sorted(path for path in found if not path.rpartition("/")[2].startswith("."))
 
 
-def read_dataset(patterns: str | Sequence[str]) -> "tf.data.Dataset":
+def read_dataset(patterns: str | Sequence[str]) -> tf.data.Dataset:
     """The serialized Examples of a split, in the order of its files; see `record_files`."""
-    import tensorflow as tf
-
     files = record_files(patterns)
     if not files:
         return tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
@@ -41,10 +54,8 @@ def read_records(patterns: str | Sequence[str]) -> Iterator[bytes]:
     return records
 
 
-def read_examples(patterns: str | Sequence[str]) -> Iterator["tf.train.Example"]:
+def read_examples(patterns: str | Sequence[str]) -> Iterator[tf.train.Example]:
     """The same, parsed."""
-    import tensorflow as tf
-
     return map(tf.train.Example.FromString, read_records(patterns))
 
 
@@ -57,10 +68,6 @@ def read_classes(examples_uri: str) -> Classes:
     Raises:
         InputError: there is no such file, or it holds something else.
     """
-    from tfx.dsl.io import fileio
-
-    from serving.errors import InputError
-
     where = f"{examples_uri}/{CLASSES_FILE}"
     if not fileio.exists(where):
         raise InputError(
@@ -69,14 +76,9 @@ def read_classes(examples_uri: str) -> Classes:
             found="no such file: they were made by an older version",
             todo="ingest the data anew",
         )
-    with fileio.open(where) as file:
-        return Classes.from_json(file.read(), where)
+    return Classes.from_json(io_utils.read_string_file(where), where)
 
 
 def write_classes(examples_uri: str, classes: Classes) -> None:
     """Writes the classes beside the splits."""
-    from tfx.dsl.io import fileio
-
-    fileio.makedirs(examples_uri)
-    with fileio.open(f"{examples_uri}/{CLASSES_FILE}", "w") as file:
-        file.write(classes.to_json())
+    io_utils.write_string_file(f"{examples_uri}/{CLASSES_FILE}", classes.to_json())

@@ -11,12 +11,7 @@ ROUNDING = 1e-6  # a share of float32 numbers: 7 of 10 is a little less than 0.7
 def read_checks(
     config: EvaluatorConfig, figures: list[dict[str, Any]], *, has_baseline: bool
 ) -> tuple[bool, list[dict[str, Any]]]:
-    """Judges a model.
-
-    Args:
-        config: the thresholds.
-        figures: of `figures.figures_of`.
-        has_baseline: whether there is a model to compare with; without one no `max_drop` applies.
+    """Judges a model by the figures of `figures_of`; without a baseline no `max_drop` applies.
 
     Returns:
         Whether the model is blessed, and the checks as `artifacts.FIGURES` describes them. A model

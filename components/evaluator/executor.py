@@ -12,6 +12,7 @@ from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components.artifacts import BASELINE_VERSION, FIGURES, NO_BASELINE
 from components.datasets.examples import read_classes, read_examples
+from components.declared import Artifacts, Properties
 from components.evaluator.checks import read_checks
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.figures import confusion_of, figures_of, read_slices
@@ -28,10 +29,7 @@ class Executor(executor.Executor):
     """See `Evaluator`."""
 
     def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
     ) -> None:
         """Evaluates, then writes `artifacts.FIGURES` beside TFMA's own files.
 
@@ -57,12 +55,8 @@ class Executor(executor.Executor):
         slices = read_slices(uri)
         figures = figures_of(slices, part, config)
         blessed, checks = read_checks(config, figures, has_baseline=has_baseline)
-        _write_blessing(
-            artifact_utils.get_single_instance(output_dict[specs.BLESSING_KEY]),
-            blessed,
-            input_dict,
-            exec_properties,
-        )
+        blessing = artifact_utils.get_single_instance(output_dict[specs.BLESSING_KEY])
+        _write_blessing(blessing, blessed, input_dict, exec_properties)
         result = {
             "blessed": blessed,
             "baseline": about_baseline,
@@ -70,12 +64,11 @@ class Executor(executor.Executor):
             "checks": checks,
             **confusion_of(slices, part),
         }
-        with fileio.open(f"{uri}/{FIGURES}", "w") as file:
-            file.write(json.dumps(result, indent=2))
+        io_utils.write_string_file(f"{uri}/{FIGURES}", json.dumps(result, indent=2))
 
 
 def _look_at_baseline(
-    task: Task, classes: Classes, examples: Artifact, input_dict: dict[str, list[Artifact]]
+    task: Task, classes: Classes, examples: Artifact, input_dict: Artifacts
 ) -> tuple[bool, dict[str, Any] | None]:
     """Whether there is a model to compare with, and what `artifacts.FIGURES` says of it."""
     if not input_dict.get(specs.BASELINE_MODEL_KEY):
@@ -112,8 +105,7 @@ def _overlap_warning(task: Task, examples: Artifact, folder: str) -> str | None:
     keys_file = f"{folder}/{names.ASSETS_EXTRA}/{names.TRAINING_KEYS_FILE}"
     if not fileio.exists(keys_file):
         return f"the baseline does not say which {task.unit} it was trained on"
-    with fileio.open(keys_file) as file:
-        trained = set(file.read().split())
+    trained = set(io_utils.read_string_file(keys_file).split())
     split = artifact_utils.get_split_uri([examples], SPLIT)
     keys = [
         example.features.feature[task.key].bytes_list.value[0].decode()
@@ -129,10 +121,7 @@ def _overlap_warning(task: Task, examples: Artifact, folder: str) -> str | None:
 
 
 def _write_blessing(
-    blessing: Artifact,
-    blessed: bool,
-    input_dict: dict[str, list[Artifact]],
-    exec_properties: dict[str, Any],
+    blessing: Artifact, blessed: bool, input_dict: Artifacts, exec_properties: Properties
 ) -> None:
     """Writes the verdict as TFX does where its executor judges: a file and custom properties."""
     name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
@@ -141,11 +130,9 @@ def _write_blessing(
         constants.ARTIFACT_PROPERTY_BLESSED_KEY,
         constants.BLESSED_VALUE if blessed else constants.NOT_BLESSED_VALUE,
     )
-    for key, kind in ((specs.MODEL_KEY, "CURRENT"), (specs.BASELINE_MODEL_KEY, "BASELINE")):
+    for key, kind in ((specs.MODEL_KEY, "current"), (specs.BASELINE_MODEL_KEY, "baseline")):
         for model in input_dict.get(key, []):
-            uri = getattr(constants, f"ARTIFACT_PROPERTY_{kind}_MODEL_URI_KEY")
-            blessing.set_string_custom_property(uri, model.uri)
-            number = getattr(constants, f"ARTIFACT_PROPERTY_{kind}_MODEL_ID_KEY")
-            blessing.set_int_custom_property(number, model.id)
+            blessing.set_string_custom_property(f"{kind}_model", model.uri)
+            blessing.set_int_custom_property(f"{kind}_model_id", model.id)
     if "current_component_id" in exec_properties:
         blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])

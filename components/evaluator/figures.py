@@ -12,12 +12,10 @@ from components.evaluator.eval_config import BASELINE, EXAMPLE_COUNT
 from components.evaluator.settings import EvaluatorConfig
 from components.metrics.arrays import unpack
 from components.metrics.confusion import top_confusions
-from components.tasks.parts import Evaluation
+from components.tasks.parts import Evaluation, Figure
 
 OVERALL = "overall"
 SHOWN = 50  # classes at most whose confusions are a table
-
-Row = tuple[str, str | None, float | None, float | None]
 
 
 class Measured(NamedTuple):
@@ -106,7 +104,7 @@ def slice_name(key: metrics_for_slice_pb2.SliceKey) -> str:
 
 def _rows(
     measured: Measured, part: Evaluation, config: EvaluatorConfig, *, whole: bool
-) -> Iterator[Row]:
+) -> Iterator[Figure]:
     """The task's figures of one model on a slice, and those of own metrics."""
     arrays, numbers = measured
     if arrays:

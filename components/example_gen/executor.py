@@ -10,14 +10,16 @@ from typing import Any
 import apache_beam as beam
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.dsl.io import fileio
-from tfx.types import Artifact, artifact_utils
+from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
+from tfx.utils import io_utils
 
 from components import extension, features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
 from components.datasets.examples import write_classes
 from components.datasets.records import Found, Record
 from components.datasets.settings import DataConfig, printable
+from components.declared import Artifacts, Properties
 from components.example_gen.settings import ExampleGenConfig
 from components.example_gen.splits import Lot, plan, split_index
 from components.tasks import Task, get_task
@@ -28,7 +30,6 @@ REJECTED = "rejected"  # the tag of every output that goes to quarantine
 ACCEPTED = "accepted"  # the counter beside those of the splits: an Example may go to two of them
 # (The DoFns below are typed to yield Any: Beam takes their annotations for the main output's
 # type and would count tagged outputs in.)
-Refusal = tuple[str, str, str]  # path, reason, detail
 
 
 class Executor(BaseExampleGenExecutor):
@@ -75,7 +76,6 @@ class Executor(BaseExampleGenExecutor):
         _ = (
             refused
             | "Refused" >> beam.Flatten()
-            | "ToJson" >> beam.Map(_refusal_to_json)
             | "WriteQuarantine"
             >> beam.io.WriteToText(f"{self._quarantine_uri}/{QUARANTINED}", shard_name_template="")
         )
@@ -91,10 +91,7 @@ class Executor(BaseExampleGenExecutor):
         return splits
 
     def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
     ) -> None:
         """Runs the Beam pipeline, then sums up what it counted.
 
@@ -110,10 +107,7 @@ class Executor(BaseExampleGenExecutor):
 
 
 def find(task: Task, root: Path, data: DataConfig) -> tuple[Found, Data]:
-    """Lists a data folder and settles its classes.
-
-    Returns:
-        What was found, and the task's part that makes Examples of it.
+    """Lists a data folder and settles its classes; with the task's part that makes Examples of it.
 
     Raises:
         InputError: the folder is not in that layout, or has no two classes.
@@ -127,7 +121,7 @@ def find(task: Task, root: Path, data: DataConfig) -> tuple[Found, Data]:
 
 
 class ConvertFn(beam.DoFn):
-    """(Record, lots) -> (Converted, lots), or a Refusal under REJECTED.
+    """(Record, lots) -> (Converted, lots), or a line of the quarantine under REJECTED.
 
     Records outside a fixed split are refused unread: that saves their decoding, and keeps them
     from standing as the first of two equal images for the one that is inside.
@@ -154,11 +148,7 @@ class ConvertFn(beam.DoFn):
 
 
 class FirstFn(beam.DoFn):
-    """Of Examples with the same content, keeps the first by path; none if their labels differ.
-
-    Args:
-        content: what is the same, for the refusal.
-    """
+    """Of Examples with the same content, keeps the first by path; none if their labels differ."""
 
     def __init__(self, content: str):
         self._content = content
@@ -188,8 +178,9 @@ def _draw(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[Any]:
 
 
 def _refused(path: str, reason: str, detail: str) -> beam.pvalue.TaggedOutput:
-    # Beam's coders and the quarantine take UTF-8 only; a file's name may be any bytes.
-    return beam.pvalue.TaggedOutput(REJECTED, tuple(map(printable, (path, reason, detail))))
+    # The quarantine is UTF-8; a file's name may be any bytes.
+    told = {"path": printable(path), "reason": printable(reason), "detail": printable(detail)}
+    return beam.pvalue.TaggedOutput(REJECTED, json.dumps(told))
 
 
 def _order(path: str) -> tuple[str, int]:
@@ -198,21 +189,15 @@ def _order(path: str) -> tuple[str, int]:
     return (row[1], int(row[2])) if row else (path, 0)
 
 
-def _refusal_to_json(refusal: Refusal) -> str:
-    return json.dumps(dict(zip(("path", "reason", "detail"), refusal, strict=True)))
-
-
 def _summarize(uri: str, found: Found) -> dict[str, Any]:
     """Sorts the quarantine by path and writes the counts beside it."""
     counts = {}
     for name in (ACCEPTED, *features.SPLITS):
-        with fileio.open(f"{uri}/{name}.count") as file:
-            counts[name] = int(file.read())
+        counts[name] = int(io_utils.read_string_file(f"{uri}/{name}.count"))
         fileio.remove(f"{uri}/{name}.count")
-    with fileio.open(f"{uri}/{QUARANTINED}") as file:
-        lines = sorted(file.read().splitlines(), key=lambda line: _order(json.loads(line)["path"]))
-    with fileio.open(f"{uri}/{QUARANTINED}", "w") as file:
-        file.write("".join(f"{line}\n" for line in lines))
+    lines = io_utils.read_string_file(f"{uri}/{QUARANTINED}").splitlines()
+    lines.sort(key=lambda line: _order(json.loads(line)["path"]))
+    io_utils.write_string_file(f"{uri}/{QUARANTINED}", "".join(f"{line}\n" for line in lines))
     accepted = counts.pop(ACCEPTED)
     summary = {
         "found": accepted + len(lines),
@@ -223,8 +208,7 @@ def _summarize(uri: str, found: Found) -> dict[str, Any]:
         "missing": found.missing,
         "notes": found.notes,
     }
-    with fileio.open(f"{uri}/{INGEST_SUMMARY}", "w") as file:
-        file.write(json.dumps(summary, indent=2))
+    io_utils.write_string_file(f"{uri}/{INGEST_SUMMARY}", json.dumps(summary, indent=2))
     return summary
 
 

@@ -22,12 +22,7 @@ BOOK_PETS_SEED = 1337  # of the shuffle in the book's section 9.2
 
 
 def split_index(key: str, lot: Sequence[int]) -> int:
-    """Which split a key belongs to: SHA-256 of the key modulo all buckets.
-
-    Args:
-        key: a split key, any text.
-        lot: number of hash buckets of each split; their ratio is that of the splits.
-    """
+    """Which split a key, any text, belongs to: its SHA-256 modulo all buckets."""
     bounds = list(itertools.accumulate(lot))
     bucket = int(hashlib.sha256(key.encode()).hexdigest(), 16) % bounds[-1]
     return bisect.bisect(bounds, bucket)
@@ -36,11 +31,7 @@ def split_index(key: str, lot: Sequence[int]) -> int:
 def plan(
     records: Sequence[Record], config: ExampleGenConfig
 ) -> tuple[list[tuple[Record, tuple[Lot, ...]]], list[str]]:
-    """Decides by what a listing tells, before anything is opened.
-
-    Args:
-        records: all that was found, sorted by path.
-        config: of the step.
+    """Decides by what a listing tells, sorted by path, before anything is opened.
 
     Returns:
         Each record with the lots that its key will draw, none where it lies in no split; and what

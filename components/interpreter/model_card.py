@@ -26,16 +26,13 @@ def make_card(
     told: dict[str, Any],
     recipe: dict[str, Any],
 ) -> dict[str, Any]:
-    """Collects the card's content.
+    """Collects the card's content, plain values, all of which `json` takes.
 
     Args:
         pipeline_name, task, facts: of the run.
         told: what the task's report knows: `purpose`, `output`, `intended_use` and `limits`.
         recipe: `config`, the sections that made the model, `code_sha256`, a digest of the code
             that trained it, and `versions` by name; each may be missing.
-
-    Returns:
-        Plain values, all of which `json` takes.
     """
     history, figures = facts.history, facts.figures["figures"]
     config = recipe.get("config", {})

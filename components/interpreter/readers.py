@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tfx.dsl.io import fileio
+from tfx.utils import io_utils
 
 from components import artifacts
 
@@ -14,20 +14,12 @@ LISTED_PER_REASON = 20
 
 @dataclass(frozen=True)
 class Facts:
-    """What the earlier steps know, as read from their artifacts.
+    """What the earlier steps know, as read from their artifacts."""
 
-    Attributes:
-        ingest: the counts of `artifacts.INGEST_SUMMARY`.
-        refused: by reason, the first `LISTED_PER_REASON` lines of `artifacts.QUARANTINED`.
-        history: `artifacts.HISTORY`.
-        curves: the PNG of `artifacts.CURVES`.
-        figures: `artifacts.FIGURES`.
-    """
-
-    ingest: dict[str, Any]
-    refused: dict[str, list[dict[str, Any]]]
+    ingest: dict[str, Any]  # the counts of `artifacts.INGEST_SUMMARY`
+    refused: dict[str, list[dict[str, Any]]]  # by reason, the first lines of QUARANTINED
     history: dict[str, Any]
-    curves: bytes
+    curves: bytes  # the PNG
     figures: dict[str, Any]
 
 
@@ -35,7 +27,7 @@ def read_facts(quarantine_uri: str, model_run_uri: str, evaluation_uri: str) -> 
     """Reads the files that other steps wrote for the report.
 
     Raises:
-        tf.errors.NotFoundError: a file is not there.
+        FileNotFoundError: one is not there.
     """
     refused: dict[str, list[dict[str, Any]]] = {}
     for line in _read(quarantine_uri, artifacts.QUARANTINED).splitlines():
@@ -52,6 +44,5 @@ def read_facts(quarantine_uri: str, model_run_uri: str, evaluation_uri: str) -> 
     )
 
 
-def _read(uri: str, name: str) -> bytes:
-    with fileio.open(f"{uri}/{name}", "rb") as file:
-        return file.read()
+def _read(uri: str, name: str) -> Any:
+    return io_utils.read_bytes_file(f"{uri}/{name}")

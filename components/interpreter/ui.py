@@ -11,9 +11,6 @@ from tfx.types.artifact import Artifact
 
 from components.interpreter.report import OVERALL, lowest
 
-CONFUSION_MATRIX = "confusionMatrix"
-CONFIDENCE_METRICS = "confidenceMetrics"
-
 
 def overall_metrics(figures: list[dict[str, Any]]) -> dict[str, float | None]:
     """Metric (with its class, as in `recall_dog`) -> value on the whole split.
@@ -58,7 +55,7 @@ def set_classification_metrics(artifact: Artifact, evaluation: dict[str, Any]) -
     confusion = evaluation["confusion"]
     if confusion["rows"]:
         artifact.set_json_value_custom_property(
-            CONFUSION_MATRIX,
+            "confusionMatrix",
             {
                 "annotationSpecs": [{"displayName": name} for name in confusion["classes"]],
                 "rows": [{"row": row} for row in confusion["rows"]],
@@ -66,7 +63,7 @@ def set_classification_metrics(artifact: Artifact, evaluation: dict[str, Any]) -
         )
     if evaluation["roc"]:
         artifact.set_json_value_custom_property(
-            CONFIDENCE_METRICS,
+            "confidenceMetrics",
             [
                 {
                     "confidenceThreshold": point["threshold"],

@@ -9,35 +9,33 @@ import numpy as np
 import pytest
 from PIL import Image
 
-
-def _feature(value: Any) -> Any:
-    import tensorflow as tf
-
-    if isinstance(value, int):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-    if isinstance(value, np.ndarray):
-        buffer = io.BytesIO()
-        Image.fromarray(value).save(buffer, "PNG")
-        value = buffer.getvalue()
-    if isinstance(value, str | bytes):
-        value = value.encode() if isinstance(value, str) else value
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    floats = [value] if isinstance(value, float) else value
-    return tf.train.Feature(float_list=tf.train.FloatList(value=floats))
+IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
 @pytest.fixture(scope="session")
-def serialize() -> Callable[[Mapping[str, Any]], bytes]:
+def encode() -> Callable[..., bytes]:
+    """encode(uint8 pixels, "PNG"): the content of a file."""
+
+    def make(pixels: Any, kind: str = "PNG") -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(pixels, np.uint8)).save(buffer, kind)
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def serialize(encode: Callable[..., bytes]) -> Callable[[Mapping[str, Any]], bytes]:
     """An Example of its values by feature.
 
     They are numbers, lists of floats, texts, bytes, or images: arrays of uint8, stored as PNGs.
     """
 
     def make(values: Mapping[str, Any]) -> bytes:
-        import tensorflow as tf
+        from components.datasets.examples import make_example
 
-        feature = {key: _feature(value) for key, value in values.items()}
-        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+        plain = {k: encode(v) if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return make_example(plain).SerializeToString()
 
     return make
 
@@ -87,3 +85,34 @@ def write_examples(
         return artifact
 
     return write
+
+
+@pytest.fixture(scope="session")
+def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """run_step(component, folder, beam_args, **inputs): outputs by name, made in that folder."""
+
+    def run(
+        component: Any, folder: Path, beam_args: Sequence[str] = IN_MEMORY, **inputs: Any
+    ) -> dict[str, Any]:
+        from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+
+        from components.beam_args import complete
+
+        outputs = {}
+        for key, channel in component.outputs.items():
+            (folder / key).mkdir(parents=True)
+            outputs[key] = make_artifact(channel.type, folder / key)
+        executor = component.executor_spec.executor_class
+        context = []
+        if issubclass(executor, BaseBeamExecutor):
+            arguments = complete(["--runner=DirectRunner", *beam_args])
+            given = {"beam_pipeline_args": arguments, "tmp_dir": str(folder), "unique_id": "1"}
+            context = [executor.Context(**given)]
+        executor(*context).Do(
+            {key: [artifact] for key, artifact in inputs.items()},
+            {key: [artifact] for key, artifact in outputs.items()},
+            dict(component.exec_properties),
+        )
+        return outputs
+
+    return run

@@ -93,7 +93,9 @@ def write_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def evaluate(
-    tmp_path_factory: pytest.TempPathFactory, make_artifact: Callable[..., Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    make_artifact: Callable[..., Any],
+    run_step: Callable[..., dict[str, Any]],
 ) -> Callable[..., Outcome]:
     """evaluate(task, examples, model, baseline=None, **config) runs the executor.
 
@@ -102,37 +104,25 @@ def evaluate(
 
     def run(task: str, examples: Any, model: Any, baseline: Any = None, **given: Any) -> Outcome:
         from tfx.types import standard_artifacts
+        from tfx.types.channel_utils import as_channel
 
         from components.artifacts import FIGURES, NO_BASELINE
-        from components.beam_args import complete
-        from components.evaluator.executor import Executor
-        from components.evaluator.settings import EvaluatorConfig
+        from components.evaluator import Evaluator, EvaluatorConfig
 
         folder = tmp_path_factory.mktemp("evaluation")
         if baseline == "none":
             baseline = make_artifact(standard_artifacts.Model, folder)
             (folder / NO_BASELINE).write_text("none\n")
-        kinds = {
-            "evaluation": standard_artifacts.ModelEvaluation,
-            "blessing": standard_artifacts.ModelBlessing,
-        }
-        outputs = {name: make_artifact(kind, folder / name) for name, kind in kinds.items()}
-        for name in outputs:
-            (folder / name).mkdir()
-        context = Executor.Context(
-            beam_pipeline_args=complete(
-                ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
-            ),
-            tmp_dir=str(folder / "tmp"),
-            unique_id="1",
-        )
+        inputs = {"examples": examples, "model": model}
+        if baseline is not None:
+            inputs["baseline_model"] = baseline
         config = {"thresholds": {}, "min_slice_size": 1, "confidence_intervals": False} | given
-        Executor(context).Do(
-            {"examples": [examples], "model": [model]}
-            | ({"baseline_model": [baseline]} if baseline is not None else {}),
-            {name: [artifact] for name, artifact in outputs.items()},
-            {"task": task, "config": EvaluatorConfig.model_validate(config).model_dump_json()},
+        step = Evaluator(
+            **{key: as_channel([artifact]) for key, artifact in inputs.items()},
+            task=task,
+            config=EvaluatorConfig.model_validate(config),
         )
+        outputs = run_step(step, folder, **inputs)
         return Outcome(
             json.loads((folder / "evaluation" / FIGURES).read_text()),
             sorted(path.name for path in (folder / "blessing").iterdir()),

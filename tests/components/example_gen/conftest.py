@@ -12,7 +12,6 @@ from components.datasets.settings import DataConfig
 from components.example_gen.settings import ExampleGenConfig
 from serving.classes import Classes
 
-IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 BUCKETS = {"train_buckets": 2}
 
 
@@ -53,37 +52,24 @@ def _read_split(folder: Path, origin: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def ingest() -> Callable[..., Ingested]:
+def ingest(run_step: Callable[..., dict[str, Any]]) -> Callable[..., Ingested]:
     """Runs the real executor on a folder: `ingest(root, out, **settings of the step)`."""
 
     def run(
         root: Path,
         out: Path,
-        beam_args: tuple[str, ...] = IN_MEMORY,
+        *beam_args: Any,
         task: str = "image_classification",
         data: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Ingested:
-        from tfx.types import standard_artifacts
-
-        from components.artifacts import Quarantine
-        from components.beam_args import complete
         from components.datasets.examples import read_classes
         from components.example_gen import ImageExampleGen
-        from components.example_gen.executor import Executor
         from components.tasks import get_task
 
-        examples, quarantine = standard_artifacts.Examples(), Quarantine()
-        examples.uri, quarantine.uri = str(out / "examples"), str(out / "quarantine")
-        (out / "quarantine").mkdir(parents=True)
         config = ExampleGenConfig(**(BUCKETS | settings))
         step = ImageExampleGen(str(root), task=task, data=DataConfig(**(data or {})), config=config)
-        context = Executor.Context(
-            beam_pipeline_args=complete(["--runner=DirectRunner", *beam_args])
-        )
-        Executor(context).Do(
-            {}, {"examples": [examples], "quarantine": [quarantine]}, dict(step.exec_properties)
-        )
+        examples = run_step(step, out, *beam_args)["examples"]
         assert json.loads(examples.split_names) == list(features.SPLITS)
         lines = (out / "quarantine" / QUARANTINED).read_text().splitlines()
         entries = [json.loads(line) for line in lines]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.example_gen.fingerprint import fingerprint_folder
+from components.example_gen.driver import fingerprint_folder
 
 NANOSECONDS = 1_700_000_000_123_456_789
 

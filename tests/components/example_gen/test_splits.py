@@ -34,16 +34,6 @@ def test_shares_follow_the_buckets():
     assert {split_index(key, TEST) for key in keys} == {2}
 
 
-@pytest.mark.parametrize(
-    ("number", "index"),
-    [(0, 0), (999, 0), (1000, 1), (1499, 1), (1500, 2), (2499, 2), (2500, None), (None, None)],
-)
-def test_book_small_bounds(number, index):
-    ((lots,), notes) = _plan([Record("Cat/a.jpg", number=number)], split="book_small")
-    assert [split_index("any key", lot) for lot in lots] == ([] if index is None else [index])
-    assert notes == []
-
-
 def test_book_pets_is_the_books_order():
     """Listing 9.2's own lines, on names that sort otherwise than they are listed."""
     names = [

@@ -1,6 +1,5 @@
 """Tiny models with the real signatures, tiny Examples, and the files of the earlier steps."""
 
-import io
 import json
 from copy import deepcopy
 from dataclasses import dataclass
@@ -9,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from tfx.types.channel_utils import as_channel
 
 from components import artifacts, features, preprocessing
 from components.datasets.palette import palette
 from components.interpreter import report
 from components.interpreter.component import Interpreter
-from components.interpreter.executor import Executor
 from components.interpreter.readers import read_facts
 from components.interpreter.settings import InterpreterConfig
 from components.reporting.cards import Predictions
@@ -24,7 +22,7 @@ from serving import names
 from serving.classes import Classes
 
 SIDE = 16
-INPUTS, OUTPUTS = Interpreter.SPEC_CLASS.INPUTS, Interpreter.SPEC_CLASS.OUTPUTS
+INPUTS = Interpreter.SPEC_CLASS.INPUTS
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
 MASKS = ("foreground", "background", "contour")
 CLASSES = {
@@ -35,12 +33,6 @@ CLASSES = {
 BYTES = tf.TensorSpec([None], tf.string, name=names.INPUT_IMAGE_BYTES)
 INDEX = tf.TensorSpec([None], tf.int32, name=names.INPUT_CLASS_INDEX)
 POINTS = tf.TensorSpec([None, 2], tf.float32, name=names.INPUT_POINTS)
-
-
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def plain(color, width=24, height=18):
@@ -259,7 +251,9 @@ def write_facts(case, folder):
         f"quarantine/{artifacts.INGEST_SUMMARY}": json.dumps(case.ingest).encode(),
         f"quarantine/{artifacts.QUARANTINED}": lines.encode(),
         f"model_run/{artifacts.HISTORY}": json.dumps(case.history).encode(),
-        f"model_run/{artifacts.CURVES}": png(plain((250, 250, 250), 1600, 600)),
+        f"model_run/{artifacts.CURVES}": tf.io.encode_png(
+            plain((250, 250, 250), 1600, 600)
+        ).numpy(),
         f"evaluation/{artifacts.FIGURES}": json.dumps(case.figures).encode(),
     }.items():
         (folder / path).parent.mkdir(exist_ok=True)
@@ -273,6 +267,7 @@ class Kit:
     saved: object  # (task, classes) -> folder of its model
     write_examples: object
     make_artifact: object
+    run_step: object
     folder: Path
     Case = Case
     image_example = staticmethod(image_example)
@@ -300,25 +295,18 @@ class Kit:
         """Runs `Do` with real artifacts; returns its outputs."""
         write_facts(case, self.folder)
         splits = {split: case.examples.get(split, []) for split in features.SPLITS}
-        folders = {key: self.folder / key for key in (*INPUTS, *OUTPUTS)} | {
-            "model": self.saved(case.task, case.classes)
-        }
-        inputs, outputs = (
-            {key: self.make_artifact(asked.type, folders[key]) for key, asked in some.items()}
-            for some in (INPUTS, OUTPUTS)
-        )
+        folders = {key: self.folder / key for key in INPUTS}
+        folders["model"] = self.saved(case.task, case.classes)
+        inputs = {key: self.make_artifact(INPUTS[key].type, folders[key]) for key in INPUTS}
         inputs["examples"] = self.write_examples(folders["examples"], splits, case.classes)
-        properties = {
-            "pipeline_name": "cats_vs_dogs",
-            "task": case.task,
-            "config": InterpreterConfig(images=images).model_dump_json(),
-            "recipe": json.dumps(case.recipe),
-        }
-        given, made = (
-            {key: [artifact] for key, artifact in some.items()} for some in (inputs, outputs)
+        step = Interpreter(
+            **{key: as_channel([artifact]) for key, artifact in inputs.items()},
+            pipeline_name="cats_vs_dogs",
+            task=case.task,
+            config=InterpreterConfig(images=images),
+            recipe=json.dumps(case.recipe),
         )
-        Executor().Do(given, made, properties)
-        return outputs
+        return self.run_step(step, self.folder, **inputs)
 
 
 @pytest.fixture(scope="session")
@@ -340,5 +328,5 @@ def saved(tmp_path_factory):
 
 
 @pytest.fixture
-def kit(saved, write_examples, make_artifact, tmp_path):
-    return Kit(saved, write_examples, make_artifact, tmp_path)
+def kit(saved, write_examples, make_artifact, run_step, tmp_path):
+    return Kit(saved, write_examples, make_artifact, run_step, tmp_path)

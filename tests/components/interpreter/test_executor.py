@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
 from components import artifacts
 from components.datasets.palette import palette
 from components.interpreter.component import Interpreter
-from components.interpreter.settings import InterpreterConfig
 from components.tasks import SHIPPED
 from serving.classes import Classes
 from serving.errors import InputError
@@ -311,31 +309,7 @@ def test_long_quarantine_is_cut_short_and_no_utf8_is_shown(kit):
     assert "Cat/?20.jpg" not in page.text
 
 
-def component(**changes):
-    inputs = {
-        "examples": standard_artifacts.Examples,
-        "quarantine": artifacts.Quarantine,
-        "model": standard_artifacts.Model,
-        "model_run": standard_artifacts.ModelRun,
-        "evaluation": standard_artifacts.ModelEvaluation,
-    }
-    channels = [Channel(type=kind) for kind in inputs.values()]
-    return Interpreter(*channels, pipeline_name="cats_vs_dogs", **changes)
-
-
-def test_component_declares_its_artifacts():
-    step = component(config=InterpreterConfig(images=5))
-    assert {key: channel.type for key, channel in step.outputs.items()} == {
-        "report": artifacts.Report,
-        "page": artifacts.HTML,
-        "metrics": artifacts.Metrics,
-        "classification_metrics": artifacts.ClassificationMetrics,
-    }
-    assert step.exec_properties == {
-        "pipeline_name": "cats_vs_dogs",
-        "task": "image_classification",
-        "config": '{"images":5}',
-        "recipe": "{}",
-    }
+def test_a_task_that_is_none_is_told_where_the_step_is_made():
+    channels = {k: Channel(type=asked.type) for k, asked in Interpreter.SPEC_CLASS.INPUTS.items()}
     with pytest.raises(InputError, match=r"task: expected one of .*found 'detection'"):
-        component(task="detection")
+        Interpreter(**channels, pipeline_name="cats_vs_dogs", task="detection")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from components import artifacts
-from components.interpreter.model_card import figure_table, make_card, render_text
+from components.interpreter.model_card import make_card, render_text
 from components.interpreter.readers import Facts
 from components.tasks import SHIPPED, get_task
 from serving.classes import Classes
@@ -131,13 +131,6 @@ def test_many_classes_are_told_in_short(facts, kit):
     assert "| f1 of kind 0 |" in text
     assert "| f1 of kind 59 |" not in text
     assert card["evaluation"]["metrics"][-1]["class"] == "kind 59"
-
-
-def test_a_table_has_a_row_a_figure(kit):
-    figures = [kit.figure("auc", 0.25), kit.figure("iou", 1.0)]
-    lines = figure_table(figures, "metric", "class").splitlines()
-    assert len(lines) == 4
-    assert {line.count("|") for line in lines} == {6}
 
 
 @pytest.mark.parametrize("task", SHIPPED)

@@ -2,13 +2,7 @@ import math
 
 import pytest
 
-from components.interpreter.report import (
-    format_change,
-    format_duration,
-    format_number,
-    pivot,
-    training_rows,
-)
+from components.interpreter.report import format_change, format_duration, format_number, pivot
 
 
 @pytest.mark.parametrize(
@@ -31,29 +25,14 @@ def test_format_number(value, text):
     assert format_number(value) == text
 
 
-def test_format_change():
+def test_format_change_and_duration():
     assert format_change(0.0123) == "+0.012"
     assert format_change(-0.0123) == "\N{MINUS SIGN}0.012"
     assert format_change(0.0) == "0.000"
-
-
-def test_format_duration():
     assert format_duration(4.23) == "4.2 s"
     assert format_duration(185) == "3 min 5 s"
     assert format_duration(2952) == "49 min"
     assert format_duration(7800) == "2 h 10 min"
-
-
-def test_training_rows():
-    epochs = [
-        {"epoch": 1, "seconds": 1.0, "loss": 0.5, "val_loss": 0.4, "lr": 0.1},
-        {"epoch": 2, "seconds": 1.0, "loss": 0.3, "val_loss": 0.6, "lr": 0.2},
-    ]
-    assert training_rows({"best_epoch": 1, "epochs": epochs}) == [
-        {"metric": "loss", "best": (0.5, 0.4), "last": (0.3, 0.6)},
-        {"metric": "lr", "best": (0.1, None), "last": (0.2, None)},
-    ]
-    assert training_rows({"best_epoch": None, "epochs": []}) == []
 
 
 def test_pivot_leaves_gaps_open(kit):
