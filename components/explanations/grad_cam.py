@@ -22,13 +22,7 @@ FLAT = 1e-5  # relative span below which a heatmap counts as constant
 
 
 def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str) -> None:
-    """Refuses a layer that Grad-CAM cannot explain.
-
-    Args:
-        model: see `split_model`.
-        layer_name: the layer asked for.
-        logits_name: layer that gives the scores before sigmoid or softmax.
-        key: the setting that names the layer, for the message.
+    """Refuses a layer, told by the setting `key`, that Grad-CAM cannot explain; see `split_model`.
 
     Raises:
         InputError: the model has no such layer, its output is no map [batch, height, width,
@@ -116,15 +110,12 @@ def _explainable(model: keras.Model, logits_name: str) -> list[str]:
 
 
 def class_score(logits: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
-    """What speaks for a class of a classifier.
+    """What speaks for a class of a classifier, float32 [batch].
 
     Args:
         logits: float32 [batch, classes]; or [batch, 1] for two classes: what speaks for class 1
             speaks against class 0.
         chosen: int32 [batch], a class for each image.
-
-    Returns:
-        float32 [batch].
     """
     if logits.shape[-1] == 1:
         return tf.where(chosen == 1, logits[:, 0], -logits[:, 0])

@@ -21,8 +21,7 @@ def overlay_png(image_bytes: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
         heatmaps: float32 [batch, height, width] in [0, 1], of any size; stretched to the image.
 
     Returns:
-        string [batch], RGB PNG of the image's width and height, or, where its longest side is
-        above `OVERLAY_MAX_SIDE`, of that longest side.
+        string [batch], RGB PNG of the image's size, its longest side at most `OVERLAY_MAX_SIDE`.
     """
     # The heatmaps come of the same bytes, so then these are known to be no bombs.
     with tf.control_dependencies([heatmaps]):
@@ -37,14 +36,9 @@ def overlay_png(image_bytes: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
 
 
 def blend(pixels: tf.Tensor, heatmap: tf.Tensor) -> tf.Tensor:
-    """Blends an image and the colours of a heatmap.
+    """Blends an image and the colours of a heatmap: uint8 [height, width, 3], RGB.
 
-    Args:
-        pixels: float32 [height, width, 3] in [0, 255].
-        heatmap: float32 [height, width] in [0, 1].
-
-    Returns:
-        uint8 [height, width, 3], RGB.
+    Takes float32 [height, width, 3] in [0, 255] and float32 [height, width] in [0, 1].
     """
     from matplotlib import colormaps
 

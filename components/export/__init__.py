@@ -7,16 +7,13 @@ from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 def model_classes(folder: str) -> Classes | None:
     """The classes that a SavedModel tells apart; None: it tells none, as it was made elsewhere.
 
-    Args:
-        folder: the SavedModel's, a path or URI.
-
     Raises:
         InputError: the file holds something else.
     """
     from tfx.dsl.io import fileio
+    from tfx.utils import io_utils
 
     where = f"{folder}/{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}"
     if not fileio.exists(where):
         return None
-    with fileio.open(where, "rb") as file:
-        return Classes.from_json(file.read(), where)
+    return Classes.from_json(io_utils.read_string_file(where), where)

@@ -29,13 +29,9 @@ def flip_averaged(trunk: keras.Model, head: keras.Model) -> tuple[keras.Model, k
     Maps of the mirror image are mirrored back: where both stand side by side, the same place of
     the image is at the same place of both.
 
-    Args:
-        trunk, head: of `components.explanations.grad_cam.split_model`.
-
-    Returns:
-        The same for the averaging model. Its trunk's features hold the channels of the image
-        and then those of the mirror image, [batch, h, w, 2 * channels]; what else it hands to the
-        head is that of the image and then that of the mirror image, which is not mirrored back.
+    Takes and gives what `components.explanations.grad_cam.split_model` does. The features hold the
+    channels of the image and then those of the mirror image, [batch, h, w, 2 * channels]; what else
+    the head needs is that of the image and then that of the mirror image, not mirrored back.
     """
     images = keras.Input(trunk.input.shape[1:], name=trunk.input.name)
     plain = _listed(trunk(images))

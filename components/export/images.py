@@ -17,7 +17,6 @@ from components import features as f
 from components import models
 from components.explanations.grad_cam import join_model, split_model
 from components.explanations.overlay import overlay_png
-from components.export.class_index import class_of_each
 from components.export.flip_averaging import flip_averaged
 from components.export.saved_model import Explain, ExportOptions
 from components.export.warmup_requests import drawn_example, drawn_image, predict_request
@@ -26,6 +25,8 @@ from components.tasks.parts import Endpoint, Export
 from serving import names
 
 Outputs = dict[str, tf.Tensor]
+# Encoded images, string [batch] -> the model's probabilities.
+Predict = Callable[[tf.Tensor], tf.Tensor]
 
 
 class ImageExport(Export):
@@ -53,15 +54,8 @@ class ImageExport(Export):
         """Of the chosen class of each image, float32 [batch] in [0, 1]."""
 
     @abstractmethod
-    def own_endpoints(
-        self, predict: Callable[[tf.Tensor], tf.Tensor], side: int
-    ) -> dict[str, Endpoint]:
-        """Endpoints of this task alone.
-
-        Args:
-            predict: encoded images, string [batch] -> the model's probabilities.
-            side: of the model's input in pixels.
-        """
+    def own_endpoints(self, predict: Predict, side: int) -> dict[str, Endpoint]:
+        """Endpoints of this task alone; `side` is that of the model's input in pixels."""
 
     def names_of_each(self, batch_size: tf.Tensor) -> tf.Tensor:
         """All class names for each image, string [batch, classes]."""
@@ -117,7 +111,7 @@ class ImageExport(Export):
         images: tf.Tensor,
         class_index: tf.Tensor,
     ) -> Outputs:
-        asked = class_of_each(class_index, tf.shape(images)[0], len(self.classes), self.unasked)
+        asked = _class_of_each(class_index, tf.shape(images)[0], len(self.classes), self.unasked)
 
         def score(logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
             return self.score(logits, probabilities, self.choose(probabilities, asked))
@@ -171,3 +165,32 @@ def _not_empty(image_bytes: tf.Tensor) -> tf.Tensor:
     check = tf.debugging.Assert(tf.size(image_bytes) > 0, [message])
     with tf.control_dependencies([check]):
         return tf.identity(image_bytes)
+
+
+def _class_of_each(
+    class_index: tf.Tensor, batch_size: tf.Tensor, classes: int, default: str
+) -> tf.Tensor:
+    """One class index per image, int32 [batch], once each is known to be -1 or a class.
+
+    Of `class_index`, int32, a scalar or [1] is meant for every image, [batch] has one each; in a
+    graph, running it with anything else fails with INVALID_ARGUMENT. The default is what -1 stands
+    for, for the message.
+    """
+    rank, count = tf.rank(class_index), tf.size(class_index)
+    fits = tf.logical_and(rank <= 1, tf.logical_or(count == 1, count == batch_size))
+    length = tf.debugging.Assert(
+        fits,
+        [
+            "class_index: expected a scalar, one value for all images ([1]) or one for each"
+            " ([batch]); found shape",
+            tf.shape(class_index),
+            "for a batch of",
+            batch_size,
+        ],
+    )
+    message = f"class_index: expected -1 ({default}) or one of 0 to {classes - 1}"
+    known = tf.reduce_all(tf.logical_and(class_index >= -1, class_index < classes))
+    # One value at a time is printed otherwise.
+    value = tf.debugging.Assert(known, [message + "; found", class_index], summarize=8)
+    with tf.control_dependencies([length, value]):
+        return tf.broadcast_to(tf.reshape(class_index, [-1]), [batch_size])

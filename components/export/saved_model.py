@@ -1,39 +1,33 @@
 """Writes the SavedModel of a trained model: what TensorFlow Serving answers with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.saved_model import fingerprinting_utils
 
 from components.explanations.grad_cam import grad_cam
-from components.export.signatures import finish_signatures
 from components.export.warmup_requests import write_warmup_requests
 from components.models import ModelSpec
 from components.tasks import Task
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
+from serving.stores.versions import SAVED_MODEL_FILE
 
 Explain = Callable[..., tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What a task's endpoints are made by, besides model and classes.
+    """What a task's endpoints are made by, besides model and classes."""
 
-    Attributes:
-        spec: of the architecture.
-        explain: computes heatmaps; see `components.explanations.grad_cam.grad_cam`.
-        grad_cam_layer: the layer to explain instead of the architecture's own; empty: that one.
-        test_time_flip: whether all answers are those of image and mirror image together; see
-            `components.export.flip_averaging`.
-    """
-
-    spec: ModelSpec
-    explain: Explain = grad_cam
-    grad_cam_layer: str = ""
-    test_time_flip: bool = False
+    spec: ModelSpec  # of the architecture
+    explain: Explain = grad_cam  # computes heatmaps; see there
+    grad_cam_layer: str = ""  # to explain instead of the architecture's own; empty: that one
+    test_time_flip: bool = False  # see `components.export.flip_averaging`
 
 
 def export_model(
@@ -50,10 +44,9 @@ def export_model(
     Args:
         model: of `components.models.build`, in float32.
         folder: the SavedModel's; must not exist yet.
-        task: whose endpoints they are.
+        task, options: see there.
         classes: what the model tells apart, in the order of its outputs.
         side: of the model's square input in pixels; None where there are no images.
-        options: see there.
     """
     part = task.export(classes)
     archive = keras.export.ExportArchive()
@@ -68,3 +61,29 @@ def export_model(
     write_warmup_requests(folder, part.warmup_requests())
     told = folder / ASSETS_EXTRA / MODEL_CLASSES_FILE
     told.write_text(classes.to_json(), encoding="utf-8")
+
+
+def finish_signatures(folder: Path, methods: Mapping[str, str]) -> None:
+    """Names the methods of signatures and lets servers compute only the outputs asked for.
+
+    The exporter writes every signature as one for Predict. And all outputs of a signature leave
+    one call of a function: a call that is fetched itself is run whole, so every request would pay
+    for every output. Behind an identity of its own for each output, TensorFlow inlines the call
+    and prunes what the outputs asked for do not need.
+    """
+    path = folder / SAVED_MODEL_FILE
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for meta_graph in saved.meta_graphs:
+        signatures = meta_graph.signature_def
+        for name, method in methods.items():
+            signatures[name].method_name = method
+        for name in sorted(signatures):
+            for output, info in sorted(signatures[name].outputs.items()):
+                if info.WhichOneof("encoding") != "name" or not info.dtype:
+                    continue  # __saved_model_init_op names an operation
+                node = meta_graph.graph_def.node.add(name=f"answer_{name}_{output}", op="Identity")
+                node.input.append(info.name.removesuffix(":0"))
+                node.attr["T"].type = info.dtype
+                info.name = f"{node.name}:0"
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+    fingerprinting_utils.write_fingerprint(str(folder))  # the one beside it was of the old file

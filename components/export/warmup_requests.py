@@ -5,14 +5,16 @@ anew for every set of outputs. TensorFlow Serving replays the records that lie i
 `assets.extra/`; the model's name in them does not matter to it, so they have none.
 """
 
-import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from components import features as f
+from components.datasets.examples import make_example
 from serving import names
 
 _SIDE = 64  # of the drawn image in pixels
@@ -20,8 +22,6 @@ _SIDE = 64  # of the drawn image in pixels
 
 def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
     """Writes PredictionLogs, at most 1000, to where a server of that SavedModel looks for them."""
-    import tensorflow as tf
-
     path = folder / names.ASSETS_EXTRA / names.WARMUP_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -31,9 +31,6 @@ def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
 
 def predict_request(signature: str, inputs: Mapping[str, Any], outputs: Iterable[str] = ()) -> Any:
     """The PredictionLog of a Predict call that asks for these outputs; none: for all."""
-    import tensorflow as tf
-    from tensorflow_serving.apis import prediction_log_pb2
-
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
     request.model_spec.signature_name = signature
@@ -45,8 +42,6 @@ def predict_request(signature: str, inputs: Mapping[str, Any], outputs: Iterable
 
 def classify_request(signature: str, example: Any) -> Any:
     """The PredictionLog of a Classify call about one tf.train.Example."""
-    from tensorflow_serving.apis import prediction_log_pb2
-
     log = prediction_log_pb2.PredictionLog()
     request = log.classify_log.request
     request.model_spec.signature_name = signature
@@ -58,24 +53,13 @@ def drawn_image() -> bytes:
     """A JPEG with an edge in it."""
     pixels = np.zeros([_SIDE, _SIDE, 3], np.uint8)
     pixels[:, _SIDE // 2 :] = (250, 180, 40)
-    return _encode(pixels, "JPEG")
+    encoded: bytes = tf.io.encode_jpeg(pixels).numpy()
+    return encoded
 
 
 def drawn_example(*, mask: bool = False) -> Any:
     """A tf.train.Example of the drawn image; with a mask of class 0."""
-    import tensorflow as tf
-
-    example = tf.train.Example()
-    example.features.feature[f.IMAGE].bytes_list.value.append(drawn_image())
+    shown = {f.IMAGE: drawn_image()}
     if mask:
-        encoded = _encode(np.zeros([_SIDE, _SIDE], np.uint8), "PNG")
-        example.features.feature[f.MASK].bytes_list.value.append(encoded)
-    return example
-
-
-def _encode(pixels: np.ndarray, form: str) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, form)
-    return buffer.getvalue()
+        shown[f.MASK] = tf.io.encode_png(np.zeros([_SIDE, _SIDE, 1], np.uint8)).numpy()
+    return make_example(shown)

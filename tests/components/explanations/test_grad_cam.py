@@ -141,12 +141,6 @@ def test_channel_weights_equal_finite_differences(images):
     np.testing.assert_allclose(seen, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("score", [logit, negative_logit])
-def test_no_gradient_gives_zeros(images, score):
-    heatmaps, _ = run(tiny_classifier([0.0] * CHANNELS), images, score)
-    np.testing.assert_array_equal(heatmaps, 0)
-
-
 def test_nothing_that_speaks_for_the_score_gives_zeros(images):
     """All contributions negative: positive features, negative weights."""
     model = tiny_classifier([-1.0, -2.0, -0.5, -0.1])
@@ -206,21 +200,15 @@ def export(model, task, classes, folder):
     from components.tasks import get_task
     from serving.classes import Classes
 
-    export_model(
-        model,
-        folder,
-        task=get_task(task),
-        classes=Classes(classes),
-        side=SIDE,
-        options=ExportOptions(ModelSpec("tiny", "elsewhere:build")),
-    )
+    told = {"task": get_task(task), "classes": Classes(classes), "side": SIDE}
+    options = ExportOptions(ModelSpec("tiny", "elsewhere:build"))
+    export_model(model, folder, **told, options=options)
     loaded = tf.saved_model.load(str(folder))
 
     def explain(pictures, class_index):
         encoded = tf.constant([tf.io.encode_png(picture).numpy() for picture in pictures])
-        answer = loaded.signatures["grad_cam"](
-            image_bytes=encoded, class_index=tf.constant(class_index)
-        )
+        index = tf.constant(class_index)
+        answer = loaded.signatures["grad_cam"](image_bytes=encoded, class_index=index)
         return {key: value.numpy() for key, value in answer.items()}
 
     return explain

@@ -2,35 +2,31 @@
 
 import pytest
 
+from components import models
+from components.explanations.grad_cam import check_layer
+from serving.errors import InputError
+
+KEY = "trainer.export.grad_cam_layer"
+
 
 @pytest.mark.parametrize(
-    ("layer", "found"),
+    ("name", "classes", "layer", "found"),
     [
-        ("trunk_outptu", "which mini_xception does not have; the nearest: 'trunk_output'"),
-        ("zzz", "which mini_xception does not have; the nearest: 'trunk_output'"),
-        ("global_pool", "whose output is no such map"),
-        ("probability", "whose output is no such map"),
-        ("image", "from which the logits do not follow"),
+        ("mini_xception", 2, "trunk_outptu", "does not have; the nearest: 'trunk_output'"),
+        ("mini_xception", 2, "zzz", "which mini_xception does not have; the nearest: 'trunk_o"),
+        ("mini_xception", 2, "global_pool", "whose output is no such map"),
+        ("mini_xception", 2, "image", "from which the logits do not follow"),
+        # The scores of pixels are maps, too.
+        ("segmentation_convnet", 3, "logits", "from which the logits do not follow"),
+        ("segmentation_convnet", 3, "probabilities", "from which the logits do not follow"),
     ],
 )
-def test_a_layer_that_cannot_be_explained_is_refused(layer, found):
-    from components import models
-    from components.explanations.grad_cam import check_layer
-    from serving.errors import InputError
-
-    model = models.build("mini_xception", 32, 2)
+def test_a_layer_that_cannot_be_explained_is_refused(name, classes, layer, found):
+    model = models.build(name, 32, classes)
     with pytest.raises(InputError, match=found) as caught:
-        check_layer(model, layer, "logits", "trainer.export.grad_cam_layer")
-    assert str(caught.value).startswith("trainer.export.grad_cam_layer: expected a layer")
-    check_layer(model, "block3_pool", "logits", "trainer.export.grad_cam_layer")
+        check_layer(model, layer, "logits", KEY)
+    assert str(caught.value).startswith(f"{KEY}: expected a layer")
 
 
-def test_a_layer_after_the_scores_of_the_pixels_is_refused():
-    from components import models
-    from components.explanations.grad_cam import check_layer
-    from serving.errors import InputError
-
-    model = models.build("segmentation_convnet", 32, 3)
-    for layer in ("logits", "probabilities"):
-        with pytest.raises(InputError, match="from which the logits do not follow"):
-            check_layer(model, layer, "logits", "key")
+def test_a_layer_before_the_last_is_taken():
+    check_layer(models.build("mini_xception", 32, 2), "block3_pool", "logits", KEY)

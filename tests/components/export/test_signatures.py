@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -62,30 +63,21 @@ def stranger(exported, pictures, tmp_path_factory):
     }
 
 
-def test_a_stranger_gets_the_same_probabilities(exported, stranger, images):
-    out = stranger("classification")
-    expected = np.asarray(exported["classification"].model(images, training=False))
-    np.testing.assert_allclose(out["serving_default/probabilities"], expected, atol=1e-5)
-    np.testing.assert_allclose(out["serving_default/probability"], expected.max(axis=1), atol=1e-5)
-
-
-def test_a_stranger_gets_the_same_masks(exported, stranger, images):
-    out = stranger("segmentation")
-    output = np.asarray(exported["segmentation"].model(images, training=False))
-    top_two = np.sort(output, axis=-1)[..., -2:]
-    decided = top_two[..., 1] - top_two[..., 0] > 1e-4
-    assert decided.mean() > 0.99
-    np.testing.assert_array_equal(
-        out["serving_default/mask"][decided], output.argmax(axis=-1)[decided]
-    )
-
-
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_a_stranger_gets_the_same_heatmaps(exported, stranger, pictures, problem):
-    here = exported[problem].explain(pictures, -1)
-    np.testing.assert_allclose(
-        stranger(problem)["grad_cam/heatmap"], here[names.OUTPUT_HEATMAP], atol=1e-5
-    )
+def test_a_stranger_gets_the_same_answers(exported, stranger, pictures, problem):
+    here = {
+        names.SIGNATURE_SERVING: exported[problem].call("serving_default", image_bytes=pictures),
+        names.SIGNATURE_GRAD_CAM: exported[problem].explain(pictures, -1),
+    }
+    found = stranger(problem)
+    assert found
+    for key, value in found.items():
+        signature, output = key.split("/")
+        expected = here[signature][output]
+        if value.dtype == np.uint8:  # a rounding may tip over
+            assert (value != expected).mean() < 1e-3
+        else:
+            np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -123,17 +115,6 @@ def test_methods_are_those_of_the_calls(exported):
         assert len(output.tensor_shape.dim) == 2
 
 
-def test_a_method_for_a_signature_that_is_not_there_is_refused(exported, tmp_path):
-    import shutil
-
-    from components.export.signatures import finish_signatures
-
-    folder = tmp_path / "model"
-    shutil.copytree(exported["segmentation"].folder, folder)
-    with pytest.raises(KeyError, match="classify"):
-        finish_signatures(folder, {"classify": "tensorflow/serving/classify"})
-
-
 def test_the_fingerprint_is_that_of_the_finished_file(exported, tmp_path):
     """Written anew it is the same, but for the random id."""
     import shutil
@@ -160,9 +141,9 @@ def test_class_names_cost_nothing_unless_asked_for(exported, pictures, problem):
             [wanted],
             {names.INPUT_IMAGE_BYTES: np.array(pictures, object)},
         )
-        assert tiled or not any(name.endswith("Tile") for name in ran)
-        # Kernels are read either way; what counts is whether anything is convolved.
-        assert any("convolution" in name.lower() for name in ran) != tiled
+        assert tiled or "Tile" not in ran
+        # Also `_FusedConv2D` and its kin: what a convolution becomes differs from CPU to CPU.
+        assert any("conv2d" in op.lower() for op in ran) != tiled
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -173,8 +154,7 @@ def test_a_server_computes_only_the_outputs_asked_for(exported, pictures, proble
         names.INPUT_CLASS_INDEX: np.array([1], np.int32),
     }
     values, ran = _run_as_a_server(exported[problem], names.SIGNATURE_GRAD_CAM, wanted, inputs)
-    encoded = [name for name in ran if name.endswith("EncodePng")]
-    assert bool(encoded) == (names.OUTPUT_OVERLAY_PNG in wanted)
+    assert ("EncodePng" in ran) == (names.OUTPUT_OVERLAY_PNG in wanted)
     direct = exported[problem].explain(pictures, 1)
     if names.OUTPUT_HEATMAP in wanted:
         np.testing.assert_allclose(values[0], direct[names.OUTPUT_HEATMAP], atol=1e-4)
@@ -184,7 +164,8 @@ def _run_as_a_server(model, name, wanted, inputs):
     """Fetches by the signature's own tensor names, as TensorFlow Serving does it.
 
     Returns:
-        The outputs, and the names of the nodes that ran for them.
+        The outputs, and the types of the operations that ran for them: a node's name may tell of a
+        convolution whose kernel alone was read.
     """
     import tensorflow as tf
 
@@ -199,5 +180,6 @@ def _run_as_a_server(model, name, wanted, inputs):
             options=v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE),
             run_metadata=traced,
         )
-    ran = [node.node_name for device in traced.step_stats.dev_stats for node in device.node_stats]
-    return values, ran
+    # A label is `name = Type(inputs)`.
+    labels = [n.timeline_label for d in traced.step_stats.dev_stats for n in d.node_stats]
+    return values, set(re.findall(r" = (\w+)\(", "\n".join(labels)))

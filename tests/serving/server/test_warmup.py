@@ -10,7 +10,7 @@ import pytest
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from components.export.signatures import finish_signatures
+from components.export.saved_model import finish_signatures
 from serving.names import ASSETS_EXTRA, WARMUP_FILE
 from serving.server.core import Core
 from serving.server.faults import Fault
