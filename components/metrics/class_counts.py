@@ -4,7 +4,7 @@ Named in a MetricConfig with `module=`. TFMA's own cost a pass over all classes 
 every Example and figure: 29 s for the AUC alone of 200 classes and 2,000 Examples.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -137,20 +137,19 @@ class Counter:
         if counts.dense is not None:
             self._condense(counts, 1)
             table, histograms, sums = counts.dense
-            confusion = to_triples(table)
-            histogram: Callable[[int], np.ndarray] = histograms.__getitem__
         elif counts.truth:
             truth, answers = self._stacked(counts)
-            pairs = truth * self._classes + answers.argmax(axis=1)
-            ids, found = np.unique(pairs, return_counts=True)
-            confusion = np.stack([*np.divmod(ids, self._classes), found], axis=1).astype(np.int64)
-            sums = self._sums(truth, answers)
-            columns = self._scored
-            histogram = lambda at: self._histogram(truth, answers, columns[at])  # noqa: E731
+            table, sums = self._totals(truth, answers)
         else:
             return {}
-        given: dict[str, np.ndarray] = {"confusion": confusion, "sums": sums}
-        present = np.unique(confusion[:, 0])
+
+        def histogram(at: int) -> np.ndarray:
+            if counts.dense is not None:
+                return histograms[at]
+            return self._histogram(truth, answers, self._scored[at])
+
+        given = {"confusion": to_triples(table), "sums": sums}
+        present = np.unique(given["confusion"][:, 0])
         if len(present) > 1:
             given["auc"] = np.full((len(self._scored), 2), np.nan)
             for at, class_id in enumerate(self._scored):
@@ -166,8 +165,7 @@ class Counter:
         if len(counts.truth) < limit:
             return
         truth, answers = self._stacked(counts)
-        found = count_pairs(truth, answers.argmax(axis=1), self._classes)
-        sums = self._sums(truth, answers)
+        found, sums = self._totals(truth, answers)
         if counts.dense is None:
             shape = (len(self._scored), 2, self._bins)
             counts.dense = np.zeros_like(found), np.zeros(shape, np.int32), np.zeros_like(sums)
@@ -184,7 +182,8 @@ class Counter:
             answers = np.concatenate([1 - answers, answers], axis=1)
         return np.asarray(counts.truth), answers
 
-    def _sums(self, truth: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    def _totals(self, truth: np.ndarray, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Confusion and sums; see `Counts`."""
         own = np.take_along_axis(answers, truth[:, None], axis=1)
         if self._loss == "cross_entropy":
             # As Keras has it: every probability bounded, then all scaled to a sum of 1.
@@ -195,7 +194,8 @@ class Counter:
             losses = (answers[:, 1].astype(np.float64) - truth) ** 2
         ahead = (answers > own).sum(axis=1)  # of equal ones the first is ahead
         ahead += ((answers == own) & (np.arange(self._classes) < truth[:, None])).sum(axis=1)
-        return np.array([losses.sum(), (losses**2).sum(), (ahead < TOP_K).sum()], np.float64)
+        sums = np.array([losses.sum(), (losses**2).sum(), (ahead < TOP_K).sum()], np.float64)
+        return count_pairs(truth, answers.argmax(axis=1), self._classes), sums
 
     def _histogram(self, truth: np.ndarray, answers: np.ndarray, class_id: int) -> np.ndarray:
         """int64 [2, thresholds + 1]; see `Counts`."""

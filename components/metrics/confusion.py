@@ -12,15 +12,12 @@ MOST = 50  # confusions that are listed
 
 
 def count_pairs(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts every pair of classes.
+    """Counts every pair: int64 [classes, classes], rows are the true classes.
 
     Args:
         truth: integers of any shape; what is no class id in [0, classes) counts nowhere.
         predicted: integers of the same shape, class ids in [0, classes).
-        classes: number of classes.
-
-    Returns:
-        int64 [classes, classes]: rows are the true classes, columns the predicted ones.
+        classes: how many.
     """
     truth, predicted = truth.astype(np.int64).ravel(), predicted.astype(np.int64).ravel()
     known = (truth >= 0) & (truth < classes)
@@ -29,11 +26,7 @@ def count_pairs(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.nd
 
 
 def to_triples(counts: np.ndarray) -> np.ndarray:
-    """The counts that are not 0: int64 [k, 3], (true, predicted, count) by true class.
-
-    Args:
-        counts: integers [classes, classes].
-    """
+    """The counts that are not 0: int64 [k, 3], (true, predicted, count) by true class."""
     truth, predicted = np.nonzero(counts)
     return np.stack([truth, predicted, counts[truth, predicted]], axis=1).astype(np.int64)
 
@@ -46,23 +39,15 @@ def from_triples(triples: np.ndarray, classes: int) -> np.ndarray:
 
 
 def accuracy(counts: np.ndarray) -> float:
-    """Share of what is right, in [0, 1]; NaN of nothing.
-
-    Args:
-        counts: integers [classes, classes].
-    """
+    """Share of what is right, in [0, 1]; NaN of nothing."""
     total = counts.sum()
     return float(np.trace(counts) / total) if total else float("nan")
 
 
 def class_ious(counts: np.ndarray) -> np.ndarray:
-    """Intersection over union of each class.
+    """Intersection over union of each class, float64 [classes] in [0, 1].
 
-    Args:
-        counts: int64 [classes, classes]: pixels by true and by predicted class.
-
-    Returns:
-        float64 [classes] in [0, 1]; NaN for a class that is neither true nor predicted anywhere.
+    NaN for a class that is neither true nor predicted anywhere.
     """
     intersection = np.diag(counts).astype(np.float64)
     union = counts.sum(axis=0) + counts.sum(axis=1) - intersection
@@ -76,14 +61,9 @@ def mean_iou(counts: np.ndarray) -> float:
 
 
 def top_confusions(counts: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What is taken for something else most often.
+    """What is taken for something else most often, of the classes of these names.
 
-    Args:
-        counts: int64 [classes, classes].
-        names: of the classes.
-
-    Returns:
-        At most `MOST` times `{"true", "predicted", "count"}`, counts falling.
+    At most `MOST` times `{"true", "predicted", "count"}`, counts falling.
     """
     triples = to_triples(counts)
     wrong = triples[triples[:, 0] != triples[:, 1]]
@@ -112,17 +92,9 @@ def roc_curve(counts: np.ndarray, thresholds: Sequence[float]) -> list[dict[str,
         return None
     above = counts[:, ::-1].cumsum(axis=1)
     above = np.concatenate([above[:, :-2], totals[:, None]], axis=1)
-    points: list[dict[str, Any]] = []
-    last = None
-    for threshold, found in zip(reversed(thresholds), above.T.tolist(), strict=True):
-        if found != last:
-            false_positive_rate, recall = (found / totals).tolist()
-            points.append(
-                {
-                    "threshold": threshold,
-                    "false_positive_rate": false_positive_rate,
-                    "recall": recall,
-                }
-            )
-        last = found
-    return points
+    points: dict[tuple[float, float], dict[str, float]] = {}
+    for threshold, rates in zip(reversed(thresholds), (above.T / totals).tolist(), strict=True):
+        false_positive_rate, recall = rates
+        point = {"false_positive_rate": false_positive_rate, "recall": recall}
+        points.setdefault((false_positive_rate, recall), {"threshold": threshold} | point)
+    return list(points.values())

@@ -8,15 +8,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Grid:
-    """Ascending thresholds; both fields are some of `joined`.
+    """Ascending thresholds; both fields are some of `joined`."""
 
-    Attributes:
-        auc: between two of them scores count as equal.
-        roc: of the curve that is shown; 0.5, which divides two classes, is one of them.
-    """
-
-    auc: tuple[float, ...]
-    roc: tuple[float, ...]
+    auc: tuple[float, ...]  # between two of them scores count as equal
+    roc: tuple[float, ...]  # of the curve that is shown; 0.5, which divides two classes, is in it
 
     @property
     def joined(self) -> np.ndarray:

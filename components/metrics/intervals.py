@@ -20,18 +20,18 @@ def half_width(variance: float) -> float | None:
     return half if math.isfinite(half) else None
 
 
+def known(value: float, variance: float) -> tuple[float | None, float | None]:
+    """A figure and half of its interval; None for both where it is no number."""
+    return (float(value), half_width(float(variance))) if math.isfinite(value) else (None, None)
+
+
 def of_share(share: float, count: float) -> float | None:
     """The same of a share of that many examples: the binomial one."""
     return half_width(share * (1 - share) / count) if count else None
 
 
 def of_mean(total: float, squares: float, count: float) -> float | None:
-    """The same of a mean over examples.
-
-    Args:
-        total, squares: sums of the values, and of their squares.
-        count: how many there are.
-    """
+    """The same of a mean over so many examples, from sums of the values and of their squares."""
     return half_width((squares - total**2 / count) / count**2) if count else None
 
 

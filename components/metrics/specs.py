@@ -11,12 +11,7 @@ from serving.errors import InputError
 
 
 def metrics_spec(metric: type, **arguments: Any) -> config_pb2.MetricsSpec:
-    """TFMA's MetricsSpec of one metric.
-
-    Args:
-        metric: a subclass of `tfma.metrics.Metric`.
-        arguments: of its constructor, as JSON takes them.
-    """
+    """TFMA's MetricsSpec of one metric, and arguments of its constructor, as JSON takes them."""
     config = config_pb2.MetricConfig(
         module=metric.__module__, class_name=metric.__name__, config=json.dumps(arguments)
     )
@@ -24,11 +19,7 @@ def metrics_spec(metric: type, **arguments: Any) -> config_pb2.MetricsSpec:
 
 
 def load_metric(path: str, key: str) -> type:
-    """A metric that is named by its import path.
-
-    Args:
-        path: `package.module:Class`.
-        key: the setting that names it.
+    """A metric that the setting `key` names by its import path.
 
     Raises:
         InputError: there is no such class, it is no metric, or TFMA has another of that name and

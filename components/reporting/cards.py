@@ -12,15 +12,9 @@ NAMED = 8  # classes that a sentence names
 
 @dataclass(frozen=True)
 class Card:
-    """One Example on the page.
+    """One Example on the page: its drawings, and what is known about it, as term and value."""
 
-    Attributes:
-        origin: path relative to the data folder, or row, as it is: the template escapes it.
-        figures: its drawings.
-        facts: what is known about it, as term and value.
-    """
-
-    origin: str
+    origin: str  # path relative to the data folder, or row, as it is: the template escapes it
     figures: "list[Figure]"
     facts: list[tuple[str, str | float]] = field(default_factory=list)
 
@@ -38,18 +32,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the model answered on the test split.
+    """What the model answered on the test split."""
 
-    Attributes:
-        scored: how many Examples the choice was made from.
-        groups: the chosen ones.
-        note: how to read their drawings; may be empty.
-        spread: title, and term and value of what else is known of all the scored ones.
-    """
-
-    scored: int
+    scored: int  # how many Examples the choice was made from
     groups: list[Group]
-    note: str = ""
+    note: str = ""  # how to read their drawings
+    # Title, and term and value of what else is known of all the scored ones.
     spread: tuple[str, list[tuple[str, float]]] = ("", [])
 
 

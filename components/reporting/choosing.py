@@ -8,31 +8,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from components.reporting.cards import Card, Group
+
 Ranked = TypeVar("Ranked")
 
 
 @dataclass(frozen=True)
 class LabelScore:
-    """What a model answered that gives every Example one class.
+    """What a model answered that gives every Example one class."""
 
-    Attributes:
-        index: position of the Example in the split.
-        origin: the file or row that it was read from.
-        truth: true class name.
-        predicted: predicted class name.
-        confidence: of the prediction, not negative.
-    """
-
-    index: int
-    origin: str
-    truth: str
-    predicted: str
-    confidence: float
+    index: int  # position of the Example in the split
+    origin: str  # the file or row that it was read from
+    truth: str  # class name
+    predicted: str  # class name
+    confidence: float  # of the prediction, not negative
 
     @property
     def right(self) -> bool:
         """Whether the predicted class is the true one."""
         return self.truth == self.predicted
+
+    @property
+    def facts(self) -> list[tuple[str, str | float]]:
+        """For a card."""
+        return [("truth", self.truth), ("prediction", self.predicted)]
 
 
 def confident_first(scores: Sequence[LabelScore]) -> list[LabelScore]:
@@ -62,23 +61,26 @@ def choose_labels(
     count: int,
     choose_right: Callable[[Sequence[LabelScore], int], list[LabelScore]] = of_every_class,
 ) -> tuple[list[LabelScore], list[LabelScore]]:
-    """Half of them the most confidently wrong ones, the rest right ones.
+    """Half of them the most confidently wrong ones, most confident first; the rest right ones.
 
     Where one kind is too few, the other fills up, so `count` are chosen whenever there are as many
-    scores.
-
-    Args:
-        scores: of a split.
-        count: how many to choose.
-        choose_right: (right ones, how many) -> the chosen ones.
-
-    Returns:
-        The wrong ones, most confident first; the right ones.
+    scores. `choose_right` chooses so many of the right ones.
     """
     wrong = confident_first([score for score in scores if not score.right])
     right = [score for score in scores if score.right]
     wrong = wrong[: max((count + 1) // 2, count - len(right))]
     return wrong, choose_right(right, count - len(wrong))
+
+
+def label_groups(
+    chosen: tuple[list[LabelScore], list[LabelScore]], card: Callable[[LabelScore], Card], note: str
+) -> list[Group]:
+    """What `choose_labels` chose, as cards; the note tells in which order the right ones are."""
+    wrong, right = ([card(score) for score in some] for some in chosen)
+    return [
+        Group("Wrong", "The most confident ones first.", wrong, "None."),
+        Group("Right", note, right, "None."),
+    ]
 
 
 def choose_thirds(

@@ -21,21 +21,13 @@ IGNORED_COLOR: Color = (127, 127, 127)  # of pixels whose value is no class
 
 @dataclass(frozen=True)
 class Figure:
-    """One image of the page.
+    """One image of the page."""
 
-    Attributes:
-        src: a `data:` URI.
-        width: pixels.
-        height: pixels.
-        alt: what a reader who does not see it has to know.
-        caption: a word or two below it.
-    """
-
-    src: str
-    width: int
+    src: str  # a `data:` URI
+    width: int  # pixels
     height: int
-    alt: str
-    caption: str = ""
+    alt: str  # what a reader who does not see it has to know
+    caption: str = ""  # a word or two below it
 
 
 def fit(width: int, height: int, side: int = THUMBNAIL_SIDE) -> tuple[int, int]:
@@ -47,12 +39,8 @@ def fit(width: int, height: int, side: int = THUMBNAIL_SIDE) -> tuple[int, int]:
 def draw_picture(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
     """Decodes as the model does and gives the picture back its own shape.
 
-    Args:
-        encoded: a picture, or the square image a signature made from it.
-        size: width and height of the result in pixels.
-
-    Returns:
-        uint8 [height, width, 3], RGB.
+    Takes also the square image that a signature made of one. `size` is width and height in pixels
+    of the result, uint8 [height, width, 3], RGB.
     """
     square = preprocessing.decode_image(encoded, max(size)).numpy()
     pixels = np.clip(np.rint(square), 0, 255).astype(np.uint8)
@@ -60,15 +48,9 @@ def draw_picture(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_mask(mask: np.ndarray, size: tuple[int, int], colors: Sequence[Color]) -> np.ndarray:
-    """Colors a mask.
+    """Colors a mask uint8 [rows, columns] of class ids; see `draw_picture` for the result.
 
-    Args:
-        mask: uint8 [rows, columns], class ids.
-        size: width and height of the result in pixels.
-        colors: of the classes.
-
-    Returns:
-        uint8 [height, width, 3], RGB; `IGNORED_COLOR` where an id is no class.
+    It is `IGNORED_COLOR` where an id is no class.
     """
     table = np.full((256, 3), IGNORED_COLOR, np.uint8)
     table[: len(colors)] = colors
@@ -78,11 +60,9 @@ def draw_mask(mask: np.ndarray, size: tuple[int, int], colors: Sequence[Color]) 
 def draw_mask_over(
     picture: np.ndarray, mask: np.ndarray, colors: Sequence[Color], opacities: Sequence[float]
 ) -> np.ndarray:
-    """Lays a mask over its picture; see `draw_picture` and `draw_mask` for shapes.
+    """Lays a mask over its picture, as strongly as each class's opacity in [0, 1] says.
 
-    Args:
-        opacities: how strongly each class covers the picture, in [0, 1]; what is no class leaves
-            it bare.
+    What is no class leaves it bare. See `draw_picture` and `draw_mask` for shapes.
     """
     size = (picture.shape[1], picture.shape[0])
     table = np.zeros(256)

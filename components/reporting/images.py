@@ -19,22 +19,14 @@ STRETCHED = "Pictures are stretched to a square, and orientation tags are not re
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One stored picture and what is known about it.
+    """One stored picture and what is known about it."""
 
-    Attributes:
-        filename: path relative to the data folder.
-        encoded: JPEG or PNG bytes.
-        width, height: pixels.
-        label: class name; empty where pixels have classes.
-        mask: PNG of class ids; empty where there is none.
-    """
-
-    filename: str
-    encoded: bytes
-    width: int
+    filename: str  # path relative to the data folder
+    encoded: bytes  # JPEG or PNG
+    width: int  # pixels
     height: int
-    label: str = ""
-    mask: bytes = b""
+    label: str = ""  # class name; empty where pixels have classes
+    mask: bytes = b""  # PNG of class ids; empty where there is none
 
     @classmethod
     def of(cls, example: Any) -> Self:

@@ -18,36 +18,20 @@ SCORED_AT_MOST = 2000
 
 
 class Predictor:
-    """An exported model.
-
-    Args:
-        saved_model_path: its folder.
-    """
+    """An exported model, from its folder."""
 
     def __init__(self, saved_model_path: str):
         # The signatures only work while the loaded object lives, so it is kept.
         self._model = tf.saved_model.load(saved_model_path)
 
     def predict(self, **inputs: Any) -> dict[str, np.ndarray]:
-        """Calls `serving_default`.
-
-        Args:
-            **inputs: the signature's, in a batch; see `serving.names`.
-
-        Returns:
-            Its outputs by name; strings are bytes.
-        """
+        """Calls `serving_default` with its inputs in a batch: outputs by name, strings as bytes."""
         return self._call(names.SIGNATURE_SERVING, inputs)
 
     def explain(
         self, images: Sequence[bytes], class_index: int | Sequence[int] = -1
     ) -> dict[str, np.ndarray]:
-        """Calls `grad_cam`.
-
-        Args:
-            images: encoded pictures.
-            class_index: class to explain, of all or of each; -1: the predicted one.
-        """
+        """Calls `grad_cam` on encoded pictures; -1, of all or each, is the predicted class."""
         inputs = {names.INPUT_IMAGE_BYTES: images, names.INPUT_CLASS_INDEX: class_index}
         return self._call(names.SIGNATURE_GRAD_CAM, inputs)
 

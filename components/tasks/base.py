@@ -26,53 +26,33 @@ DATA, TRAINING, EVALUATION, EXPORT, REPORT = PARTS = (
 
 
 class Task:
-    """A kind of problem. A task from outside is a subclass, named by its import path.
+    """A kind of problem. A task from outside is a subclass, named by its import path."""
 
-    Attributes:
-        name: in the configuration; of an outside task its import path is the name.
-        package: dotted name of the package whose modules `data`, `training`, `evaluation`, `export`
-            and `report` each define a class `Part`.
-        unit, item: what an Example is, in the plural, and the column of what it was read from.
-        layouts: layouts that can be read: name -> import path of the reader.
-        layout: the one where the configuration names none.
-        model: the architecture where the configuration names none.
-        key, origin: features of the split key, and of where an Example was read from.
-        thresholds: metrics that thresholds can be put on; for all of them higher is better.
-        monitors: values that can tell the best epoch.
-        slices: features to slice an evaluation by.
-        has_images: whether an Example is a picture: then it has a size, augmentation, Grad-CAM and
-            conversions.
-        has_masks: whether the classes are of pixels.
-        mixes: whether targets can be blended (mixup).
-    """
-
-    name: ClassVar[str] = ""
+    name: ClassVar[str] = ""  # in the configuration
+    # Dotted name of the package whose modules `data`, `training`, `evaluation`, `export` and
+    # `report` each define a class `Part`.
     package: ClassVar[str] = ""
-    unit: ClassVar[str] = "images"
-    item: ClassVar[str] = "file"
-    layouts: ClassVar[dict[str, str]] = {}
-    layout: ClassVar[str] = ""
-    model: ClassVar[str] = ""
-    key: ClassVar[str] = features.KEY
-    origin: ClassVar[str] = features.FILENAME
-    thresholds: ClassVar[tuple[str, ...]] = ()
-    monitors: ClassVar[tuple[str, ...]] = ("val_loss",)
-    slices: ClassVar[tuple[str, ...]] = ()
+    unit: ClassVar[str] = "images"  # what an Example is, in the plural
+    item: ClassVar[str] = "file"  # the column of what it was read from
+    layouts: ClassVar[dict[str, str]] = {}  # that can be read: name -> import path of the reader
+    layout: ClassVar[str] = ""  # where the configuration names none
+    model: ClassVar[str] = ""  # the architecture where the configuration names none
+    key: ClassVar[str] = features.KEY  # the feature of the split key
+    origin: ClassVar[str] = features.FILENAME  # that of where an Example was read from
+    thresholds: ClassVar[tuple[str, ...]] = ()  # metrics for them; of all of these higher is better
+    monitors: ClassVar[tuple[str, ...]] = ("val_loss",)  # values that can tell the best epoch
+    slices: ClassVar[tuple[str, ...]] = ()  # features to slice an evaluation by
+    # Whether an Example is a picture: then it has a size, augmentation, Grad-CAM and conversions.
     has_images: ClassVar[bool] = True
-    has_masks: ClassVar[bool] = False
-    mixes: ClassVar[bool] = False
+    has_masks: ClassVar[bool] = False  # whether the classes are of pixels
+    mixes: ClassVar[bool] = False  # whether targets can be blended (mixup)
 
     def check(self, config: Any) -> Iterator[InputError]:
         """What in a `PipelineConfig` makes no sense for this task, beyond what this face tells."""
-        del config
         yield from ()
 
     def module(self, part: str) -> str:
-        """The dotted module of a part: where the code of a step that asks it begins.
-
-        Args:
-            part: one of `PARTS`.
-        """
+        """The dotted module of one of `PARTS`: where the code of a step that asks it begins."""
         return f"{self.package}.{part}"
 
     def data(self, classes: Classes | None = None) -> "parts.Data":

@@ -16,10 +16,13 @@ from typing import Any
 
 import imagehash
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from components import features as f
+from components.datasets.examples import make_example
 from components.datasets.records import Record
+from components.preprocessing import MAX_PIXELS, decode_pixels
 from components.tasks import schemas
 from components.tasks.parts import Converted, Data, RejectedError
 
@@ -27,6 +30,8 @@ MIN_SIDE = 16  # pixels, as stored; smaller images show nothing
 MAX_SIDE = 4096  # pixels: the largest `max_side` that a configuration may ask for
 JPEG_QUALITY = 95  # for images that had to be shrunk
 HASH_SIZE = 5  # pHash keeps the lowest HASH_SIZE x HASH_SIZE frequencies, one bit each
+# Height and width of an image as decoded, and as stored.
+Sizes = tuple[tuple[int, int], tuple[int, int]]
 TRANSCODED = ("GIF", "BMP", "WEBP")  # stored as PNG where TensorFlow does not take them
 
 
@@ -34,19 +39,8 @@ class ImageData(Data):
     """Base of the data parts of tasks whose Examples are images."""
 
     @abstractmethod
-    def add_truth(
-        self, example: Any, root: Path, record: Record, sizes: tuple[tuple[int, int], ...]
-    ) -> int | None:
-        """Adds to an Example what its image shows.
-
-        Args:
-            example: a `tf.train.Example` that holds the image.
-            root: the data folder.
-            record: what it is made of.
-            sizes: height and width of the image as decoded, and as stored.
-
-        Returns:
-            Its class, an index; None: it has one a pixel.
+    def truth(self, root: Path, record: Record, sizes: Sizes) -> tuple[int | None, dict[str, Any]]:
+        """Class of an image, an index (None: it has one a pixel); what its Example holds of that.
 
         Raises:
             RejectedError: the truth is unusable.
@@ -64,8 +58,18 @@ class ImageData(Data):
             shrunk = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
             encoded = encode(shrunk, "JPEG", quality=JPEG_QUALITY)
         key = split_key(pixels)
-        example = _example(record.path, encoded, height, width, key)
-        label = self.add_truth(example, root, record, (size, (height, width)))
+        label, shown = self.truth(root, record, (size, (height, width)))
+        example = make_example(
+            {
+                f.IMAGE: encoded,
+                f.FILENAME: record.path,
+                f.KEY: key,
+                f.ORIENTATION: f.ORIENTATIONS[(width < height) + 2 * (width == height)],
+                f.WIDTH: width,
+                f.HEIGHT: height,
+            }
+            | shown
+        )
         return Converted(
             record=replace(record, content=None, mask=None),
             label=label,
@@ -76,21 +80,12 @@ class ImageData(Data):
 
     def schema(self) -> Any:
         """See `Data.schema`."""
-        from tensorflow_metadata.proto.v0 import schema_pb2
-
         sides = [schemas.integers(name, MIN_SIDE, MAX_SIDE) for name in (f.WIDTH, f.HEIGHT)]
-        return schema_pb2.Schema(feature=[*sides, schemas.texts(f.ORIENTATION, f.ORIENTATIONS)])
+        return schemas.schema(*sides, schemas.texts(f.ORIENTATION, f.ORIENTATIONS))
 
 
 def split_key(pixels: np.ndarray) -> str:
-    """Perceptual hash of an image.
-
-    Args:
-        pixels: uint8 [height, width, 3], RGB, as decoded.
-
-    Returns:
-        Lower-case hexadecimal digits.
-    """
+    """Perceptual hash of uint8 [height, width, 3], RGB, as decoded: hexadecimal digits."""
     return str(imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIZE))
 
 
@@ -118,10 +113,6 @@ def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
     Raises:
         RejectedError: they are no image, or one too large to hold.
     """
-    import tensorflow as tf
-
-    from components.preprocessing import decode_pixels
-
     if not encoded:
         raise RejectedError("not a picture", "empty file")
     kind, mode = _checked_kind(encoded)
@@ -145,15 +136,8 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def add_bytes(example: Any, key: str, value: bytes) -> None:
-    """Sets a bytes feature of one value."""
-    example.features.feature[key].bytes_list.value.append(value)
-
-
 def _checked_kind(encoded: bytes) -> tuple[str, str]:
     """Format and mode by the header; refuses what would not fit in memory."""
-    from components.preprocessing import MAX_PIXELS
-
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             pixels, kind = image.width * image.height, (str(image.format), image.mode)
@@ -180,17 +164,3 @@ def _bounded(height: int, width: int, max_side: int) -> tuple[int, int]:
         return height, width
     scale = max_side / longest
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _example(path: str, encoded: bytes, height: int, width: int, key: str) -> Any:
-    import tensorflow as tf
-
-    example = tf.train.Example()
-    add_bytes(example, f.IMAGE, encoded)
-    add_bytes(example, f.FILENAME, path.encode())
-    add_bytes(example, f.KEY, key.encode())
-    orientation = (width < height) + 2 * (width == height)
-    add_bytes(example, f.ORIENTATION, f.ORIENTATIONS[orientation].encode())
-    example.features.feature[f.WIDTH].int64_list.value.append(width)
-    example.features.feature[f.HEIGHT].int64_list.value.append(height)
-    return example

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _TOLD = 8  # names of classes in a message
 
 Shapes = tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]
+Arrays = Mapping[str, np.ndarray]
+Read = Callable[[], Iterator[Any]]  # begins anew to read the parsed Examples of a split
+# Metric, class name or None, value, half of its 95% interval or None.
+Figure = tuple[str, str | None, float | None, float | None]
 
 
 class RejectedError(Exception):
@@ -36,21 +40,13 @@ class RejectedError(Exception):
 
 
 class Converted(NamedTuple):
-    """An Example and what decides about it.
+    """An Example and what decides about it."""
 
-    Attributes:
-        record: what it was made of.
-        label: its class, an index; None: it has none, or one a pixel.
-        key: its split key: what has equal keys shares a split.
-        digest: of its content: what has equal digests is a duplicate.
-        example: the serialized tf.train.Example.
-    """
-
-    record: "Record"
-    label: int | None
-    key: str
-    digest: str
-    example: bytes
+    record: "Record"  # what it was made of
+    label: int | None  # its class, an index; None: it has none, or one a pixel
+    key: str  # what has equal keys shares a split
+    digest: str  # of its content: what has equal digests is a duplicate
+    example: bytes  # the serialized tf.train.Example
 
 
 class Part:
@@ -67,7 +63,7 @@ class Part:
 
 
 class Data(Part, ABC):
-    """Asked by example_gen and data_validation. Imports TensorFlow only inside `convert`.
+    """Asked by example_gen and data_validation.
 
     What `settle` and `settled` complete is pickled and sent to where records are converted.
     """
@@ -78,10 +74,7 @@ class Data(Part, ABC):
     def settle(self, listing: "Listing", root: Path, data: Any) -> "Found":
         """Gives each record that a reader found in `root` the name of a class, or a problem.
 
-        Args:
-            listing: of the layout's reader.
-            root: the data folder.
-            data: the section `data`, of which `classes` pins names, order and aliases.
+        `data` is the section, whose `classes` pins names, order and aliases.
 
         Raises:
             InputError: no two classes, an empty one, a pinned one without a record.
@@ -95,10 +88,7 @@ class Data(Part, ABC):
     def convert(self, root: Path, record: "Record", max_side: int) -> Converted:
         """Reads, checks and encodes one record of `settle` that has no problem.
 
-        Args:
-            root: the data folder.
-            record: below it.
-            max_side: longest side of a stored picture, in pixels.
+        The longest side of a stored picture is `max_side` pixels.
 
         Raises:
             RejectedError: it is unusable.
@@ -218,10 +208,8 @@ class Evaluation(Part, ABC):
         """TFMA's MetricsSpecs whose arrays `figures` reads."""
 
     @abstractmethod
-    def figures(
-        self, arrays: Mapping[str, np.ndarray], *, whole: bool
-    ) -> Iterator[tuple[str, str | None, float | None, float | None]]:
-        """(metric, class name or None, value, half of its 95% interval or None) of one slice.
+    def figures(self, arrays: Arrays, *, whole: bool) -> Iterator[Figure]:
+        """All of one slice.
 
         Args:
             arrays: by metric name, what the combiners gave on the slice.
@@ -229,7 +217,7 @@ class Evaluation(Part, ABC):
         """
 
     @abstractmethod
-    def confusion(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[dict] | None]:
+    def confusion(self, arrays: Arrays) -> tuple[np.ndarray, list[dict] | None]:
         """Counts [classes, classes] by true and predicted class; the ROC curve of two classes."""
 
     @abstractmethod
@@ -254,17 +242,11 @@ class Evaluation(Part, ABC):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One signature of a SavedModel.
+    """One signature of a SavedModel."""
 
-    Attributes:
-        function: of tensors, in the order of `inputs` -> outputs by name.
-        inputs: `tf.TensorSpec`s.
-        method: its method name where it is for another call than Predict.
-    """
-
-    function: Callable[..., dict[str, Any]]
-    inputs: list[Any]
-    method: str = ""
+    function: Callable[..., dict[str, Any]]  # of tensors, as `inputs` are -> outputs by name
+    inputs: list[Any]  # `tf.TensorSpec`s
+    method: str = ""  # where it is for another call than Predict
 
 
 class Export(Part, ABC):
@@ -299,9 +281,7 @@ class Report(Part, ABC):
         """What is shown of the training split: parsed Examples, in the order of the files."""
 
     @abstractmethod
-    def predictions(
-        self, predictor: "Predictor", read: Callable[[], Iterator[Any]], count: int
-    ) -> "Predictions":
+    def predictions(self, predictor: "Predictor", read: Read, count: int) -> "Predictions":
         """What the exported model makes of the test split, and `count` telling Examples."""
 
     def legend(self) -> list[tuple[str, str]]:

@@ -10,6 +10,11 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 
+def schema(*features: Any) -> Any:
+    """A `schema_pb2.Schema` of these."""
+    return schema_pb2.Schema(feature=features)
+
+
 def integers(name: str, low: int, high: int, *, categorical: bool = False) -> Any:
     """An integer in [low, high], in every Example."""
     domain = schema_pb2.IntDomain(min=low, max=high, is_categorical=categorical)

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from components import features
+from components.datasets.layouts import SHIPPED
 from components.tasks.base import Task
 
 
@@ -12,12 +13,8 @@ class ImageClassification(Task):
     name: ClassVar[str] = "image_classification"
     package: ClassVar[str] = __name__
     layouts: ClassVar[dict[str, str]] = {
-        "auto": "components.datasets.layouts.auto:read",
-        "class_folders": "components.datasets.layouts.class_folders:read",
-        "flat_names": "components.datasets.layouts.flat_names:read",
-        "csv": "components.datasets.layouts.csv_list:read",
-        "oxford_list": "components.datasets.layouts.oxford_list:read",
-        "tfrecord": "components.datasets.layouts.tfrecord:read",
+        name: SHIPPED[name]
+        for name in ("auto", "class_folders", "flat_names", "csv", "oxford_list", "tfrecord")
     }
     layout: ClassVar[str] = "auto"
     model: ClassVar[str] = "mini_xception"

@@ -1,15 +1,16 @@
 """What is measured of a classifier."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from components import features as f
-from components.metrics import class_figures as figures
+from components.metrics import intervals
 from components.metrics.confusion import from_triples, roc_curve
 from components.metrics.grids import GRIDS
 from components.tasks import parts
+from components.tasks.parts import Arrays, Figure
 from serving import names
 
 # Up to as many classes, those of the book, slices show the figures of single classes, too.
@@ -18,18 +19,12 @@ RANKED = 5  # with more classes, the five most probable ones mean something
 
 
 class Part(parts.Evaluation):
-    """See `parts.Evaluation`.
-
-    Attributes:
-        label, label_name: features.
-        output: of the model, probabilities or a score.
-        loss, grid: see `components.metrics.class_counts.ClassCounts`.
-    """
+    """See `parts.Evaluation`; the arrays are `components.metrics.class_counts.ClassCounts`'s."""
 
     label: str = f.LABEL
     label_name: str = f.LABEL_NAME
-    output: str = names.OUTPUT_PROBABILITIES
-    loss: str = "cross_entropy"
+    output: str = names.OUTPUT_PROBABILITIES  # of the model, or a score
+    loss: str = "cross_entropy"  # as `ClassCounts` has it, and so the grid
     grid: str = "probabilities"
     losses = ("cross_entropy", "squared_error")
 
@@ -45,21 +40,25 @@ class Part(parts.Evaluation):
         count = len(self.classes)
         return [metrics_spec(ClassCounts, classes=count, loss=self.loss, grid=self.grid)]
 
-    def figures(
-        self, arrays: Mapping[str, np.ndarray], *, whole: bool
-    ) -> Iterator[tuple[str, str | None, float | None, float | None]]:
+    def figures(self, arrays: Arrays, *, whole: bool) -> Iterator[Figure]:
         """Accuracy, loss, macro F1, AUC; precision, recall, F1, AUC of single classes."""
-        count = len(self.classes)
-        single = whole or count <= FEW
-        found = [
-            *figures.overall_figures(arrays, self.loss, ranked=count > RANKED),
-            *figures.class_figures(arrays, count, single=single),
-            *figures.auc_figures(arrays, single=single),
-        ]
-        for metric, class_id, value, half in found:
-            yield metric, None if class_id is None else self.classes.names[class_id], value, half
+        single = self.classes.names if whole or len(self.classes) <= FEW else ()
+        yield from self._overall(arrays)
+        yield from _of_classes(arrays["confusion"], len(self.classes), single)
+        yield from _areas(arrays.get("auc"), single)
 
-    def confusion(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[dict] | None]:
+    def _overall(self, arrays: Arrays) -> Iterator[Figure]:
+        """Accuracy, the mean loss, and maybe the share among the first."""
+        truth, said, counts = arrays["confusion"].T
+        total, squares, hits = arrays["sums"].tolist()
+        count = float(counts.sum())
+        right = float(counts[truth == said].sum())
+        yield "accuracy", None, right / count, intervals.of_share(right / count, count)
+        yield self.loss, None, total / count, intervals.of_mean(total, squares, count)
+        if len(self.classes) > RANKED:
+            yield "top_k_accuracy", None, hits / count, intervals.of_share(hits / count, count)
+
+    def confusion(self, arrays: Arrays) -> tuple[np.ndarray, list[dict] | None]:
         """Examples, and the curve of the second of two classes."""
         counts = from_triples(arrays["confusion"], len(self.classes))
         return counts, roc_curve(arrays["roc"], GRIDS[self.grid].roc) if "roc" in arrays else None
@@ -75,5 +74,41 @@ class Part(parts.Evaluation):
 
     def truth(self, example: Any, side: int | None) -> np.ndarray:
         """The label."""
-        del side
         return np.asarray(example.features.feature[self.label].int64_list.value[0])
+
+
+def _of_classes(triples: np.ndarray, classes: int, single: Sequence[str]) -> Iterator[Figure]:
+    """Macro F1; precision, recall and F1 of the classes of these names, each against the rest.
+
+    Without a predicted Example there is no precision; without a true one no recall and no F1, and
+    the mean of the F1 leaves the class out.
+    """
+    truth, said, count = triples.T
+    hits = truth == said
+    right = np.bincount(truth[hits], count[hits], classes)
+    true, predicted = np.bincount(truth, count, classes), np.bincount(said, count, classes)
+    f1 = np.divide(2 * right, true + predicted, out=np.full(classes, np.nan), where=true > 0)
+    variances = intervals.f1_variances(triples, f1, true + predicted)
+    yield "macro_f1", None, *intervals.known(np.nanmean(f1), variances[-1])
+    for at, name in enumerate(single):
+        for metric, of in (("precision", predicted[at]), ("recall", true[at])):
+            share = float(right[at] / of) if of else None
+            half = None if share is None else intervals.of_share(share, float(of))
+            yield metric, name, share, half
+        yield "f1", name, *intervals.known(f1[at], variances[at])
+
+
+def _areas(areas: np.ndarray | None, single: Sequence[str]) -> Iterator[Figure]:
+    """The area under the ROC curve: of two classes of the second, of more their mean, and of each.
+
+    The mean leaves out classes without an Example, and has no interval. Nothing has an area where
+    all Examples are of one class.
+    """
+    if areas is None:
+        yield "auc", None, None, None
+    elif len(areas) == 1:
+        yield "auc", None, *intervals.known(*areas[0])
+    else:
+        yield "auc", None, float(np.nanmean(areas[:, 0])), None
+        for name, (area, variance) in zip(single, areas, strict=False):
+            yield "auc", name, *intervals.known(area, variance)

@@ -1,13 +1,12 @@
 """What a served classifier answers."""
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from components import features as f
 from components.explanations.grad_cam import class_score
-from components.export.images import ImageExport, Outputs, best, parse
+from components.export.images import ImageExport, Outputs, Predict, best, parse
 from components.export.warmup_requests import classify_request, drawn_example
 from components.tasks.parts import Endpoint
 from serving import names
@@ -42,9 +41,7 @@ class Part(ImageExport):
         """The chosen class's."""
         return tf.gather(probabilities, chosen, batch_dims=1)
 
-    def own_endpoints(
-        self, predict: Callable[[tf.Tensor], tf.Tensor], side: int
-    ) -> dict[str, Endpoint]:
+    def own_endpoints(self, predict: Predict, side: int) -> dict[str, Endpoint]:
         """`classify`: all classes with their scores, in their order, as Classify wants them."""
 
         def classify(inputs: tf.Tensor) -> Outputs:

@@ -1,11 +1,11 @@
 """What the report shows of classified pictures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from components.reporting import images
 from components.reporting.cards import Card, Group, Predictions, listed
-from components.reporting.choosing import LabelScore, choose_labels
+from components.reporting.choosing import LabelScore, choose_labels, label_groups
 from components.reporting.images import StoredImage
 from components.reporting.predictor import Predictor
 from components.tasks import parts
@@ -21,25 +21,21 @@ class Part(parts.Report):
     def example_groups(self, examples: Iterator[Any]) -> list[Group]:
         """The first pictures of each of the first classes."""
         shown = self.classes.names[:CLASSES_SHOWN]
-        by_class: dict[str, list[StoredImage]] = {name: [] for name in shown}
+        by_class: dict[str, list[Card]] = {name: [] for name in shown}
         for image in map(StoredImage.of, examples):
             found = by_class.get(image.label)
             if found is not None and len(found) < EXAMPLES_PER_CLASS:
-                found.append(image)
+                figure = images.picture(image, f"{image.label}: {image.filename}")
+                found.append(Card(image.filename, [figure]))
                 if all(len(some) == EXAMPLES_PER_CLASS for some in by_class.values()):
                     break
-        groups = [
-            Group(name, "", [_plain_card(image) for image in found], "No images.")
-            for name, found in by_class.items()
-        ]
+        groups = [Group(name, "", cards, "No images.") for name, cards in by_class.items()]
         if len(shown) < len(self.classes):
             rest = f"The first {len(shown)} of them are shown."
             groups.insert(0, Group(f"{len(self.classes):,} classes", "", [], rest))
         return groups
 
-    def predictions(
-        self, predictor: Predictor, read: Callable[[], Iterator[Any]], count: int
-    ) -> Predictions:
+    def predictions(self, predictor: Predictor, read: parts.Read, count: int) -> Predictions:
         """The most confidently wrong ones, and right ones of every class."""
         scores = [
             LabelScore(
@@ -51,35 +47,16 @@ class Part(parts.Report):
             )
             for index, image, answer in images.answers(predictor, images.first(read()))
         ]
-        wrong, right = choose_labels(scores, count)
-        chosen = images.pick(read(), {score.index for score in [*wrong, *right]})
+        found = choose_labels(scores, count)
+        chosen = images.pick(read(), {score.index for some in found for score in some})
         heatmaps = images.explain(predictor, chosen, dict.fromkeys(chosen, -1))
 
-        def cards(some: list[LabelScore]) -> list[Card]:
-            return [
-                Card(
-                    score.origin,
-                    [
-                        images.picture(chosen[score.index], caption="image"),
-                        heatmaps[score.index],
-                    ],
-                    [
-                        ("truth", score.truth),
-                        ("prediction", score.predicted),
-                        ("probability", score.confidence),
-                    ],
-                )
-                for score in some
-            ]
+        def card(score: LabelScore) -> Card:
+            figures = [images.picture(chosen[score.index], caption="image"), heatmaps[score.index]]
+            return Card(score.origin, figures, [*score.facts, ("probability", score.confidence)])
 
-        return Predictions(
-            len(scores),
-            [
-                Group("Wrong", "The most confident ones first.", cards(wrong), "None."),
-                Group("Right", "From sure to hesitant, every class.", cards(right), "None."),
-            ],
-            note=images.HEATMAP_NOTE,
-        )
+        groups = label_groups(found, card, "From sure to hesitant, every class.")
+        return Predictions(len(scores), groups, note=images.HEATMAP_NOTE)
 
     def card(self) -> dict[str, Any]:
         """What the model is for."""
@@ -100,8 +77,3 @@ class Part(parts.Report):
                 images.STRETCHED,
             ],
         }
-
-
-def _plain_card(image: StoredImage) -> Card:
-    figure = images.picture(image, f"{image.label}: {image.filename}")
-    return Card(image.filename, [figure])

@@ -1,6 +1,6 @@
 """Classes of images: targets, loss and metrics of a training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -24,7 +24,7 @@ class Part(parts.Training):
     blended.
     """
 
-    content_features = (features.IMAGE,)
+    content_features: Sequence[str] = (features.IMAGE,)
 
     @property
     def _binary(self) -> bool:
@@ -96,13 +96,8 @@ class Part(parts.Training):
     ) -> np.ndarray:
         """Images over bars, as long as the true class's probability, green where the answer is it.
 
-        Args:
-            inputs: float32 [n, height, width, 3] in [0, 255].
-            targets: float32 [n, 1] or [n, classes].
-            outputs: of the same shape, probabilities.
-
-        Returns:
-            uint8 [n, height + 6, width, 3].
+        Images are float32 [n, height, width, 3] in [0, 255], outputs probabilities; gives uint8
+        [n, height + 6, width, 3].
         """
         if self._binary:
             targets, outputs = (np.concatenate([1.0 - p, p], axis=1) for p in (targets, outputs))

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from components import features
+from components.datasets.layouts import SHIPPED
 from components.tasks.base import Task
 
 
@@ -11,10 +12,7 @@ class ImageSegmentation(Task):
 
     name: ClassVar[str] = "image_segmentation"
     package: ClassVar[str] = __name__
-    layouts: ClassVar[dict[str, str]] = {
-        "masks": "components.datasets.layouts.masks:read",
-        "tfrecord": "components.datasets.layouts.tfrecord:read",
-    }
+    layouts: ClassVar[dict[str, str]] = {name: SHIPPED[name] for name in ("masks", "tfrecord")}
     layout: ClassVar[str] = "masks"
     model: ClassVar[str] = "xception_unet"
     thresholds: ClassVar[tuple[str, ...]] = ("mean_iou", "pixel_accuracy", "iou")

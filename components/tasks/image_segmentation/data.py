@@ -12,7 +12,7 @@ from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_masks
 from components.tasks import schemas
-from components.tasks.images import ImageData, add_bytes, encode
+from components.tasks.images import ImageData, Sizes, encode
 from components.tasks.parts import RejectedError
 from serving.classes import IGNORED
 
@@ -26,9 +26,7 @@ class Part(ImageData):
         self._ids, self._min_share = found.mapping, data.min_share
         return found
 
-    def add_truth(
-        self, example: Any, root: Path, record: Record, sizes: tuple[tuple[int, int], ...]
-    ) -> None:
+    def truth(self, root: Path, record: Record, sizes: Sizes) -> tuple[None, dict[str, Any]]:
         """The mask as class ids, and the share of each class."""
         decoded, (height, width) = sizes
         ids = self._read(root, record)
@@ -36,10 +34,8 @@ class Part(ImageData):
             raise RejectedError("mask of another size", f"{ids.shape} for a picture of {decoded}")
         # Nearest neighbour, as everywhere: a blurred class id would be another class.
         stored = Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST)
-        example.features.feature[f.MASK_FRACTIONS].float_list.value.extend(
-            self._fractions(np.asarray(stored))
-        )
-        add_bytes(example, f.MASK, encode(stored, "PNG"))
+        shares = self._fractions(np.asarray(stored))
+        return None, {f.MASK_FRACTIONS: shares, f.MASK: encode(stored, "PNG")}
 
     def _read(self, root: Path, record: Record) -> np.ndarray:
         """Class ids uint8 [height, width], `IGNORED` where the mask's value counts nowhere."""

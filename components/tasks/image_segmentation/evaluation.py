@@ -1,6 +1,6 @@
 """What is measured of a segmenter."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from components import features as f
 from components.metrics import confusion, intervals
 from components.tasks import parts
+from components.tasks.parts import Arrays, Figure
 from serving import names
 
 FEW = 3  # up to as many classes, those of the book, slices show the figures of single classes, too
@@ -36,33 +37,23 @@ class Part(parts.Evaluation):
             )
         ]
 
-    def figures(
-        self, arrays: Mapping[str, np.ndarray], *, whole: bool
-    ) -> Iterator[tuple[str, str | None, float | None, float | None]]:
+    def figures(self, arrays: Arrays, *, whole: bool) -> Iterator[Figure]:
         """Pixel accuracy, mean IoU, and the IoU of single classes; what never occurs has none."""
         counts, _ = self.confusion(arrays)
         of_accuracy, of_mean, of_classes = intervals.pixel_variances(counts, arrays["products"])
-        found: list[tuple[str, str | None, float, float]] = [
-            ("pixel_accuracy", None, confusion.accuracy(counts), of_accuracy),
-            ("mean_iou", None, confusion.mean_iou(counts), of_mean),
-        ]
+        yield "pixel_accuracy", None, *intervals.known(confusion.accuracy(counts), of_accuracy)
+        yield "mean_iou", None, *intervals.known(confusion.mean_iou(counts), of_mean)
         if whole or len(self.classes) <= FEW:
             ious = confusion.class_ious(counts)
-            rows = zip(self.classes.names, ious, of_classes, strict=True)
-            found += [("iou", *row) for row in rows]
-        for metric, class_name, value, variance in found:
-            if np.isfinite(value):
-                yield metric, class_name, float(value), intervals.half_width(float(variance))
-            else:
-                yield metric, class_name, None, None
+            for name, iou, variance in zip(self.classes.names, ious, of_classes, strict=True):
+                yield "iou", name, *intervals.known(iou, variance)
 
-    def confusion(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[dict] | None]:
+    def confusion(self, arrays: Arrays) -> tuple[np.ndarray, list[dict] | None]:
         """Pixels at the model's size."""
         return confusion.from_triples(arrays["confusion"], len(self.classes)), None
 
     def left_out(self, feature: str) -> tuple[str, ...]:
         """Nothing."""
-        del feature
         return ()
 
     def decide(self, answer: np.ndarray) -> np.ndarray:

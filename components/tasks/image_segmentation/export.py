@@ -1,12 +1,11 @@
 """What a served segmentation model answers."""
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from components import features as f
-from components.export.images import ImageExport, Outputs, best, parse
+from components.export.images import ImageExport, Outputs, Predict, best, parse
 from components.export.warmup_requests import drawn_example, predict_request
 from components.preprocessing import decode_masks
 from components.tasks.parts import Endpoint
@@ -55,9 +54,7 @@ class Part(ImageExport):
         channel = tf.one_hot(chosen, len(self.classes))[:, tf.newaxis, tf.newaxis]
         return tf.reduce_sum(tf.reduce_sum(values * channel, axis=-1) * pixels, axis=[1, 2])
 
-    def own_endpoints(
-        self, predict: Callable[[tf.Tensor], tf.Tensor], side: int
-    ) -> dict[str, Endpoint]:
+    def own_endpoints(self, predict: Predict, side: int) -> dict[str, Endpoint]:
         """`labels_from_examples`: the true masks at model size."""
 
         def labels_from_examples(examples: tf.Tensor) -> Outputs:

@@ -1,7 +1,7 @@
 """What the report shows of pictures with masks."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from components import preprocessing
 from components.datasets.palette import BOOK, palette
+from components.metrics import confusion
 from components.reporting import drawing, images
 from components.reporting.cards import Card, Group, Predictions, listed
 from components.reporting.choosing import choose_thirds
@@ -28,19 +29,12 @@ BOOK_OPACITIES = dict(zip(BOOK, (0.5, 0.0, 0.9), strict=True))
 
 @dataclass(frozen=True)
 class MaskScore:
-    """How well a predicted mask covers the true one.
+    """How well a predicted mask covers the true one."""
 
-    Attributes:
-        index: position of the picture in the split.
-        filename: path relative to the data folder.
-        ious: [classes], intersection over union in [0, 1]; NaN for a class in neither mask.
-        pixels: [classes], of each class in the true mask.
-    """
-
-    index: int
-    filename: str
-    ious: np.ndarray
-    pixels: np.ndarray
+    index: int  # position of the picture in the split
+    filename: str  # path relative to the data folder
+    ious: np.ndarray  # [classes], see `confusion.class_ious`
+    pixels: np.ndarray  # [classes], of each class in the true mask
 
     @property
     def mean_iou(self) -> float:
@@ -59,9 +53,7 @@ class Part(parts.Report):
         note = "The background is left bare." if self.classes.names == BOOK else ""
         return [Group("With their masks", note, cards, "No images.")]
 
-    def predictions(
-        self, predictor: Predictor, read: Callable[[], Iterator[Any]], count: int
-    ) -> Predictions:
+    def predictions(self, predictor: Predictor, read: parts.Read, count: int) -> Predictions:
         """Those with the lowest, a middling and the highest mean IoU."""
         scores = [
             self._score(index, image, answer[names.OUTPUT_MASK])
@@ -124,8 +116,10 @@ class Part(parts.Report):
         return self.classes.colors or palette(self.classes.names)
 
     def _score(self, index: int, image: StoredImage, predicted: np.ndarray) -> MaskScore:
-        ious, pixels = mask_ious(_true_mask(image, len(predicted)), predicted, len(self.classes))
-        return MaskScore(index, image.filename, ious, pixels)
+        truth = _true_mask(image, len(predicted))
+        counts = confusion.count_pairs(truth, predicted, len(self.classes))
+        ious = confusion.class_ious(counts)
+        return MaskScore(index, image.filename, ious, counts.sum(axis=1))
 
     def _telling(self, score: MaskScore, common: int) -> int:
         """The class to explain: the foreground, or what fills most besides the commonest class."""
@@ -167,27 +161,9 @@ class Part(parts.Report):
         return Card(image.filename, figures, facts)
 
 
-def mask_ious(
-    truth: np.ndarray, predicted: np.ndarray, classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compares masks of one shape; pixels whose true id is no class count nowhere.
-
-    Returns:
-        Intersection over union of each class, float64 [classes] in [0, 1], NaN for one in neither
-        mask; and each class's pixels in the true mask, int64 [classes].
-    """
-    kept = truth < classes
-    truth, predicted = truth[kept], predicted[kept]
-    both = np.bincount(truth[truth == predicted], minlength=classes)
-    pixels = np.bincount(truth, minlength=classes)
-    union = pixels + np.bincount(predicted, minlength=classes) - both
-    return np.divide(both, union, out=np.full(classes, np.nan), where=union > 0), pixels
-
-
-def _true_mask(image: StoredImage, side: int) -> np.ndarray:
+def _true_mask(image: StoredImage, side: int) -> Any:
     """uint8 [side, side], class ids."""
-    mask: np.ndarray = preprocessing.decode_mask(image.mask, side).numpy()
-    return mask
+    return preprocessing.decode_mask(image.mask, side).numpy()
 
 
 def _spread(ranked: list[MaskScore]) -> list[tuple[str, float]]:

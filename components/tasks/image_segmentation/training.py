@@ -82,13 +82,8 @@ class Part(parts.Training):
     ) -> np.ndarray:
         """Images, true masks and predicted masks side by side; what is ignored is grey.
 
-        Args:
-            inputs: float32 [n, height, width, 3] in [0, 255].
-            targets: uint8 [n, height, width] of class ids.
-            outputs: float32 [n, height, width, classes], probabilities.
-
-        Returns:
-            uint8 [n, height, 3 * width, 3].
+        Images are float32 [n, height, width, 3] in [0, 255], outputs probabilities; gives uint8
+        [n, height, 3 * width, 3].
         """
         colors = np.full((IGNORED + 1, 3), 128, np.float32)
         colors[: len(self.classes)] = self.classes.colors
@@ -150,7 +145,6 @@ class _PixelAccuracy(keras.metrics.SparseCategoricalAccuracy):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Takes a batch; there are no other weights."""
-        del sample_weight
         counted = keras.ops.not_equal(y_true, IGNORED)
         super().update_state(
             keras.ops.where(counted, y_true, 0), y_pred, keras.ops.cast(counted, "float32")

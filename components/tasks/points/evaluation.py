@@ -1,11 +1,12 @@
 """What is measured of a model of points: what is of a classifier of two classes, of one score."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from components import features as f
 from components.tasks.image_classification import evaluation
+from components.tasks.parts import Arrays, Figure
 from serving import names
 
 
@@ -18,9 +19,7 @@ class Part(evaluation.Part):
     loss = "squared_error"
     grid = "scores"
 
-    def figures(
-        self, arrays: Mapping[str, np.ndarray], *, whole: bool
-    ) -> Iterator[tuple[str, str | None, float | None, float | None]]:
+    def figures(self, arrays: Arrays, *, whole: bool) -> Iterator[Figure]:
         """Accuracy, loss, AUC, precision and recall."""
         for metric, class_name, value, half in super().figures(arrays, whole=whole):
             if class_name in (None, self.classes.names[1]) and not metric.endswith("f1"):

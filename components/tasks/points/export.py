@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import features as f
+from components.datasets.examples import make_example
 from components.export.warmup_requests import predict_request
 from components.tasks.parts import Endpoint, Export
 from serving import names
@@ -43,12 +44,10 @@ class Part(Export):
 
     def warmup_requests(self) -> list[Any]:
         """One for each endpoint."""
-        example = tf.train.Example()
-        for key in _COORDINATES:
-            example.features.feature[key].float_list.value.append(0.0)
+        example = make_example(dict.fromkeys(_COORDINATES, 0.0)).SerializeToString()
+        inputs = self.inputs_of([example])
         return [
             predict_request(name, {key: inputs[key]})
-            for inputs in [self.inputs_of([example.SerializeToString()])]
             for name, key in (
                 (names.SIGNATURE_SERVING, names.INPUT_POINTS),
                 (names.SIGNATURE_FROM_EXAMPLES, names.INPUT_EXAMPLES),

@@ -1,7 +1,7 @@
 """What the report shows of points: plots of the plane, and the points that tell most."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 from components import features
 from components.reporting import drawing
 from components.reporting.cards import Card, Group, Predictions
-from components.reporting.choosing import LabelScore, choose_labels, hesitant
+from components.reporting.choosing import LabelScore, choose_labels, hesitant, label_groups
 from components.reporting.drawing import Figure
 from components.reporting.predictor import SCORED_AT_MOST, Predictor
 from components.tasks import parts
@@ -44,16 +44,13 @@ class Part(parts.Report):
         plot = self._plot(points, [], None, f"{len(points)} training points by class")
         return [Group("The plane", note, [], plot=plot)]
 
-    def predictions(
-        self, predictor: Predictor, read: Callable[[], Iterator[Any]], count: int
-    ) -> Predictions:
+    def predictions(self, predictor: Predictor, read: parts.Read, count: int) -> Predictions:
         """A plot with the model's decision, and telling points."""
         points = [_parse(example) for example in islice(read(), SCORED_AT_MOST)]
         if not points:
             return Predictions(0, [])
-        answer = predictor.predict(
-            **{names.INPUT_POINTS: np.array([(point.x, point.y) for point in points], np.float32)}
-        )
+        coordinates = _coordinates(points).T.astype(np.float32)
+        answer = predictor.predict(**{names.INPUT_POINTS: coordinates})
         values = answer[names.OUTPUT_SCORE].tolist()
         scores = [
             LabelScore(
@@ -63,25 +60,22 @@ class Part(parts.Report):
                 zip(points, answer[names.OUTPUT_LABEL], values, strict=True)
             )
         ]
-        wrong, close = choose_labels(scores, count, hesitant)
         missed = [points[score.index] for score in scores if not score.right]
 
-        def cards(some: list[LabelScore]) -> list[Card]:
-            return [_card(score, values[score.index], points[score.index]) for score in some]
+        def card(score: LabelScore) -> Card:
+            point = points[score.index]
+            more = [("score", values[score.index]), ("x", point.x), ("y", point.y)]
+            return Card(score.origin, [], [*score.facts, *more])
 
         alt = (
             f"{len(points)} test points by true class, the line where the score is "
             f"{features.SCORE_THRESHOLD}, and rings around the {len(missed)} points predicted wrong"
         )
         note = f"The model decides at the line, where its score is {features.SCORE_THRESHOLD}."
-        return Predictions(
-            len(points),
-            [
-                Group("The plane", note, [], plot=self._plot(points, missed, predictor, alt)),
-                Group("Wrong", "The most confident ones first.", cards(wrong), "None."),
-                Group("Right", "The closest to the line first.", cards(close), "None."),
-            ],
-        )
+        plane = Group("The plane", note, [], plot=self._plot(points, missed, predictor, alt))
+        chosen = choose_labels(scores, count, hesitant)
+        groups = label_groups(chosen, card, "The closest to the line first.")
+        return Predictions(len(points), [plane, *groups])
 
     def card(self) -> dict[str, Any]:
         """What the model is for."""
@@ -111,7 +105,7 @@ class Part(parts.Report):
         FigureCanvasAgg(canvas)
         panel = canvas.subplots()
         for name, color, marker in zip(self.classes.names, COLORS, MARKERS, strict=True):
-            x, y = _coordinates([point for point in points if point.label == name])
+            x, y = _coordinates(point for point in points if point.label == name)
             panel.scatter(x, y, s=22, c=color, marker=marker, alpha=0.7, linewidths=0, label=name)
         if missed:
             x, y = _coordinates(missed)
@@ -140,20 +134,6 @@ def _parse(example: Any) -> StoredPoint:
     return StoredPoint(x, y, label, row)
 
 
-def _card(score: LabelScore, value: float, point: StoredPoint) -> Card:
-    return Card(
-        score.origin,
-        [],
-        [
-            ("truth", score.truth),
-            ("prediction", score.predicted),
-            ("score", value),
-            ("x", point.x),
-            ("y", point.y),
-        ],
-    )
-
-
 def _draw_line(panel: Any, predictor: Predictor) -> None:
     """Draws where the score is the threshold, over what the points take up of the plane."""
     (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
@@ -166,5 +146,6 @@ def _draw_line(panel: Any, predictor: Predictor) -> None:
         panel.plot([], [], color="black", linewidth=1, label=f"score {features.SCORE_THRESHOLD}")
 
 
-def _coordinates(points: Sequence[StoredPoint]) -> tuple[list[float], list[float]]:
-    return [point.x for point in points], [point.y for point in points]
+def _coordinates(points: Iterable[StoredPoint]) -> np.ndarray:
+    """float64 [2, points]."""
+    return np.reshape([(point.x, point.y) for point in points], (-1, 2)).T

@@ -9,14 +9,17 @@ import tensorflow as tf
 
 from components import features
 from components.tasks import parts
+from components.tasks.image_classification import training
 from serving.errors import InputError
 
 if TYPE_CHECKING:
     from components.trainer.sections import LossConfig
 
 
-class Part(parts.Training):
-    """Inputs are float32 [batch, 2], targets float32 [batch, 1] of 0 and 1, as scores should be."""
+class Part(training.Part):
+    """Of two classes, as a classifier's, but inputs are float32 [batch, 2], and outputs scores."""
+
+    content_features = ()
 
     def feature_specs(self) -> dict[str, Any]:  # noqa: D102
         number = tf.io.FixedLenFeature([], tf.float32)
@@ -27,16 +30,15 @@ class Part(parts.Training):
         }
 
     def decode(self, parsed: Mapping[str, Any], side: int | None) -> tuple[Any, Any]:  # noqa: D102
-        del side
         point = tf.stack([parsed[features.POINT_X], parsed[features.POINT_Y]])
         return point, tf.cast(parsed[features.POINT_LABEL], tf.float32)[tf.newaxis]
 
     def shapes(self, side: int | None) -> parts.Shapes:  # noqa: D102
-        del side
         return ((2,), np.float32), ((1,), np.float32)
 
-    def class_counts(self, targets: np.ndarray) -> np.ndarray:  # noqa: D102
-        return np.bincount(targets[:, 0].astype(np.int64), minlength=len(self.classes))
+    def trainee(self, model: Any) -> Any:
+        """The model itself."""
+        return model
 
     def loss(self, config: "LossConfig") -> keras.losses.Loss:
         """Mean of the squared differences.
@@ -50,11 +52,3 @@ class Part(parts.Training):
                 f"trainer.loss.{key}", expected="nothing: the loss is squared", found=str(value)
             )
         return keras.losses.MeanSquaredError()
-
-    def metrics(self) -> list[Any]:  # noqa: D102
-        threshold = features.SCORE_THRESHOLD
-        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)]
-
-    def sample_weights(self, weights: list[float], targets: Any) -> Any:
-        """float32 [batch, 1]."""
-        return weights[0] + (weights[1] - weights[0]) * targets

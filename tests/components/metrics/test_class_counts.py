@@ -5,8 +5,7 @@ import pytest
 from sklearn import metrics as reference
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.metrics.arrays import pack, unpack
-from components.metrics.class_counts import ClassCounts, Counter, Counts
+from components.metrics.class_counts import Counter, Counts
 from components.metrics.grids import SCORES
 from components.tasks import get_task
 from serving.classes import Classes
@@ -146,18 +145,3 @@ def test_no_number_is_the_first_class_and_above_nothing():
     arrays = counted(Counter(2), [1, 0], np.array([[np.nan, np.nan], [0.1, 0.9]], np.float32))
     assert arrays["confusion"].tolist() == [[0, 1, 1], [1, 0, 1]]
     assert arrays["auc"][0, 0] == 0
-
-
-def test_as_a_metric_of_tensorflow_model_analysis():
-    truth, answers = answers_of(5, 40)
-    (computation,) = ClassCounts(classes=5).computations()
-    combiner = computation.combiner
-    parts = [combiner.create_accumulator() for _ in range(2)]
-    for number, (label, answer) in enumerate(zip(truth, answers, strict=True)):
-        element = metric_types.StandardMetricInputs(labels=np.array([label]), predictions=answer)
-        parts[number % 2] = combiner.add_input(parts[number % 2], element)
-    (value,) = combiner.extract_output(combiner.merge_accumulators(parts)).values()
-    expected = counted(Counter(5), truth, answers)
-    assert unpack(value).keys() == unpack(pack(expected)).keys() == expected.keys()
-    for name, array in unpack(value).items():
-        np.testing.assert_allclose(array, expected[name])

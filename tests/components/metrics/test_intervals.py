@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from components.metrics import class_figures, intervals
+from components.metrics import intervals
 from components.metrics.class_counts import Counter, Counts
 from components.metrics.confusion import class_ious
+from components.tasks import get_task
+from serving.classes import Classes
 
 RESAMPLINGS = 1000
 
@@ -60,14 +62,10 @@ def test_intervals_of_a_classifier_are_those_of_a_bootstrap(classes):
     counter, counts = Counter(classes), Counts()
     for label, answer in zip(labels, answers, strict=True):
         counter.add(counts, int(label), answer)
-    arrays = counter.arrays(counts)
+    part = get_task("image_classification").evaluation(Classes(tuple("01234"[:classes])))
     found = {
-        (metric, class_id): (value, half)
-        for metric, class_id, value, half in [
-            *class_figures.overall_figures(arrays, "cross_entropy", ranked=False),
-            *class_figures.class_figures(arrays, classes, single=True),
-            *class_figures.auc_figures(arrays, single=True),
-        ]
+        (metric, None if name is None else int(name)): (value, half)
+        for metric, name, value, half in part.figures(counter.arrays(counts), whole=True)
     }
     for key, measure in (MEASURES | ({("auc", None): auc} if classes == 2 else {})).items():
         value, half = found[key]

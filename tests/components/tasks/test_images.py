@@ -282,15 +282,8 @@ def test_large_image_is_shrunk_with_its_mask():
     assert found[f.MASK_FRACTIONS] == pytest.approx(expected_fractions, rel=1e-6)
 
 
-def _palette(mask: np.ndarray) -> Image.Image:
-    image = Image.fromarray(mask).convert("P")
-    image.putdata(mask.ravel())
-    return image
-
-
-@pytest.mark.parametrize("mask", [MASK, _palette(MASK)], ids=["grey", "palette"])
-def test_mask_of_a_small_image_becomes_class_ids(mask):
-    found = _features(_convert_with(_encoded(mask)))
+def test_mask_of_a_small_image_becomes_class_ids():
+    found = _features(_convert_with(_encoded(MASK)))
     assert found[f.IMAGE] == [WHOLE]
     stored = np.asarray(Image.open(io.BytesIO(found[f.MASK][0])))
     np.testing.assert_array_equal(stored, MASK.astype(int) - 1)
@@ -321,16 +314,6 @@ def _waves(height: int, width: int, seed: int) -> np.ndarray:
     return np.clip(np.stack([grey, grey * 0.8, 255 - grey], axis=-1), 0, 255).astype(np.uint8)
 
 
-def _reference_key(pixels: np.ndarray) -> str:
-    """pHash in NumPy: the lowest 5 x 5 frequencies of the 20 x 20 image, against their median."""
-    grey = Image.fromarray(pixels).convert("L").resize((20, 20), Image.Resampling.LANCZOS)
-    n = np.arange(20)
-    basis = 2 * np.cos(np.pi * n[:5, None] * (2 * n + 1) / 40)
-    low = basis @ np.asarray(grey, float) @ basis.T
-    bits = "".join("1" if value > np.median(low) else "0" for value in low.ravel())
-    return f"{int(bits, 2):07x}"
-
-
 @pytest.mark.parametrize(
     ("height", "width", "seed", "golden"),
     [
@@ -343,8 +326,7 @@ def _reference_key(pixels: np.ndarray) -> str:
 )
 def test_split_key_is_final(height, width, seed, golden):
     """A changed library must not move images from split to split."""
-    pixels = _waves(height, width, seed)
-    assert split_key(pixels) == golden == _reference_key(pixels)
+    assert split_key(_waves(height, width, seed)) == golden
 
 
 def _doubled(pixels: np.ndarray) -> Image.Image:

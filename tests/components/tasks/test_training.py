@@ -50,22 +50,19 @@ def one_hot(smoothing: float = 0.0) -> np.ndarray:
     return np.eye(3)[MASKS] * (1 - smoothing) + smoothing / 3
 
 
-def test_two_classes():
-    smoothed = LABELS * 0.9 + 0.05
-    expected = -(smoothed * np.log(PROBABILITY) + (1 - smoothed) * np.log(1 - PROBABILITY)).mean()
-    assert loss("two", LABELS, PROBABILITY, label_smoothing=0.1) == pytest.approx(expected)
-    right = np.where(LABELS > 0.5, PROBABILITY, 1 - PROBABILITY)
+@pytest.mark.parametrize(
+    ("kind", "targets", "outputs"), [("two", LABELS, PROBABILITY), ("five", FIVE, OF_FIVE)]
+)
+def test_classes(kind, targets, outputs):
+    both = [targets, outputs]
+    if kind == "two":  # the one probability stands for two
+        both = [np.concatenate([1 - one, one], axis=1) for one in both]
+    smoothed = both[0] * 0.9 + 0.1 / both[0].shape[1]
+    expected = -(smoothed * np.log(both[1])).sum(-1).mean()
+    assert loss(kind, targets, outputs, label_smoothing=0.1) == pytest.approx(expected)
+    right = (both[0] * both[1]).sum(-1)
     expected = (-((1 - right) ** 2) * np.log(right)).mean()
-    assert loss("two", LABELS, PROBABILITY, focal_gamma=2.0) == pytest.approx(expected, rel=1e-4)
-
-
-def test_five_classes():
-    smoothed = FIVE * 0.9 + 0.1 / 5
-    expected = -(smoothed * np.log(OF_FIVE)).sum(-1).mean()
-    assert loss("five", FIVE, OF_FIVE, label_smoothing=0.1) == pytest.approx(expected)
-    right = (FIVE * OF_FIVE).sum(-1)
-    expected = (-((1 - right) ** 2) * np.log(right)).mean()
-    assert loss("five", FIVE, OF_FIVE, focal_gamma=2.0) == pytest.approx(expected, rel=1e-4)
+    assert loss(kind, targets, outputs, focal_gamma=2.0) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

@@ -3,9 +3,9 @@ import io
 
 import numpy as np
 from PIL import Image
-from tensorflow.train import BytesList, Example, Feature, Features, FloatList
 
 from components import features
+from components.datasets.examples import make_example
 from components.tasks import get_task
 from serving import names
 from serving.classes import Classes
@@ -24,13 +24,14 @@ class Upright:
 
 def stored(row, x, y):
     label = b"positive" if x > features.SCORE_THRESHOLD else b"negative"
-    values = {features.POINT_ROW: b"a.csv:%d" % row, features.POINT_LABEL_NAME: label}
-    found = {
-        features.POINT_X: Feature(float_list=FloatList(value=[x])),
-        features.POINT_Y: Feature(float_list=FloatList(value=[y])),
-        **{key: Feature(bytes_list=BytesList(value=[value])) for key, value in values.items()},
-    }
-    return Example(features=Features(feature=found))
+    return make_example(
+        {
+            features.POINT_ROW: f"a.csv:{row}",
+            features.POINT_LABEL_NAME: label,
+            features.POINT_X: x,
+            features.POINT_Y: y,
+        }
+    )
 
 
 def test_the_line_is_drawn_where_the_model_decides():
