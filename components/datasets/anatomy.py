@@ -38,14 +38,11 @@ _BOTH = (1, -1)  # sides of what is symmetric
 
 @dataclass
 class Animal:
-    """Polygons, back to front.
+    """Polygons, back to front."""
 
-    Attributes:
-        fur: outline [n, 2] and brightness (1 is the fur's own); together they are the silhouette.
-        details: outline [n, 2] and RGB colour; seen only inside the silhouette.
-    """
-
+    # Outline [n, 2] and brightness (1 is the fur's own); together they are the silhouette.
     fur: list[tuple[np.ndarray, float]] = field(default_factory=list)
+    # Outline [n, 2] and RGB colour; seen only inside the silhouette.
     details: list[tuple[np.ndarray, Colour]] = field(default_factory=list)
 
     def add(self, outline: np.ndarray, shade: float = 1.0) -> None:
@@ -84,13 +81,9 @@ def shrunk(points: np.ndarray, scale: float) -> np.ndarray:
 def ribbon(
     spine: Sequence[tuple[float, float]], start: float, end: float, side: float = 1, x: float = 0
 ) -> np.ndarray:
-    """A band along a smooth curve through three or four control points, float64 [32, 2].
+    """A band along the Bezier curve of three or four control points, float64 [32, 2].
 
-    Args:
-        spine: control points of a Bezier curve.
-        start, end: full width at its two ends.
-        side: -1 mirrors it.
-        x: shifts it, after that.
+    It is `start` and `end` wide at its ends; side -1 mirrors it, and x shifts it after that.
     """
     t = np.linspace(0, 1, 16)[:, None]
     points = moved(np.array(spine) * (side, 1), x)[None].repeat(16, axis=0)
@@ -105,12 +98,7 @@ def ribbon(
 
 
 def make_animal(rng: np.random.Generator, label: int) -> Animal:
-    """An animal in a random pose, the head's middle at (0, 0).
-
-    Args:
-        rng: source of all chance.
-        label: index into `NAMES`.
-    """
+    """The animal of that index into `NAMES` in a random pose, the head's middle at (0, 0)."""
     animal = Animal()
     if label >= len(_PETS):
         _face(rng, animal, _FACES[NAMES[label]])

@@ -16,14 +16,11 @@ def draw(
 ) -> tuple[Image.Image, Image.Image]:
     """Draws an animal somewhere in a busy scene.
 
-    Args:
-        rng: source of all chance; equal states give equal images.
-        label: index into `anatomy.NAMES`; decides the shapes and nothing else.
-        size: width and height in pixels.
+    The label, an index into `anatomy.NAMES`, decides the shapes and nothing else.
 
     Returns:
-        The image (RGB) and its silhouette (8-bit grey, 255 on the animal and 0 elsewhere), both
-        of that size. What stands before the animal is not part of the silhouette.
+        The image (RGB) and its silhouette (8-bit grey, 255 on the animal and 0 elsewhere), both of
+        that width and height. What stands before the animal is not part of the silhouette.
     """
     animal = _placed(rng, anatomy.make_animal(rng, label), size)
     large = (size[0] * _OVER, size[1] * _OVER)
@@ -59,12 +56,8 @@ def _corners(outline: np.ndarray) -> list[tuple[float, float]]:
 def trimap(silhouette: Image.Image) -> Image.Image:
     """The trimap of a silhouette: a band of contour along the outline, as Oxford-IIIT Pet has it.
 
-    Args:
-        silhouette: 8-bit grey, 255 on the animal and 0 elsewhere.
-
-    Returns:
-        8-bit grey of the same size, values FOREGROUND, BACKGROUND and CONTOUR. The band is
-        CONTOUR_RADIUS pixels wide on either side, so foreground never touches background.
+    8-bit grey of the same size, values FOREGROUND, BACKGROUND and CONTOUR. The band is
+    CONTOUR_RADIUS pixels wide on either side, so foreground never touches background.
     """
     window = 2 * CONTOUR_RADIUS + 1
     inside = np.asarray(silhouette.filter(ImageFilter.MinFilter(window))) == 255

@@ -96,11 +96,8 @@ def describe(report: dict[str, Any]) -> str:
 def write_config(root: Path, report: dict[str, Any], template: str) -> str:
     """A commented configuration in YAML for what `look` found, which needs no more keys.
 
-    Args:
-        root: the data folder.
-        report: of `look`.
-        template: the text of a configuration of that task: what is said between `trainer:` and
-            `kubeflow:` with its comments is taken over.
+    Of the template, the text of a configuration of that task, all that is said between `trainer:`
+    and `kubeflow:` is taken over, with its comments.
     """
     root = Path(root).resolve()
     name = re.sub("[^a-z0-9]+", "_", root.name.lower()).strip("_")

@@ -39,24 +39,15 @@ def openable(root: Path, records: Iterable[Record]) -> Iterator[tuple[Image.Imag
 
 @dataclass(frozen=True)
 class MaskIds:
-    """From the values of masks on disk to class ids.
+    """From the values of masks on disk to class ids."""
 
-    Attributes:
-        values: of the classes, in order: ids of grey or palette pixels, or colors.
-        ignored: the value that counts nowhere; None: there is none.
-    """
-
-    values: tuple[Value, ...]
-    ignored: Value | None = None
+    values: tuple[Value, ...]  # of the classes, in order: ids of grey or palette pixels, or colors
+    ignored: Value | None = None  # counts nowhere
 
     def __call__(self, mask: Image.Image) -> np.ndarray:
-        """The ids that are stored.
+        """The ids that are stored, uint8 [height, width]: indices of `values`, or `IGNORED`.
 
-        Args:
-            mask: grey (8 or 16 bits), of a palette, or in color.
-
-        Returns:
-            uint8 [height, width]: indices of `values`, or `IGNORED`.
+        Takes masks in grey (8 or 16 bits), of a palette, or in color.
 
         Raises:
             ValueError: it holds other values; the text names some.
@@ -92,9 +83,8 @@ class MaskIds:
 def values_in(masks: Callable[[], Iterable[Image.Image]]) -> list[Value]:
     """All values in masks, sorted: colors if one of them is in color, else ids.
 
-    Args:
-        masks: begins to read them anew. What has more values than there can be classes is no mask
-            and left out: its own fault, which is found when it is converted.
+    Masks may be read twice. What has more values than there can be classes is no mask and left out:
+    its own fault, which is found when it is converted.
     """
     for colors in (False, True):
         codes: set[int] = set()

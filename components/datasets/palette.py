@@ -36,12 +36,8 @@ _EYES = np.array(
 def palette(names: Sequence[str]) -> tuple[Color, ...]:
     """A color for each class: the same names get the same ones, all of them distinct.
 
-    Args:
-        names: of the classes, at most `IGNORED`.
-
-    Returns:
-        The book's for the book's three classes; else Okabe's and Ito's eight, and after those
-        always the color farthest from all before it, to the eye that tells them apart worst.
+    The book's for the book's three classes; else Okabe's and Ito's eight, and after those always
+    the color farthest from all before it, to the eye that tells them apart worst.
 
     Raises:
         InputError: more classes than a mask can hold.

@@ -14,69 +14,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """One Example to be.
+    """One Example to be."""
 
-    Attributes:
-        path: of its file, relative to the data folder, with "/"; of a row of a file `file.csv:12`.
-        label: the class name that the layout tells, as it stands there; None: it tells none.
-        mask_path: of its mask, relative to the data folder; None: it has none.
-        number: the file's number among those of its class; None: its name is no number.
-        split: `train`, `eval` or `test` where the data set itself tells; else None.
-        values: of a row of numbers; empty for a picture.
-        content: the encoded picture where it is no file of its own; else None.
-        mask: the encoded mask where it is no file of its own; else None.
-        problem: why it cannot be used, where that is known already; a short text that counts are
-            kept by.
-        detail: what was found in it.
-    """
-
-    path: str
-    label: str | None = None
-    mask_path: str | None = None
-    number: int | None = None
-    split: str | None = None
-    values: tuple[float, ...] = ()
-    content: bytes | None = None
-    mask: bytes | None = None
-    problem: str | None = None
-    detail: str = ""
+    path: str  # of its file, relative to the data folder, with "/"; of a row `file.csv:12`
+    label: str | None = None  # the class name that the layout tells, as it stands there
+    mask_path: str | None = None  # relative to the data folder
+    number: int | None = None  # the file's among those of its class; None: its name is no number
+    split: str | None = None  # `train`, `eval` or `test` where the data set itself tells
+    values: tuple[float, ...] = ()  # of a row of numbers; empty for a picture
+    content: bytes | None = None  # the encoded picture where it is no file of its own
+    mask: bytes | None = None  # the encoded mask where it is no file of its own
+    problem: str | None = (
+        None  # why it is of no use, if known: a short text that counts are kept by
+    )
+    detail: str = ""  # what was found in it
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A data folder, listed.
+    """A data folder, listed."""
 
-    Attributes:
-        records: all that was found, sorted by path.
-        classes: the classes in the order in which the layout tells them; empty: it tells none but
-            the records' labels.
-        missing: files that a list names and the folder lacks.
-        notes: what the user should know of how the folder was read, a line each.
-    """
-
-    records: list[Record]
-    classes: tuple[str, ...] = ()
-    missing: int = 0
-    notes: list[str] = field(default_factory=list)
+    records: list[Record]  # all that was found, sorted by path
+    classes: tuple[
+        str, ...
+    ] = ()  # in the layout's order; empty: it tells the records' labels alone
+    missing: int = 0  # files that a list names and the folder lacks
+    notes: list[str] = field(default_factory=list)  # what the user should know, a line each
 
 
 @dataclass(frozen=True)
 class Found:
-    """A listing whose classes are settled: what example_gen works on.
+    """A listing whose classes are settled: what example_gen works on."""
 
-    Attributes:
-        records: labels are names of `classes` or None; what cannot be used has its problem.
-        classes: names in order, colors, ignored value.
-        missing, notes: as in `Listing`.
-        mapping: from the values of masks on disk to class ids; None where masks are no classes.
-            Small, and made to be sent to where records are converted.
-    """
-
-    records: list[Record]
+    records: list[
+        Record
+    ]  # labels are names of `classes` or None; what is of no use has its problem
     classes: Classes
-    missing: int = 0
+    missing: int = 0  # as in `Listing`
     notes: list[str] = field(default_factory=list)
-    mapping: "MaskIds | None" = None
+    mapping: "MaskIds | None" = None  # None where masks are no classes
 
 
 # The reader of a layout: the data folder and the configuration's section `data` -> its listing.

@@ -28,15 +28,12 @@ def read_rows(
     layout: str,
     convert: Callable[[str, Mapping[str, str]], Record],
 ) -> list[Record]:
-    """Records by file name and line.
+    """Records by file name and line, of a folder of `*.csv` files.
 
-    Args:
-        root: holds `*.csv` files, whose first lines name these columns, in any order and among
-            others. Fields are separated by commas and hold no line break.
-        columns: that a row needs.
-        layout: its name, for messages.
-        convert: a row's place, its file and its line from 1 as `points.csv:2`, and its values by
-            column -> its record. What it raises a RowError of stands for itself, with its problem.
+    Their first lines name the columns, in any order and among others; fields are separated by
+    commas and hold no line break. `convert` makes a record of a row's place, its file and its line
+    from 1 as `points.csv:2`, and its values by column; what it raises a RowError of stands for
+    itself, with its problem.
 
     Raises:
         InputError: there is no file with those columns, or a file cannot be read.

@@ -3,7 +3,7 @@
 A record's own fault becomes its problem; fatal is only what leaves no data set.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,15 +27,10 @@ _SHOWN = 5  # names in a message
 
 
 def settle_labels(listing: Listing, data: DataConfig) -> Found:
-    """Classes that are told by labels.
+    """Classes that are told by labels, in the pinned order, else the listing's, else sorted.
 
-    Args:
-        listing: of a layout's reader.
-        data: `classes` pins names, order and aliases, `min_images` leaves small classes out.
-
-    Returns:
-        The records with their class's name, or a problem; the classes in the pinned order, else
-        the listing's, else sorted.
+    Of the configuration `classes` pins names, order and aliases, `min_images` leaves small ones
+    out. The records have their class's name, or a problem.
 
     Raises:
         InputError: fewer than two classes, one without an image, a name that cannot be one.
@@ -88,16 +83,11 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
 
 
 def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
-    """Classes that are told by the values of masks' pixels.
+    """Classes that are told by the values of masks' pixels, in the pinned order, else by value.
 
-    Args:
-        listing: of a layout's reader.
-        root: the data folder, whose masks are opened: until all pinned classes were seen, and all
-            of them where none are pinned.
-        data: `classes` pins names, order and values, `ignored` is a value that counts nowhere.
-
-    Returns:
-        The records without labels; the classes in the pinned order, else by value; `mapping`.
+    Of the configuration `classes` pins names, order and values, `ignored` counts nowhere. Masks in
+    the data folder are opened until all pinned classes were seen, and all of them where none are
+    pinned. The records have no labels.
 
     Raises:
         InputError: fewer than two classes, or more than a mask holds; a pinned one in no mask; no
@@ -132,20 +122,19 @@ def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
 
 def _listed_once(records: list[Record]) -> list[Record]:
     """A file that stands in a list again is a problem; under another class both are."""
-    labels: dict[str, list[str]] = {}
-    checked = []
+    labels: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        earlier = labels.setdefault(record.path, [])
-        checked.append(record if record.problem or not earlier else replace(record, problem=TWICE))
-        earlier.append(str(record.label))
-    if len(labels) == len(records):
-        return records
-    return [
-        record
-        if len(set(labels[record.path])) == 1 or record.problem not in (None, TWICE)
-        else replace(record, problem=TWO_CLASSES, detail=_some(sorted(set(labels[record.path]))))
-        for record in checked
-    ]
+        labels[record.path].add(str(record.label))
+    seen: set[str] = set()
+    checked = list(records)
+    for at, record in enumerate(records):
+        told = sorted(labels[record.path])
+        if not record.problem and len(told) > 1:
+            checked[at] = replace(record, problem=TWO_CLASSES, detail=_some(told))
+        elif not record.problem and record.path in seen:
+            checked[at] = replace(record, problem=TWICE)
+        seen.add(record.path)
+    return checked
 
 
 def _check_seen(root: Path, records: list[Record], names: list[str], mapping: "MaskIds") -> None:

@@ -86,14 +86,9 @@ def synthesize(
 
 
 def draw_points(count: int, seed: int) -> np.ndarray:
-    """Points of both classes in turn; point i depends on the seed and on i alone.
+    """Points of both classes in turn, float64 [count, 2]: x and y.
 
-    Args:
-        count: number of points.
-        seed: not negative.
-
-    Returns:
-        float64 [count, 2]: x and y; the class of row i is i modulo 2.
+    The class of row i is i modulo 2; it depends on the seed, not negative, and on i alone.
     """
     spread = np.linalg.cholesky(np.asarray(_COVARIANCE)).T
     normal = [np.random.default_rng([seed, index]).standard_normal(2) for index in range(count)]

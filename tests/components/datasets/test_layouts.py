@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.datasets.examples import make_example
 from components.datasets.layouts import auto, class_folders, flat_names, masks, points, tfrecord
 from components.datasets.records import Record
 from components.datasets.settings import DataConfig
@@ -61,11 +62,8 @@ def test_flat_names(touch):
 
 
 def test_flat_names_without_points(touch):
-    root = touch("shiba_inu_12.jpg", "pug-3.jpg")
-    assert [(r.label, r.number) for r in auto.read(root, DATA).records] == [
-        ("pug", 3),
-        ("shiba_inu", 12),
-    ]
+    found = auto.read(touch("shiba_inu_12.jpg", "pug-3.jpg"), DATA).records
+    assert [(r.label, r.number) for r in found] == [("pug", 3), ("shiba_inu", 12)]
 
 
 def test_a_name_that_is_not_utf8_is_a_problem_and_not_a_crash(touch):
@@ -275,15 +273,9 @@ def test_a_folder_that_is_no_points_says_what_it_is(tmp_path):
 
 
 def _write_shard(path, examples: list[dict[str, bytes | int]], compression: str = "") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path), compression) as writer:
         for values in examples:
-            example = tf.train.Example()
-            for key, value in values.items():
-                feature = example.features.feature[key]
-                kind = feature.bytes_list if isinstance(value, bytes) else feature.int64_list
-                kind.value.append(value)
-            writer.write(example.SerializeToString())
+            writer.write(make_example(values).SerializeToString())
 
 
 def test_shards_with_the_names_of_slim(tmp_path):
