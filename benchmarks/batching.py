@@ -58,7 +58,6 @@ def measure(folder: Path, blocks: int, seconds: float) -> Iterator[Result]:
                     if number:  # a first block does not count
                         found.setdefault((name, count), []).append(measured)
     yield {
-        "benchmark": "batching",
         "model": MODEL,
         "in_process_ms_an_image": by_batch_size(folder / "base" / "1", images),
         "clients": {

@@ -4,7 +4,6 @@ URLs are like `bucket:///somewhere/bucket/models/cats`; what is being uploaded l
 `/somewhere/uploads` and cannot be seen.
 """
 
-import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -23,30 +22,20 @@ class Bucket(LocalFileSystem):
         return super()._strip_protocol(path)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        draft = self._draft(path)
+        place = Path(self._strip_protocol(path))
+        draft = Path(str(place).partition("/bucket/")[0], "uploads", uuid.uuid4().hex)
+        draft.parent.mkdir(exist_ok=True)
         draft.write_bytes(value)
-        _appear(draft, Path(self._strip_protocol(path)))
+        while True:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                draft.replace(place)
+                return
+            except FileNotFoundError:  # an object store has no folders that others could remove
+                continue
 
     def put_file(self, lpath: str, rpath: str, callback: Any = None, **kwargs: Any) -> None:
-        draft = self._draft(rpath)
-        shutil.copyfile(lpath, draft)
-        _appear(draft, Path(self._strip_protocol(rpath)))
-
-    def _draft(self, path: str) -> Path:
-        place, _, _ = self._strip_protocol(path).partition("/bucket/")
-        draft = Path(place, "uploads", uuid.uuid4().hex)
-        draft.parent.mkdir(exist_ok=True)
-        return draft
-
-
-def _appear(draft: Path, path: Path) -> None:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.replace(path)
-            return
-        except FileNotFoundError:  # an object store has no folders that others could remove
-            continue
+        self.pipe_file(rpath, Path(lpath).read_bytes())
 
 
 def register() -> None:

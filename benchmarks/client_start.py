@@ -6,12 +6,11 @@ call is not counted: it fills the file cache, as any earlier use of the command 
 
 import resource
 import statistics
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.serving import draw_images, export, serving
-from benchmarks.tools import PAWLENS, Result, benchmark, timed
+from benchmarks.tools import Result, benchmark, pawlens
 
 MODEL, IMAGE_SIZE = "mini_xception", 180
 
@@ -22,15 +21,12 @@ def measure(folder: Path, runs: int) -> Iterator[Result]:
     image = folder / "images" / "Cat" / "0.jpg"
     wall, processor = [], []
     with serving(MODEL, folder / "base") as server:
-        command = [PAWLENS, "predict", str(image), "--target", server.target, "--model-name", MODEL]
+        arguments = ("predict", image, "--target", server.target, "--model-name", MODEL)
         for _ in range(runs + 1):
             before = _processor_seconds()
-            wall.append(
-                timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
-            )
+            wall.append(pawlens(*arguments))
             processor.append(_processor_seconds() - before)
     yield {
-        "benchmark": "client_start",
         "model": MODEL,
         "seconds_median": round(statistics.median(wall[1:]), 3),
         "seconds_max": round(max(wall[1:]), 3),

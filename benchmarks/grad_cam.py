@@ -61,7 +61,6 @@ def over_prediction(predict: Callable[[], Any], explain: Callable[[], Any], roun
     times = in_turn(actions, rounds, WARM_UP)
     predicting, explaining = milliseconds(times["predict"]), milliseconds(times["explain"])
     return {
-        "benchmark": "grad_cam",
         "serving_default_p50_ms": predicting,
         "grad_cam_p50_ms": explaining,
         "ratio": round(explaining / predicting, 3),

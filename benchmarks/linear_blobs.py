@@ -1,22 +1,19 @@
 """`pawlens run linear_blobs`, the smoke test of a machine, takes under 60 s, its start included."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from benchmarks.tools import PAWLENS, Result, benchmark, timed
+from benchmarks.tools import Result, benchmark, pawlens
 
 
 def measure(folder: Path, count: int) -> Iterator[Result]:
     data, work = folder / "points", folder / "work"
-    _pawlens("data", "synth", data, "--layout", "points", "--count", count)
-    seconds = timed(lambda: _pawlens("run", "linear_blobs", "--data", data, "--workdir", work))
+    pawlens("data", "synth", data, "--layout", "points", "--count", count)
+    seconds = pawlens("run", "linear_blobs", "--data", data, "--workdir", work)
     summary = json.loads((work / "summary.json").read_text())
     steps = {name: step["seconds"] for name, step in summary["steps"].items()}
     yield {
-        "benchmark": "linear_blobs",
         "points": count,
         "seconds": round(seconds, 1),
         "limit": 60,
@@ -25,10 +22,6 @@ def measure(folder: Path, count: int) -> Iterator[Result]:
         "seconds_outside_steps": round(seconds - sum(steps.values()), 1),
         "steps": steps,
     }
-
-
-def _pawlens(*arguments: Any) -> None:
-    subprocess.run([PAWLENS, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

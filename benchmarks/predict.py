@@ -58,7 +58,6 @@ def latency(in_process: Callable[[], Any], over_grpc: Callable[[], Any], rounds:
     times = in_turn(actions, rounds, WARM_UP)
     own, served = milliseconds(times["own"]), milliseconds(times["served"])
     return {
-        "benchmark": "predict",
         "model": MODEL,
         "in_process_p50_ms": own,
         "grpc_p50_ms": served,

@@ -4,65 +4,52 @@ Each turn, two processes push a model each into one place and one of them is kil
 version that a server would see must have the content of one of the models, byte by byte.
 """
 
-import json
+import multiprocessing
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from benchmarks.tools import Result, benchmark
 
-ROOT = Path(__file__).parents[1]
 FILES, FILE_BYTES = 40, 50_000
 SEED = 11
-
-PUSHER = """
-import json, sys
-from pathlib import Path
-from benchmarks.bucket import register
-from components.pusher.push import push_model
-register()
-print("ready", flush=True)
-for line in sys.stdin:
-    model, base = json.loads(line)
-    push = push_model(Path(model), base)
-    print(json.dumps([push.version, push.pushed]), flush=True)
-"""
+SPAWN = multiprocessing.get_context("spawn")
 
 
 class Pusher:
     """A process that pushes what it is told."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PUSHER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert self.process.stdout
-        assert self.process.stdout.readline() == "ready\n"
+        self._pipe, there = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=_push, args=[there], daemon=True)
+        self._process.start()
+        assert self._pipe.recv() == "ready"
 
     def tell(self, model: Path, base: str) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps([str(model), base]) + "\n")
-        self.process.stdin.flush()
+        self._pipe.send((model, base))
 
     def answer(self) -> tuple[int, bool]:
         """The version, and whether it was pushed."""
-        assert self.process.stdout
-        version, pushed = json.loads(self.process.stdout.readline())
-        return version, pushed
+        return self._pipe.recv()
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
+        self._process.kill()
+        self._process.join()
+
+
+def _push(pipe: Connection) -> None:
+    from benchmarks.bucket import register
+    from components.pusher.push import push_model
+
+    register()
+    pipe.send("ready")
+    while True:
+        push = push_model(*pipe.recv())
+        pipe.send((push.version, push.pushed))
 
 
 def make_model(folder: Path, seed: int, files: int = FILES, size: int = FILE_BYTES) -> Path:
@@ -121,7 +108,7 @@ def measure(folder: Path, kills: int) -> Iterator[Result]:
     places = {"folder": f"{folder}/serving/cats", "object_store": f"bucket://{folder}/bucket/cats"}
     told = {name: kill_pushes(base, folder / name, kills) for name, base in places.items()}
     seconds = round(time.perf_counter() - start, 1)
-    yield {"benchmark": "push_kill", **told, "broken_versions": 0, "seconds": seconds}
+    yield {**told, "broken_versions": 0, "seconds": seconds}
 
 
 if __name__ == "__main__":

@@ -1,28 +1,22 @@
 """What the serving benchmarks share: a model to serve, and the server as a process."""
 
 import os
-import re
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from components.datasets.palette import BOOK, palette
+from components.infra_validator.server_process import Server, running_server
 from serving import names
 from serving.classes import Classes
 
 if TYPE_CHECKING:
     from components.tasks import Task
 
-_READY = re.compile(r"^Serving .* on (\S+:\d+)$", re.MULTILINE)
-_REST = re.compile(r"^REST on http://(\S+:\d+)$", re.MULTILINE)
 _START_SECONDS = 180
 
 
@@ -76,18 +70,10 @@ def image_input(*images: bytes) -> dict[str, np.ndarray]:
     return {names.INPUT_IMAGE_BYTES: batch}
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running server: HOST:PORT of gRPC and REST (empty: none), and its process."""
-
-    target: str
-    rest: str
-    process: subprocess.Popen
-
-    def memory(self) -> int:
-        """Resident memory in bytes."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="utf-8").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+def memory(server: Server) -> int:
+    """Resident memory of a server in bytes."""
+    pages = Path(f"/proc/{server.process.pid}/statm").read_text(encoding="utf-8").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager
@@ -95,36 +81,11 @@ def serving(model_name: str, base: Path, *flags: str) -> Iterator[Server]:
     """Starts the embedded server on free ports; it ends with the block.
 
     Raises:
-        RuntimeError: it did not start, or it did not end by itself with status 0 when asked to.
+        NotServable: it did not start.
+        RuntimeError: it did not end by itself with status 0 when asked to.
     """
-    command = [sys.executable, "-m", "serving.server", "--port=0", f"--model_name={model_name}"]
-    command += [f"--model_base_path={base}", "--stop_with_stdin=true", *flags]
-    with tempfile.TemporaryDirectory() as scratch:
-        out, err = Path(scratch, "out"), Path(scratch, "err")
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr)
-        try:
-            _wait(process, out, err, rest=any("rest_api_port" in flag for flag in flags))
-            told = out.read_text(encoding="utf-8")
-            rest = _REST.search(told)
-            target = _READY.search(told)
-            assert target
-            yield Server(target.group(1), rest.group(1) if rest else "", process)
-        finally:
-            process.terminate()
-            status = process.wait(60)
-            if process.stdin:
-                process.stdin.close()
-        if status:
-            raise RuntimeError(f"the server ended with status {status}: {err.read_text()[-2000:]}")
-
-
-def _wait(process: subprocess.Popen, out: Path, err: Path, *, rest: bool) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while True:
-        told = out.read_text(encoding="utf-8")
-        if _READY.search(told) and (not rest or _REST.search(told)):
-            return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the server did not start: {err.read_text()[-2000:]}")
-        time.sleep(0.1)
+    with running_server(model_name, base, deadline, *flags) as server:
+        yield server
+    if server.process.returncode:
+        raise RuntimeError(f"the server ended with status {server.process.returncode}")

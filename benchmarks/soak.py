@@ -17,13 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import count
+from functools import partial
+from itertools import count, cycle, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.serving import Server, draw_images, export, image_input, serving
+from benchmarks.serving import draw_images, export, image_input, memory, serving
 from benchmarks.tools import Result, benchmark, milliseconds
 from serving import names
 
@@ -50,16 +50,28 @@ def measure(
         export(model, image_size, place, seed)
     base = folder / "base"
     base.mkdir()
-    versions = Versions(base, exports)
-    versions.push()
+    numbers = count(1)
+
+    def push() -> None:
+        """The next version, in one rename; the last but one goes."""
+        version = next(numbers)
+        beside = folder / "beside"
+        shutil.copytree(exports[version % len(exports)], beside)
+        beside.rename(base / str(version))
+        shutil.rmtree(base / str(version - 2), ignore_errors=True)
+
+    push()
     flags = ["--file_system_poll_wait_seconds=0.5", "--access_log=off", *server_flag]
     with serving(model, base, *flags) as server:
-        load = Load(server, model, images, [expected(one, images) for one in exports])
-        meter = Meter(server, load)
-        with every(switch_seconds, versions.push), every(_SAMPLE_SECONDS, meter.sample):
-            load.run(requests, concurrency)
+        load = Load(model, images, [expected(one, images) for one in exports])
+        samples: list[tuple[int, int]] = []
+
+        def sample() -> None:
+            samples.append((len(load.times), memory(server)))
+
+        with every(switch_seconds, push), every(_SAMPLE_SECONDS, sample):
+            load.run(server.target, requests, concurrency)
     yield {
-        "benchmark": "soak",
         "model": model,
         "requests": requests,
         "concurrency": concurrency,
@@ -70,7 +82,7 @@ def measure(
         "versions_that_answered": len(load.versions),
         "failed": sum(load.failures.values()),
         "failures": dict(load.failures.most_common(5)),
-        **meter.result(requests),
+        **memory_result(samples, requests),
     }
 
 
@@ -92,70 +104,45 @@ def every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-class Versions:
-    """A served folder that gets the exports by turns."""
-
-    def __init__(self, base: Path, exports: list[Path]):
-        self._base, self._exports = base, exports
-        self._version = 0
-
-    def push(self) -> None:
-        """The next version, in one rename; the last but one goes."""
-        self._version += 1
-        beside = self._base.parent / "beside"
-        shutil.copytree(self._exports[self._version % len(self._exports)], beside)
-        beside.rename(self._base / str(self._version))
-        shutil.rmtree(self._base / str(self._version - 2), ignore_errors=True)
-
-
 class Load:
     """So many requests from so many threads, each checked against what its version answers."""
 
     def __init__(
-        self,
-        server: Server,
-        model: str,
-        images: list[bytes],
-        answers: list[dict[tuple[str, int], float]],
+        self, model: str, images: list[bytes], answers: list[dict[tuple[str, int], float]]
     ):
-        self._server, self._answers = server, answers
+        self._answers = answers
         self._requests = [
             (key, request(model, key[0], images[key[1]])) for key in sorted(answers[0])
         ]
-        self.done = 0
         self.seconds = 0.0
         self.times: list[float] = []
         self.versions: set[int] = set()
         self.failures: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def run(self, requests: int, concurrency: int) -> None:
+    def run(self, target: str, requests: int, concurrency: int) -> None:
         import grpc
 
         from serving.wire import methods
 
         # Neither gRPC nor our client tries again: what fails is seen.
         options = (("grpc.enable_retries", 0), *methods.MESSAGE_SIZE_OPTIONS)
-        numbers = count()
         begin = time.perf_counter()
-        with grpc.insecure_channel(self._server.target, options=options) as channel:
+        with (
+            grpc.insecure_channel(target, options=options) as channel,
+            ThreadPoolExecutor(concurrency) as pool,
+        ):
             call = channel.unary_unary(methods.path(methods.PREDICTION_SERVICE, methods.PREDICT))
-
-            def work() -> None:
-                while (number := next(numbers)) < requests:
-                    self._ask(call, *self._requests[number % len(self._requests)])
-
-            with ThreadPoolExecutor(concurrency) as pool:
-                for worker in [pool.submit(work) for _ in range(concurrency)]:
-                    worker.result()
+            list(pool.map(partial(self._ask, call), islice(cycle(self._requests), requests)))
         self.seconds = time.perf_counter() - begin
 
-    def _ask(self, call: Any, key: tuple[str, int], message: bytes) -> None:
+    def _ask(self, call: Callable[..., bytes], asked: tuple[tuple[str, int], bytes]) -> None:
         import grpc
 
         from serving.wire.serving_pb2 import PredictResponse
         from serving.wire.tensors import to_array
 
+        key, message = asked
         begin = time.perf_counter()
         failure = ""
         version = 0
@@ -169,7 +156,6 @@ class Load:
             failure = f"{error.code().name}: {error.details()}"
         taken = time.perf_counter() - begin
         with self._lock:
-            self.done += 1
             self.times.append(taken)
             self.versions.add(version)
             if failure:
@@ -207,27 +193,17 @@ def expected(export_folder: Path, images: list[bytes]) -> dict[tuple[str, int], 
     return found
 
 
-class Meter:
-    """Notes the server's memory and how many requests were done."""
+def memory_result(samples: list[tuple[int, int]], requests: int) -> Result:
+    """Of requests done and the server's memory then, medians in MiB of every tenth of the requests.
 
-    def __init__(self, server: Server, load: Load):
-        self._server, self._load = server, load
-        self._samples: list[tuple[int, int]] = []
-
-    def sample(self) -> None:
-        self._samples.append((self._load.done, self._server.memory()))
-
-    def result(self, requests: int) -> dict[str, Any]:
-        """Median memory in MiB of every tenth of the requests, and the last over the second."""
-        tenths: list[list[int]] = [[] for _ in range(10)]
-        for done, memory in self._samples:
-            tenths[min(9, done * 10 // requests)].append(memory)
-        medians = [round(float(np.median(taken)) / 2**20, 1) if taken else 0 for taken in tenths]
-        return {
-            "memory_mib": medians,
-            "memory_change": round(medians[9] / medians[1] - 1, 4),
-            "limit": LIMIT,
-        }
+    Also the last over the second.
+    """
+    tenths: list[list[int]] = [[] for _ in range(10)]
+    for done, taken in samples:
+        tenths[min(9, done * 10 // requests)].append(taken)
+    medians = [round(float(np.median(taken)) / 2**20, 1) if taken else 0 for taken in tenths]
+    change = round(medians[9] / medians[1] - 1, 4)
+    return {"memory_mib": medians, "memory_change": change, "limit": LIMIT}
 
 
 if __name__ == "__main__":

@@ -14,23 +14,23 @@ SETTINGS = [
 
 
 def measure(folder: Path, images: int) -> Iterator[Result]:
+    from rich.console import Console
+
     from components.datasets.synth import synthesize
     from pipelines.config import load_config
     from pipelines.logs import logging_to, use_root_logger
     from pipelines.workdir import WorkDir
 
     synthesize(folder / "images", "class_folders", images)
-    workdir = WorkDir(folder / "work")
+    workdir, console = WorkDir(folder / "work"), Console(quiet=True)
     with workdir.locked(), logging_to(folder / "log"):
-        from pipelines.local import Progress, run_pipeline
+        from pipelines.local import run_pipeline
 
         use_root_logger()
-        progress = Progress(lambda step: None, lambda step, seconds, cached: None)
         config = load_config("cats_vs_dogs", SETTINGS)
-        steps = run_pipeline(config, folder / "images", workdir, progress, rehash=False)
+        steps = run_pipeline(config, folder / "images", workdir, console, rehash=False)
     seconds = {name: step["seconds"] for name, step in steps.items()}
     yield {
-        "benchmark": "tiny_run",
         "images": images,
         "seconds_outside_training": round(sum(seconds.values()) - seconds["trainer"], 1),
         "limit": 40,

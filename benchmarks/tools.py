@@ -4,11 +4,12 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ Result = dict[str, Any]
 def benchmark(measure: Callable[..., Iterable[Result]], **defaults: Any) -> None:
     """Runs a benchmark from the command line and prints its results, one JSON line each.
 
+    A result is told under the name of the script unless it names its claim, `benchmark`, itself.
+
     Args:
         measure: takes an empty folder that goes with the run, and the options by name.
         defaults: of the options, each of the type that is to be given. A list is an option that
             may be given again and again.
     """
+    script = Path(sys.argv[0]).stem
     parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{Path(sys.argv[0]).stem}",
+        prog=f"python -m benchmarks.{script}",
         description=sys.modules["__main__"].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -40,7 +44,7 @@ def benchmark(measure: Callable[..., Iterable[Result]], **defaults: Any) -> None
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryDirectory() as scratch:
         for result in measure(Path(scratch), **options):
-            print(json.dumps(result), flush=True)
+            print(json.dumps({"benchmark": script} | result), flush=True)
 
 
 def timed(action: Callable[[], Any]) -> float:
@@ -48,6 +52,12 @@ def timed(action: Callable[[], Any]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
+
+
+def pawlens(*arguments: Any) -> float:
+    """Seconds that our command takes."""
+    command = [PAWLENS, *map(str, arguments)]
+    return timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
 def in_turn(actions: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> Times:
@@ -94,23 +104,14 @@ def hammer(calls: Sequence[Callable[[], Any]], seconds: float) -> tuple[float, l
     Raises:
         Exception: what a call raised.
     """
-    times: list[list[float]] = [[] for _ in calls]
-    errors: list[BaseException] = []
     begin = time.perf_counter()
 
-    def work(call: Callable[[], Any], taken: list[float]) -> None:
-        try:
-            while time.perf_counter() - begin < seconds and not errors:
-                taken.append(timed(call))
-        except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
-            errors.append(error)
+    def work(call: Callable[[], Any]) -> list[float]:
+        taken = []
+        while time.perf_counter() - begin < seconds:
+            taken.append(timed(call))
+        return taken
 
-    threads = [threading.Thread(target=work, args=pair) for pair in zip(calls, times, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    every = [one for taken in times for one in taken]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        every = [one for taken in pool.map(work, calls) for one in taken]
     return len(every) / (time.perf_counter() - begin), every

@@ -1,7 +1,5 @@
 """Puts the baseline's digest into the cache key: what is served changes behind TFX's back."""
 
-from pathlib import Path
-
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import metadata
@@ -9,11 +7,9 @@ from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils
-from tfx.utils import path_utils
 
-from components.baseline.select import baseline_version
+from components.baseline.executor import find_baseline
 from serving.stores import open_store
-from serving.stores.versions import model_digest
 
 DIGEST_PROPERTY = "baseline_digest"
 
@@ -28,11 +24,10 @@ class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Called by the launcher before it looks into the cache."""
         properties = dict(execution_info.exec_properties)
-        base = str(properties["model_base_path"])
+        store = open_store(str(properties["model_base_path"]))
         model = artifact_utils.get_single_instance(execution_info.input_dict["model"])
-        candidate = model_digest(Path(path_utils.serving_model_path(model.uri)))
-        version = baseline_version(base, candidate, properties.get("model_config_file", ""))
-        properties[DIGEST_PROPERTY] = "" if version is None else open_store(base).digest(version)
+        version = find_baseline(model, properties)
+        properties[DIGEST_PROPERTY] = "" if version is None else store.digest(version)
         output = driver_output_pb2.DriverOutput()
         for key, value in properties.items():
             output.exec_properties[key].CopyFrom(metadata_store_pb2.Value(string_value=str(value)))

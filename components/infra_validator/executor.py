@@ -1,19 +1,16 @@
 """Serves the exported model in a process of its own and compares the answers."""
 
 import itertools
-import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from absl import logging
-from tfx import types
-from tfx.dsl.components.base import base_executor
-from tfx.types import artifact_utils
+from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.datasets.examples import read_classes, read_records
+from components.declared import Given, Properties, StepExecutor
 from components.export.answers import NotServable, ask, compare
 from components.infra_validator.server_process import running_server
 from components.infra_validator.settings import InfraValidatorConfig
@@ -23,6 +20,9 @@ from serving.client import ImageClient
 
 SPLIT = "test"
 VERSION = 1
+FLAGS = ("--file_system_poll_wait_seconds=0", "--access_log=off")
+# This process may hold the whole memory of a GPU, and answers are compared on equal hardware.
+NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 # What TFX's pusher and its own infra validator agree on.
 BLESSED_KEY = "blessed"
 BLESSED_FILE = "INFRA_BLESSED"
@@ -30,32 +30,22 @@ NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
 REASON_FILE = "reason.txt"
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """Blesses a model that loads in a server and answers there as it does by itself."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """The InfraBlessing gets the file INFRA_BLESSED, or INFRA_NOT_BLESSED and `reason.txt`.
 
         Its int custom property `blessed` says the same.
         """
-        self._log_startup(input_dict, output_dict, exec_properties)
-        model = artifact_utils.get_single_instance(input_dict["model"])
-        examples = artifact_utils.get_single_instance(input_dict["examples"])
-        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        folder = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
-        task = get_task(exec_properties["task"])
+        examples, blessing = inputs["examples"], outputs["blessing"]
         try:
             validate(
-                folder,
+                path_utils.serving_model_path(inputs["model"].uri),
                 artifact_utils.get_split_uri([examples], SPLIT),
-                model_name=exec_properties["model_name"],
-                export=task.export(read_classes(examples.uri)),
-                config=InfraValidatorConfig.model_validate_json(exec_properties["config"]),
+                model_name=properties["model_name"],
+                export=get_task(properties["task"]).export(read_classes(examples.uri)),
+                config=InfraValidatorConfig.model_validate_json(properties["config"]),
             )
         except NotServable as error:
             _write(blessing, blessed=False, reason=str(error))
@@ -82,23 +72,15 @@ def validate(
     deadline = time.monotonic() + config.timeout_seconds
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary, model_name)
-        _copy(folder, base / str(VERSION))
-        with running_server(model_name, base, deadline) as target:
+        io_utils.copy_dir(folder, str(base / str(VERSION)))  # from an object store, too
+        with running_server(model_name, base, deadline, *FLAGS, **NO_GPU) as server:
             left = max(deadline - time.monotonic(), 1.0)
-            with ImageClient(target, model_name, timeout_seconds=left) as client:
+            with ImageClient(server.target, model_name, timeout_seconds=left) as client:
                 answers = ask(client, export, examples, deadline)
         compare(base / str(VERSION), answers)
 
 
-def _copy(folder: str, target: Path) -> None:
-    target.parent.mkdir(parents=True)
-    if Path(folder).is_dir():
-        shutil.copytree(folder, target)
-    else:
-        io_utils.copy_dir(folder, str(target))  # object stores
-
-
-def _write(blessing: types.Artifact, *, blessed: bool, reason: str = "") -> None:
+def _write(blessing: Artifact, *, blessed: bool, reason: str = "") -> None:
     name = BLESSED_FILE if blessed else NOT_BLESSED_FILE
     io_utils.write_string_file(f"{blessing.uri}/{name}", "")
     blessing.set_int_custom_property(BLESSED_KEY, int(blessed))

@@ -8,66 +8,72 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import serving
 from components.export.answers import NotServable
 
 _READY = re.compile(r"^Serving .* on (\S+:\d+)$", re.MULTILINE)
+_REST = re.compile(r"^REST on http://(\S+:\d+)$", re.MULTILINE)
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 15.0
 _KEPT_LINES = 8
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running server: HOST:PORT of gRPC and REST (empty: none), and its process."""
+
+    target: str
+    rest: str
+    process: subprocess.Popen
+
+
 @contextmanager
-def running_server(model_name: str, base: Path, deadline: float) -> Iterator[str]:
-    """Starts the embedded server on a free port and yields its HOST:PORT once it serves.
+def running_server(
+    model_name: str, base: Path, deadline: float, *flags: str, **environment: str
+) -> Iterator[Server]:
+    """Starts the embedded server on free ports and yields it once it serves.
 
     Args:
         model_name: the name to serve under.
         base: folder above the versions.
         deadline: time, as `time.monotonic` tells it, by which it has to serve.
+        flags: more of them.
+        environment: variables besides those of this process.
 
     Raises:
         NotServable: it ended or did not serve in time; with its last lines on stderr.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "serving.server",
-        "--port=0",
-        f"--model_name={model_name}",
-        f"--model_base_path={base}",
-        "--file_system_poll_wait_seconds=0",
-        "--access_log=off",
-        # If this process is killed, the pipe closes, and the server goes as well.
-        "--stop_with_stdin=true",
-    ]
+    command = [sys.executable, "-m", "serving.server", "--port=0", f"--model_name={model_name}"]
+    # If this process is killed, the pipe closes, and the server goes as well.
+    command += [f"--model_base_path={base}", "--stop_with_stdin=true", *flags]
+    root = str(Path(serving.__file__).parent.parent)
+    paths = [root, os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else [root]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "stdout"), Path(folder, "stderr")
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, env=_environment()
+                command, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, env=variables
             )
+        by_rest = any(flag.startswith("--rest_api_port") for flag in flags)
         try:
-            yield _wait(process, out, err, deadline)
+            yield _wait(process, out, err, deadline, by_rest)
         finally:
             _end(process)
 
 
-def _environment() -> dict[str, str]:
-    root = str(Path(serving.__file__).parent.parent)
-    paths = [root, os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else [root]
-    # This process may hold the whole memory of a GPU, and answers are compared on equal hardware.
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "CUDA_VISIBLE_DEVICES": "-1"}
-
-
-def _wait(process: subprocess.Popen, out: Path, err: Path, deadline: float) -> str:
+def _wait(
+    process: subprocess.Popen, out: Path, err: Path, deadline: float, by_rest: bool
+) -> Server:
     while True:
         ended = process.poll() is not None
-        ready = _READY.search(out.read_text(encoding="utf-8", errors="replace"))
-        if ready:
-            return ready.group(1)
+        told = out.read_text(encoding="utf-8", errors="replace")
+        ready, rest = _READY.search(told), _REST.search(told)
+        if ready and (rest or not by_rest):
+            return Server(ready[1], rest[1] if rest else "", process)
         if ended:
             raise NotServable(
                 f"the server did not start: exit status {process.returncode}: {_last_lines(err)}"
@@ -84,12 +90,11 @@ def _last_lines(err: Path) -> str:
 
 
 def _end(process: subprocess.Popen) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    process.wait()
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     if process.stdin:
         process.stdin.close()

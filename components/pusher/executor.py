@@ -11,7 +11,7 @@ from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types import Artifact, artifact_utils
 from tfx.types import standard_component_specs as specs
-from tfx.utils import proto_utils
+from tfx.utils import io_utils, proto_utils
 
 from components.artifacts import MODEL_CARD, MODEL_CARD_DATA, PUSH
 from components.datasets.examples import read_classes
@@ -50,8 +50,7 @@ class Executor(executor.Executor):
             self._MarkPushed(pushed_model, result["path"], str(result["version"]))
         else:
             self._MarkNotPushed(pushed_model)
-        with fileio.open(f"{pushed_model.uri}/{PUSH}", "w") as file:
-            file.write(json.dumps(result, indent=2))
+        io_utils.write_string_file(f"{pushed_model.uri}/{PUSH}", json.dumps(result, indent=2))
 
 
 def _check(
@@ -76,9 +75,8 @@ def _model_card(inputs: dict[str, list[Artifact]]) -> dict[str, bytes]:
     if not inputs.get(REPORT_KEY):
         return {}
     folder = artifact_utils.get_single_uri(inputs[REPORT_KEY])
-    found = {}
-    for name in (MODEL_CARD, MODEL_CARD_DATA):
-        if fileio.exists(f"{folder}/{name}"):
-            with fileio.open(f"{folder}/{name}", "rb") as file:
-                found[name] = file.read()
-    return found
+    return {
+        name: io_utils.read_bytes_file(f"{folder}/{name}")
+        for name in (MODEL_CARD, MODEL_CARD_DATA)
+        if fileio.exists(f"{folder}/{name}")
+    }

@@ -8,13 +8,7 @@ from absl import logging
 
 from components.export.answers import NotServable
 from components.pusher.live_check import NoServer, Superseded, live_versions
-from components.pusher.push import (
-    ALREADY_SERVED,
-    CLASSES_CHANGED,
-    PUSHED,
-    SET_ASIDE,
-    push_model,
-)
+from components.pusher.push import ALREADY_SERVED, CLASSES_CHANGED, PUSHED, SET_ASIDE, push_model
 from components.pusher.settings import PusherConfig
 from components.releases.labels import admit, dismiss, in_use, label
 from components.releases.model_config import ModelConfigFile
@@ -63,24 +57,16 @@ class Release:
             self._file.entry()  # a mistake in it is told before anything is pushed
         if self._check or self._file:
             assets = {**assets, UNCHECKED_FILE: b"not yet tried and labelled\n"}
-        push = push_model(
-            model,
-            self._store.base,
-            assets,
-            allow_class_change=self._config.allow_class_change,
-        )
+        allowed = self._config.allow_class_change
+        push = push_model(model, self._store.base, assets, allow_class_change=allowed)
         if push.status == CLASSES_CHANGED:
             return {
                 "status": push.status,
                 "reason": f"{push.reason}; pusher.allow_class_change pushes it",
                 "served": {"version": push.version, "path": push.path},
             }
-        told = {
-            "status": push.status,
-            "version": push.version,
-            "path": push.path,
-            "digest": push.digest,
-        }
+        told = push._asdict()
+        del told["reason"]  # of another status
         finished = self._store.read(push.version, _UNCHECKED) is None
         if push.status == SET_ASIDE or (push.status == ALREADY_SERVED and finished):
             return told

@@ -1,6 +1,5 @@
 """Makes an older version the one that is served, and moves labels; by hand."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from components.export.answers import NotServable
@@ -60,8 +59,7 @@ def roll_back(
         return f"{name}: version {current} is served already; nothing was changed"
     if file and pinned:
         _load(file, wanted, current, target)
-        moved: list[str] = []
-        file.change(lambda entry: moved.extend(labels.replace(entry, current, wanted)))
+        moved = file.change(lambda entry: labels.replace(entry, current, wanted))
         under = f", label {', '.join(moved)}" if moved else ""
         return (
             f"{name}: version {wanted} takes the place of version {current}{under} in {file.path}"
@@ -98,7 +96,7 @@ def set_label(
     """
     file = ModelConfigFile(model_config_file, name)
     entry = file.existing()
-    base = join(serving_root, name) if serving_root else entry.base_path
+    store = open_store(join(serving_root, name) if serving_root else entry.base_path)
     known = dict(entry.version_labels)
     if version not in known and not version.isdigit():
         raise InputError(
@@ -107,13 +105,10 @@ def set_label(
             todo=nearest(version, known),
         )
     number = known[version] if version in known else int(version)
-    versions = open_store(base).versions()
-    if number not in versions:
-        raise _unknown_version(name, number, versions, base)
-    _load(file, number, versions[-1], target)
-    had: list[int | None] = []
-    file.change(lambda entry: had.append(labels.label(entry, label, number)))
-    before = f", before version {had[0]}" if had[0] not in (None, number) else ""
+    _check_version(store, name, number)
+    _load(file, number, store.versions()[-1], target)
+    had = file.change(lambda entry: labels.label(entry, label, number))
+    before = f", before version {had}" if had not in (None, number) else ""
     return f"{name}: label {label} is on version {number}{before}, in {file.path}"
 
 
@@ -130,15 +125,13 @@ def _load(file: ModelConfigFile, version: int, served: int, target: str) -> None
 
 
 def _wanted(store: VersionStore, name: str, version: int | None, current: int) -> int:
-    if version is None:
-        found = previous(store, current)
-        if found is None:
-            raise InputError(f"{name}: no version is older than {current}, which is served")
-        return found
-    versions = store.versions()
-    if version not in versions:
-        raise _unknown_version(name, version, versions, store.base)
-    return version
+    if version is not None:
+        _check_version(store, name, version)
+        return version
+    found = previous(store, current)
+    if found is None:
+        raise InputError(f"{name}: no version is older than {current}, which is served")
+    return found
 
 
 def _push_again(store: VersionStore, version: int, current: int) -> int:
@@ -166,9 +159,8 @@ def _unknown_model(name: str, serving_root: str) -> InputError:
     )
 
 
-def _unknown_version(name: str, version: int, versions: Sequence[int], base: str) -> InputError:
-    return InputError(
-        f"{name}: version {version}",
-        expected="one that is there",
-        found=f"{', '.join(map(str, versions)) or 'none'} in {base}",
-    )
+def _check_version(store: VersionStore, name: str, version: int) -> None:
+    versions = store.versions()
+    if version not in versions:
+        found = f"{', '.join(map(str, versions)) or 'none'} in {store.base}"
+        raise InputError(f"{name}: version {version}", expected="one that is there", found=found)

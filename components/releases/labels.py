@@ -30,13 +30,13 @@ def admit(entry: ModelConfig, version: int, served: int | None) -> None:
         loads.append(served)
         if STABLE not in entry.version_labels:
             entry.version_labels[STABLE] = served
-    _list(entry, *loads)
+    _list(entry, in_use(entry) | {*loads})
 
 
 def dismiss(entry: ModelConfig, version: int) -> None:
     """Takes a version out of the list, unless it has a label; an empty list would serve nothing."""
     if version not in entry.version_labels.values() and version in listed(entry):
-        _unlist(entry, version)
+        _list(entry, {*listed(entry)} - {version})
 
 
 def label(entry: ModelConfig, name: str, version: int) -> int | None:
@@ -48,7 +48,7 @@ def label(entry: ModelConfig, name: str, version: int) -> int | None:
     entry.version_labels[name] = version
     if STABLE not in entry.version_labels:
         entry.version_labels[STABLE] = version
-    _list(entry, version)
+    _list(entry, in_use(entry) | {version})
     if had is not None:
         dismiss(entry, had)
     return had
@@ -59,22 +59,15 @@ def replace(entry: ModelConfig, old: int, new: int) -> list[str]:
     names = sorted(name for name, version in entry.version_labels.items() if version == old)
     for name in names:
         entry.version_labels[name] = new
-    _list(entry, new)
+    _list(entry, in_use(entry) | {new})
     dismiss(entry, old)
     return names
 
 
-def _list(entry: ModelConfig, *versions: int) -> None:
-    policy = entry.model_version_policy
-    if policy.WhichOneof("policy_choice") == "all":
+def _list(entry: ModelConfig, versions: set[int]) -> None:
+    if entry.model_version_policy.WhichOneof("policy_choice") == "all":
         return
-    wanted = sorted({*listed(entry), *entry.version_labels.values(), *versions})
-    policy.specific.versions[:] = wanted
-
-
-def _unlist(entry: ModelConfig, version: int) -> None:
-    left = [one for one in listed(entry) if one != version]
-    if left:
-        entry.model_version_policy.specific.versions[:] = left
+    if versions:
+        entry.model_version_policy.specific.versions[:] = sorted(versions)
     else:
         entry.ClearField("model_version_policy")

@@ -7,14 +7,18 @@ step; pushers on one machine take turns.
 
 import fcntl
 import os
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from components.releases.text_proto import Field, UnknownForm, message_fields, without
 from serving.errors import InputError
+
+T = TypeVar("T")
 
 _LIST = "model_config_list"
 _CONFIG = "config"
@@ -48,14 +52,10 @@ class ModelConfigFile:
         Raises:
             InputError: see `entry`; or there is none.
         """
-        config = self._parse(self._read())
-        entry = _entry(config, self.name)
-        if entry is None:
-            raise self._no_entry(config)
-        return entry
+        return self._existing(self._parse(self._read()))
 
-    def change(self, change: Callable[[ModelConfig], None], base_path: str = "") -> ModelConfig:
-        """Has `change` change the model's entry, under a lock; returns it.
+    def change(self, change: Callable[[ModelConfig], T], base_path: str = "") -> T:
+        """Has `change` change the model's entry, under a lock; returns what that returns.
 
         Where there is none, one of that `base_path` is made.
 
@@ -69,28 +69,26 @@ class ModelConfigFile:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 text = self._read()
                 config = self._parse(text)
-                entry = _entry(config, self.name)
-                if entry is None:
-                    if not base_path:
-                        raise self._no_entry(config)
-                    entry = config.model_config_list.config.add(
+                if base_path and _entry(config, self.name) is None:
+                    config.model_config_list.config.add(
                         name=self.name, base_path=base_path, model_platform="tensorflow"
                     )
-                change(entry)
+                entry = self._existing(config)
+                result = change(entry)
                 self._write(_rewritten(text, config, entry))
         except OSError as error:
             raise InputError(
                 f"model config file {self.path}", expected="a file to write", found=str(error)
             ) from error
-        return entry
+        return result
 
-    def _no_entry(self, config: ModelServerConfig) -> InputError:
-        names = ", ".join(sorted(one.name for one in config.model_config_list.config))
-        return InputError(
-            f"model config file {self.path}: no model '{self.name}'",
-            expected=f"one of {names}" if names else "",
-            found="" if names else "no model at all",
-        )
+    def _existing(self, config: ModelServerConfig) -> ModelConfig:
+        entry = _entry(config, self.name)
+        if entry is None:
+            names = ", ".join(sorted(one.name for one in config.model_config_list.config))
+            what = f"model config file {self.path}: no model '{self.name}'"
+            raise InputError(what, expected=f"one of {names or 'none'}")
+        return entry
 
     def _read(self) -> str:
         try:
@@ -127,10 +125,7 @@ class ModelConfigFile:
 
 
 def _entry(config: ModelServerConfig, name: str) -> ModelConfig | None:
-    for one in config.model_config_list.config:
-        if one.name == name:
-            return one
-    return None
+    return next((one for one in config.model_config_list.config if one.name == name), None)
 
 
 def _rewritten(text: str, config: ModelServerConfig, entry: ModelConfig) -> str:
@@ -148,7 +143,8 @@ def _spliced(text: str, entry: ModelConfig) -> str:
     lists = [field for field in message_fields(text) if field.name == _LIST]
     for models in lists:
         for model in message_fields(text, models.body):
-            if model.name == _CONFIG and _named(text, model) == entry.name:
+            named = text_format.Parse(text[slice(*model.body)], ModelConfig()).name
+            if model.name == _CONFIG and named == entry.name:
                 return _with_body(text, model, entry)
     if not lists:
         gap = "\n" if text and not text.endswith("\n") else ""
@@ -158,10 +154,6 @@ def _spliced(text: str, entry: ModelConfig) -> str:
     return f"{text[:end]}{gap}{_block(entry)}{text[end:]}"
 
 
-def _named(text: str, model: Field) -> str:
-    return text_format.Parse(text[slice(*model.body)], ModelConfig()).name
-
-
 def _with_body(text: str, model: Field, entry: ModelConfig) -> str:
     """Only the fields that changed are written anew, at the end of the model's block."""
     fields = [one for one in message_fields(text, model.body) if one.name in _CHANGED]
@@ -169,15 +161,11 @@ def _with_body(text: str, model: Field, entry: ModelConfig) -> str:
     part = ModelConfig(version_labels=entry.version_labels)
     if entry.HasField("model_version_policy"):
         part.model_version_policy.CopyFrom(entry.model_version_policy)
-    lines = _indented(text_format.MessageToString(part), 2)
+    lines = textwrap.indent(text_format.MessageToString(part), _INDENT * 2)
     start, end = model.body
     return f"{text[:start]}{body.rstrip()}\n{lines}{_INDENT}{text[end:]}"
 
 
 def _block(entry: ModelConfig) -> str:
-    lines = _indented(text_format.MessageToString(entry), 2)
+    lines = textwrap.indent(text_format.MessageToString(entry), _INDENT * 2)
     return f"{_INDENT}{_CONFIG} {{\n{lines}{_INDENT}}}\n"
-
-
-def _indented(text: str, levels: int) -> str:
-    return "".join(f"{_INDENT * levels}{line}\n" for line in text.splitlines())

@@ -28,40 +28,24 @@ def examples(tmp_path_factory: pytest.TempPathFactory, gray_png) -> str:
     import tensorflow as tf
 
     folder = tmp_path_factory.mktemp("examples")
-    options = tf.io.TFRecordOptions(compression_type="GZIP")
-    with tf.io.TFRecordWriter(str(folder / "data-00000.gz"), options) as writer:
+    with tf.io.TFRecordWriter(str(folder / "data-00000.gz"), "GZIP") as writer:
         for value in (20, 120, 250):
-            image = tf.train.BytesList(value=[gray_png(value)])
-            feature = {"image/encoded": tf.train.Feature(bytes_list=image)}
-            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            example = tf.train.Example()
+            feature = example.features.feature["image/encoded"]
+            feature.bytes_list.value.append(gray_png(value))
             writer.write(example.SerializeToString())
     return str(folder)
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, build_model, saved_model) -> dict[str, Path]:
-    import tensorflow as tf
-
     folder = tmp_path_factory.mktemp("models")
     build_model(folder / "half", 0.5)
     build_model(folder / "third", 1 / 3)
     (folder / "corrupt").mkdir()
     (folder / "corrupt" / "saved_model.pb").write_bytes(b"no graph")
 
-    class Moody(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-        def answer(self, image_bytes):
-            # Not random: TensorFlow's global seed, once set in this process, would repeat it.
-            clock = tf.cast(tf.math.floormod(1e3 * tf.timestamp(), 1.0), tf.float32)
-            dog = tf.fill(tf.shape(image_bytes), clock)
-            return {
-                "label": tf.where(dog > 0.5, "dog", "cat"),
-                "probability": tf.maximum(dog, 1 - dog),
-                "probabilities": tf.stack([1 - dog, dog], axis=1),
-            }
-
-    moody = Moody()
-    tf.saved_model.save(moody, str(folder / "moody"), signatures={"serving_default": moody.answer})
+    build_model(folder / "moody", 1.0, moody=True)
     names = ("half", "third", "corrupt", "moody")
     return {"full": saved_model} | {name: folder / name for name in names}
 

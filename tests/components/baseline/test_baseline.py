@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.artifacts import NO_BASELINE
-from components.baseline.select import baseline_version
+from components.baseline.executor import baseline_version
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores.versions import model_digest
 

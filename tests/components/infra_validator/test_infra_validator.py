@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from components.export.answers import NotServable
+from components.infra_validator.server_process import Server
 from components.infra_validator.settings import InfraValidatorConfig
 from components.tasks import get_task
 from serving.classes import Classes
@@ -16,66 +17,48 @@ from serving.classes import Classes
 PETS, SIGNS = Classes(("cat", "dog")), Classes(("negative", "positive"))
 
 
-def _build(folder: Path, *, failing: str = "", noisy: bool = False, outputs: str = "all") -> None:
-    """A classifier by brightness with the project's three endpoints.
+def _build(folder: Path, *, failing: str = "", noisy: bool = False) -> None:
+    """A classifier by the length of the file, with the project's three endpoints.
 
     Args:
         folder: where to write it.
         failing: the endpoint whose outputs cannot be computed.
         noisy: answers differently each time.
-        outputs: `all`, or `label` to leave the others out.
     """
     import tensorflow as tf
 
     module = tf.Module()
-    module.gain = tf.Variable(1.0)
-    pictures = tf.TensorSpec([None], tf.string, name="image_bytes")
+    module.gain = tf.Variable(1e-3)
 
-    def brightness(image_bytes):
-        def one(encoded):
-            picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-            return tf.reduce_mean(tf.cast(picture, tf.float32)) / 255.0
+    def answer(endpoint, encoded):
+        dog = tf.cast(tf.strings.length(encoded), tf.float32) * module.gain
+        if noisy:  # not random: TensorFlow's global seed, once set in this process, would repeat it
+            dog += tf.cast(tf.math.floormod(1e3 * tf.timestamp(), 1.0), tf.float32)
+        if endpoint == failing:  # out of range, but only when it runs
+            dog = tf.gather(dog, tf.fill(tf.shape(dog), 1_000))
+        return {
+            "label": tf.where(dog > 0.5, "dog", "cat"),
+            "probability": tf.maximum(dog, 1 - dog),
+            "probabilities": tf.stack([1 - dog, dog], axis=1),
+        }
 
-        dog = tf.map_fn(one, image_bytes, fn_output_signature=tf.float32) * module.gain
-        # Not random: TensorFlow's global seed, once set in this process, would repeat it.
-        clock = tf.cast(tf.math.floormod(1e3 * tf.timestamp(), 1.0), tf.float32)
-        return dog + clock if noisy else dog
-
-    def fail(name, values):
-        if name != failing:
-            return values
-        # Out of range, but only when it runs.
-        return tf.gather(values, tf.fill(tf.shape(values), 1_000))
-
-    def classify(name, image_bytes):
-        dog = fail(name, brightness(image_bytes))
-        answer = {"label": tf.where(dog > 0.5, "dog", "cat")}
-        if outputs == "all":
-            answer["probability"] = tf.maximum(dog, 1 - dog)
-            answer["probabilities"] = tf.stack([1 - dog, dog], axis=1)
-        return answer
+    def classify(image_bytes):
+        return answer("serving_default", image_bytes)
 
     def explain(image_bytes, class_index=tf.constant(-1)):  # noqa: B008 - a signature default
-        dog = fail("grad_cam", brightness(image_bytes))
-        ids = tf.cast(dog * 255, tf.uint8)
-        png = tf.map_fn(
-            lambda v: tf.io.encode_png(tf.fill([4, 4, 3], v)), ids, fn_output_signature=tf.string
-        )
-        return {"heatmap": tf.tile(dog[:, None, None], [1, 4, 4]), "overlay_png_bytes": png}
+        return answer("grad_cam", image_bytes)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def from_examples(examples):
         feature = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
-        encoded = tf.io.parse_example(examples, feature)["image/encoded"]
-        return classify("from_examples", encoded)
+        return answer("from_examples", tf.io.parse_example(examples, feature)["image/encoded"])
 
+    pictures = tf.TensorSpec([None], tf.string, name="image_bytes")
     index = tf.TensorSpec([], tf.int32, name="class_index")
+    examples = tf.TensorSpec([None], tf.string, name="examples")
     signatures = {
-        "serving_default": tf.function(
-            lambda image_bytes: classify("serving_default", image_bytes), input_signature=[pictures]
-        ),
+        "serving_default": tf.function(classify, input_signature=[pictures]),
         "grad_cam": tf.function(explain, input_signature=[pictures, index]),
-        "from_examples": from_examples,
+        "from_examples": tf.function(from_examples, input_signature=[examples]),
     }
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
@@ -131,13 +114,15 @@ def server_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from serving.server.service import Service
 
     @contextmanager
-    def running_server(model_name: str, base: Path, deadline: float) -> Iterator[str]:
+    def running_server(
+        model_name: str, base: Path, deadline: float, *flags: str, **environment: str
+    ) -> Iterator[Server]:
         options = ServerOptions(single_model(model_name, str(base)), port=0)
         observer = Observer()
         core = Core(make_load(options, observer.metrics))
         core.reload(options.config)
         server = start_grpc_server(Service(core, observer), observer, options)
-        yield f"127.0.0.1:{server.port}"
+        yield Server(f"127.0.0.1:{server.port}", "", None)
         server.stop(0)
         core.close()
 
@@ -257,24 +242,3 @@ def test_an_empty_split_is_told(examples_uri: str, tmp_path: Path) -> None:
             export=get_task("image_classification").export(PETS),
             config=InfraValidatorConfig(),
         )
-
-
-def test_component_declares_what_the_executor_reads() -> None:
-    from tfx.types import channel_utils, standard_artifacts
-
-    from components.infra_validator import InfraValidator
-
-    config = InfraValidatorConfig(images=2, timeout_seconds=9.5)
-    step = InfraValidator(
-        channel_utils.as_channel([standard_artifacts.Model()]),
-        channel_utils.as_channel([standard_artifacts.Examples()]),
-        model_name="pets",
-        task="image_segmentation",
-        config=config,
-    )
-    assert step.outputs["blessing"].type is standard_artifacts.InfraBlessing
-    assert step.exec_properties == {
-        "model_name": "pets",
-        "task": "image_segmentation",
-        "config": config.model_dump_json(),
-    }

@@ -1,7 +1,5 @@
 """Models to push, and places to push them to."""
 
-import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,22 +8,14 @@ import pytest
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 
-ROOT = Path(__file__).parents[3]
-
-# The benchmarks' object store is used here too; they are not installed.
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
 
 def _model(
     folder: Path, seed: int, files: int = 2, size: int = 100, classes: tuple[str, ...] = ()
 ) -> Path:
-    """A folder like a SavedModel; the pusher looks at names and bytes alone."""
-    rng = random.Random(seed)
-    (folder / "variables").mkdir(parents=True)
-    (folder / "saved_model.pb").write_bytes(rng.randbytes(size))
-    for index in range(files):
-        (folder / "variables" / f"part-{index:03d}").write_bytes(rng.randbytes(size))
+    """As the benchmark makes them, with files that travel along."""
+    from benchmarks.push_kill import make_model
+
+    make_model(folder, seed, files, size)
     (folder / ASSETS_EXTRA).mkdir()
     (folder / ASSETS_EXTRA / "keys.txt").write_text(f"key {seed}\n")
     if classes:

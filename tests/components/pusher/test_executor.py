@@ -118,27 +118,3 @@ def test_other_classes_are_told_and_not_pushed(push, tmp_path):
     assert artifact.get_int_custom_property("pushed") == 0
     _, told = push(b"other graph", True, True, "cat", "dog", "stray", allow_class_change=True)
     assert told["status"] == "pushed"
-
-
-def test_the_component_carries_its_settings():
-    from tfx.types import standard_artifacts as kinds
-    from tfx.types.channel_utils import as_channel
-
-    from components.artifacts import Report
-    from components.pusher import Pusher
-    from components.pusher.settings import PusherConfig
-
-    config = PusherConfig(model_name="pets", keep_versions=2)
-    pusher = Pusher(
-        as_channel([kinds.Model()]),
-        as_channel([kinds.ModelBlessing()]),
-        base_directory="s3://bucket/pets",
-        config=config,
-        task="points",
-        report=as_channel([Report()]),
-    )
-    destination = json.loads(pusher.exec_properties["push_destination"])
-    assert destination == {"filesystem": {"base_directory": "s3://bucket/pets"}}
-    assert PusherConfig.model_validate_json(pusher.exec_properties["config"]) == config
-    assert pusher.exec_properties["task"] == "points"
-    assert sorted(pusher.inputs) == ["model", "model_blessing", "report"]
