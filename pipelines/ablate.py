@@ -1,7 +1,6 @@
 """The command `pawlens ablate`: what each idea of an architecture is worth, on the user's data."""
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,7 @@ from rich.table import Table
 
 from components import models
 from pipelines.config import check_data_path, load_config, shipped_configs
-from pipelines.logs import logging_to
-from pipelines.run import errors_named, report_steps, start_up
+from pipelines.run import working
 from pipelines.sections import PipelineConfig
 from pipelines.workdir import WorkDir
 from serving.errors import InputError
@@ -62,12 +60,9 @@ def ablate_command(
     place = WorkDir((workdir or Path("runs", config.name)).expanduser().resolve())
     output = (output or place.root).expanduser().resolve()
     console = Console()
-    with place.locked():
-        log = place.logs / time.strftime("ablate-%Y%m%dT%H%M%SZ.log", time.gmtime())
-        console.print(f"{model}: work in {place.root}, log in {log}", soft_wrap=True)
-        with logging_to(log), errors_named(log):
-            comparison = _compare(config, folder, place, console)
-            _write(comparison, output)
+    with working(place, "ablate", model, console):
+        comparison = _compare(config, folder, place, console)
+        _write(comparison, output)
     _print_table(comparison, console)
     console.print(f"chart     {output / CHART_FILE}", soft_wrap=True)
 
@@ -92,19 +87,18 @@ def _config_for(model: str) -> str:
 
 
 def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Console) -> "Comparison":
-    start_up(console)
     from tfx.utils import io_utils
 
     from components.ablation.study import compare
     from components.datasets.examples import read_classes
     from components.features import SPLITS
     from components.tasks import get_task
-    from components.trainer.fit.trial import index_splits
+    from components.trainer.input.split import index_splits
     from pipelines.local import StepError, run_pipeline, state_folder
     from pipelines.pipeline import build_ingest
     from pipelines.records import read_step
 
-    run_pipeline(config, data, place, report_steps(console), rehash=False, build=build_ingest)
+    run_pipeline(config, data, place, console, rehash=False, build=build_ingest)
     record = read_step(place.metadata, config.name, "example_gen")
     assert record is not None, "the step has just run"
     uri = record.outputs["examples"]

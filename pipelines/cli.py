@@ -85,15 +85,16 @@ def rollback(
     target: Target = DEFAULT_TARGET,
 ) -> None:
     """Serve an older version of a model again."""
-    from components.pusher.commands import run_rollback
+    from components.pusher.rollback import roll_back
 
-    run_rollback(
+    done = roll_back(
         name,
         version,
-        serving_root=serving_root,
+        serving_root=serving_root or str(Path("runs", name, "serving")),
         model_config_file=model_config_file,
         target=target,
     )
+    typer.echo(done)
 
 
 @app.command()
@@ -103,15 +104,14 @@ def label(
     version: Annotated[str, typer.Argument(help="A version, or the label that it has.")],
     model_config_file: Annotated[Path, typer.Option(help="The server's.")],
     serving_root: Annotated[
-        str | None,
-        typer.Option(help="Folder or URL above the model's; default: as the file tells."),
-    ] = None,
+        str, typer.Option(help="Folder or URL above the model's; default: as the file tells.")
+    ] = "",
     target: Target = DEFAULT_TARGET,
 ) -> None:
     """Give a label to a version, in the server's model config file."""
-    from components.pusher.commands import run_label
+    from components.pusher.rollback import set_label
 
-    run_label(
+    done = set_label(
         name,
         label,
         version,
@@ -119,6 +119,7 @@ def label(
         serving_root=serving_root,
         target=target,
     )
+    typer.echo(done)
 
 
 @app.command(

@@ -4,11 +4,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from absl import logging
+from rich.console import Console
 from tfx.dsl.compiler import compiler
 from tfx.orchestration import metadata
 from tfx.orchestration.local import local_dag_runner, runner_utils
@@ -17,7 +17,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipelines.pipeline import Places, build_pipeline
-from pipelines.records import connection_config, fail_abandoned_executions, read_step
+from pipelines.records import fail_abandoned_executions, read_step
 from pipelines.sections import PipelineConfig
 from pipelines.source_digest import ROOT, source_digest
 from pipelines.step_sources import step_sources, training_sources
@@ -30,36 +30,18 @@ STATE_SECONDS = 30 * 24 * 3600.0  # without use, after which a half-done trainin
 
 
 class StepError(FailedError):
-    """A step failed for a reason that is not the user's input.
-
-    Attributes:
-        step: its name.
-    """
+    """A step failed for a reason that is not the user's input."""
 
     def __init__(self, step: str, cause: BaseException):
         text = " ".join(str(cause).split())[:400] or type(cause).__name__
         super().__init__(f"step {step} failed: {type(cause).__name__}: {text}")
-        self.step = step
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a run tells while it goes.
-
-    Attributes:
-        started: called with a step's name.
-        finished: called with a step's name, seconds, and whether it was cached.
-    """
-
-    started: Callable[[str], None]
-    finished: Callable[[str, float, bool], None]
 
 
 class LocalRunner(local_dag_runner.LocalDagRunner):
     """LocalDagRunner whose cache key holds the code, and which tells how far it is.
 
     Args:
-        progress: told of each step.
+        console: gets a line a step.
         metadata_path: the sqlite file.
         sources: by step, modules besides its own whose code it runs.
         root: folder that holds our packages.
@@ -67,14 +49,14 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
 
     def __init__(
         self,
-        progress: Progress,
+        console: Console,
         metadata_path: Path,
         sources: Mapping[str, Sequence[str]],
         *,
         root: Path = ROOT,
     ):
         super().__init__()
-        self._progress = progress
+        self._console = console
         self._metadata_path = metadata_path
         self._sources = sources
         self._root = root
@@ -102,15 +84,19 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         del run_options
         run_id = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns()}"
         runtime_parameter_utils.substitute_runtime_parameter(pipeline, {"pipeline-run-id": run_id})
+        connection = metadata.sqlite_metadata_connection_config(str(self._metadata_path))
         deployment = runner_utils.extract_local_deployment_config(pipeline)
         for node in pipeline.nodes:
             step = node.pipeline_node.node_info.id
-            self._progress.started(step)
+            # On a terminal the line is overwritten by the step's result; in a log it stays.
+            talkative = step in STEPS and STEPS[step].talkative
+            overwritten = self._console.is_terminal and not talkative
+            self._console.print(f"  {step} ...", end="\r" if overwritten else "\n")
             start = time.monotonic()
             try:
                 launcher.Launcher(
                     pipeline_node=node.pipeline_node,
-                    mlmd_connection=metadata.Metadata(connection_config(self._metadata_path)),
+                    mlmd_connection=metadata.Metadata(connection),
                     pipeline_info=pipeline.pipeline_info,
                     pipeline_runtime_spec=pipeline.runtime_spec,
                     executor_spec=runner_utils.extract_executor_spec(deployment, step),
@@ -125,14 +111,15 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
             if record is None:
                 raise StepError(step, RuntimeError("it left no result in the metadata"))
             self.steps[step] = {"seconds": round(seconds, 3), "cached": record.cached}
-            self._progress.finished(step, seconds, record.cached)
+            took = "cached" if record.cached else f"{seconds:6.1f} s"
+            self._console.print(f"  {step:<18} {took}")
 
 
 def run_pipeline(
     config: PipelineConfig,
     data: Path,
     workdir: WorkDir,
-    progress: Progress,
+    console: Console,
     *,
     rehash: bool,
     build: Callable[[PipelineConfig, Places], Pipeline] = build_pipeline,
@@ -154,9 +141,9 @@ def run_pipeline(
         serving_root=serving_root(config, workdir),
         state=str(state_folder(workdir, config)),
         rehash=rehash,
-        metadata=connection_config(workdir.metadata),
+        metadata=metadata.sqlite_metadata_connection_config(str(workdir.metadata)),
     )
-    runner = LocalRunner(progress, workdir.metadata, step_sources(config))
+    runner = LocalRunner(console, workdir.metadata, step_sources(config))
     runner.run(build(config, places))
     return runner.steps
 

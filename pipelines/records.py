@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 Execution = mlmd.Execution
 NODE_CONTEXT = "node"
@@ -23,17 +24,9 @@ class StepRecord:
     outputs: dict[str, str]
 
 
-def connection_config(path: Path) -> mlmd.ConnectionConfig:
-    """MLMD's configuration for a sqlite file."""
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    return config
-
-
 def open_store(path: Path) -> metadata_store.MetadataStore:
     """The metadata store in a sqlite file; its connection closes when it is collected."""
-    return metadata_store.MetadataStore(connection_config(path))
+    return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(path)))
 
 
 def fail_abandoned_executions(path: Path) -> int:

@@ -6,19 +6,17 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from pipelines.config import check_data_path, load_config
 from pipelines.logs import logging_to, use_root_logger
-from pipelines.steps import STEPS
-from pipelines.table import print_summary
 from pipelines.workdir import WorkDir
 from serving.errors import FailedError
 
-if TYPE_CHECKING:
-    from pipelines.local import Progress
+METRICS = 20  # that the terminal shows; those of all classes together come first
 
 
 def run_command(
@@ -35,54 +33,83 @@ def run_command(
     folder = check_data_path(config)
     place = WorkDir((workdir or Path("runs", config.name)).expanduser().resolve())
     console = Console()
-    with place.locked():
-        log = place.logs / time.strftime("run-%Y%m%dT%H%M%SZ.log", time.gmtime())
-        console.print(f"{config.name}: work in {place.root}, log in {log}", soft_wrap=True)
-        with logging_to(log), errors_named(log):
-            start_up(console)
-            from pipelines.local import run_pipeline
-            from pipelines.summary import summarize
+    with working(place, "run", config.name, console) as log:
+        from pipelines.local import run_pipeline
+        from pipelines.summary import summarize
 
-            steps = run_pipeline(config, folder, place, report_steps(console), rehash=rehash)
-            summary = summarize(config, place, steps, time.monotonic() - start)
-        for note in summary["data"].get("notes", ()):
-            console.print(f"note: {note}", soft_wrap=True)
+        steps = run_pipeline(config, folder, place, console, rehash=rehash)
+        summary = summarize(config, place, steps, time.monotonic() - start)
         print_summary(summary, console)
     if summary["rolled_back"]:
         raise FailedError(f"{config.pusher.model_name}: {summary['rolled_back']}; see {log}")
 
 
 @contextlib.contextmanager
-def errors_named(log: Path) -> Iterator[None]:
-    """Makes one line of a failed import or step, which names the log with the rest."""
-    try:
-        yield
-    except ImportError as error:
-        logging.getLogger(__name__).exception("an import failed")
-        raise FailedError(f"cannot import {error.name}: {error}; see {log}") from error
-    except FailedError as error:
-        logging.getLogger(__name__).exception("a step failed")
-        raise FailedError(f"{error}; see {log}") from error
+def working(place: WorkDir, command: str, what: str, console: Console) -> Iterator[Path]:
+    """Holds a work directory and sends what libraries say to a log in it, which is handed out.
+
+    What is heavy is imported now: once all else is right. A failed import or step is one line that
+    names the log.
+    """
+    with place.locked():
+        log = place.logs / time.strftime(f"{command}-%Y%m%dT%H%M%SZ.log", time.gmtime())
+        console.print(f"{what}: work in {place.root}, log in {log}", soft_wrap=True)
+        with logging_to(log):
+            try:
+                with console.status("starting"):
+                    importlib.import_module("pipelines.local")
+                use_root_logger()
+                yield log
+            except (ImportError, FailedError) as error:
+                logging.getLogger(__name__).exception("the run failed")
+                told = f"cannot import {error.name}: " if isinstance(error, ImportError) else ""
+                raise FailedError(f"{told}{error}; see {log}") from error
 
 
-def start_up(console: Console) -> None:
-    """Imports TensorFlow and TFX, which take their time: only now, once all else is right."""
-    with console.status("starting"):
-        importlib.import_module("pipelines.local")
-    use_root_logger()
+def print_summary(summary: dict[str, Any], console: Console) -> None:
+    """The table a run ends with."""
+    table = Table(title=f"{summary['config']}: {summary['seconds']:.0f} s")
+    table.add_column("step")
+    table.add_column("seconds", justify="right")
+    table.add_column("")
+    for name, step in summary["steps"].items():
+        table.add_row(name, f"{step['seconds']:.1f}", "cached" if step["cached"] else "ran")
+    console.print(table)
+    data = summary["data"]
+    splits = ", ".join(f"{name} {count}" for name, count in data["splits"].items())
+    console.print(f"data      {data['found']} found, {data['accepted']} accepted ({splits})")
+    for reason, count in data["quarantined"].items():
+        console.print(f"          {count} in quarantine: {reason}")
+    if data["missing"]:
+        console.print(f"          {data['missing']} that a list names are not there")
+    for note in data["notes"]:
+        console.print(f"          {note}", soft_wrap=True)
+    metrics = list(summary["metrics"]["test"].items())
+    for name, value in metrics[:METRICS]:
+        console.print(f"test      {name} {'-' if value is None else format(value, '.4f')}")
+    if len(metrics) > METRICS:
+        console.print(f"          and {len(metrics) - METRICS:,} more in summary.json")
+    for line in _conversions(summary["converted"]):
+        console.print(f"converted {line}", soft_wrap=True)
+    console.print(f"blessed   {'yes' if summary['blessed'] else 'no'}")
+    if summary["pushed"]:
+        console.print(f"pushed    {summary['pushed']['path']}", soft_wrap=True)
+    elif summary["served"]:
+        word = "still" if summary["rolled_back"] else "already"
+        console.print(f"served    {word}, as {summary['served']['path']}", soft_wrap=True)
+    for reason in summary["reasons"]:
+        console.print(f"          {reason}", soft_wrap=True)
+    console.print(f"report    {summary['report']}", soft_wrap=True)
 
 
-def report_steps(console: Console) -> "Progress":
-    """Prints a line a step; to be called after `start_up`."""
-    from pipelines.local import Progress
-
-    def finished(step: str, seconds: float, cached: bool) -> None:
-        console.print(f"  {step:<18} {'cached' if cached else f'{seconds:6.1f} s'}")
-
-    def started(step: str) -> None:
-        # On a terminal the line is overwritten by the step's result; in a log it stays.
-        talkative = step in STEPS and STEPS[step].talkative
-        overwritten = console.is_terminal and not talkative
-        console.print(f"  {step} ...", end="\r" if overwritten else "\n")
-
-    return Progress(started, finished)
+def _conversions(converted: dict[str, Any] | None) -> list[str]:
+    """A line for each format that the model was converted to."""
+    if not converted:
+        return []
+    own, metric = converted["original"], converted["metric"]
+    return [
+        f"{converted['path']}/{found['file']}: {metric} {found['value']:.4f}"
+        f" ({own['value']:.4f}), {found['milliseconds']:.1f} ms an image"
+        f" ({own['milliseconds']:.1f}), {found['bytes'] / 2**20:.1f} MiB"
+        for found in converted["conversions"]
+    ]

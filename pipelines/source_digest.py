@@ -27,19 +27,16 @@ STACK = (
 _INSTALLED = {name.replace("-", "_") for name in STACK}
 
 
-def source_digest(
-    modules: Iterable[str], foreign: Iterable[str] = (), *, root: Path = ROOT, stack: bool = True
-) -> str:
-    """SHA-256 over the sources that `modules` and `foreign` reach.
+def source_digest(modules: Iterable[str], foreign: Iterable[str] = (), *, root: Path = ROOT) -> str:
+    """SHA-256 over the sources that `modules` and `foreign` reach, and the stack's versions.
 
     Args:
         modules: dotted names; those that are not ours add nothing.
         foreign: dotted names of modules that a configuration names: their packages count as ours.
         root: folder that holds our packages.
-        stack: whether the versions of the stack count.
     """
     digest = hashlib.sha256()
-    for name in STACK if stack else ():
+    for name in STACK:
         digest.update(f"{name}=={version(name)}\n".encode())
     for name, path in sorted(reached_files(modules, foreign, root=root).items()):
         content = path.read_bytes()

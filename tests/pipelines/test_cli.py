@@ -77,7 +77,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
         ),
         (
             ["label", "pets", "stable", "7", "--model-config-file", "none.config"],
-            "none.config: no model 'pets': found no model at all\n",
+            "none.config: no model 'pets'",
         ),
         (["serve", "--model_base_path", "missing"], "missing"),
         (["serve", "--no_such_flag", "--model_base_path", "."], "--no_such_flag"),

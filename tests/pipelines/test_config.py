@@ -30,18 +30,10 @@ def test_set_and_data_override_the_file(tmp_path):
     assert config.data.path == "with: colon"
 
 
-def test_config_by_path(tmp_path):
-    tree = load_config("cats_vs_dogs").model_dump()
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(tree | {"name": "mine"}))
-    assert load_config(str(path)).name == "mine"
-
-
 @pytest.mark.parametrize(
     ("assignment", "line"),
     [
         ("trainer.epoch=3", "trainer.epoch: unknown key; did you mean 'trainer.epochs'?"),
-        ("triner.epochs=3", "triner: unknown key; did you mean 'trainer'?"),
         (
             "evaluator.thresholds.accuracy.mn=1",
             "evaluator.thresholds.accuracy.mn: unknown key; "
@@ -63,6 +55,8 @@ def test_config_by_path(tmp_path):
             "evaluator.thresholds.acuracy: expected a metric of image_classification: ",
         ),
         ("evaluator.slices=[image/orientaton]", "did you mean 'image/orientation'?"),
+        ("pusher.model_config_file=/srv/models.config", "pusher.model_config_file: expected"),
+        ("pusher.live_check={target: ':8500'}", "pusher.live_check.target"),
         ("beam.steps.pusher=[]", "beam.steps: expected one of example_gen, statistics_gen, "),
         ("kubeflow.steps.palete.cpu_limit=1", "kubeflow.steps: expected one of example_gen, "),
         ("steps.pusher.component=a:B", "steps.pusher: expected a name that no other step has"),
@@ -75,7 +69,6 @@ def test_config_by_path(tmp_path):
             "steps.x={component: 'a:B', inputs: {m: pusher.pushed_model}, before_push: true}",
             "steps.x.inputs.m: expected one of ",
         ),
-        ("tuner={epochs: 2, trial: 3, space: {batch_size: {min: 1, max: 2}}}", "tuner.trial: unkn"),
         (
             "tuner={epochs: 2, space: {optimizer: {ema: {mn: 0.1, max: 0.5}}}}",
             "tuner.space.optimizer.ema.mn: unknown key; "
@@ -84,10 +77,6 @@ def test_config_by_path(tmp_path):
         (
             "tuner={epochs: 2, space: {learning_rte: {min: 1, max: 2}}}",
             "tuner.space.learning_rte: unknown key; did you mean 'learning_rate'?",
-        ),
-        (
-            "tuner={epochs: 2, algorithm: grid, space: {batch_size: {min: 1, max: 2}}}",
-            "tuner.algorithm: expected 'random' or 'bayesian', found 'grid'",
         ),
         ("trainer.epochs", "--set trainer.epochs: expected key=value, like trainer.epochs=5"),
         ("name.x=1", "--set name.x: expected a section, found a value at 'name'"),
@@ -124,19 +113,10 @@ def test_what_is_for_images_is_refused_of_points(assignment, line):
 
 
 def test_all_mistakes_are_told_at_once():
-    sets = ["trainer.epoch=1", "evaluator.min_slice_size=0", "evaluator.slice_thresholds.auc={}"]
-    with pytest.raises(Mistakes) as error:
-        load_config("cats_vs_dogs", sets)
-    first, *others = [str(one) for one in error.value.errors]
-    assert [first, *others] == str(error.value).split("\n")
-    assert "trainer.epoch: unknown key" in first
-    assert "min_slice_size" in others[0]
     with pytest.raises(Mistakes) as error:
         load_config("cats_vs_dogs", ["trainer.monitor=val_x", "evaluator.slices=[a]"])
-    assert [str(one).split(": ")[1] for one in error.value.errors] == [
-        "trainer.monitor",
-        "evaluator.slices",
-    ]
+    told = [line.split(": ")[1] for line in str(error.value).splitlines()]
+    assert told == ["trainer.monitor", "evaluator.slices"]
 
 
 def test_old_keys_are_read_and_told_on_stderr(tmp_path, capsys):
@@ -170,12 +150,6 @@ def test_broken_yaml_names_the_file(tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("data", "found"),
-    [(None, "data.path is not set"), ("missing", "'missing', which does not exist")],
-)
-def test_data_folder_must_be_there(data, found, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=found) as error:
-        check_data_path(load_config("cats_vs_dogs", data=data))
-    assert "--data DIR" in str(error.value)
+def test_data_folder_must_be_told():
+    with pytest.raises(InputError, match=r"data\.path is not set: .*--data DIR"):
+        check_data_path(load_config("cats_vs_dogs"))

@@ -20,7 +20,6 @@ STAGE = {"image_size": 80, "epochs": 3}
                 "[cat, dog] in section data",
             ],
         ),
-        ({"problem": "points"}, {"task": "points"}, ["write task: points"]),
         (
             {"data": {"layout": "pets"}},
             {
@@ -33,16 +32,9 @@ STAGE = {"image_size": 80, "epochs": 3}
             ["write layout: masks, classes: {foreground: 1, background: 2, contour: 3}, "],
         ),
         (
-            {"data": {"layout": "blobs"}},
-            {"data": {"layout": "points", "classes": ["negative", "positive"]}},
-            ["write layout: points, classes: [negative, positive] in section data"],
-        ),
-        (
             {"trainer": {"model": "m", "earlier_stages": [STAGE]}},
             {"trainer": {"stages": [STAGE, {}], "model": "m"}},
-            [
-                "trainer.earlier_stages is read",
-            ],
+            ["trainer.earlier_stages is read"],
         ),
         (
             {"trainer": {"fine_tune": {"epochs": 2, "learning_rate": 1e-5}}},

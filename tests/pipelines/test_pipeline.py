@@ -7,6 +7,7 @@ import pytest
 from pipelines.config import load_config
 from pipelines.source_digest import reached_files
 from pipelines.step_sources import step_sources, training_sources
+from pipelines.workdir import WorkDir
 from serving.errors import InputError
 
 TUNER = [
@@ -33,12 +34,6 @@ def steps_of(wiring, tmp_path):
         return {step.id: step for step in pipeline.components}
 
     return build_steps
-
-
-def test_without_its_section_there_is_no_tuner(wiring, steps_of):
-    steps = steps_of(wiring.build_pipeline)
-    assert "tuner" not in steps
-    assert "hyperparameters" not in steps["trainer"].inputs
 
 
 def test_the_tuner_hands_its_choice_to_the_trainer(wiring, steps_of):
@@ -88,10 +83,6 @@ def test_a_half_done_training_depends_neither_on_export_nor_on_the_step():
     assert "components/trainer/fit/loop.py" in files
     assert not [one for one in files if "/export" in one]
     assert "components/trainer/component.py" not in files
-
-
-def test_without_its_section_there_is_no_converter(wiring, steps_of):
-    assert "converter" not in steps_of(wiring.build_pipeline)
 
 
 def test_what_cannot_be_converted_as_asked_is_not_pushed(wiring, steps_of):
@@ -148,3 +139,25 @@ def test_a_step_that_cannot_be_made_is_one_line(wiring, steps_of, step, line):
 def test_ingest_alone_ends_with_valid_data(wiring, steps_of):
     whole = list(steps_of(wiring.build_pipeline))
     assert list(steps_of(wiring.build_ingest)) == whole[: whole.index("data_validation") + 1]
+
+
+def test_a_url_stays_a_url_and_a_path_becomes_absolute(wiring, tmp_path, monkeypatch):
+    from pipelines.local import serving_root
+
+    monkeypatch.chdir(tmp_path)
+    workdir = WorkDir(tmp_path / "work")
+
+    def root(value: str) -> str:
+        return serving_root(load_config("cats_vs_dogs", [f"pusher.serving_root={value}"]), workdir)
+
+    assert root("s3://models/pets") == "s3://models/pets"
+    assert root("models") == str(tmp_path / "models")
+    assert root("''") == str(tmp_path / "work" / "serving")
+
+    config = load_config("cats_vs_dogs", ["pusher.live_check={target: 'localhost:8500'}"])
+    places = wiring.Places(tmp_path, str(tmp_path / "artifacts"), "s3://models/pets")
+    steps = {step.id: step for step in wiring.build_pipeline(config, places).components}
+    where = "s3://models/pets/cats_vs_dogs"
+    assert where in steps["pusher"].exec_properties["push_destination"]
+    assert steps["baseline"].exec_properties["model_base_path"] == where
+    assert {"report", "examples"} <= set(steps["pusher"].inputs)

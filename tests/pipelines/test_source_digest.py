@@ -50,10 +50,6 @@ def test_follows_imports_also_those_inside_functions():
     assert "pipelines/config.py" not in reached  # another default must not train again
 
 
-def test_takes_the_data_files_beside():
-    assert "components/interpreter/report.html" in reached_files([REPORT])
-
-
 @pytest.mark.parametrize(
     ("module", "edited", "addition", "changes"),
     [

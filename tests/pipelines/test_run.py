@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from pipelines.table import print_summary
+from pipelines.run import print_summary
 
 
 def test_of_many_classes_the_terminal_shows_the_first_metrics():
@@ -44,3 +44,15 @@ def test_of_many_classes_the_terminal_shows_the_first_metrics():
     ):
         assert line in lines
     assert "test      f1_c18 0.5000" not in lines
+
+
+def test_a_summary_tells_what_is_served_after_a_roll_back():
+    from pipelines.summary import _served
+
+    version = {"name": "pets", "version": 8, "path": "/pets/8"}
+    push = version | {"status": "rolled back", "served": None}
+    assert _served(push, version) is None
+    push["served"] = {"version": 7, "path": "/pets/7"}
+    assert _served(push, version) == {"name": "pets", "version": 7, "path": "/pets/7"}
+    for status, served in (("pushed", version), ("already served", version), ("set aside", None)):
+        assert _served(push | {"status": status}, version) == served
