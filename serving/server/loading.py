@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import tensorflow as tf
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
@@ -74,9 +74,8 @@ def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics
         status = fault.code.name
         raise
     finally:
-        seconds = time.monotonic() - started
-        metrics.warmed_up(str(folder), seconds, status)
-    logger.info("%s: %d warm-up records in %.3f s", folder, count, seconds)
+        metrics.warmed_up(str(folder), time.monotonic() - started, status)
+    logger.info("%s: %d warm-up records", folder, count)
 
 
 class _Only:
@@ -103,20 +102,15 @@ def _records(path: Path) -> Iterator[PredictionLog]:
 
 def _replay(service: Service, log: PredictionLog, number: int) -> None:
     kind = log.WhichOneof("log_type")
-    methods: dict[str, Callable[[Any, Call], Message]] = {
-        "predict_log": service.predict,
-        "classify_log": service.classify,
-        "regress_log": service.regress,
-        "multi_inference_log": service.multi_inference,
-    }
     if kind is None:
         return  # TensorFlow Serving passes over an empty one as well
-    if kind not in methods:
+    answer = getattr(service, kind.removesuffix("_log"), None)
+    if answer is None:
         raise unimplemented(f"Unsupported log_type for warmup: {kind} (record {number})")
     request = getattr(log, kind).request
     if kind != "multi_inference_log":
         request.model_spec.SetInParent()  # a record need not name a model
     try:
-        methods[kind](request, Call("warmup", kind, str(number)))
+        answer(request, Call("warmup", kind, str(number)))
     except Fault as fault:
         raise Fault(fault.code, f"warm-up record {number}: {fault.details}") from fault

@@ -1,11 +1,13 @@
 """Recorded requests are replayed before a version goes live; a bad recording keeps it from that."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
@@ -17,6 +19,7 @@ from serving.server.faults import Fault
 from serving.server.flags import parse_flags
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
+from serving.wire.tensors import to_proto
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +182,7 @@ def test_a_file_of_something_else(version: Path) -> None:
 
 def test_the_old_version_serves_on_and_the_status_tells_why(version: Path) -> None:
     metrics = Metrics()
-    with _core(version, metrics=metrics) as (core, config):
+    with _core(version, "--enable_batching", metrics=metrics) as (core, config):
         core.reload(config)
         newer = version.with_name("2")
         newer.mkdir()
@@ -191,8 +194,11 @@ def test_the_old_version_serves_on_and_the_status_tells_why(version: Path) -> No
         core.refresh()
         with core.lease(SPEC) as servable:
             assert servable.version == 1
+            servable.predict("serving_default", {"x": to_proto(np.ones(1, np.float32))}, [])
         told = core.statuses(SPEC)[0]
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     assert (told.version, told.status.error_code) == (2, invalid.value[0])
     assert "warm-up record 1" in told.status.error_message
     assert 'status="INVALID_ARGUMENT"' in metrics.page()
+    assert re.search(r'load_attempt_count\{model_path=".*/1",status="success"\} 1', metrics.page())
+    assert re.search(r"queuing_latency_count\{.*\} 1", metrics.page())
