@@ -139,7 +139,7 @@ class Load:
     def _ask(self, call: Callable[..., bytes], asked: tuple[tuple[str, int], bytes]) -> None:
         import grpc
 
-        from serving.wire.serving_pb2 import PredictResponse
+        from serving.wire.messages_pb2 import PredictResponse
         from serving.wire.tensors import to_array
 
         key, message = asked
@@ -164,7 +164,7 @@ class Load:
 
 def request(model: str, signature: str, image: bytes) -> bytes:
     """A PredictRequest for the probability of one image, as it goes over the wire."""
-    from serving.wire.serving_pb2 import PredictRequest
+    from serving.wire.messages_pb2 import PredictRequest
     from serving.wire.tensors import to_proto
 
     message = PredictRequest(output_filter=[names.OUTPUT_PROBABILITY])

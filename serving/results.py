@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 
 from serving.errors import FailedError, InputError
-from serving.wire.tensor_pb2 import SignatureDef, TensorInfo
+from serving.wire.messages_pb2 import SignatureDef, TensorInfo
 from serving.wire.tensors import dtype_name
 
 _Result = TypeVar("_Result")

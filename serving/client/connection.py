@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 from serving.client.images import BATCH_SIZE
 from serving.errors import InputError
 from serving.results import ServingError
+from serving.wire import messages_pb2 as pb
 from serving.wire import methods
-from serving.wire import serving_pb2 as pb
 
 DEFAULT_TARGET = "localhost:8500"
 CLASSIFIER_NAME = "cats_vs_dogs"

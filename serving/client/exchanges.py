@@ -33,8 +33,8 @@ from serving.results import (
     VersionStatus,
     signature_of,
 )
+from serving.wire import messages_pb2 as pb
 from serving.wire import methods
-from serving.wire import serving_pb2 as pb
 from serving.wire.tensors import TensorError, fill_proto, to_array
 
 T = TypeVar("T")

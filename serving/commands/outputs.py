@@ -125,7 +125,12 @@ def _flat(row: Row) -> Row:
     return flat
 
 
-_FORMATS = {"table": _Table, "json": _JsonList, "jsonl": _JsonLines, "csv": _Csv}
+_FORMATS: dict[str, type[Writer]] = {
+    "table": _Table,
+    "json": _JsonList,
+    "jsonl": _JsonLines,
+    "csv": _Csv,
+}
 FORMATS = tuple(_FORMATS)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.server.faults import exhausted, invalid
-from serving.wire import methods, tensor_pb2
+from serving.wire import messages_pb2, methods
 from serving.wire.tensors import TensorError, fill_proto, to_array
 
 # What a request's tensors may take in memory. A proto of a few bytes may stand for any number of
@@ -16,7 +16,7 @@ from serving.wire.tensors import TensorError, fill_proto, to_array
 MAX_INPUT_BYTES = methods.MAX_MESSAGE_BYTES
 
 
-def check_size(inputs: Mapping[str, tensor_pb2.TensorProto]) -> None:
+def check_size(inputs: Mapping[str, messages_pb2.TensorProto]) -> None:
     """Refuses tensors that would take too much memory, before they do (RESOURCE_EXHAUSTED)."""
     total = 0
     for proto in inputs.values():
@@ -29,7 +29,7 @@ def check_size(inputs: Mapping[str, tensor_pb2.TensorProto]) -> None:
         )
 
 
-def decode(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
+def decode(name: str, proto: messages_pb2.TensorProto) -> np.ndarray:
     """An input's value, from either encoding; a Fault (INVALID_ARGUMENT) where it has none."""
     try:
         return _rare(proto) if _is_rare(proto.dtype) else to_array(proto)
@@ -38,7 +38,7 @@ def decode(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
 
 
 def encode(
-    proto: tensor_pb2.TensorProto, array: np.ndarray, dtype: int, *, as_content: bool
+    proto: messages_pb2.TensorProto, array: np.ndarray, dtype: int, *, as_content: bool
 ) -> None:
     """Writes an output into an empty proto."""
     if not _is_rare(dtype):
@@ -64,7 +64,7 @@ def _is_rare(code: int) -> bool:
 
 @lru_cache(64)
 def _item_bytes(code: int) -> int:
-    if code == tensor_pb2.DT_STRING:
+    if code == messages_pb2.DT_STRING:
         return np.dtype(object).itemsize
     try:
         return tf.as_dtype(code).size
@@ -72,7 +72,7 @@ def _item_bytes(code: int) -> int:
         return 1  # no such type: refused later
 
 
-def _rare(proto: tensor_pb2.TensorProto) -> np.ndarray:
+def _rare(proto: messages_pb2.TensorProto) -> np.ndarray:
     if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
         raise TensorError("its shape is not known")
     return tf.make_ndarray(proto)

@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from serving.errors import InputError
-from serving.wire.config_pb2 import MonitoringConfig, SSLConfig
+from serving.wire.messages_pb2 import MonitoringConfig, SSLConfig
 
 M = TypeVar("M", bound=Message)
 

@@ -19,8 +19,8 @@ from serving.server.config_files import (
 from serving.server.model_config import read_config, single_model
 from serving.server.options import ServerOptions
 from serving.stores.versions import list_versions
-from serving.wire.config_pb2 import BatchingParameters as BatchingFile
-from serving.wire.config_pb2 import MonitoringConfig, SSLConfig
+from serving.wire.messages_pb2 import BatchingParameters as BatchingFile
+from serving.wire.messages_pb2 import MonitoringConfig, SSLConfig
 
 M = TypeVar("M", bound=Message)
 

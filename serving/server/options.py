@@ -8,7 +8,7 @@ from typing import Any
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.batching_parameters import BatchingParameters
-from serving.wire.config_pb2 import MonitoringConfig, SSLConfig
+from serving.wire.messages_pb2 import MonitoringConfig, SSLConfig
 
 _MOST_SECONDS = 10**8  # three years; locks cannot wait for ever
 

@@ -13,7 +13,7 @@ from serving.server.faults import ModelFault, exhausted, failed_precondition, in
 from serving.server.positions import Arrays, locate, rows_of
 from serving.server.session import ModelSession
 from serving.server.signatures import Signature
-from serving.wire.tensor_pb2 import TensorProto
+from serving.wire.messages_pb2 import TensorProto
 
 Outputs = dict[str, np.ndarray]
 

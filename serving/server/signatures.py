@@ -8,7 +8,7 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.codec import check_size, decode
 from serving.server.faults import invalid, unimplemented
-from serving.wire.tensor_pb2 import DT_STRING, SignatureDef, TensorInfo, TensorProto
+from serving.wire.messages_pb2 import DT_STRING, SignatureDef, TensorInfo, TensorProto
 from serving.wire.tensors import dtype_name
 
 DEFAULT_SIGNATURE = "serving_default"

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from serving.wire import tensor_pb2 as pb
+from serving.wire import messages_pb2 as pb
 
 # A TensorProto of a few bytes may stand for any number of equal values; this is where it ends.
 MAX_TENSOR_BYTES = 256 * 2**20

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from serving.wire import serving_pb2, tensor_pb2
+from serving.wire import messages_pb2
 from serving.wire.tensors import MAX_TENSOR_BYTES, TensorError, to_array, to_proto
 
 # Fields of theirs that no one here needs.
@@ -37,17 +37,12 @@ def _theirs() -> dict[str, type]:
         predict_pb2,
         status_pb2,
     )
-    ours = [*tensor_pb2.DESCRIPTOR.message_types_by_name]
-    ours += [*serving_pb2.DESCRIPTOR.message_types_by_name]
-    found = {}
-    for name in ours:
-        candidates = [getattr(module, name) for module in modules if hasattr(module, name)]
-        found[name] = candidates[0]
-    return found
-
-
-def _ours(name: str) -> type:
-    return getattr(tensor_pb2, name, None) or getattr(serving_pb2, name)
+    return {
+        name: getattr(module, name)
+        for name in messages_pb2.DESCRIPTOR.message_types_by_name
+        for module in modules
+        if hasattr(module, name)
+    }
 
 
 def _type_name(full_name: str) -> str:
@@ -89,7 +84,7 @@ def test_every_field_is_theirs() -> None:
     theirs = _theirs()
     assert len(theirs) == 14
     for name, message in theirs.items():
-        _compare(_ours(name).DESCRIPTOR, message.DESCRIPTOR)
+        _compare(getattr(messages_pb2, name).DESCRIPTOR, message.DESCRIPTOR)
 
 
 def test_methods_are_theirs() -> None:
@@ -120,7 +115,7 @@ def test_requests_survive_both_ways() -> None:
     theirs.inputs["a"].CopyFrom(tf.make_tensor_proto([[1.5, 2.0]]))
     theirs.inputs["b"].CopyFrom(tf.make_tensor_proto([b"x\0", b""]))
     theirs.output_filter.append("label")
-    ours = serving_pb2.PredictRequest.FromString(theirs.SerializeToString())
+    ours = messages_pb2.PredictRequest.FromString(theirs.SerializeToString())
     assert ours.model_spec.version.value == 7
     assert to_array(ours.inputs["b"]).tolist() == [b"x\0", b""]
     back = type(theirs).FromString(ours.SerializeToString())
@@ -134,7 +129,7 @@ def test_signatures_survive_with_what_we_leave_out() -> None:
     theirs.inputs["x"].name = "x:0"
     theirs.inputs["c"].composite_tensor.components.add(name="c:0")
     theirs.defaults["x"].int_val.append(-1)
-    ours = tensor_pb2.SignatureDef.FromString(theirs.SerializeToString())
+    ours = messages_pb2.SignatureDef.FromString(theirs.SerializeToString())
     assert ours.inputs["x"].WhichOneof("encoding") == "name"
     assert list(ours.defaults["x"].int_val) == [-1]
     assert meta_graph_pb2.SignatureDef.FromString(ours.SerializeToString()) == theirs
@@ -158,7 +153,7 @@ def test_arrays_mean_the_same_to_tensorflow(dtype: str, as_content: bool) -> Non
     parsed = tf.io.parse_tensor(proto.SerializeToString(), tf.dtypes.as_dtype(values.dtype))
     np.testing.assert_array_equal(parsed.numpy(), values)
     np.testing.assert_array_equal(tf.make_ndarray(theirs), values)
-    back = to_array(tensor_pb2.TensorProto.FromString(theirs.SerializeToString()))
+    back = to_array(messages_pb2.TensorProto.FromString(theirs.SerializeToString()))
     assert back.dtype == values.dtype
     np.testing.assert_array_equal(back, values)
 
@@ -176,7 +171,7 @@ def test_shapes(shape: tuple[int, ...]) -> None:
 def test_short_lists_are_continued_like_tensorflow_does(given: list[int]) -> None:
     import tensorflow as tf
 
-    proto = tensor_pb2.TensorProto(dtype=tensor_pb2.DT_INT32, int_val=given)
+    proto = messages_pb2.TensorProto(dtype=messages_pb2.DT_INT32, int_val=given)
     proto.tensor_shape.dim.add(size=4)
     expected = tf.io.parse_tensor(proto.SerializeToString(), tf.int32).numpy()
     np.testing.assert_array_equal(to_array(proto), expected)
@@ -191,15 +186,15 @@ def test_strings_keep_their_zero_bytes() -> None:
 def test_strings_in_tensor_content() -> None:
     import tensorflow as tf
 
-    proto = tensor_pb2.TensorProto(dtype=tensor_pb2.DT_STRING)
+    proto = messages_pb2.TensorProto(dtype=messages_pb2.DT_STRING)
     proto.tensor_shape.dim.add(size=2)
     proto.tensor_content = b"\xac\x02\x01" + b"a" * 300 + b"b"
     expected = tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy()
     assert to_array(proto).tolist() == expected.tolist() == [b"a" * 300, b"b"]
 
 
-def _proto(sizes: list[int], **fields: object) -> tensor_pb2.TensorProto:
-    proto = tensor_pb2.TensorProto(**fields)
+def _proto(sizes: list[int], **fields: object) -> messages_pb2.TensorProto:
+    proto = messages_pb2.TensorProto(**fields)
     for size in sizes:
         proto.tensor_shape.dim.add(size=size)
     return proto
@@ -219,6 +214,6 @@ def _proto(sizes: list[int], **fields: object) -> tensor_pb2.TensorProto:
         (_proto([1] * 40, dtype=1), "dimensions"),
     ],
 )
-def test_nonsense_is_refused(proto: tensor_pb2.TensorProto, message: str) -> None:
+def test_nonsense_is_refused(proto: messages_pb2.TensorProto, message: str) -> None:
     with pytest.raises(TensorError, match=message):
         to_array(proto)

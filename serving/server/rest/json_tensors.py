@@ -8,7 +8,7 @@ import numpy as np
 
 from serving.server.faults import Fault, invalid, unimplemented
 from serving.server.rest.json_text import Literal, told
-from serving.wire import tensor_pb2 as pb
+from serving.wire import messages_pb2 as pb
 from serving.wire.tensors import dtype_name, numpy_type
 
 _NUMBERS = {int, float, Literal}

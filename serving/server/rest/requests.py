@@ -12,7 +12,7 @@ from serving.server.faults import Fault, invalid
 from serving.server.rest.json_tensors import decode_base64, is_base64, to_array, type_name
 from serving.server.rest.json_text import value_error
 from serving.server.signatures import Signature
-from serving.wire import tensor_pb2 as pb
+from serving.wire import messages_pb2 as pb
 from serving.wire.tensors import fill_proto
 
 _INSTANCES, _INPUTS = "instances", "inputs"

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 from serving.client import ImageClient
+from serving.wire import messages_pb2 as pb
 from serving.wire import methods
-from serving.wire import serving_pb2 as pb
 from serving.wire.tensors import fill_proto, to_array
 
 MAX_MESSAGE_BYTES = 64 * 2**20

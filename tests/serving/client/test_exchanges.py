@@ -8,7 +8,7 @@ from serving.client.connection import Connection
 from serving.client.exchanges import CLASSIFY, ask
 from serving.client.images import PreparedImage
 from serving.results import ServingError
-from serving.wire import serving_pb2 as pb
+from serving.wire import messages_pb2 as pb
 from serving.wire.tensors import fill_proto
 
 PREPARED = [PreparedImage(4, "a.jpg", b"a"), PreparedImage(5, "b.jpg", b"b")]

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from serving.errors import InputError
-from serving.wire.config_pb2 import SSLConfig
+from serving.wire.messages_pb2 import SSLConfig
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from serving.server.options import ServerOptions
 from serving.server.rest.server import RestServer, start_rest_server
 from serving.server.servable import Servable
 from serving.server.service import Service
-from serving.wire.config_pb2 import MonitoringConfig
+from serving.wire.messages_pb2 import MonitoringConfig
 
 MODEL = "values"
 
