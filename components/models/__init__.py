@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from components import extension
-from components.models.applications import FINE_TUNED_SHARE, PREFIX, check_name
-from components.models.spec import ModelSpec
+from components.models.spec import FINE_TUNED_SHARE, PREFIX, ModelSpec, check_backbone
 from serving.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def spec(name: str) -> ModelSpec:
     if name in _SPECS:
         return _SPECS[name]
     if name.startswith(PREFIX):
-        check_name(name, _KEY)
+        check_backbone(name, _KEY)
         return _shipped(
             name, _CLASSIFIERS, "pretrained:application", fine_tune_from=FINE_TUNED_SHARE
         )

@@ -4,17 +4,11 @@ Of every block, `style` is how it convolves, `filters` the channels of its resul
 of its layers' names, and `output_name` the name of its last layer.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
 
-from components.models.spec import (
-    LOGITS_LAYER,
-    PROBABILITIES_LAYER,
-    PROBABILITY_LAYER,
-    TRUNK_OUTPUT_LAYER,
-)
+from components.models.spec import LOGITS_LAYER, PROBABILITIES_LAYER, PROBABILITY_LAYER
 from serving.errors import InputError
 
 
@@ -51,36 +45,6 @@ def picture_input(image_size: int) -> keras.KerasTensor:
     return keras.Input((image_size, image_size, 3), dtype="float32", name="image")
 
 
-def convolutions_and_poolings(
-    x: keras.KerasTensor, filters: Sequence[int], *, pool_last: bool
-) -> keras.KerasTensor:
-    """A plain convnet: unpadded 3x3 convolutions with relu, poolings of 2 between them.
-
-    Args:
-        x: float32 [batch, height, width, channels].
-        filters: channels of each convolution; the last one is the layer that is explained.
-        pool_last: whether a pooling follows the last convolution too.
-
-    Returns:
-        float32 [batch, smaller height, smaller width, filters[-1]].
-    """
-    for number, channels in enumerate(filters, start=1):
-        last = number == len(filters)
-        name = TRUNK_OUTPUT_LAYER if last else f"conv{number}"
-        x = keras.layers.Conv2D(channels, 3, activation="relu", name=name)(x)
-        if pool_last or not last:
-            x = keras.layers.MaxPooling2D(2, name=f"pool{number}")(x)
-    return x
-
-
-def convolution(
-    x: keras.KerasTensor, filters: int, *, style: ConvStyle, name: str
-) -> keras.KerasTensor:
-    """A padded 3x3 convolution in the given style, linear, same height and width."""
-    kind = keras.layers.SeparableConv2D if style.separable else keras.layers.Conv2D
-    return kind(filters, 3, padding="same", use_bias=not style.batch_norm, name=name)(x)
-
-
 def batch_norm_relu(
     x: keras.KerasTensor, *, style: ConvStyle, name: str, part: str
 ) -> keras.KerasTensor:
@@ -95,10 +59,12 @@ def batch_norm_relu(
 def two_convolutions(
     x: keras.KerasTensor, filters: int, *, style: ConvStyle, name: str
 ) -> keras.KerasTensor:
-    """Twice batch norm, relu and convolution: float32 [batch, height, width, filters]."""
+    """Twice batch norm, relu and a padded 3x3 convolution: [batch, height, width, filters]."""
+    kind = keras.layers.SeparableConv2D if style.separable else keras.layers.Conv2D
+    bias = not style.batch_norm
     for part in ("a", "b"):
         x = batch_norm_relu(x, style=style, name=name, part=part)
-        x = convolution(x, filters, style=style, name=f"{name}_conv_{part}")
+        x = kind(filters, 3, padding="same", use_bias=bias, name=f"{name}_conv_{part}")(x)
     return x
 
 

@@ -3,6 +3,7 @@
 import keras
 
 from components.models import blocks
+from components.models.spec import TRUNK_OUTPUT_LAYER
 
 
 def convnet_baseline(image_size: int, classes: int) -> keras.Model:
@@ -12,7 +13,7 @@ def convnet_baseline(image_size: int, classes: int) -> keras.Model:
     """
     inputs = blocks.picture_input(image_size)
     x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
-    x = blocks.convolutions_and_poolings(x, (32, 64, 128, 256, 256), pool_last=False)
+    x = _convolutions_and_poolings(x, (32, 64, 128, 256, 256), pool_last=False)
     x = keras.layers.Flatten(name="flatten")(x)
     return keras.Model(inputs, blocks.class_output(x, classes), name="convnet_baseline")
 
@@ -24,10 +25,26 @@ def convnet_small_150(image_size: int, classes: int) -> keras.Model:
     """
     inputs = blocks.picture_input(image_size)
     x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
-    x = blocks.convolutions_and_poolings(x, (32, 64, 128, 128), pool_last=True)
+    x = _convolutions_and_poolings(x, (32, 64, 128, 128), pool_last=True)
     x = keras.layers.Flatten(name="flatten")(x)
     # The book drops out before the wide layer, not before the last one.
     x = keras.layers.Dropout(0.5, name="dropout")(x)
     x = keras.layers.Dense(512, activation="relu", name="dense")(x)
     outputs = blocks.class_output(x, classes, dropout=0.0)
     return keras.Model(inputs, outputs, name="convnet_small_150")
+
+
+def _convolutions_and_poolings(
+    x: keras.KerasTensor, filters: tuple[int, ...], *, pool_last: bool
+) -> keras.KerasTensor:
+    """Unpadded 3x3 convolutions with relu; the last one is explained. Poolings of 2 between them.
+
+    With `pool_last` a pooling follows the last convolution too.
+    """
+    for number, channels in enumerate(filters, start=1):
+        last = number == len(filters)
+        name = TRUNK_OUTPUT_LAYER if last else f"conv{number}"
+        x = keras.layers.Conv2D(channels, 3, activation="relu", name=name)(x)
+        if pool_last or not last:
+            x = keras.layers.MaxPooling2D(2, name=f"pool{number}")(x)
+    return x

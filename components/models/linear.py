@@ -9,37 +9,6 @@ import keras
 from components.models.spec import LOGITS_LAYER
 
 
-@keras.saving.register_keras_serializable(package="pawlens")
-class SimpleDense(keras.layers.Layer):
-    """inputs @ W + b, written out (3.6.1 of the book).
-
-    Args:
-        units: length of the output.
-        **kwargs: of every Keras layer.
-
-    Input: float32 [batch, features]. Output: float32 [batch, units], any number.
-    """
-
-    def __init__(self, units: int, **kwargs: object):
-        super().__init__(**kwargs)
-        self.units = units
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes W [features, units], small random numbers, and b [units], zeros."""
-        self.W = self.add_weight(
-            shape=(input_shape[-1], self.units), initializer="random_normal", name="W"
-        )
-        self.b = self.add_weight(shape=(self.units,), initializer="zeros", name="b")
-
-    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Applies the layer."""
-        return keras.ops.matmul(inputs, self.W) + self.b
-
-    def get_config(self) -> dict[str, object]:
-        """What the layer is made again from."""
-        return {**super().get_config(), "units": self.units}
-
-
 def build(image_size: int | None, classes: int) -> keras.Model:
     """Builds the model.
 
@@ -53,4 +22,5 @@ def build(image_size: int | None, classes: int) -> keras.Model:
     """
     del image_size, classes
     inputs = keras.Input((2,), dtype="float32", name="points")
-    return keras.Model(inputs, SimpleDense(1, name=LOGITS_LAYER)(inputs), name="linear")
+    affine = keras.layers.Dense(1, kernel_initializer="random_normal", name=LOGITS_LAYER)
+    return keras.Model(inputs, affine(inputs), name="linear")

@@ -15,21 +15,14 @@ import keras
 import numpy as np
 
 from components.models import blocks
-from components.models.applications import PREFIX
-from components.models.spec import TRUNK_OUTPUT_LAYER
+from components.models.spec import PREFIX, TRUNK_OUTPUT_LAYER
 from serving.errors import FailedError, InputError
 
 IMAGENET = "imagenet"  # the weights that the library downloads
 
-Build = Callable[..., keras.Model]
 
-
-def application(name: str) -> Build:
-    """The `build` of a backbone.
-
-    Args:
-        name: of the model; what follows its last point is the library's name.
-    """
+def application(name: str) -> Callable[..., keras.Model]:
+    """The `build` of a backbone; what follows the last point of `name` is the library's name."""
 
     def build(
         image_size: int, classes: int, weights: str = "", dropout: float = 0.5
@@ -51,11 +44,10 @@ def application(name: str) -> Build:
             FailedError: the published weights cannot be downloaded.
         """
         blocks.check_below_one("dropout", dropout)
-        path = _weights_file(weights) if weights not in ("", IMAGENET) else None
         inputs = blocks.picture_input(image_size)
         trunk = _trunk(name, inputs, IMAGENET if weights == IMAGENET else None)
-        if path:
-            _load(trunk, path, name)
+        if weights not in ("", IMAGENET):
+            _load(trunk, weights, name)
         x = keras.layers.Identity(name=TRUNK_OUTPUT_LAYER)(trunk.output)
         x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
         outputs = blocks.class_output(x, classes, dropout=dropout)
@@ -125,7 +117,7 @@ def _plain(values: np.ndarray) -> float | list[float]:
     return rounded[0] if len(set(rounded)) == 1 else rounded
 
 
-def _weights_file(weights: str) -> Path:
+def _load(trunk: keras.Model, weights: str, name: str) -> None:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise InputError(
@@ -133,14 +125,6 @@ def _weights_file(weights: str) -> Path:
             expected=f"'' (random), '{IMAGENET}' (download) or the path of a weights file",
             found=f"'{weights}', which is " + ("a folder" if path.is_dir() else "not there"),
         )
-    if path.suffix != ".h5":
-        raise InputError(
-            "trainer.model_args.weights", expected="a file that ends with .h5", found=f"'{weights}'"
-        )
-    return path
-
-
-def _load(trunk: keras.Model, path: Path, name: str) -> None:
     try:
         with warnings.catch_warnings():
             # Of a file that does not fit Keras says so a hundred times before it raises.

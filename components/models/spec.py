@@ -1,12 +1,22 @@
-"""What the rest of the system knows of an architecture, without building it."""
+"""What the rest of the system knows of an architecture, without building it or importing Keras."""
 
+import importlib.util
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from serving.errors import InputError, nearest
 
 # Names of the layers that explanations, endpoints and tests aim at; the same in every architecture.
 TRUNK_OUTPUT_LAYER = "trunk_output"  # last layer that still has a spatial map worth explaining
 LOGITS_LAYER = "logits"  # last layer with weights, linear
 PROBABILITY_LAYER = "probability"  # of two classes: sigmoid of the one logit
 PROBABILITIES_LAYER = "probabilities"  # of all classes: the output
+
+PREFIX = "keras.applications."
+Learn = Literal["all", "head", "top"]  # which weights; see `components.models.transfer`
+FINE_TUNED_SHARE = 0.2  # of a backbone's layers, the last ones: see `ModelSpec.fine_tune_from`
 
 
 @dataclass(frozen=True)
@@ -42,3 +52,22 @@ class ModelSpec:
     ablations: tuple[str, ...] = ()
     smallest: int = 1
     multiple_of: int = 1
+
+
+def check_backbone(name: str, key: str) -> None:
+    """Refuses what is no backbone of the installed Keras, as its public package lists them.
+
+    Raises:
+        InputError: there is none of that name; `key` is the setting that names it.
+    """
+    package = importlib.util.find_spec("keras")
+    assert package and package.origin, "Keras is a dependency"
+    listed = (Path(package.origin).parent / "applications" / "__init__.py").read_text("utf-8")
+    known = [PREFIX + one for one in re.findall(r" as ([A-Z]\w+),?$", listed, re.MULTILINE)]
+    if name not in known:
+        raise InputError(
+            key,
+            expected=f"a backbone of {PREFIX[:-1]}",
+            found=repr(name),
+            todo=nearest(name, known),
+        )

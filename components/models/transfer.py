@@ -3,44 +3,29 @@
 Source: "Deep Learning with Python", 2nd edition, 8.3.2.
 """
 
-from typing import Literal
-
 import keras
 
 from components.models import explained_layers
-from components.models.spec import ModelSpec
-from serving.errors import InputError, check_one_of
-
-Phase = Literal["head", "top", "all"]
-PHASES: tuple[Phase, ...] = ("head", "top", "all")
+from components.models.spec import Learn, ModelSpec
 
 
-def set_phase(model: keras.Model, spec: ModelSpec, phase: Phase) -> None:
+def set_phase(model: keras.Model, spec: ModelSpec, phase: Learn) -> None:
     """Decides which layers the next training moves; the model has to be compiled after that.
 
     Args:
         model: built by `components.models.build`.
-        spec: its specification.
+        spec: its specification; of one with a published backbone, unless the phase is `all`.
         phase: `head` trains only what follows the backbone; `top` also the backbone from
             `spec.fine_tune_from` on; `all` everything, batch norm too, as for a training from
             scratch. In `head` and `top` all batch norm of the backbone is frozen: it keeps its
             moving averages and works with them, for those of small batches would ruin what the
             backbone knows.
-
-    Raises:
-        InputError: there is no such phase, or the architecture has no backbone.
     """
-    check_one_of("training phase", phase, PHASES)
     if phase == "all":
         for layer in model.layers:
             layer.trainable = True
         return
-    if spec.fine_tune_from is None:
-        raise InputError(
-            f"training phase '{phase}' of {spec.name}",
-            expected="a model with a published backbone",
-            found="one that is trained whole",
-        )
+    assert spec.fine_tune_from is not None, "see TrainerConfig.task_mistakes"
     # Layers come in the order of the graph: what lies above a layer follows it.
     names = [layer.name for layer in model.layers]
     first = head = names.index(explained_layers(model, spec)[0]) + 1

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from components.models.spec import Learn
 from components.settings import PositiveInt, Section
 from serving.errors import InputError
 
@@ -13,7 +14,6 @@ Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 Natural = Annotated[int, Field(ge=0)]
 Side = Annotated[int, Field(ge=32, le=1024)]
-Learn = Literal["all", "head", "top"]
 
 
 class AugmentationConfig(Section):

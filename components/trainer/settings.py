@@ -7,12 +7,12 @@ from pydantic import Field
 
 from components import models
 from components.explanations import explanation_path
+from components.models.spec import Learn
 from components.settings import PositiveInt, Section
 from components.tasks import Task, get_task
 from components.trainer.sections import (
     AugmentationConfig,
     ExportConfig,
-    Learn,
     LossConfig,
     Natural,
     OptimizerConfig,
@@ -74,14 +74,19 @@ class TrainerConfig(Section):
 
     @property
     def trainings(self) -> list["TrainerConfig"]:
-        """All trainings in their order; `weights` are for the first one."""
+        """All trainings in their order; weights of a file are for the first one."""
         made = []
         for number, stage in enumerate(self.stages):
-            own = {key: getattr(stage, key) for key in StageConfig.model_fields}
-            changes = {key: value for key, value in own.items() if value is not None}
-            later = {"weights": ""} if number else {}
-            made.append(self.model_copy(update=changes | later | {"stages": []}))
+            changes = {key: value for key, value in stage if value is not None}
+            common = self.without_weights if number else self
+            made.append(common.model_copy(update=changes | {"stages": []}))
         return made or [self]
+
+    @property
+    def without_weights(self) -> "TrainerConfig":
+        """The same for weights to come, those of a backbone too."""
+        args = {key: "" if key == "weights" else arg for key, arg in self.model_args.items()}
+        return self.model_copy(update={"weights": "", "model_args": args})
 
     def for_task(self, task: Task) -> Self:
         """The same, with the task's architecture where none is named."""

@@ -34,20 +34,6 @@ def test_the_score_is_affine(model):
     np.testing.assert_allclose(model.predict(points, verbose=0), points @ w + b, rtol=1e-5)
 
 
-def test_simple_dense_has_units_and_comes_back_from_a_file(tmp_path):
-    import keras
-
-    from components.models.linear import SimpleDense
-
-    inputs = keras.Input((5,))
-    model = keras.Model(inputs, SimpleDense(3, name="wide")(inputs))
-    assert model.count_params() == 5 * 3 + 3
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    rows = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
-    np.testing.assert_array_equal(again.predict(rows, verbose=0), model.predict(rows, verbose=0))
-
-
 def test_it_has_no_arguments():
     with pytest.raises(InputError, match=r"an argument of linear \(it has none\)"):
         models.build("linear", None, 2, units=2)

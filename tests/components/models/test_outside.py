@@ -114,11 +114,6 @@ def test_what_is_no_model_is_refused_in_one_line(name, line):
     assert "\n" not in str(told.value)
 
 
-def test_arguments_of_a_plain_kind_are_checked():
-    with pytest.raises(InputError, match=r"trainer\.model_args\.width: expected a int, found 'x'"):
-        models.build("nets_of_theirs:tiny", 16, 2, width="x")
-
-
 def test_a_model_in_the_model_is_not_cut():
     import keras
 

@@ -3,7 +3,6 @@ import pytest
 
 from components import models
 from components.models.transfer import set_phase
-from serving.errors import InputError
 
 SIZE = 71
 
@@ -64,53 +63,14 @@ def test_all_trains_everything_again(xception):
     assert all(layer.trainable for layer in xception.layers)
 
 
-@pytest.mark.parametrize("phase", ["head", "top", "all"])
-def test_a_step_of_each_phase_moves_what_it_should(phase, xception, pictures):
-    import keras
-
-    before_all = xception.get_weights()
-    set_phase(xception, models.spec("xception"), phase)
-    moving = {id(weight) for weight in xception.trainable_weights}
-    xception.compile(
-        "sgd", "sparse_categorical_crossentropy", run_eagerly=True
-    )  # cheaper for one step
-    before = {id(weight): np.asarray(weight) for weight in xception.weights}
-    xception.fit(pictures(4, SIZE), np.array([0, 1, 1, 0]), batch_size=4, verbose=0)
-    for layer in xception.layers:
-        changed = {id(w) for w in layer.weights if not np.array_equal(before[id(w)], np.asarray(w))}
-        allowed = {id(weight) for weight in layer.weights} & moving
-        if isinstance(layer, keras.layers.BatchNormalization):
-            statistics = {id(layer.moving_mean), id(layer.moving_variance)}
-            assert statistics <= changed if phase == "all" else not changed
-            changed -= statistics
-        assert changed <= allowed, layer.name
-        if layer.name == "logits":
-            assert changed
-    if phase == "top":
-        kernel = xception.get_layer("block13_sepconv1").pointwise_kernel
-        assert not np.array_equal(before[id(kernel)], np.asarray(kernel))
-    xception.set_weights(before_all)
-
-
 def test_frozen_batch_norm_works_with_its_moving_averages(pictures):
     model = models.build("xception", SIZE, 2, dropout=0.0)
     batch = pictures(3, SIZE)
     set_phase(model, models.spec("xception"), "top")
+    before = model.get_weights()
     inference = np.asarray(model(batch, training=False))
     np.testing.assert_array_equal(np.asarray(model(batch, training=True)), inference)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
     set_phase(model, models.spec("xception"), "all")
     assert np.abs(np.asarray(model(batch, training=True)) - inference).max() > 1e-6
-
-
-@pytest.mark.parametrize("phase", ["head", "top"])
-def test_a_model_without_backbone_has_one_phase(phase):
-    model, spec = models.build("residual_convnet", 32, 2), models.spec("residual_convnet")
-    with pytest.raises(InputError, match="residual_convnet: expected a model with a published"):
-        set_phase(model, spec, phase)
-    set_phase(model, spec, "all")
-    assert len(model.trainable_weights) == len(model.weights)
-
-
-def test_an_unknown_phase_gets_the_nearest_one(xception):
-    with pytest.raises(InputError, match="did you mean 'head'"):
-        set_phase(xception, models.spec("xception"), "heat")  # type: ignore[arg-type]
