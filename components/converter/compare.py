@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from components import features
-from components.converter.agreement import Agreement
 from components.converter.formats import Run
+from components.metrics.confusion import count_pairs
 from components.preprocessing import decode_images
 from components.tasks.parts import Evaluation
 from serving.errors import FailedError
@@ -22,16 +22,58 @@ TIMED = 20  # images, one at a time
 WARM_UP = 3
 
 
+@dataclass
+class Agreement:
+    """How far two models' probabilities are apart, and what each decides, summed over batches."""
+
+    part: Evaluation
+    largest: float = 0.0
+    total: float = 0.0
+    numbers: int = 0
+    same: int = 0
+    decisions: int = 0
+    confusion: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.confusion = np.zeros([len(self.part.classes)] * 2, np.int64)
+
+    def add(self, probabilities: np.ndarray, reference: np.ndarray, truth: np.ndarray) -> None:
+        """Counts one batch in.
+
+        Args:
+            probabilities: float32 [batch, classes] or [batch, height, width, classes].
+            reference: the original's, same shape.
+            truth: class ids [batch] or [batch, height, width].
+        """
+        differences = np.abs(probabilities.astype(np.float64) - reference)
+        # max() of Python and of NumPy differ on NaN, which must not pass for agreement.
+        self.largest = float(np.maximum(self.largest, differences.max()))
+        self.total += float(differences.sum())
+        self.numbers += differences.size
+        decided, wanted = self.part.decide(probabilities), self.part.decide(reference)
+        self.same += int((decided == wanted).sum())
+        self.decisions += decided.size
+        self.confusion += count_pairs(truth, decided, len(self.confusion))
+
+    @property
+    def mean_difference(self) -> float:
+        """Mean absolute difference of a probability."""
+        return self.total / self.numbers
+
+    @property
+    def agreement(self) -> float:
+        """Share of images, or of pixels, that both put into the same class."""
+        return self.same / self.decisions
+
+    @property
+    def quality(self) -> float:
+        """The task's `quality`."""
+        return self.part.measure(self.confusion)
+
+
 @dataclass(frozen=True)
 class Converted:
-    """A model in one format.
-
-    Attributes:
-        format: its name.
-        path: its file.
-        run: images -> probabilities.
-        tolerance: largest mean difference allowed.
-    """
+    """A model in a format: its file, how it is run, and the largest mean difference allowed."""
 
     format: str
     path: Path

@@ -8,16 +8,16 @@ from typing import Any
 
 import keras
 from absl import logging
-from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
-from tfx.types.artifact import Artifact
+from tfx.utils import io_utils
 
 from components import artifacts, models
 from components.converter.compare import Converted, check, compare
 from components.converter.formats import convert, load, original
 from components.converter.settings import ConverterConfig
 from components.datasets.examples import read_classes, read_examples
+from components.declared import Given, Properties, StepExecutor
 from components.export.flip_averaging import flip_averaged_model
 from components.tasks import get_task
 
@@ -25,27 +25,20 @@ SPLIT = "test"
 FLOAT_BYTES = 4
 
 
-class Executor(BaseExecutor):
+class Executor(StepExecutor):
     """Writes `artifacts.COMPARISON` and a file for each format."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """Converts the model; see `Converter` for inputs, outputs and properties.
 
         Raises:
             FailedError: a conversion differs too much; everything is written all the same.
         """
-        self._log_startup(input_dict, output_dict, exec_properties)
-        config = ConverterConfig.model_validate_json(exec_properties["config"])
-        model_run = artifact_utils.get_single_uri(input_dict["model_run"])
-        examples = artifact_utils.get_single_uri(input_dict["examples"])
-        part = get_task(exec_properties["task"]).evaluation(read_classes(examples))
-        split = artifact_utils.get_split_uri(input_dict["examples"], SPLIT)
-        target = artifact_utils.get_single_uri(output_dict["conversions"])
+        config = ConverterConfig.model_validate_json(properties["config"])
+        model_run, examples = inputs["model_run"].uri, inputs["examples"]
+        part = get_task(properties["task"]).evaluation(read_classes(examples.uri))
+        split = artifact_utils.get_split_uri([examples], SPLIT)
+        target = outputs["conversions"].uri
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             model = _answering_model(model_run, folder)
@@ -65,8 +58,8 @@ class Executor(BaseExecutor):
             fileio.makedirs(target)
             for one in converted:
                 fileio.copy(str(one.path), f"{target}/{one.path.name}", overwrite=True)
-        with fileio.open(f"{target}/{artifacts.COMPARISON}", "w") as file:
-            file.write(json.dumps(comparison, indent=1) + "\n")
+        text = json.dumps(comparison, indent=1) + "\n"
+        io_utils.write_string_file(f"{target}/{artifacts.COMPARISON}", text)
         for found in comparison["conversions"]:
             logging.info("%s", _line(comparison["metric"], found))
         check(comparison)
@@ -77,8 +70,7 @@ def _answering_model(model_run: str, scratch: Path) -> keras.Model:
     path = scratch / artifacts.BEST_CHECKPOINT
     fileio.copy(f"{model_run}/{artifacts.BEST_CHECKPOINT}", str(path))
     model = keras.models.load_model(path, compile=False)
-    with fileio.open(f"{model_run}/{artifacts.HISTORY}") as file:
-        history = json.load(file)
+    history = json.loads(io_utils.read_string_file(f"{model_run}/{artifacts.HISTORY}"))
     if history["test_time_flip"]:
         return flip_averaged_model(model, models.spec(history["model"]))
     return model

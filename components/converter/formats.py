@@ -13,7 +13,6 @@ import numpy as np
 
 Run = Callable[[np.ndarray], np.ndarray]
 
-
 FILES = {
     "tflite": "model.tflite",
     "tflite_quantized": "model_quantized.tflite",
@@ -22,16 +21,7 @@ FILES = {
 
 
 def convert(model: keras.Model, format_name: str, folder: Path) -> Path:
-    """Writes a model in one format, with a batch of any size.
-
-    Args:
-        model: functional, float32.
-        format_name: see `components.converter.settings.Format`.
-        folder: an existing one.
-
-    Returns:
-        The file.
-    """
+    """Writes a functional float32 model into an existing folder, for batches of any size."""
     import tensorflow as tf
 
     path = folder / FILES[format_name]
@@ -64,12 +54,7 @@ def _load_onnx(path: Path) -> Run:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-
-    def run(images: np.ndarray) -> np.ndarray:
-        (probabilities,) = session.run(None, {name: images})
-        return probabilities
-
-    return run
+    return lambda images: session.run(None, {name: images})[0]
 
 
 def _load_tflite(path: Path) -> Run:

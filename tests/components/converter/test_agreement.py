@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.converter.agreement import Agreement
+from components.converter.compare import Agreement
 from components.tasks import get_task
 from serving.classes import Classes
 
