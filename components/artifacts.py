@@ -51,16 +51,8 @@ class ClassificationMetrics(Artifact):
 
 
 ARTIFACT_TYPES: dict[str, type[Artifact]] = {
-    artifact_type.TYPE_NAME: artifact_type
-    for artifact_type in (
-        Quarantine,
-        Validation,
-        Report,
-        Conversions,
-        HTML,
-        Metrics,
-        ClassificationMetrics,
-    )
+    kind.TYPE_NAME: kind
+    for kind in (Quarantine, Validation, Report, Conversions, HTML, Metrics, ClassificationMetrics)
 }
 
 

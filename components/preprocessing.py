@@ -103,15 +103,7 @@ def decode_image(image_bytes: tf.Tensor, image_size: int) -> tf.Tensor:
 
 
 def decode_images(image_bytes: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Decodes and resizes a batch; see `decode_image`.
-
-    Args:
-        image_bytes: string [batch].
-        image_size: height and width of the result in pixels.
-
-    Returns:
-        float32 [batch, image_size, image_size, 3], RGB, values in [0, 255].
-    """
+    """`decode_image` of a batch: string [batch] -> float32 [batch, image_size, image_size, 3]."""
     return tf.map_fn(
         lambda encoded: decode_image(encoded, image_size),
         image_bytes,
@@ -134,15 +126,7 @@ def decode_mask(mask_bytes: tf.Tensor, image_size: int) -> tf.Tensor:
 
 
 def decode_masks(mask_bytes: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Decodes a batch of masks; see `decode_mask`.
-
-    Args:
-        mask_bytes: string [batch].
-        image_size: height and width of the result in pixels.
-
-    Returns:
-        uint8 [batch, image_size, image_size], class ids.
-    """
+    """`decode_mask` of a batch: string [batch] -> uint8 [batch, image_size, image_size]."""
     return tf.map_fn(
         lambda encoded: decode_mask(encoded, image_size),
         mask_bytes,

@@ -113,7 +113,7 @@ JPEG = PICTURES["jpeg"][0]
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no picture", JPEG[: len(JPEG) // 2], b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
+    "data", [b"", b"BM", b"no picture", JPEG[: len(JPEG) // 2], b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
 )
 def test_bad_bytes_raise(tf, preprocessing, data):
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -138,12 +138,6 @@ def test_masks_are_nearest_neighbours(tf, preprocessing, width, height):
     np.testing.assert_array_equal(decoded, expected)
     batch = tf.function(lambda x: preprocessing.decode_masks(x, SIZE))(tf.constant([data, data]))
     np.testing.assert_array_equal(batch, np.stack([expected, expected]))
-
-
-def test_masks_never_get_new_values(preprocessing):
-    mask = np.where(mask_of(300, 200) == 0, 0, 2).astype(np.uint8)
-    decoded = preprocessing.decode_mask(encode(Image.fromarray(mask), "PNG"), SIZE).numpy()
-    assert set(np.unique(decoded)) == {0, 2}
 
 
 def test_picture_given_as_a_mask_raises(tf, preprocessing):
@@ -183,8 +177,3 @@ def test_the_size_is_read_as_pillow_reads_it(tf, preprocessing, kind):
         data = encode(Image.new("RGB", (width, height)), kind)
         told = preprocessing._told_size(tf.constant(data)).numpy().tolist()
         assert told == [height, width]
-
-
-def test_what_is_no_picture_has_no_size(tf, preprocessing):
-    for data in (b"", b"BM", b"GIF8", b"\x89PNG\r\n\x1a\n", b"no picture at all, but long enough"):
-        assert preprocessing._told_size(tf.constant(data)).numpy().tolist() == [0, 0]
