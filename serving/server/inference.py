@@ -76,6 +76,8 @@ def check(method: str, signature: Signature) -> list[str]:
         raise invalid(f"Expected one or two output Tensors, found {found}")
     if INPUTS not in signature.inputs:
         raise failed_precondition(f"No {kind} inputs found in SignatureDef: {signature.name}")
+    if not signature.inputs[INPUTS].tensor:
+        raise unimplemented(f"input {INPUTS} is no dense tensor")
     if method == REGRESS:
         if OUTPUTS not in signature.outputs:
             raise failed_precondition(f"No {kind} outputs found in SignatureDef: {signature.name}")
