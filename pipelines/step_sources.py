@@ -37,7 +37,7 @@ def step_sources(config: PipelineConfig) -> dict[str, tuple[str, ...]]:
 
 def training_sources(config: PipelineConfig) -> tuple[str, ...]:
     """Those that a half-done training depends on: neither export nor what comes after."""
-    from components.trainer.sources import TRAINING_SOURCES
+    from components.trainer import TRAINING_SOURCES
 
     task = get_task(config.task)
     return (*TRAINING_SOURCES, *_parts(task, (TRAINING,)), *_model(config, task))

@@ -7,8 +7,9 @@ from typing import Any
 
 from components import models
 from components.models.cost import multiply_adds
-from components.trainer.fit.trial import Splits, run_trial
+from components.trainer.fit.trial import run_trial
 from components.trainer.hyperparameters import replace_values
+from components.trainer.input.split import Splits
 from components.trainer.records.history import best_epoch, made_with, metric_names
 from components.trainer.settings import TrainerConfig
 
@@ -26,7 +27,7 @@ def compare(config: TrainerConfig, splits: Splits, folder: Path) -> Comparison:
 
     Args:
         config: of a training. `model_args` besides the switches hold for all combinations.
-        splits: of `trial.index_splits`.
+        splits: of `index_splits`.
         folder: where trainings are kept; combinations that an earlier call in it has trained are
             not trained again, and one that it was killed in goes on.
 

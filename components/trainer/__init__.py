@@ -12,4 +12,12 @@ else:
 
 STEP = Step(name="trainer", talkative=True, uses="state", sources=("components.trainer.run",))
 
-__all__ = ["STEP", "Trainer", "TrainerConfig"]
+# Which code the weights of a training depend on. What these import counts with them, and so do the
+# task's part `training` and a model from outside; not what exports, or writes down how it went.
+TRAINING_SOURCES = (
+    "components.trainer.fit.stages",
+    "components.trainer.fit.trial",
+    "components.trainer.input.split",
+)
+
+__all__ = ["STEP", "TRAINING_SOURCES", "Trainer", "TrainerConfig"]

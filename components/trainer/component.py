@@ -30,13 +30,7 @@ class TrainerSpec(specs.TrainerSpec):
 def custom_config(
     task: str, config: TrainerConfig, state_dir: str, elsewhere: bool
 ) -> dict[str, Any]:
-    """What the function that trains is given, beside the classes.
-
-    Args:
-        task: name or import path.
-        config: of the training, or what trials have in common.
-        state_dir: folder of what a killed training goes on from.
-        elsewhere: the files that it starts from are on another machine, and not looked into.
+    """What the function that trains is given; see `Trainer` for the arguments.
 
     Raises:
         Mistakes: the configuration does not fit the task.

@@ -41,11 +41,6 @@ def replace_values(config: TrainerConfig, values: Mapping[str, Scalar]) -> Train
         ) from error
 
 
-def chosen_values(hyperparameters: Mapping[str, Any] | None) -> dict[str, Scalar]:
-    """What a tuner chose, by dotted key, from KerasTuner's `HyperParameters.get_config()`."""
-    return dict(hyperparameters["values"]) if hyperparameters else {}
-
-
 def describe(values: Mapping[str, Scalar]) -> str:
     """The values for a line of a log: `learning_rate 0.00123, optimizer.name adam`."""
     return ", ".join(

@@ -1,14 +1,12 @@
 """TFX's Tuner, for a task."""
 
 from tfx.components.tuner import component
-from tfx.dsl.components.base import executor_spec
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
 from components.tasks import get_task
 from components.trainer.component import custom_config
 from components.trainer.settings import TrainerConfig
-from components.tuner.executor import Executor
 from components.tuner.settings import TunerConfig
 from serving.errors import Mistakes
 
@@ -30,8 +28,6 @@ class Tuner(component.Tuner):
         Mistakes: what no trial could be made of.
         InputError: no such task, or a file to start from is not there.
     """
-
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
         self,

@@ -9,12 +9,12 @@ from components import models
 from components.tasks import get_task
 from components.trainer.devices.cluster import VARIABLE, read_cluster
 from components.trainer.devices.distribution import prepare_devices
-from components.trainer.fit.trial import index_splits, run_trial
+from components.trainer.fit.trial import run_trial
 from components.trainer.hyperparameters import replace_values
+from components.trainer.input.split import classes_beside, index_splits
 from components.trainer.settings import TrainerConfig
 from components.tuner.search import Search
 from components.tuner.settings import TunerConfig
-from serving.classes import Classes
 from serving.errors import InputError
 
 
@@ -22,11 +22,10 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     """Prepares the search; TFX starts it.
 
     Args:
-        fn_args: TFX's FnArgs. Its `custom_config` holds `task`, `classes` (as JSON text), `trainer`
-            (what trials have in common: `TunerConfig.trial_config` as a dict), `tuner` (a
-            TunerConfig as a dict) and optionally `state_dir`, a folder where trials are kept: a
-            killed search goes on from them, and a search for more trials begins with those that
-            are there.
+        fn_args: TFX's FnArgs. Its `custom_config` holds `task`, `trainer` (what trials have in
+            common: `TunerConfig.trial_config` as a dict), `tuner` (a TunerConfig as a dict) and
+            optionally `state_dir`, a folder where trials are kept: a killed search goes on from
+            them, and a search for more trials begins with those that are there.
 
     Raises:
         InputError: an empty split, one class only, arguments that the model does not take, batch
@@ -43,9 +42,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     settings = fn_args.custom_config
     base = TrainerConfig.model_validate(settings["trainer"])
     config = TunerConfig.model_validate(settings["tuner"])
-    replicas = max(1, len(prepare_devices()))
+    replicas = max(1, prepare_devices())
     task = get_task(settings["task"])
-    classes = Classes.from_json(settings["classes"], "classes")
+    classes = classes_beside(fn_args.train_files)
     # Built with each extreme of its own arguments, so that no late trial is refused.
     for key, dimension in config.space.items():
         for value in dimension.corners if key.startswith("model_args.") else ():

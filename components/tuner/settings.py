@@ -18,20 +18,13 @@ from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
 from serving.errors import InputError, nearest
 
-# Keys that are not searched: they say what is learnt, by what it is judged, or how it is told.
+# Keys that are not searched.
 FIXED = frozenset(
-    {
-        "model",
-        "image_size",
-        "epochs",
-        "weights",
-        "monitor",
-        "patience",
-        "precision",
-        "sample_epochs",
-        *(f"export.{key}" for key in ExportConfig.model_fields),
-        "seed",
-    }
+    (
+        *("model", "image_size", "weights", "precision", "seed"),  # what is learnt
+        *("epochs", "monitor", "patience"),  # by what it is judged
+        *("sample_epochs", *(f"export.{key}" for key in ExportConfig.model_fields)),  # how told
+    )
 )
 
 
@@ -177,24 +170,20 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _dimension_mistakes(name: str, dimension: Dimension) -> Iterator[InputError]:
     """What is neither a range nor a list."""
-    ends = [end for end in (dimension.min, dimension.max) if end is not None]
-    values = dimension.values
-    if values is None and len(ends) < 2:
-        yield InputError(name, expected="'min' and 'max', or 'values'")
-    elif values is None and ends[0] >= ends[1]:
-        yield InputError(name, expected="min below max", found=f"{ends[0]} and {ends[1]}")
-    elif values is None and dimension.log and ends[0] <= 0:
-        yield InputError(name, expected="min above 0 with 'log'", found=str(ends[0]))
-    elif values is None:
-        return
-    elif ends or dimension.log:
-        yield InputError(name, expected="either 'min' and 'max', or 'values' alone", found="both")
-    elif len(values) < 2:
-        yield InputError(name, expected="at least two values", found=str(values))
-    elif len(kinds := {type(value) for value in values}) > 1 and kinds != {int, float}:
-        yield InputError(name, expected="values of one kind", found=str(values))
-    elif len(set(values)) < len(values):
-        yield InputError(name, expected="each value once", found=str(values))
+    low, high, values = dimension.min, dimension.max, dimension.values
+    if values is None:
+        expected = "'min' below 'max', both above 0 with 'log', or 'values'"
+        ordered = low is not None and high is not None and low < high
+        fits = ordered and (not dimension.log or (low or 0) > 0)
+    else:
+        expected = "'values', two or more of one kind, all different, and nothing else"
+        kinds = {type(value) for value in values}
+        fits = len(values) == len(set(values)) > 1 and (len(kinds) == 1 or kinds == {int, float})
+        fits = fits and low is high is None and not dimension.log
+    if not fits:
+        yield InputError(
+            name, expected=expected, found=str(dimension.model_dump(exclude_unset=True))
+        )
 
 
 def _key_mistakes(key: str, keys: list[str], objective: str) -> Iterator[InputError]:

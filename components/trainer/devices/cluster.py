@@ -4,29 +4,43 @@ Kubeflow's TFJob sets it on every node, with or without a chief:
 `{"cluster": {"chief": ["host:port"], "worker": ["host:port"]}, "task": {"type": ..., "index": 0}}`
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
 
-from serving.errors import InputError, check_one_of
+from pydantic import BaseModel, Field, ValidationError
+
+from components.settings import Section
+from serving.errors import InputError
 
 VARIABLE = "TF_CONFIG"
 
-_TASKS = ("chief", "worker")  # in TensorFlow's order: the chief, if there is one, is worker 0
+_Address = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]  # host:port
+
+
+class _Nodes(Section):
+    chief: Annotated[list[_Address], Field(max_length=1)] = []
+    worker: list[_Address] = []
+
+
+class _Task(Section):
+    type: Literal["chief", "worker"]
+    index: Annotated[int, Field(ge=0)]
+
+
+class _Told(BaseModel):
+    """TF_CONFIG; TFJob adds keys of its own, which do not count."""
+
+    cluster: _Nodes
+    task: _Task
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """This node's place among all.
+    """This node's place among all."""
 
-    Attributes:
-        worker: number of this node, from 0.
-        workers: nodes in all.
-    """
-
-    worker: int = 0
-    workers: int = 1
+    worker: int = 0  # number of this node
+    workers: int = 1  # nodes in all
 
     @property
     def is_chief(self) -> bool:
@@ -44,61 +58,22 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster:
     if text in ("", "{}"):
         return Cluster()
     try:
-        config = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(VARIABLE, expected="JSON", found=f"'{_short(text)}' ({error})") from error
-    addresses = _addresses(config)
-    task = config.get("task")
-    kind, index = (task.get("type"), task.get("index")) if isinstance(task, dict) else (None, None)
-    if not isinstance(kind, str) or type(index) is not int:
+        told = _Told.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = f"{VARIABLE}: {'.'.join(map(str, problem['loc']))}".removesuffix(": ")
         raise InputError(
-            f"{VARIABLE}: task", expected='{"type": ..., "index": number}', found=_short(task)
-        )
-    check_one_of(f"{VARIABLE}: task.type", kind, addresses, of="a type of cluster:")
-    if not 0 <= index < len(addresses[kind]):
-        raise InputError(
-            f"{VARIABLE}: task.index",
-            expected=f"0 to {len(addresses[kind]) - 1}",
-            found=str(index),
-        )
-    before = len(addresses.get("chief", [])) if kind == "worker" else 0
-    return Cluster(before + index, sum(map(len, addresses.values())))
-
-
-def _addresses(config: Any) -> dict[str, list[str]]:
-    cluster = config.get("cluster") if isinstance(config, dict) else None
-    if not isinstance(cluster, dict) or not cluster:
-        raise InputError(
-            f"{VARIABLE}: cluster",
-            expected='{"worker": ["host:port", ...]}',
-            found=_short(cluster if isinstance(config, dict) else config),
-        )
-    for kind, addresses in cluster.items():
-        check_one_of(f"{VARIABLE}: cluster", kind, _TASKS, of="tasks of type")
-        if not isinstance(addresses, list) or not addresses or not all(map(_is_address, addresses)):
-            raise InputError(
-                f"{VARIABLE}: cluster.{kind}",
-                expected="a list of 'host:port'",
-                found=_short(addresses),
-            )
-    if len(cluster.get("chief", [])) > 1:
-        raise InputError(
-            f"{VARIABLE}: cluster.chief", expected="one", found=str(len(cluster["chief"]))
-        )
-    known = [address for addresses in cluster.values() for address in addresses]
+            f"{where}: {problem['msg']}", found=repr(problem["input"])[:120]
+        ) from error
+    nodes, task = told.cluster, told.task
+    own = getattr(nodes, task.type)
+    if task.index >= len(own):
+        found = f"'{task.type}' {task.index} of {len(own)}"
+        raise InputError(f"{VARIABLE}: task", expected="a node of the cluster", found=found)
+    known = [*nodes.chief, *nodes.worker]  # in TensorFlow's order
     if len(set(known)) < len(known):
         raise InputError(
-            f"{VARIABLE}: cluster", expected="an address of its own for each", found=_short(known)
+            f"{VARIABLE}: cluster", expected="an address of its own for each", found=str(known)
         )
-    return cluster
-
-
-def _is_address(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    host, colon, port = value.rpartition(":")
-    return bool(host and colon) and port.isdecimal() and 0 < int(port) < 2**16
-
-
-def _short(value: Any) -> str:
-    return str(value) if len(str(value)) <= 120 else f"{str(value)[:120]}..."
+    before = len(nodes.chief) if task.type == "worker" else 0
+    return Cluster(before + task.index, len(known))

@@ -26,11 +26,11 @@ from components.trainer.fit.fused_norm import batch_norms, fuse_batch_norms
 from serving.errors import InputError
 
 
-def prepare_devices() -> list[str]:
+def prepare_devices() -> int:
     """Lets TensorFlow take the memory of GPUs as it needs it; comes before anything is computed.
 
     Returns:
-        Names of the GPUs, such as 'NVIDIA H100 80GB HBM3'; empty without any.
+        The number of GPUs.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -38,8 +38,7 @@ def prepare_devices() -> list[str]:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
             print(f"{gpu.name} is already in use: it keeps the memory it took", flush=True)
-    details = map(tf.config.experimental.get_device_details, gpus)
-    return [detail.get("device_name", "GPU") for detail in details]
+    return len(gpus)
 
 
 class Distribution:
@@ -62,7 +61,7 @@ class Distribution:
     def __init__(self, devices: Sequence[str] | None = None):
         self.cluster = read_cluster(os.environ)
         self._gpus = prepare_devices()
-        used = list(devices or [f"GPU:{number}" for number in range(len(self._gpus))] or ["CPU:0"])
+        used = list(devices or [f"GPU:{number}" for number in range(self._gpus)] or ["CPU:0"])
         self.replicas: int = max(self.cluster.workers, len(used))
         self._nodes: Nodes | None = None
         self._strategy: tf.distribute.MirroredStrategy | None = None
@@ -87,11 +86,6 @@ class Distribution:
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """Where the model is built, compiled, restored, prepared and trained."""
         return self._strategy.scope() if self._strategy else contextlib.nullcontext()
-
-    @property
-    def is_chief(self) -> bool:
-        """Whether this node writes."""
-        return self.cluster.is_chief
 
     @property
     def local_replicas(self) -> int:
@@ -148,16 +142,12 @@ class Distribution:
         parts = batches.repeat().flat_map(split).prefetch(count)
         return self._strategy.distribute_datasets_from_function(lambda _: parts)
 
-    def prepare(self, model: keras.Model, *, synchronise_batch_norm: bool = True) -> None:
+    def prepare(self, model: keras.Model) -> None:
         """Readies a compiled model for `fit`; comes after its weights are loaded or restored.
 
         All nodes take over the chief's weights and optimizer. Each replica gets random seeds of
-        its own (dropout); the first one keeps those of the model.
-
-        Args:
-            model: built in `scope` and compiled.
-            synchronise_batch_norm: let batch norm use the statistics of the whole batch, as one
-                device would, instead of those of the replica's part.
+        its own (dropout); the first one keeps those of the model. Batch norm uses the statistics of
+        the whole batch, as one device would.
 
         Raises:
             InputError: several devices, and the model has a training step of its own.
@@ -174,7 +164,7 @@ class Distribution:
                 todo="train it on one device",
             )
         for layer in batch_norms(model):
-            layer.synchronized = synchronise_batch_norm
+            layer.synchronized = True
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if self._nodes:
@@ -187,8 +177,8 @@ class Distribution:
         model.train_step = lambda data: replicas.train_step(model, data, nodes)
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """What has to come before all other callbacks of `fit`; empty with one device."""
-        return [replicas.Agreement(self._strategy, self._nodes)] if self.replicas > 1 else []
+        """What has to come before all other callbacks of `fit`."""
+        return [replicas.Agreement(self._nodes)] if self._nodes else []
 
     def from_chief(self, value: Any) -> Any:
         """See `Nodes.from_chief`; alone, the value itself."""

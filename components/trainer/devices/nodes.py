@@ -1,5 +1,6 @@
 """What nodes tell each other during a training, by TensorFlow's collectives."""
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,10 +69,11 @@ class Nodes:
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Sets Keras variables, the same ones in the same order, to the chief's values."""
-        floats = [variable for variable in variables if is_float(variable)]
+        kinds = [tf.as_dtype(variable.dtype).is_floating for variable in variables]
+        floats = list(itertools.compress(variables, kinds))
         mine = 1.0 if self._is_chief else 0.0
         sums = self.total([variable.value * tf.cast(mine, variable.dtype) for variable in floats])
-        counts = [variable for variable in variables if not is_float(variable)]
+        counts = [variable for variable, kind in zip(variables, kinds, strict=True) if not kind]
         values = self.from_chief([variable.numpy().tolist() for variable in counts])
         for variable, value in zip([*floats, *counts], [*sums, *values], strict=True):
             variable.assign(value)
@@ -80,8 +82,3 @@ class Nodes:
 def _sum(tensors: list[Any]) -> Any:
     # Reducing goes by the tensors' device, which a function's arguments do not have.
     return tf.distribute.get_replica_context().all_reduce(SUM, [tf.identity(t) for t in tensors])
-
-
-def is_float(variable: Any) -> bool:
-    """Whether a Keras variable holds floats, as weights do and counters do not."""
-    return tf.as_dtype(variable.dtype).is_floating

@@ -10,10 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.trainer.devices.nodes import SUM, Nodes, is_float
+from components.trainer.devices.nodes import SUM, Nodes
 from components.trainer.records.state import seed_states
-
-_MEAN = tf.distribute.ReduceOp.MEAN
 
 
 def take_sums(optimizer: keras.optimizers.Optimizer) -> None:
@@ -82,55 +80,26 @@ def spread_mirrored_seeds(model: keras.Model, strategy: tf.distribute.MirroredSt
 
 
 class Agreement(keras.callbacks.Callback):
-    """Ends an epoch alike on all replicas; comes before all other callbacks.
+    """Makes the logs of an epoch the same on all nodes; comes before all other callbacks.
 
-    The moving statistics of batch norm become the mean of all replicas' before validation: Keras
-    would keep the first one's. They are linear in the statistics of the batches, so that once an
-    epoch is as good as every step. The logs become the same on all nodes: those of training span
-    all nodes, those of validation are the chief's.
+    Those of training span all nodes, those of validation are the chief's.
     """
 
-    def __init__(self, strategy: tf.distribute.MirroredStrategy | None, nodes: Nodes | None):
+    def __init__(self, nodes: Nodes):
         super().__init__()
-        self._strategy = strategy
         self._nodes = nodes
         self._training: dict[str, float] | None = None
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        self._moving = [v for v in self.model.non_trainable_variables if is_float(v)]
-        if self._strategy:
-            run = self._strategy.run
-            self._average = tf.function(lambda: run(self._assign_means))
-
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         # Keras has read the metrics of training, and has not yet reset them.
-        self._end_training()
+        # Counts, such as a confusion matrix's, are exact as float64.
+        counted = self.model.metrics_variables
+        sums = self._nodes.total([tf.cast(v.value, tf.float64) for v in counted])
+        for variable, value in zip(counted, sums, strict=True):
+            variable.assign(tf.cast(value, variable.dtype))
+        results = self.model.get_metrics_result()
+        self._training = {name: float(value) for name, value in results.items()}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        if self._training is None:
-            self._end_training()
-        if logs is not None and self._nodes:
+        if logs is not None:
             logs.update(self._nodes.from_chief(logs | (self._training or {})))
-        self._training = None
-
-    def _end_training(self) -> None:
-        self._training = {}
-        if self._strategy and self._moving:
-            self._average()
-        if self._nodes:
-            sums = self._nodes.total([variable.value for variable in self._moving])
-            for variable, value in zip(self._moving, sums, strict=True):
-                variable.assign(value / self._nodes.count)
-            # Counts, such as a confusion matrix's, are exact as float64.
-            counted = self.model.metrics_variables
-            sums = self._nodes.total([tf.cast(v.value, tf.float64) for v in counted])
-            for variable, value in zip(counted, sums, strict=True):
-                variable.assign(tf.cast(value, variable.dtype))
-            results = self.model.get_metrics_result()
-            self._training = {name: float(value) for name, value in results.items()}
-
-    def _assign_means(self) -> None:
-        context = tf.distribute.get_replica_context()
-        means = context.all_reduce(_MEAN, [variable.value for variable in self._moving])
-        for variable, mean in zip(self._moving, means, strict=True):
-            variable.assign(mean)

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
@@ -22,16 +21,10 @@ def build_model(config: TrainerConfig, part: Training) -> keras.Model:
         InputError: the architecture cannot be built so, or the weights do not fit it.
     """
     keras.utils.set_random_seed(config.seed)
-    model = _build(config, part, config.model_args)
+    model = _build(config, part)
     if config.weights:
         load_weights(model, config.weights, "trainer.weights")
     return part.trainee(model)
-
-
-def continued_model(config: TrainerConfig, part: Training) -> keras.Model:
-    """What a later stage starts with, for the weights of the one before."""
-    keras.utils.set_random_seed(config.seed)
-    return part.trainee(_build(config, part, _without_weights(config)))
 
 
 def bare_model(config: TrainerConfig, part: Training) -> keras.Model:
@@ -40,7 +33,7 @@ def bare_model(config: TrainerConfig, part: Training) -> keras.Model:
     What is served must not depend on the trainer's hardware; the weights are float32 anyway.
     """
     with dtype_policy("float32"):
-        return _build(config, part, _without_weights(config))
+        return _build(config.without_weights, part)
 
 
 @contextlib.contextmanager
@@ -54,10 +47,5 @@ def dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _build(config: TrainerConfig, part: Training, args: dict[str, Any]) -> keras.Model:
-    return models.build(config.model, config.image_size, len(part.classes), **args)
-
-
-def _without_weights(config: TrainerConfig) -> dict[str, Any]:
-    """Arguments of a model whose backbone gets its weights with all others."""
-    return {name: "" if name == "weights" else arg for name, arg in config.model_args.items()}
+def _build(config: TrainerConfig, part: Training) -> keras.Model:
+    return models.build(config.model, config.image_size, len(part.classes), **config.model_args)

@@ -1,14 +1,24 @@
-"""What happens beside the training steps: guard, record, progress, backup."""
+"""What happens beside the training steps: guard, records, backup, early stop, sample images."""
 
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
+from components.trainer.input.split import Split
 from components.trainer.records.history import EpochRecord, best_epoch, epoch_record, told
 from components.trainer.records.state import TrainingState
+from components.trainer.settings import TrainerConfig
+
+SAMPLES = 8
+
+# (inputs, targets, outputs) -> uint8 [n, height, width, 3]
+Draw = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class NonFiniteLossError(RuntimeError):
@@ -35,16 +45,13 @@ class NonFiniteLossGuard(keras.callbacks.Callback):
 
     def _check(self, name: str, logs: dict[str, Any] | None, where: str) -> None:
         value = float((logs or {})[name])
-        if not math.isfinite(value):
-            raise NonFiniteLossError(
-                f"{name} is {value} at {where}: training stopped, nothing is exported; lower "
-                f"trainer.learning_rate or look for broken images{self._kept()}"
-            )
-
-    def _kept(self) -> str:
-        if not self._epochs:
-            return ""
-        return f"; the best checkpoint so far: {self._state.best_checkpoint(self._epochs)}"
+        if math.isfinite(value):
+            return
+        kept = self._state.best_checkpoint(self._epochs) if self._epochs else "none"
+        raise NonFiniteLossError(
+            f"{name} is {value} at {where}: training stopped, nothing is exported; lower "
+            f"trainer.learning_rate or look for broken images; the best checkpoint so far: {kept}"
+        )
 
 
 class EmaWeights(keras.callbacks.SwapEMAWeights):
@@ -59,38 +66,45 @@ class EmaWeights(keras.callbacks.SwapEMAWeights):
         self._ema_weights_in_model = averaged  # Keras starts from False and cannot be told
 
 
-def patience_is_over(epochs: list[EpochRecord], monitor: str, patience: int) -> bool:
-    """Whether a training has gone on for so many epochs without a better value than ever before."""
-    return bool(epochs) and len(epochs) - best_epoch(epochs, monitor)["epoch"] >= patience
+def is_finished(config: TrainerConfig, epochs: list[EpochRecord]) -> bool:
+    """Whether a training, without stages, has come to its end with those records.
+
+    That is after its last epoch, or after too many without a better value than ever before.
+    """
+    if config.patience and epochs:
+        best = best_epoch(epochs, config.monitor)["epoch"]
+        if len(epochs) - best >= config.patience:
+            return True
+    return len(epochs) >= config.epochs
 
 
-class StopEarly(keras.callbacks.Callback):
-    """Stops after epochs without a better value.
+class EpochKeeper(keras.callbacks.Callback):
+    """Keeps whole epochs, their records and what a killed training goes on from; stops early.
 
-    Keras's EarlyStopping forgets what was before an interruption; this one looks at the records
-    that `EpochRecorder` keeps.
+    Keras's own callbacks for that forget what was before an interruption.
+
+    Args:
+        epochs: records so far; new ones are appended.
+        state: takes weights after every epoch; None on a node that writes nothing.
+        config: see `is_finished`.
+        examples: that an epoch learns from.
+        tells: whether to print a line an epoch, where Keras shows no bar of its own.
     """
 
-    def __init__(self, epochs: list[EpochRecord], monitor: str, patience: int):
-        super().__init__()
-        self._epochs = epochs
-        self._asked = (monitor, patience)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        if patience_is_over(self._epochs, *self._asked):
-            self.model.stop_training = True
-
-
-class EpochRecorder(keras.callbacks.Callback):
-    """Appends a record an epoch; `write` takes it as a line where Keras shows no bar of its own."""
-
     def __init__(
-        self, epochs: list[EpochRecord], examples: int, write: Callable[[str], None] | None
+        self,
+        epochs: list[EpochRecord],
+        state: TrainingState | None,
+        config: TrainerConfig,
+        examples: int,
+        tells: bool,
     ):
         super().__init__()
         self._epochs = epochs
+        self._state = state
+        self._config = config
         self._examples = examples
-        self._write = write
+        self._tells = tells
         self._begin = self._trained = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
@@ -103,21 +117,41 @@ class EpochRecorder(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._begin
         record = epoch_record(epoch + 1, seconds, logs or {})
         self._epochs.append(record)
-        if self._write is not None:
+        if self._tells:
             rate = self._examples / (self._trained - self._begin)
-            self._write(
+            print(
                 f"epoch {epoch + 1}/{self.params['epochs']}: {seconds:.1f} s,"
-                f" {rate:.1f} examples/s trained, {told(record)}"
+                f" {rate:.1f} examples/s trained, {told(record)}",
+                flush=True,
             )
+        if self._state is not None:
+            self._state.save(self.model, self._epochs)
+        if is_finished(self._config, self._epochs):
+            self.model.stop_training = True
 
 
-class Backup(keras.callbacks.Callback):
-    """Saves the training state after every epoch; comes after checkpoint and recorder."""
+class SampleImages(keras.callbacks.Callback):
+    """Draws the same validation images, evenly spread over the split, for TensorBoard.
 
-    def __init__(self, state: TrainingState, epochs: list[EpochRecord]):
+    So many epochs apart; the first and the last epoch are always looked at.
+    """
+
+    def __init__(self, evaluation: Split, draw: Draw, folder: Path, every: int):
         super().__init__()
-        self._state = state
-        self._epochs = epochs
+        chosen = np.unique(np.linspace(0, len(evaluation) - 1, SAMPLES).astype(int))
+        self._inputs = evaluation.inputs[chosen].astype(np.float32)
+        self._targets = evaluation.targets[chosen]
+        self._draw = draw
+        self._folder = str(folder)
+        self._every = every
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        self._state.save(self.model, self._epochs)
+        if epoch and (epoch + 1) % self._every and epoch + 1 != self.params["epochs"]:
+            return
+        # The model itself: `predict` would call the callbacks of a prediction in between.
+        outputs = keras.ops.convert_to_numpy(self.model(self._inputs, training=False))
+        drawn = self._draw(self._inputs, self._targets, outputs)
+        writer = tf.summary.create_file_writer(self._folder)
+        with writer.as_default(step=epoch):
+            tf.summary.image("predictions", drawn, max_outputs=SAMPLES)
+        writer.close()

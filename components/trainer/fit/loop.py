@@ -3,8 +3,6 @@
 import math
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
 
 import keras
 
@@ -21,7 +19,6 @@ from components.trainer.input.batches import batches_of, steps_per_epoch, traini
 from components.trainer.input.split import Split
 from components.trainer.records import history
 from components.trainer.records.state import TrainingState
-from components.trainer.records.tensorboard import SampleImages
 from components.trainer.settings import TrainerConfig
 from serving.errors import InputError
 
@@ -34,7 +31,7 @@ def fit(
     part: Training,
     config: TrainerConfig,
     progress: TrainingState,
-    distribution: Distribution | None = None,
+    distribution: Distribution,
 ) -> list[history.EpochRecord]:
     """Trains a model to the configured epoch, from where `progress` has it.
 
@@ -50,36 +47,29 @@ def fit(
         config: of the training, without stages.
         progress: the state to go on from and to keep, on the chief; holds the best checkpoint
             afterwards.
-        distribution: the devices; None: all that TensorFlow finds here.
+        distribution: the devices.
 
     Returns:
         Records of all epochs, those before an interruption included; of a model that is measured
         that of an epoch 0.
 
     Raises:
-        InputError: class weights that do not fit the classes, a batch that the devices cannot
-            share, or weights to measure that give no finite loss.
+        InputError: class weights that do not fit the classes, or weights to measure that give no
+            finite loss.
         FailedError: out of memory, or another node is gone.
         callbacks.NonFiniteLossError: the loss became NaN or infinite.
     """
-    devices = distribution or Distribution()
+    devices, cluster = distribution, distribution.cluster
     if not config.epochs:
-        return _measure(
-            model,
-            {"": train, "val_": evaluation},
-            part=part,
-            config=config,
-            progress=progress,
-            devices=devices,
-        )
-    cluster = devices.cluster
-    devices.check_batches(config.batch_size, len(train))
+        splits = {"": train, "val_": evaluation}
+        return _measure(model, splits, part, config, progress=progress, devices=devices)
     steps = steps_per_epoch(train, config.batch_size)
     rows = sharing.evaluation_rows(len(evaluation), config.batch_size, devices.local_replicas)
     epochs = devices.from_chief(progress.epochs())
     done = len(epochs)
     if done:
         print(f"training goes on after epoch {done} of {config.epochs}", flush=True)
+    weights = part.class_weights(config.loss, train.targets)
     batches = training_batches(
         train,
         config.batch_size,
@@ -87,21 +77,23 @@ def fit(
         done,
         config.epochs,
         augment=make_augment(config.augmentation, part.moves, config.seed),
-        weigh=_weigh(config, train, part),
+        weigh=(lambda targets: part.sample_weights(weights, targets)) if weights else None,
         share=(cluster.worker, cluster.workers),
     )
     # A bar that redraws itself is for people; a log gets one line an epoch.
     on_terminal = sys.stdout.isatty()
-    write = _write_line if devices.is_chief and not on_terminal else None
-    recorder = callbacks.EpochRecorder(epochs, len(train), write)
-    watchers = [
+    tells = cluster.is_chief and not on_terminal
+    kept = progress if cluster.is_chief else None
+    watchers = [  # in this order: nothing is kept of a broken epoch
         *devices.callbacks(),
-        *_watchers(config, progress, epochs, recorder, keeps=devices.is_chief),
-        *(_tensorboard(config, part, evaluation, progress) if devices.is_chief else []),
+        callbacks.NonFiniteLossGuard(progress, epochs),
+        *([callbacks.EmaWeights(averaged=bool(epochs))] if config.optimizer.ema else []),
+        callbacks.EpochKeeper(epochs, kept, config, len(train), tells),
+        *(_tensorboard(config, part, evaluation, progress) if cluster.is_chief else []),
     ]
     with devices.scope(), explained(config.batch_size, devices.replicas, cluster.workers):
         compile_model(model, part, config, steps, jit_compile=devices.jit_compile)
-        if done and devices.is_chief:
+        if done and cluster.is_chief:
             progress.restore(model)
         devices.prepare(model)
         model.fit(
@@ -112,18 +104,10 @@ def fit(
             epochs=config.epochs,
             steps_per_epoch=steps,
             shuffle=False,  # the dataset does it
-            verbose=1 if on_terminal and devices.is_chief else 0,
+            verbose=1 if on_terminal and cluster.is_chief else 0,
             callbacks=watchers,
         )
     return epochs
-
-
-def is_finished(config: TrainerConfig, epochs: list[history.EpochRecord]) -> bool:
-    """Whether a training, without stages, has come to its end with those records."""
-    stopped = config.patience and callbacks.patience_is_over(
-        epochs, config.monitor, config.patience
-    )
-    return bool(stopped) or len(epochs) >= config.epochs
 
 
 def compile_model(
@@ -149,9 +133,9 @@ def compile_model(
 def _measure(
     model: keras.Model,
     splits: dict[str, Split],
-    *,
     part: Training,
     config: TrainerConfig,
+    *,
     progress: TrainingState,
     devices: Distribution,
 ) -> list[history.EpochRecord]:
@@ -178,48 +162,12 @@ def _measure(
                 expected="weights with a finite loss",
                 found=f"the {name} {record[name]} with those of '{config.weights}'",
             )
-    if devices.is_chief:
+    if devices.cluster.is_chief:
         model.save_weights(progress.best_checkpoint([record]), overwrite=True)
         took = f"{record['seconds']:.1f} s"
-        _write_line(f"nothing to train, the weights as they are: {took}, {history.told(record)}")
+        values_told = history.told(record)
+        print(f"nothing to train, the weights as they are: {took}, {values_told}", flush=True)
     return [record]
-
-
-def _weigh(config: TrainerConfig, train: Split, part: Training) -> Callable[[Any], Any] | None:
-    """The weights of a batch's targets in the loss; None: all the same."""
-    weights = part.class_weights(config.loss, train.targets)
-    return (lambda targets: part.sample_weights(weights, targets)) if weights else None
-
-
-def _watchers(
-    config: TrainerConfig,
-    progress: TrainingState,
-    epochs: list[history.EpochRecord],
-    recorder: callbacks.EpochRecorder,
-    *,
-    keeps: bool,
-) -> list[keras.callbacks.Callback]:
-    checkpoint = keras.callbacks.ModelCheckpoint(
-        progress.best_pattern,
-        monitor=config.monitor,
-        mode=history.mode(config.monitor),
-        save_best_only=True,
-        save_weights_only=True,
-        initial_value_threshold=(
-            history.best_epoch(epochs, config.monitor)[config.monitor] if epochs else None
-        ),
-    )
-    # The order matters: nothing is kept of a broken epoch, and the backup names the best one.
-    watchers = [
-        callbacks.NonFiniteLossGuard(progress, epochs),
-        *([callbacks.EmaWeights(averaged=bool(epochs))] if config.optimizer.ema else []),
-        *([checkpoint] if keeps else []),
-        recorder,
-        *([callbacks.Backup(progress, epochs)] if keeps else []),
-    ]
-    if config.patience:
-        watchers.append(callbacks.StopEarly(epochs, config.monitor, config.patience))
-    return watchers
 
 
 def _tensorboard(
@@ -228,10 +176,6 @@ def _tensorboard(
     folder = progress.tensorboard
     watchers: list[keras.callbacks.Callback] = [keras.callbacks.TensorBoard(str(folder))]
     if config.sample_epochs and config.image_size:
-        samples = folder / "samples"
-        watchers.append(SampleImages(evaluation, part.draw_samples, samples, config.sample_epochs))
+        drawn = (part.draw_samples, folder / "samples", config.sample_epochs)
+        watchers.append(callbacks.SampleImages(evaluation, *drawn))
     return watchers
-
-
-def _write_line(line: str) -> None:
-    print(line, flush=True)

@@ -6,14 +6,19 @@ import keras
 
 from components.trainer.sections import OptimizerConfig
 
-_RHO = 0.9  # Keras's default of rmsprop, named because momentum has to be passed beside it
-
 
 def build_optimizer(
     config: OptimizerConfig, learning_rate: float, epochs: float, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:
     """Builds a fresh optimizer for a training; see `build_schedule`."""
     rate = build_schedule(config, learning_rate, epochs, steps_per_epoch)
+    kind, own = {
+        "rmsprop": (keras.optimizers.RMSprop, {"momentum": config.momentum}),
+        "sgd": (keras.optimizers.SGD, {"momentum": config.momentum}),
+        "adam": (keras.optimizers.Adam, {}),
+        # It insists on a number, and its own default is not "none".
+        "adamw": (keras.optimizers.AdamW, {"weight_decay": config.weight_decay}),
+    }[config.name]
     common: dict[str, Any] = {
         "learning_rate": rate,
         "weight_decay": config.weight_decay or None,
@@ -21,14 +26,7 @@ def build_optimizer(
         "use_ema": config.ema > 0.0,
         "ema_momentum": config.ema,
     }
-    if config.name == "rmsprop":
-        return keras.optimizers.RMSprop(rho=_RHO, momentum=config.momentum, **common)
-    if config.name == "sgd":
-        return keras.optimizers.SGD(momentum=config.momentum, **common)
-    if config.name == "adamw":
-        # AdamW insists on a number, and its own default is not "none".
-        return keras.optimizers.AdamW(**common | {"weight_decay": config.weight_decay})
-    return keras.optimizers.Adam(**common)
+    return kind(**common | own)
 
 
 def build_schedule(

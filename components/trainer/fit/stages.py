@@ -17,8 +17,8 @@ from components.tasks.parts import Training
 from components.trainer.devices import sharing
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import loop
-from components.trainer.fit.building import bare_model, build_model, continued_model
-from components.trainer.fit.callbacks import NonFiniteLossError
+from components.trainer.fit.building import bare_model, build_model
+from components.trainer.fit.callbacks import NonFiniteLossError, is_finished
 from components.trainer.input.split import Split
 from components.trainer.records import history
 from components.trainer.records.state import TrainingState
@@ -100,13 +100,13 @@ def train(
             print(f"stage {number + 1} of {len(plan)}: {told}", flush=True)
         progress = TrainingState(folder, stage.monitor)
         epochs = distribution.from_chief(progress.epochs())
-        if stage.epochs and loop.is_finished(stage, epochs):
+        if stage.epochs and is_finished(stage, epochs):
             print(f"trained already (epochs: {len(epochs)})", flush=True)
         else:
             if done:
                 with distribution.scope():
-                    model = continued_model(stage, part)
-                    if distribution.is_chief:  # the other nodes take over what it has
+                    model = build_model(stage, part)
+                    if distribution.cluster.is_chief:  # the other nodes take over what it has
                         model.load_weights(done[-1].best_checkpoint)
             with _named(number, len(plan)):
                 epochs = loop.fit(

@@ -4,7 +4,6 @@ A trial leaves its records, not its weights. Killed in the middle it goes on aft
 epoch; done, it is read instead of made again.
 """
 
-import functools
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -13,75 +12,23 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from components import features
-from components.tasks import Task
-from components.tasks.parts import Training
-from components.trainer.devices.distribution import Distribution, prepare_devices
+from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import stages
 from components.trainer.fit.building import dtype_policy
 from components.trainer.fit.callbacks import NonFiniteLossError
 from components.trainer.fit.weights import digests
-from components.trainer.input.split import Index, Split, index_split, load_split
+from components.trainer.input.split import Splits
 from components.trainer.records.history import EpochRecord, joined
 from components.trainer.records.state import TrainingState, fingerprint
 from components.trainer.settings import TrainerConfig
-from serving.classes import Classes
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How a training went.
+    """How a training went."""
 
-    Attributes:
-        epochs: records of its whole epochs; empty only if it failed in the first one.
-        failure: why it ended before its last epoch; empty if it did not.
-    """
-
-    epochs: list[EpochRecord]
-    failure: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """The Examples that all trials share; decoded once a size, and only for what really trains.
-
-    Trials learn from `train_index` and are compared by `eval_index`.
-    """
-
-    task: Task
-    part: Training
-    train_index: Index
-    eval_index: Index
-
-    @functools.cached_property
-    def load(self) -> stages.Load:
-        """Both splits by the side of their images in pixels."""
-
-        @functools.cache
-        def decoded(side: int | None) -> tuple[Split, Split]:
-            train, evaluation = (
-                load_split(index, self.part, side) for index in (self.train_index, self.eval_index)
-            )
-            return train, evaluation
-
-        return decoded
-
-
-def index_splits(
-    train_files: list[str], eval_files: list[str], task: Task, classes: Classes
-) -> Splits:
-    """Looks at the Examples of all trials, given by file patterns, without decoding them.
-
-    Raises:
-        InputError: an empty split.
-    """
-    prepare_devices()
-    part = task.training(classes)
-    train, evaluation = (
-        index_split(files, split, task, part)
-        for files, split in zip((train_files, eval_files), features.SPLITS, strict=False)
-    )
-    return Splits(task, part, train, evaluation)
+    epochs: list[EpochRecord]  # its whole ones; empty only if it failed in the first one
+    failure: str = ""  # why it ended before its last epoch; empty if it did not
 
 
 def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
@@ -89,7 +36,7 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
 
     Args:
         config: of the training; its `monitor` tells the best epoch.
-        splits: of `index_splits`.
+        splits: that all trials share; decoded once a size, and only for what really trains.
         folder: where trials are kept. It has to be another one when the code of a training is
             another one; everything else that matters is told apart in it.
 
@@ -115,13 +62,12 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         return Trial(**json.loads(record.read_text(encoding="utf-8")))
     keras.utils.clear_session()  # many models in one process would add up
     devices = Distribution()
-    counts = len(splits.train_index), len(splits.eval_index)
     folders = [folder / name / str(number) for number in range(len(config.trainings))]
     try:
         with dtype_policy(config.precision):
             done = stages.train(
-                stages.first_model(config, splits.part, counts, devices),
-                splits.load,
+                stages.first_model(config, splits.part, splits.counts, devices),
+                splits.load_once,
                 part=splits.part,
                 config=config,
                 folders=folders,

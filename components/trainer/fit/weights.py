@@ -59,7 +59,8 @@ def load_weights(model: keras.Model, path: str, key: str) -> None:
             warnings.simplefilter("ignore")
             model.load_weights(file)
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        found = f"'{path}', which does not fit ({_first_sentence(error)})"
+        reason = " ".join(str(error).split()).partition(". ")[0][:200]
+        found = f"'{path}', which does not fit ({reason})"
         raise InputError(key, expected=fitting, found=found) from error
     missing = sum(bool(keras.ops.any(keras.ops.isnan(v))) for v in model.weights)
     surplus = _arrays(file) - len(model.weights)
@@ -77,21 +78,14 @@ def _existing(path: str, key: str) -> Path:
 
 def _arrays(file: Path) -> int:
     """Arrays of the layers that a weights file holds, those of the optimizer left out."""
+    source: Path | io.BytesIO = file
     if file.suffix == ".keras":
-        with zipfile.ZipFile(file) as archive, archive.open("model.weights.h5") as member:
-            return _count(io.BytesIO(member.read()))
-    return _count(file)
-
-
-def _count(file: Path | io.BytesIO) -> int:
+        with zipfile.ZipFile(file) as archive:
+            source = io.BytesIO(archive.read("model.weights.h5"))
     names: list[str] = []
-    with h5py.File(file) as content:
+    with h5py.File(source) as content:
         content["layers"].visititems(
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
         )
     # Layers that draw at random also keep the state of their generator.
     return sum("seed_generator" not in name for name in names)
-
-
-def _first_sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()).partition(". ")[0][:200]

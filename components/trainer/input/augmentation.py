@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.input.geometry import RandomGeometry
+from components.trainer.input.geometry import draw_moves, move, moves
 from components.trainer.sections import AugmentationConfig
 
 _LARGE = 2**30  # seeds are int32 under some backends
@@ -60,18 +60,20 @@ def make_augment(config: AugmentationConfig, masks: bool, seed: int) -> Augment 
         height, width] of class ids, which move by nearest neighbour.
     """
     layers = _layers(config)
-    if not layers:
+    if not layers and not moves(config):
         return None
 
     def augment(images: Any, targets: Any, step: Any) -> tuple[Any, Any]:
         seeds = StepSeeds(seed, step)
         moving = keras.ops.cast(targets, "float32")[..., None] if masks else targets
+        if moves(config):
+            drawn = draw_moves(config, images, seeds)
+            images = move(images, drawn, "bilinear")
+            moving = move(moving, drawn, "nearest") if masks else moving
         for layer in layers:
             drawn = layer.get_random_transformation(images, training=True, seed=seeds)
             images = layer.transform_images(images, drawn, training=True)
-            if masks and isinstance(layer, RandomGeometry):
-                moving = layer.transform_segmentation_masks(moving, drawn, training=True)
-            elif isinstance(layer, keras.layers.MixUp):
+            if isinstance(layer, keras.layers.MixUp):
                 moving = layer.transform_labels(moving, drawn, training=True)
         if masks:
             moving = keras.ops.cast(moving[..., 0], targets.dtype)
@@ -81,18 +83,15 @@ def make_augment(config: AugmentationConfig, masks: bool, seed: int) -> Augment 
 
 
 def _layers(config: AugmentationConfig) -> list[Any]:
-    """The configured layers: geometry, then colour, then what hides and blends."""
+    """The configured layers after what moves: colour, then what hides and blends."""
     colour = {"value_range": _VALUE_RANGE, "dtype": "float32"}
     layers: list[Any] = []
-    if RandomGeometry.wanted(config):
-        layers.append(RandomGeometry(config))
     # Not RandomColorJitter, which joins these four: it draws from seeds of its own.
     if config.brightness:
         layers.append(keras.layers.RandomBrightness(config.brightness, **colour))
     if config.contrast:
         # Two numbers: with one, Keras only ever raises the contrast.
-        both = (config.contrast, config.contrast)
-        layers.append(keras.layers.RandomContrast(both, **colour))
+        layers.append(keras.layers.RandomContrast((config.contrast, config.contrast), **colour))
     if config.saturation:
         # Saturation lies in [0, 1] whatever the images' range is, and is clipped to this one. A
         # factor of 0.5 leaves an image as it is.
@@ -101,13 +100,9 @@ def _layers(config: AugmentationConfig) -> list[Any]:
     if config.hue:
         layers.append(keras.layers.RandomHue(2.0 * config.hue, **colour))  # of half the circle
     if config.erasing:
-        low, high = config.erasing_scale
         # Two equal numbers: with one, Keras draws the probability itself from [0, it].
-        layers.append(
-            keras.layers.RandomErasing(
-                (config.erasing, config.erasing), scale=(low, high), **colour
-            )
-        )
+        twice, areas = (config.erasing, config.erasing), tuple(config.erasing_scale)
+        layers.append(keras.layers.RandomErasing(twice, scale=areas, **colour))
     if config.mixup:
         layers.append(keras.layers.MixUp(config.mixup, dtype="float32"))
     return layers

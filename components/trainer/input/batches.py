@@ -62,17 +62,13 @@ def training_batches(
     rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(order)
     if count > 1:
         rows = rows.map(lambda row: part(row, node, count))
-    batches = _fetch(split, rows)
+    batches = batches_of(split, rows)
     if augment is not None or weigh is not None:
         batches = batches.enumerate(first_epoch * steps).map(
             finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
-    return batches.prefetch(2)
-
-
-def batches_of(split: Split, rows: tf.data.Dataset) -> tf.data.Dataset:
-    """The Examples of each element of `rows`, int64 [batch]; elements as in `training_batches`."""
-    return _fetch(split, rows).prefetch(2)
+        batches = batches.prefetch(2)
+    return batches
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -80,7 +76,8 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
     return -(-len(split) // batch_size)
 
 
-def _fetch(split: Split, rows: tf.data.Dataset) -> tf.data.Dataset:
+def batches_of(split: Split, rows: tf.data.Dataset) -> tf.data.Dataset:
+    """The Examples of each element of `rows`, int64 [batch]; elements as in `training_batches`."""
     # TensorFlow keeps the function for as long as the process lives; not so the arrays.
     held = weakref.ref(split)
 
@@ -98,4 +95,4 @@ def _fetch(split: Split, rows: tf.data.Dataset) -> tf.data.Dataset:
         target.set_shape((None, *shapes[1]))
         return tf.cast(taken, tf.float32), target
 
-    return rows.map(fetch, num_parallel_calls=2, deterministic=True)
+    return rows.map(fetch, num_parallel_calls=2, deterministic=True).prefetch(2)

@@ -6,17 +6,22 @@ half a grey level in 255 against what the served model decodes. Arrays lie in me
 gone with the process, however it ends.
 """
 
+import functools
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from components.datasets.examples import read_dataset, record_files
+from components import features
+from components.datasets.examples import read_classes, read_dataset, record_files
 from components.tasks import Task
 from components.tasks.parts import Training
+from components.trainer.devices.distribution import prepare_devices
+from serving.classes import Classes
 from serving.errors import InputError
 
 MEMORY_BYTES = 2 * 1024**3  # decoded inputs and targets of one split that may lie in memory
@@ -63,6 +68,57 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What trainings learn from, and what tells their best epochs."""
+
+    task: Task
+    part: Training
+    train_index: Index
+    eval_index: Index
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Of the Examples of both."""
+        return len(self.train_index), len(self.eval_index)
+
+    def load(self, side: int | None) -> tuple[Split, Split]:
+        """Decodes both at a side of their images in pixels."""
+        train = load_split(self.train_index, self.part, side)
+        return train, load_split(self.eval_index, self.part, side)
+
+    @functools.cached_property
+    def load_once(self) -> Callable[[int | None], tuple[Split, Split]]:
+        """The same, but each size only once."""
+        return functools.cache(self.load)
+
+
+def classes_beside(patterns: list[str]) -> Classes:
+    """The classes beside the splits, one of which is given as patterns: `EXAMPLES/Split-train/*`.
+
+    Raises:
+        InputError: there are none.
+    """
+    return read_classes(patterns[0].rsplit("/", 2)[0])
+
+
+def index_splits(
+    train_files: list[str], eval_files: list[str], task: Task, classes: Classes
+) -> Splits:
+    """Looks at Examples, given by file patterns, without decoding them.
+
+    Raises:
+        InputError: an empty split.
+    """
+    prepare_devices()  # reading is the first thing that a trial computes
+    part = task.training(classes)
+    train, evaluation = (
+        index_split(files, split, task, part)
+        for files, split in zip((train_files, eval_files), features.SPLITS, strict=False)
+    )
+    return Splits(task, part, train, evaluation)
 
 
 def index_split(patterns: list[str], split: str, task: Task, part: Training) -> Index:

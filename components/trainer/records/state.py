@@ -15,11 +15,10 @@ import keras
 
 from components.trainer.records.history import MONITOR, EpochRecord, best_epoch
 
-# A best checkpoint; Keras's ModelCheckpoint fills the epoch in.
-BEST_PATTERN = "best-{epoch:04d}.weights.h5"
 TENSORBOARD_FOLDER = "tensorboard"
 
 _STATE = "state.json"
+_BEST_PATTERN = "best-{epoch:04d}.weights.h5"
 _WEIGHTS_PATTERN = "weights-{epoch:04d}.weights.h5"
 
 
@@ -29,7 +28,9 @@ def fingerprint(**parts: Any) -> str:
 
 
 class TrainingState:
-    """A folder that holds weights, optimizer, random state and history of the last whole epoch.
+    """A folder of weights, optimizer, random state and history of the last whole epoch.
+
+    Beside them it has the weights of the best one.
 
     Args:
         folder: the training's own; made if it is not there.
@@ -54,14 +55,9 @@ class TrainingState:
         epochs: list[EpochRecord] = json.loads(path.read_text(encoding="utf-8"))["epochs"]
         return epochs
 
-    @property
-    def best_pattern(self) -> str:
-        """Path of a best checkpoint, with `{epoch:04d}` in it."""
-        return str(self.folder / BEST_PATTERN)
-
     def best_checkpoint(self, epochs: list[EpochRecord]) -> Path:
         """The checkpoint of the best epoch."""
-        return self.folder / BEST_PATTERN.format(epoch=best_epoch(epochs, self.monitor)["epoch"])
+        return self.folder / _BEST_PATTERN.format(epoch=best_epoch(epochs, self.monitor)["epoch"])
 
     def restore(self, model: keras.Model) -> None:
         """Puts a compiled model where the last whole epoch left it; there has to be one."""
@@ -73,14 +69,14 @@ class TrainingState:
             variable.assign(value)
 
     def save(self, model: keras.Model, epochs: list[EpochRecord]) -> None:
-        """Makes the end of the last of all `epochs` the point to go on from, all or nothing.
-
-        The best one's checkpoint is already written.
-        """
+        """Makes the end of the last of all `epochs` the point to go on from, all or nothing."""
         weights = self.folder / _WEIGHTS_PATTERN.format(epoch=len(epochs))
-        model.save_weights(weights, overwrite=True)
-        # On the disk before the file that names them, also if the machine fails and not only we.
         best = self.best_checkpoint(epochs)
+        for path in (
+            [weights, best] if best_epoch(epochs, self.monitor) is epochs[-1] else [weights]
+        ):
+            model.save_weights(path, overwrite=True)
+        # On the disk before the file that names them, also if the machine fails and not only we.
         for path in (weights, best):
             _flush(path)
         seeds = [keras.ops.convert_to_numpy(variable).tolist() for variable in seed_states(model)]

@@ -84,7 +84,7 @@ def _nets(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory, write_examples):
     """24 images to learn from and 8 to validate with, of three plain colors."""
-    from components.trainer.fit.trial import index_splits
+    from components.trainer.input.split import index_splits
 
     def example(number: int) -> dict:
         pixels = np.random.default_rng(number).integers(0, 90, (16, 16, 3)).astype(np.uint8)
@@ -184,32 +184,33 @@ def test_page_is_a_table_with_its_budget(ablation):
     assert "batch norm: loss is nan at epoch 1, step 2." in page
 
 
-def test_chart_has_the_best_on_top(tmp_path):
-    from components.ablation import chart as ablation_chart
+def test_chart_has_the_best_on_top(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
 
-    comparison = made_up()
-    ranked = ablation_chart._ranked(comparison)
-    assert [row["parameters"] for row in ranked] == [1007, 1006, 1004, 1003, 1002, 1001, 1000, 1005]
-    by_accuracy = made_up() | {"monitor": "val_accuracy"}
-    by_accuracy["combinations"][3]["validation"]["accuracy"] = 0.9
-    assert ablation_chart._ranked(by_accuracy)[0]["parameters"] == 1003
-
-    ablation_chart.draw_ablation(comparison, tmp_path / "chart.png")
-    pixels = np.asarray(Image.open(tmp_path / "chart.png").convert("RGB")).astype(int)
-    blue = pixels[..., 2] - pixels[..., 0] > 80
-    edges = np.flatnonzero(np.diff(blue.any(axis=1).astype(int)))
-    middles = edges.reshape(8, 2).mean(axis=1).astype(int)  # a row of dots each
-    switches = blue[middles, : blue.shape[1] // 6].astype(int)
-    shown = (np.diff(switches, axis=1) == 1).sum(axis=1)
-    assert shown.tolist() == [sum(row["switches"].values()) for row in ranked]
-
-
-def test_chart_of_nothing_but_broken_trainings(tmp_path):
     from components.ablation.chart import draw_ablation
 
-    draw_ablation(made_up(("residual",), broken=0) | {"monitor": "val_loss"}, tmp_path / "a.png")
-    comparison = made_up(("residual",), broken=0)
-    comparison["combinations"] = comparison["combinations"][:1]
-    comparison["combinations"][0]["multiply_adds"] = None
-    draw_ablation(comparison, tmp_path / "b.png")
-    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+    drawn = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda *a, **k: drawn.append(a[0]) or save(*a, **k))
+    by_accuracy = made_up() | {"monitor": "val_accuracy"}
+    by_accuracy["combinations"][3]["validation"]["accuracy"] = 0.9
+    broken = made_up(("residual",), broken=0)
+    broken["combinations"] = broken["combinations"][:1]
+    broken["combinations"][0]["multiply_adds"] = None
+    for comparison in (made_up(), by_accuracy, broken):
+        draw_ablation(comparison, tmp_path / "chart.png")
+        assert Image.open(tmp_path / "chart.png").format == "PNG"
+
+    def told(figure, panel):
+        axes = figure.axes[panel]
+        assert axes.yaxis.get_inverted()  # the first bar is on top
+        return axes.get_title(), [text.get_text() for text in axes.texts]
+
+    losses = ["0.2", "0.3", "0.5", "0.6", "0.7", "0.8", "0.9", "unknown"]
+    assert told(drawn[0], 0) == ("validation loss", losses)
+    assert told(drawn[0], 2) == (
+        "multiply-adds (millions)",
+        ["16", "14", "10", "8", "6", "4", "2", "12"],
+    )
+    assert told(drawn[1], 0)[1][0] == "0.9"
+    assert told(drawn[2], 0) == ("multiply-adds (millions)", ["unknown"])

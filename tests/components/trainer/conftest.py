@@ -181,6 +181,8 @@ def splits(tmp_path_factory: pytest.TempPathFactory, write_split) -> tuple[list[
 def fn_args_in(splits) -> Callable[..., FnArgs]:
     """fn_args_in(folder, task, execution=1, **trainer) with folders of that execution's own."""
 
+    from components.datasets.examples import write_classes
+
     def make(
         folder: Path, task: str, execution: int = 1, state_dir: str = "", **trainer: Any
     ) -> FnArgs:
@@ -193,15 +195,17 @@ def fn_args_in(splits) -> Callable[..., FnArgs]:
             "epochs": 2,
             "seed": 5,
         }
-        custom: dict[str, Any] = {
-            "task": task,
-            "trainer": base | trainer,
-            "classes": CLASSES[task].to_json(),
-        }
+        custom: dict[str, Any] = {"task": task, "trainer": base | trainer}
         if state_dir:
             custom["state_dir"] = state_dir
+        # The same pictures, with the task's classes beside them.
+        examples = folder / f"examples-{task}"
+        if not examples.exists():
+            write_classes(str(examples), CLASSES[task])
+            (examples / "Split-train").symlink_to(Path(splits[0][0]).parent)
         return FnArgs(
-            *splits,
+            [f"{examples}/Split-train/*"],
+            splits[1],
             serving_model_dir=str(folder / f"model-{execution}" / "Format-Serving"),
             model_run_dir=str(folder / f"run-{execution}"),
             custom_config=custom,
@@ -217,26 +221,15 @@ def make_fn_args(fn_args_in, tmp_path) -> Callable[..., FnArgs]:
 
 
 @pytest.fixture(scope="session")
-def tf_configs() -> Callable[..., list[str]]:
-    """tf_configs(chief=False) gives TF_CONFIG of two nodes on free ports.
+def tf_configs() -> Callable[[], list[str]]:
+    """tf_configs() gives TF_CONFIG of two nodes on free ports."""
 
-    The first one is a task of type `chief`, or just the first worker.
-    """
-
-    def make(chief: bool = False) -> list[str]:
+    def make() -> list[str]:
         with socket.socket() as one, socket.socket() as other:
             for each in (one, other):
                 each.bind(("127.0.0.1", 0))
-            first, second = (f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other))
-        if chief:
-            cluster = {"chief": [first], "worker": [second]}
-            tasks = [("chief", 0), ("worker", 0)]
-        else:
-            cluster = {"worker": [first, second]}
-            tasks = [("worker", 0), ("worker", 1)]
-        return [
-            json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
-            for kind, index in tasks
-        ]
+            nodes = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other)]
+        tasks = ({"type": "worker", "index": index} for index in range(2))
+        return [json.dumps({"cluster": {"worker": nodes}, "task": task}) for task in tasks]
 
     return make

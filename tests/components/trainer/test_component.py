@@ -6,17 +6,14 @@ import pytest
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel_utils, standard_artifacts
 
-from components.datasets.examples import write_classes
 from components.trainer.component import Trainer
 from components.trainer.executor import Executor
 from components.trainer.settings import TrainerConfig
-from serving.classes import Classes
 from serving.errors import InputError
 
 CONFIG = TrainerConfig.model_validate(
     {"image_size": 64, "epochs": 50, "optimizer": {"warmup_epochs": 2}}
 )
-CLASSES = Classes(("ant", "bee", "fly"))
 
 
 @pytest.fixture
@@ -26,7 +23,6 @@ def artifacts(tmp_path):
     made = {"model": standard_artifacts.Model(), "model_run": standard_artifacts.ModelRun()}
     for name, artifact in {"examples": examples, **made}.items():
         artifact.uri = str(tmp_path / name)
-    write_classes(examples.uri, CLASSES)
     return {"examples": [examples]}, {name: [artifact] for name, artifact in made.items()}
 
 
@@ -47,11 +43,10 @@ def _custom_config(trainer, artifacts):
 
 
 @pytest.mark.parametrize("given, trained", [(None, 50), (3, 3)])
-def test_the_training_is_given_its_task_classes_and_epochs(given, trained, artifacts):
+def test_the_training_is_given_its_task_and_epochs(given, trained, artifacts):
     custom = _custom_config(_trainer(epochs=given, state_dir="/state"), artifacts)
     asked = CONFIG.model_dump() | {"model": "mini_xception", "epochs": trained}
     assert custom.pop("trainer") == asked
-    assert Classes.from_json(custom.pop("classes"), "") == CLASSES
     assert custom == {"task": "image_classification", "state_dir": "/state", "starts_from": {}}
 
 

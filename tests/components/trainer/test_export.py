@@ -133,6 +133,7 @@ def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
     """Images of one split alone may overflow; here their targets stand for that."""
     import dataclasses
 
+    from components.trainer.devices.distribution import Distribution
     from components.trainer.fit import building, loop
     from components.trainer.records.state import TrainingState
     from components.trainer.settings import TrainerConfig
@@ -155,5 +156,6 @@ def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
             part=classes,
             config=config,
             progress=TrainingState(tmp_path / "state"),
+            distribution=Distribution(),
         )
     assert not list((tmp_path / "state").iterdir())

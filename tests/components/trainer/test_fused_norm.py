@@ -105,13 +105,3 @@ def test_the_kernel_is_really_used_once_a_layer_however_often_it_is_asked_for(na
         kernels = [op for op in graph.get_operations() if op.type == "FusedBatchNormV3"]
         assert len(kernels) == len(layers)
         assert all(kernel.get_attr("is_training") is training for kernel in kernels)
-
-
-def test_saved_models_hold_keras_own_layers(build, tmp_path):
-    import keras
-
-    model = build()
-    model.save(tmp_path / "model.keras")
-    restored = keras.models.load_model(tmp_path / "model.keras")
-    assert type(restored.get_layer("norm")) is keras.layers.BatchNormalization
-    assert "call" not in vars(restored.get_layer("norm"))

@@ -15,33 +15,26 @@ def optimizer():
     return optimizer
 
 
-def rates(schedule, steps: int) -> np.ndarray:
-    return np.array([float(schedule(step)) for step in range(steps)])
+def cosine(steps: int) -> list[float]:
+    return [0.2 * (1 + math.cos(math.pi * step / steps)) for step in range(steps + 1)]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"schedule": "cosine"}, cosine(50)),
+        ({"schedule": "cosine", "warmup_epochs": 2}, [*(0.4 * np.arange(10) / 10), *cosine(40)]),
+        ({"warmup_epochs": 1}, [*(0.4 * np.arange(5) / 5), *[0.4] * 45]),
+    ],
+)
+def test_the_rate_climbs_to_its_peak_and_stays_or_falls_to_zero(optimizer, config, expected):
+    schedule = optimizer.build_schedule(OptimizerConfig(**config), 0.4, 10, 5)
+    found = [float(schedule(step)) for step in range(len(expected))]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_constant_rate_is_a_number(optimizer):
     assert optimizer.build_schedule(OptimizerConfig(), 0.3, 10, 7) == 0.3
-
-
-def test_warm_up_climbs_to_the_peak_and_the_cosine_ends_at_zero(optimizer):
-    config = OptimizerConfig(schedule="cosine", warmup_epochs=2)
-    found = rates(optimizer.build_schedule(config, 0.4, 10, 5), 51)
-    warm = 0.4 * np.arange(10) / 10
-    cosine = [0.2 * (1 + math.cos(math.pi * step / 40)) for step in range(41)]
-    np.testing.assert_allclose(found, [*warm, *cosine], atol=1e-6)
-
-
-def test_warm_up_alone_stays_at_the_peak(optimizer):
-    config = OptimizerConfig(warmup_epochs=1)
-    found = rates(optimizer.build_schedule(config, 0.4, 4, 5), 20)
-    np.testing.assert_allclose(found, [*(0.4 * np.arange(5) / 5), *[0.4] * 15], atol=1e-6)
-
-
-def test_a_cosine_without_warm_up_starts_at_the_peak(optimizer):
-    found = rates(optimizer.build_schedule(OptimizerConfig(schedule="cosine"), 0.4, 2, 5), 11)
-    assert found[0] == pytest.approx(0.4)
-    assert found[5] == pytest.approx(0.2)
-    assert found[10] == pytest.approx(0.0, abs=1e-7)
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "adam", "adamw", "sgd"])

@@ -53,11 +53,11 @@ def run(make_fn_args, write_examples, tmp_path):
         fn_args.custom_config |= {
             "task": "points",
             "trainer": TRAINER | changes,
-            "classes": CLASSES.to_json(),
         }
         folder = tmp_path / f"data-{execution}"
         splits = {"train": train, "eval": evaluation}
-        write_examples(folder, {name: _examples(*made, order) for name, made in splits.items()})
+        made = {name: _examples(*rows, order) for name, rows in splits.items()}
+        write_examples(folder, made, CLASSES)
         fn_args.train_files, fn_args.eval_files = ([f"{folder}/Split-{x}/*"] for x in splits)
         run.run_fn(fn_args)
         path = Path(fn_args.model_run_dir, artifacts.HISTORY)
@@ -133,11 +133,7 @@ def test_the_best_epoch_is_kept_whatever_the_order_of_examples(run):
         np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
-def test_what_cannot_be_learned_is_told(run):
-    x, t = _drawn(20, 1)
-    with pytest.raises(InputError, match=r"the eval split: expected points .*, found none"):
-        run((x, t), (x[:0], t[:0]))
-    with pytest.raises(InputError, match=r"the train split: .* found none of negative"):
-        run((x, np.ones_like(t)), (x, t))
+def test_a_loss_for_other_tasks_is_refused(run):
+    drawn = _drawn(20, 1)
     with pytest.raises(InputError, match=r"trainer.loss.focal_gamma: expected nothing"):
-        run((x, t), (x, t), loss={"focal_gamma": 1.0})
+        run(drawn, drawn, loss={"focal_gamma": 1.0})

@@ -31,7 +31,7 @@ def test_killed_training_goes_on_as_if_nothing_had_been(
 
     state = tmp_path / "state"
     killed = make_fn_args("image_classification", 1, state_dir=str(state), **TRAINER)
-    process = zygote.start(RUN_TRAINING, json.dumps(asdict(killed)))
+    process = zygote.start(RUN_TRAINING, "run_fn", json.dumps([asdict(killed)]))
     process.wait_for(lambda: "epoch 2/" in process.output_so_far() or process.ended())
     assert process.kill().status == -signal.SIGKILL
     assert not Path(killed.serving_model_dir).exists()
@@ -55,62 +55,78 @@ def test_killed_training_goes_on_as_if_nothing_had_been(
     np.testing.assert_allclose(values(read_epochs(again)), values(read_epochs(whole)), rtol=1e-3)
 
 
-def test_what_the_state_names_is_on_the_disk_before_it(tmp_path, monkeypatch):
-    """A machine may fail and lose whatever was written but not flushed."""
+@pytest.fixture
+def model():
+    """A new small model, compiled, with a random layer."""
     import keras
 
+    def make():
+        layers = [keras.Input((2,)), keras.layers.Dense(1), keras.layers.Dropout(0.5)]
+        made = keras.Sequential(layers)
+        made.compile("rmsprop", "mse")
+        return made
+
+    return make
+
+
+def epochs_of(*losses: float) -> list[dict]:
+    return [{"epoch": number, "val_loss": loss} for number, loss in enumerate(losses, start=1)]
+
+
+def test_what_the_state_names_is_on_the_disk_before_it(model, tmp_path, monkeypatch):
+    """A machine may fail and lose whatever was written but not flushed."""
     from components.trainer.records import state as state_module
 
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("rmsprop", "mse")
-    state = state_module.TrainingState(tmp_path)
-    model.save_weights(tmp_path / "best-0001.weights.h5")
     flushed = []
 
     def fsync(descriptor):
         names = {path.stat().st_ino: path.name for path in [*tmp_path.iterdir(), tmp_path]}
         flushed.append(names[state_module.os.fstat(descriptor).st_ino])
 
-    with monkeypatch.context() as patch:
-        patch.setattr(state_module.os, "fsync", fsync)
-        state.save(model, [{"epoch": 1, "val_loss": 1.0}])
+    monkeypatch.setattr(state_module.os, "fsync", fsync)
+    state_module.TrainingState(tmp_path).save(model(), epochs_of(1.0))
     files = ["weights-0001.weights.h5", "best-0001.weights.h5", "state.json.new"]
     assert flushed == [*files, tmp_path.name]
 
 
-def test_a_kill_while_saving_leaves_the_epoch_before(tmp_path, monkeypatch):
-    import keras
-
+def test_a_kill_while_saving_leaves_the_epoch_before(model, tmp_path, monkeypatch):
     from components.trainer.records import state as state_module
-    from components.trainer.records.state import TrainingState
+
+    folder = tmp_path / "state"
 
     def fail(_):
-        if (tmp_path / "state" / "state.json.new").exists():  # written, not yet valid
+        if (folder / "state.json.new").exists():  # written, not yet valid
             raise InterruptedError
 
-    def model():
-        net = keras.Sequential(
-            [keras.Input((2,)), keras.layers.Dense(1), keras.layers.Dropout(0.5)]
-        )
-        net.compile("rmsprop", "mse")
-        return net
-
     x = np.ones((4, 2), np.float32)
-    trained = model()
-    state = TrainingState(tmp_path / "state")
+    trained, state = model(), state_module.TrainingState(folder)
     trained.fit(x, x[:, :1], verbose=0)
-    trained.save_weights(tmp_path / "state" / "best-0001.weights.h5")
-    state.save(trained, [{"epoch": 1, "val_loss": 1.0}])
-    trained.save_weights(tmp_path / "state" / "best-0002.weights.h5")
+    state.save(trained, epochs_of(1.0))
     kept = trained.get_weights()
     trained.fit(x, x[:, :1], verbose=0)
     with monkeypatch.context() as patch:
         patch.setattr(state_module.os, "fsync", fail)
         with pytest.raises(InterruptedError):
-            state.save(trained, [{"epoch": 1, "val_loss": 1.0}, {"epoch": 2, "val_loss": 0.5}])
+            state.save(trained, epochs_of(1.0, 0.5))
     restored = model()
-    TrainingState(tmp_path / "state").restore(restored)
-    assert state.epochs() == [{"epoch": 1, "val_loss": 1.0}]
+    state_module.TrainingState(folder).restore(restored)
+    assert state.epochs() == epochs_of(1.0)
     for one, other in zip(kept, restored.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert int(restored.optimizer.iterations.numpy()) == 1
+
+
+def test_the_best_epoch_is_kept_whatever_comes_after_it(model, tmp_path):
+    from components.trainer.records.state import TrainingState
+
+    weights, trained = [], model()
+    for losses in ((0.5,), (0.5, 0.4), (0.5, 0.4, 0.4), (0.5, 0.4, 0.4, 0.6)):
+        trained.set_weights([weight + 1.0 for weight in trained.get_weights()])
+        weights.append(trained.get_weights())
+        # Each time by another process.
+        TrainingState(tmp_path).save(trained, epochs_of(*losses))
+    best = TrainingState(tmp_path).best_checkpoint(epochs_of(*losses))
+    names = {"best-0002.weights.h5", "weights-0004.weights.h5", "state.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    trained.load_weights(best)
+    np.testing.assert_array_equal(trained.get_weights()[0], weights[1][0])

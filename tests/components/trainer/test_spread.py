@@ -12,7 +12,7 @@ from components import artifacts
 TRAINER = {"model": "residual_convnet", "model_args": {}, "epochs": 2, "batch_size": 8, "seed": 5}
 # Two sizes, one after the other.
 STAGED = TRAINER | {"epochs": 1, "stages": [{"image_size": 48}, {}]}
-PROGRAMS = Path(__file__).parent
+PROGRAM = Path(__file__).with_name("run_training.py")
 
 
 def succeeded(process) -> str:
@@ -23,16 +23,6 @@ def succeeded(process) -> str:
 
 def history(fn_args) -> list[dict]:
     return json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())["epochs"]
-
-
-@pytest.fixture(scope="module")
-def alone(fn_args_in, values, tmp_path_factory):
-    """The history of one process on one device."""
-    from components.trainer import run
-
-    fn_args = fn_args_in(tmp_path_factory.mktemp("alone"), "image_classification", **TRAINER)
-    run.run_fn(fn_args)
-    return values(history(fn_args))
 
 
 @pytest.mark.slow
@@ -49,11 +39,7 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
     )
     run.run_fn(one)
     processes = [
-        zygote.start(
-            PROGRAMS / "run_training.py",
-            json.dumps(asdict(fn_args)),
-            TF_CONFIG=tf_config,
-        )
+        zygote.start(PROGRAM, "run_fn", json.dumps([asdict(fn_args)]), TF_CONFIG=tf_config)
         for fn_args, tf_config in zip(nodes, tf_configs(), strict=True)
     ]
     try:
@@ -74,12 +60,13 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
 
 @pytest.mark.slow
 def test_two_devices_train_as_one_also_after_an_interruption(
-    zygote, splits, alone, values, tmp_path
+    zygote, splits, train, values, tmp_path
 ):
+    [alone] = train(**TRAINER, image_size=32)
     arguments = [*splits, TRAINER | {"image_size": 32}, str(tmp_path / "state")]
-    output = succeeded(zygote.start(PROGRAMS / "mirrored_training.py", json.dumps(arguments)))
+    output = succeeded(zygote.start(PROGRAM, "mirrored", json.dumps(arguments)))
     assert "training goes on after epoch 1 of 2" in output
     records, measured = json.loads(output.splitlines()[-1])
-    np.testing.assert_allclose(values(records), alone, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(values(records), values(alone.epochs), rtol=1e-3, atol=1e-5)
     for name in ("val_loss", "val_accuracy"):
         assert measured[name] == pytest.approx(records[-1][name], rel=1e-5)

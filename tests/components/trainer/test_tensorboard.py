@@ -9,8 +9,8 @@ def test_written_every_few_epochs_and_in_the_first_and_last(tmp_path, every, exp
     import keras
     import tensorflow as tf
 
+    from components.trainer.fit.callbacks import SAMPLES, SampleImages
     from components.trainer.input.split import Split
-    from components.trainer.records.tensorboard import SAMPLES, SampleImages
 
     model = keras.Sequential(
         [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]

@@ -31,14 +31,13 @@ def examples(tmp_path, write_examples):
     return write_examples(tmp_path / "examples", splits, Classes(("ant", "bee", "cow")))
 
 
-def test_it_is_given_what_trials_have_in_common_and_no_classes(examples, tmp_path):
+def test_it_is_given_what_trials_have_in_common(examples, tmp_path):
     from tfx.types.channel_utils import as_channel
 
     from components.tuner import Tuner
 
     step = Tuner(as_channel([examples]), config=CONFIG, trainer=TRAINER, state_dir=str(tmp_path))
     custom = json.loads(step.exec_properties["custom_config"])
-    assert "classes" not in custom
     assert custom["task"] == "image_classification"
     assert TunerConfig.model_validate(custom["tuner"]) == CONFIG
     assert TrainerConfig.model_validate(custom["trainer"]) == CONFIG.trial_config(TRAINER)

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from components.tasks import Task, get_task
 from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
-from components.tuner.settings import FIXED, TunerConfig
+from components.tuner.settings import TunerConfig
 
 TRAINER = TrainerConfig(
     model="mini_xception", image_size=64, epochs=20, patience=3, sample_epochs=5, seed=7
@@ -38,12 +38,9 @@ def refusal(space: dict, **more) -> str:
 @pytest.mark.parametrize(
     "space",
     [
-        {"learning_rate": RANGE},
-        {"optimizer.weight_decay": {"min": 0, "max": 0.1}},
-        {"batch_size": {"min": 8, "max": 64, "log": True}},
-        {"augmentation.flip": {"values": [True, False]}},
-        {"optimizer.name": {"values": ["adam", "sgd"]}},
-        {"learning_rate": {"values": [1, 0.1]}},
+        {"learning_rate": RANGE, "batch_size": {"min": 8, "max": 64, "log": True}},
+        {"augmentation.flip": {"values": [True, False]}, "optimizer.ema": {"min": 0, "max": 0.1}},
+        {"optimizer.name": {"values": ["adam", "sgd"]}, "learning_rate": {"values": [1, 0.1]}},
         {"model_args.batch_norm_momentum": {"values": [0.5, 0.9]}},
     ],
 )
@@ -89,40 +86,10 @@ def test_trials_have_the_rest_in_common():
     ("space", "line"),
     [
         ("{}", ": expected at least one key, found none"),
-        (
-            "{learning_rate: {min: 2, max: 1}}",
-            ".learning_rate: expected min below max, found 2 and 1",
-        ),
-        ("{learning_rate: {min: 1}}", ".learning_rate: expected 'min' and 'max', or 'values'"),
-        (
-            "{learning_rate: {min: 0, max: 1, log: true}}",
-            ".learning_rate: expected min above 0 with 'log', found 0",
-        ),
-        (
-            "{learning_rate: {min: 0.1, max: 1, values: [1, 2]}}",
-            ".learning_rate: expected either 'min' and 'max', or 'values' alone, found both",
-        ),
-        ("{batch_size: {values: [8]}}", ".batch_size: expected at least two values, found [8]"),
-        (
-            "{batch_size: {values: [8, 16, 8]}}",
-            ".batch_size: expected each value once, found [8, 16, 8]",
-        ),
-        (
-            "{batch_size: {values: [8, true]}}",
-            ".batch_size: expected values of one kind, found [8, True]",
-        ),
         (f"{{learning_rte: {YAML}}}", ".learning_rte: unknown key; did you mean 'learning_rate'?"),
-        (
-            f"{{optimizer.warmup: {YAML}}}",
-            ".optimizer.warmup: unknown key; did you mean 'optimizer.warmup_epochs'?",
-        ),
         (
             f"{{model_arg.dropout: {YAML}}}",
             ".model_arg.dropout: unknown key; did you mean 'model_args.dropout'?",
-        ),
-        (
-            f"{{augmentation.erasing_scale: {YAML}}}",
-            ".augmentation.erasing_scale: unknown key; did you mean 'augmentation.erasing'?",
         ),
         (
             "{learning_rate: {min: 0, max: 1}}",
@@ -131,10 +98,6 @@ def test_trials_have_the_rest_in_common():
         (
             "{batch_size: {min: 8, max: 16.5}}",
             " (batch_size 16.5): trainer.batch_size: expected integer, found 16.5",
-        ),
-        (
-            "{augmentation.flip: {min: 0, max: 1}}",
-            " (augmentation.flip 0): trainer.augmentation.flip: expected boolean, found 0",
         ),
         (
             "{loss.label_smoothing: {values: [0.0, 0.1]}}",
@@ -152,7 +115,25 @@ def test_bad_spaces_are_told_in_one_line(space, line):
     assert refusal(yaml.safe_load(space)) == f"tuner.space{line}"
 
 
-@pytest.mark.parametrize("key", sorted(FIXED))
+@pytest.mark.parametrize(
+    ("dimension", "kind"),
+    [
+        ("{min: 2, max: 1}", "'min' below 'max'"),
+        ("{min: 1}", "'min' below 'max'"),
+        ("{min: 0, max: 1, log: true}", "'min' below 'max', both above 0 with 'log'"),
+        ("{min: 1, max: 9, values: [1, 2]}", "'values', two or more"),
+        ("{values: [8]}", "'values', two or more"),
+        ("{values: [8, 16, 8]}", "'values', two or more of one kind, all different"),
+        ("{values: [8, true]}", "'values', two or more of one kind"),
+    ],
+)
+def test_what_is_neither_a_range_nor_a_list_is_told(dimension, kind):
+    line = refusal({"batch_size": yaml.safe_load(dimension)})
+    assert line.startswith(f"tuner.space.batch_size: expected {kind}")
+    assert f"found {yaml.safe_load(dimension)}" in line
+
+
+@pytest.mark.parametrize("key", ["image_size", "monitor", "export.test_time_flip"])
 def test_what_is_learnt_and_how_it_is_judged_is_not_searched(key):
     line = refusal({key: {"values": [64, 128]}})
     assert line.startswith(f"tuner.space.{key}: expected a key that trials may differ in")
@@ -161,9 +142,10 @@ def test_what_is_learnt_and_how_it_is_judged_is_not_searched(key):
 def test_a_loss_may_vary_where_something_else_judges():
     space = {"loss.label_smoothing": {"values": [0.0, 0.1]}}
     assert mistakes(space, objective="val_accuracy") == []
-    assert "it is for masks" in refusal(
-        {"loss.dice": {"values": [0.0, 1.0]}}, objective="val_accuracy"
-    )
+    space = {"loss.dice": {"values": [0.0, 1.0]}}
+    assert "it is for masks" in refusal(space, objective="val_accuracy")
+    trainer = TrainerConfig(image_size=64, sample_epochs=0)  # the task's own model
+    assert mistakes(space, task=MASKS, trainer=trainer, objective="val_mean_iou") == []
 
 
 @pytest.mark.parametrize("objective", ["val_mean_iou", "val_acuracy"])
@@ -238,9 +220,3 @@ def test_weights_as_they_are_are_not_tuned():
     assert refusal({"learning_rate": RANGE}, trainer=given) == (
         "trainer.epochs: expected 1 or more with a tuner, found 0"
     )
-
-
-def test_masks_are_tuned_by_what_they_have():
-    trainer = TrainerConfig(image_size=64, sample_epochs=0)  # the task's own model
-    space = {"loss.dice": {"values": [0.0, 1.0]}}
-    assert mistakes(space, task=MASKS, trainer=trainer, objective="val_mean_iou") == []

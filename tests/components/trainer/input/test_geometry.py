@@ -15,13 +15,12 @@ def draw():
     """draw(count, **config) -> float32 [count, 2, 3]: rows that give (x, y) in the image."""
     import keras
 
-    from components.trainer.input.geometry import RandomGeometry
+    from components.trainer.input.geometry import draw_moves
 
     def run(count: int = COUNT, **config) -> np.ndarray:
-        geometry = RandomGeometry(AugmentationConfig(**config))
         images = np.zeros((count, SIDE, SIDE, 3), np.float32)
         seed = keras.random.SeedGenerator(1)
-        drawn = geometry.get_random_transformation(images, training=True, seed=seed)
+        drawn = draw_moves(AugmentationConfig(**config), images, seed)
         rows = keras.ops.convert_to_numpy(drawn)
         np.testing.assert_array_equal(rows[:, 6:], 0.0)
         return rows[:, :6].reshape(-1, 2, 3)
@@ -85,17 +84,16 @@ def test_flip_mirrors_only_left_and_right(draw):
     assert (rows[:, 1, 1] > 0).all()
 
 
-@pytest.mark.parametrize(("order", "interpolation"), [(1, "images"), (0, "segmentation_masks")])
+@pytest.mark.parametrize(("order", "interpolation"), [(1, "bilinear"), (0, "nearest")])
 def test_pixels_are_those_scipy_finds_there(draw, order, interpolation):
     """All moves at once, over the edges, where the mirror image goes on."""
-    from components.trainer.input.geometry import RandomGeometry
+    from components.trainer.input.geometry import move
 
     config = {"flip": True, "rotation": 0.1, "zoom": 0.3, "translation": 0.2, "crop": 0.4}
     rows = draw(6, **config)
     pixels = np.random.default_rng(1).uniform(0, 255, (6, SIDE, SIDE, 1)).astype(np.float32)
     flat = np.concatenate([rows.reshape(6, 6), np.zeros((6, 2), np.float32)], axis=1)
-    geometry = RandomGeometry(AugmentationConfig(**config))
-    moved = np.asarray(getattr(geometry, f"transform_{interpolation}")(pixels, flat, True))
+    moved = np.asarray(move(pixels, flat, interpolation))
     y, x = np.mgrid[:SIDE, :SIDE]
     points = np.stack([x, y, np.ones_like(x)], axis=-1)
     agree = []
