@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from components.datasets.examples import read_records
 from components.export.answers import NotServable, ask, compare
 from components.pusher.settings import LiveCheckConfig
 from components.tasks.parts import Export
@@ -44,6 +43,8 @@ def check_live(
         NotServable: it is not served in time, or not as it should be; NoServer: there is none.
         Superseded: the server has a newer version.
     """
+    from components.datasets.examples import read_records  # TensorFlow; a rollback needs none
+
     deadline = time.monotonic() + config.deadline_seconds
     examples = list(itertools.islice(read_records(examples_folder), config.images))
     if not examples:
