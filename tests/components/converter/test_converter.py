@@ -118,9 +118,7 @@ def test_without_an_image_nothing_is_said_of_the_formats(make_step):
     ("sets", "line"),
     [
         (["converter.formats=[tflit]"], r"converter\.formats\.0: expected 'tflite'.*found 'tflit'"),
-        (["converter.formats=[]"], r"converter\.formats"),
         (["converter.formats=[onnx, onnx]"], r"converter\.formats: expected each format once"),
-        (["converter.format=[onnx]"], r"converter\.format"),
         (["converter.formats=[onnx]", "converter.tolerance.onnx=2"], r"converter\.tolerance\.onnx"),
     ],
 )
@@ -129,10 +127,3 @@ def test_a_bad_section_is_told_at_the_door(sets, line):
 
     with pytest.raises(InputError, match=line):
         load_config("cats_vs_dogs", sets)
-
-
-def test_points_are_not_converted():
-    from pipelines.config import load_config
-
-    with pytest.raises(InputError, match="converter: expected nothing"):
-        load_config("linear_blobs", ["converter.formats=[onnx]"])

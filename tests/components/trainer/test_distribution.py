@@ -106,12 +106,6 @@ def test_one_device_is_plain_keras(alone: Any) -> None:
     assert (alone.replicas, alone.cluster.is_chief) == (1, True)
 
 
-def test_xla_is_for_gpus_alone(alone: Any) -> None:
-    import tensorflow as tf
-
-    assert alone.jit_compile == bool(tf.config.list_physical_devices("GPU"))
-
-
 def test_several_nodes_want_one_device_each(monkeypatch: pytest.MonkeyPatch) -> None:
     from components.trainer.devices.distribution import Distribution
 

@@ -105,15 +105,15 @@ def test_an_interrupted_stage_goes_on_and_those_before_it_stay(
         sizes.append(side)
         return load_at(side)
 
-    for text, decoded in {"epoch 2/2": 2, "stage 2 of 2": 1, "epoch 2/3": 1}.items():
+    for text in ("stage 2 of 2", "epoch 2/3"):
         with stopped_at(text):
             train(text, **tuned)
         capsys.readouterr()
         sizes.clear()
         again = train(text, load, **tuned)
-        assert len(sizes) == decoded  # of a stage that is finished, nothing is decoded
+        assert len(sizes) == 1  # of a stage that is finished, nothing is decoded
         output = capsys.readouterr().out
-        assert ("trained already (epochs: 2)" in output) == (decoded == 1)
+        assert "trained already (epochs: 2)" in output
         assert ("training goes on after epoch 1" in output) == text.startswith("epoch")
         for one, other in zip(again, whole, strict=True):
             np.testing.assert_allclose(values(one.epochs), values(other.epochs), rtol=1e-3)
