@@ -59,24 +59,17 @@ def test_class_folders_and_their_configuration(tmp_path):
     }
 
 
+TRIMAPS = {
+    "classes": {"foreground": 1, "background": 2, "contour": 3},
+    "min_share": {"foreground": 0.001},
+}
+
+
 @pytest.mark.parametrize(
     ("layout", "classes", "task", "data"),
     [
-        (
-            "masks",
-            2,
-            "image_segmentation",
-            {
-                "classes": {"foreground": 1, "background": 2, "contour": 3},
-                "min_share": {"foreground": 0.001},
-            },
-        ),
-        (
-            "masks",
-            4,
-            "image_segmentation",
-            {"classes": {"0": 0, "1": 1, "2": 2, "3": 3}, "ignored": 255},
-        ),
+        ("masks", 2, "image_segmentation", TRIMAPS),
+        ("masks", 4, "image_segmentation", {"classes": dict(zip("0123", range(4), strict=True))}),
         ("points", 2, "points", {"classes": ["negative", "positive"]}),
     ],
 )
@@ -87,7 +80,8 @@ def test_masks_and_points_and_their_configuration(tmp_path, layout, classes, tas
     assert total == (9 if layout == "points" else pytest.approx(1, abs=1e-3))
     config = yaml.safe_load(write_config(tmp_path, report, TEMPLATE))
     assert (config["task"], config["example_gen"]) == (task, {"split": "hash"})
-    assert config["data"] == {"path": str(tmp_path), "layout": layout, **data}
+    ignored = {"ignored": 255} if classes > 2 else {}
+    assert config["data"] == {"path": str(tmp_path), "layout": layout, **data, **ignored}
 
 
 def test_many_classes_are_not_all_told(tmp_path):

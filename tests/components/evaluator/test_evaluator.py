@@ -88,15 +88,9 @@ def worlds(write_examples, write_model, tmp_path_factory):
             "good": ["ffffffffffffff00"],
             "weak": [f"{n:016x}" for n in range(TRAINED_ON)] + ["ffffffffffffff01"],
         }
+        told = names.OUTPUT_PROBABILITIES
         models = {
-            name: write_model(
-                folder / name,
-                names.OUTPUT_PROBABILITIES,
-                name,
-                [len(classes)],
-                classes,
-                training_keys=keys[name],
-            )
+            name: write_model(folder / name, told, name, [len(classes)], classes, keys[name])
             for name in world.answers
         }
         made[len(classes)] = (
@@ -279,15 +273,8 @@ def test_a_baseline_of_other_classes_is_not_compared_with(run, worlds):
     ],
 )
 def test_an_own_metric_that_is_none_is_told_where_the_step_is_made(path, line):
-    from tfx.types import standard_artifacts
-    from tfx.types.channel import Channel
+    from components.evaluator import Evaluator, EvaluatorConfig
 
-    from components.evaluator import Evaluator
-    from components.evaluator.settings import EvaluatorConfig
-
+    config = EvaluatorConfig(thresholds={}, metrics={"own": path})
     with pytest.raises(InputError, match=line):
-        Evaluator(
-            Channel(type=standard_artifacts.Examples),
-            Channel(type=standard_artifacts.Model),
-            config=EvaluatorConfig(thresholds={}, metrics={"own": path}),
-        )
+        Evaluator(None, None, config=config)

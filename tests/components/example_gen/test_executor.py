@@ -12,17 +12,12 @@ from PIL import Image
 from components import features as f
 from components.datasets.synth import synthesize
 from components.example_gen.splits import split_index
+from components.preprocessing import decode_pixels  # JPEG decoders differ by a grey level
+from components.tasks.images import split_key
 from serving.errors import InputError
 
 COUNT, GROWN = 24, 44
 SIZE = (72, 56)
-
-
-def _decode(encoded: bytes) -> np.ndarray:
-    """As the project does (JPEG decoders differ by a grey level)."""
-    from components.preprocessing import decode_pixels
-
-    return decode_pixels(encoded).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +26,9 @@ def folder(tmp_path_factory) -> Path:
     synthesize(root, "class_folders", COUNT, size=SIZE)
     # Cat/0: two copies, one of them losslessly in another container.
     shutil.copy(root / "Cat/0.jpg", root / "Cat/copy.jpg")
-    Image.fromarray(_decode((root / "Cat/0.jpg").read_bytes())).save(root / "Cat/zcopy.png")
+    Image.fromarray(decode_pixels((root / "Cat/0.jpg").read_bytes()).numpy()).save(
+        root / "Cat/zcopy.png"
+    )
     # Dog/3: the same pixels under the other label.
     shutil.copy(root / "Dog/3.jpg", root / "Cat/other.jpg")
     (root / "Cat/empty.jpg").write_bytes(b"")
@@ -78,8 +75,6 @@ def test_found_is_accepted_and_refused(ingested):
 
 
 def test_examples_hold_the_images_in_the_split_of_their_key(ingested, folder):
-    from components.tasks.images import split_key
-
     for index, name in enumerate(f.SPLITS):
         for path, example in ingested.splits[name].items():
             (encoded,) = example[f.IMAGE]
@@ -87,7 +82,7 @@ def test_examples_hold_the_images_in_the_split_of_their_key(ingested, folder):
             assert (*example[f.WIDTH], *example[f.HEIGHT]) == SIZE
             assert example[f.LABEL] == [path.startswith("Dog")]
             key = example[f.KEY][0].decode()
-            assert key == split_key(_decode(encoded))
+            assert key == split_key(decode_pixels(encoded).numpy())
             assert split_index(key, [2, 1, 1]) == index
 
 

@@ -1,7 +1,7 @@
 """SavedModels of images, exported once, and pictures to ask them about."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,7 @@ class Exported:
     model: Any
     folder: Path
     classes: tuple[str, ...]
-    loaded: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        import tensorflow as tf
-
-        self.loaded = tf.saved_model.load(str(self.folder))
+    loaded: Any
 
     def call(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         import tensorflow as tf
@@ -113,6 +108,7 @@ def _centre(model: Any, images: np.ndarray) -> None:
 def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Callable[..., Exported]:
     """export(case, **options): the same model each time, with other `ExportOptions`."""
     import keras
+    import tensorflow as tf
 
     from components import models
     from components.export.saved_model import ExportOptions, export_model
@@ -135,26 +131,20 @@ def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Call
             side=side,
             options=ExportOptions(models.spec(name), **options),
         )
-        return Exported(model, folder, classes)
+        return Exported(model, folder, classes, tf.saved_model.load(str(folder)))
 
     return make
 
 
-class _Made(dict):
-    """Makes what is asked for, once."""
-
-    def __init__(self, make: Callable[[str], Exported]):
-        self._make = make
-
-    def __missing__(self, case: str) -> Exported:
-        self[case] = self._make(case)
-        return self[case]
-
-
 @pytest.fixture(scope="session")
 def exported(export: Callable[..., Exported]) -> dict[str, Exported]:
-    """By case."""
-    return _Made(export)
+    """By case, made when it is first asked for."""
+
+    class Made(dict):
+        def __missing__(self, case: str) -> Exported:
+            return self.setdefault(case, export(case))
+
+    return Made()
 
 
 @pytest.fixture(scope="session")

@@ -60,8 +60,7 @@ def test_each_picture_has_its_own_index(exported, pictures, case, asked):
 def test_an_index_that_names_no_class_is_refused(exported, pictures, case, index):
     import tensorflow as tf
 
-    defaults = {"segmentation": "foreground", "regions": "sky"}
-    default = defaults.get(case, "the predicted class")
+    default = {"segmentation": "foreground", "regions": "sky"}.get(case, "the predicted class")
     message = rf"class_index: expected -1 \({default}\) or one of 0 to"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         exported[case].explain(pictures, index)

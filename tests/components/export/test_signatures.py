@@ -1,7 +1,6 @@
 """The SavedModel itself: alone in a fresh process, self-contained, and pruned by a server."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -42,12 +41,10 @@ def stranger(exported, pictures, tmp_path_factory):
         n=len(pictures),
         **{f"p{i}": np.frombuffer(data, np.uint8) for i, data in enumerate(pictures)},
     )
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     folders = {problem: str(exported[problem].folder) for problem in PROBLEMS}
     done = subprocess.run(
         [sys.executable, "-I", "-c", STRANGER, "given.npz", "out.npz", *folders.values()],
         cwd=folder,
-        env=environment,
         capture_output=True,
         text=True,
         check=False,

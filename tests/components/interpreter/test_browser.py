@@ -1,8 +1,6 @@
 """The page in a real browser, by itself and as Kubeflow Pipelines' UI frames it."""
 
-import http.server
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +24,10 @@ def browser():
         browser.close()
 
 
-def open_page(browser, address, **options):
-    context = browser.new_context(viewport=PHONE, **options)
-    page = context.new_page()
+def open_page(browser, address, content=None, **options):
+    page = browser.new_context(viewport=PHONE, **options).new_page()
+    if content:
+        page.route(address, lambda route: route.fulfill(content_type="text/html", body=content))
     page.complaints, page.requests = [], []
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
@@ -77,35 +76,18 @@ def test_page_on_a_phone(kit, browser, task):
     assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
 
 
-class Ui(http.server.BaseHTTPRequestHandler):
-    """A page with a frame as KFP's UI has it: scripts allowed, of no origin, filled afterwards."""
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(
-            b"<!doctype html><title>UI</title><body style='margin:0'>"
-            b"<iframe sandbox='allow-scripts' style='width:100%;min-height:600px'></iframe>"
-        )
-
-    def log_message(self, *_):
-        pass
+# With a frame as KFP's UI has it: scripts allowed, of no origin, filled afterwards.
+UI = (
+    "<!doctype html><title>UI</title><body style='margin:0'>"
+    "<iframe sandbox='allow-scripts' style='width:100%;min-height:600px'></iframe>"
+)
 
 
-@pytest.fixture
-def ui():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ui)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/runs/details/1"
-    server.shutdown()
-    server.server_close()
-
-
-def test_page_in_the_frame_of_the_ui_in_the_dark(kit, browser, ui):
+def test_page_in_the_frame_of_the_ui_in_the_dark(kit, browser):
     made = kit.outputs(kit.Case())
     (page_file,) = Path(made["page"].uri).iterdir()
-    page = open_page(browser, ui, color_scheme="dark")
+    ui = "http://ui.example/runs/details/1"
+    page = open_page(browser, ui, UI, color_scheme="dark")
     page.evaluate(
         "source => { document.querySelector('iframe').srcdoc = source }",
         page_file.read_text(encoding="utf-8"),

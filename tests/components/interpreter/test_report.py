@@ -10,7 +10,6 @@ from components.interpreter.report import format_change, format_duration, format
     [
         (0.8734567, "0.873"),
         (0.0, "0.000"),
-        (1.0, "1.000"),
         (0.0000312, "3.1e-05"),
         (-0.0000312, "\N{MINUS SIGN}3.1e-05"),
         (-0.25, "\N{MINUS SIGN}0.250"),

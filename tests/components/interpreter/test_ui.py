@@ -56,10 +56,8 @@ def test_of_many_classes_only_the_worst_are_told(kit):
     figures = [kit.figure("f1", number / 60, of=f"c{number}") for number in range(60)]
     made = artifacts.Metrics()
     set_metrics(made, {"figures": figures, "blessed": False})
-    assert set(metadata(made)) == {f"f1_c{number}" for number in range(50)} | {
-        "blessed",
-        "examples",
-    }
+    found = metadata(made).keys() - {"blessed", "examples"}
+    assert found == {f"f1_c{number}" for number in range(50)}
 
 
 def test_overall_metrics_by_name(kit):

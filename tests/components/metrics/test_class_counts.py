@@ -39,15 +39,11 @@ def counted(counter, truth, answers, shares=3):
     return counter.arrays(counter.merge(parts))
 
 
-def part_of(classes):
-    names = tuple(f"class {number}" for number in range(classes))
-    return get_task("image_classification").evaluation(Classes(names))
-
-
 def figures_of(classes, arrays, whole=True):
+    part = get_task("image_classification").evaluation(Classes(tuple(map(str, range(classes)))))
     return {
-        (metric, None if name is None else int(name.split()[1])): (value, half)
-        for metric, name, value, half in part_of(classes).figures(arrays, whole=whole)
+        (metric, None if name is None else int(name)): (value, half)
+        for metric, name, value, half in part.figures(arrays, whole=whole)
     }
 
 
