@@ -67,34 +67,27 @@ def test_killed_in_training_and_after_the_rename(
     assert_ends_as(finished[1], pawlens, arguments, workdir, "cats_vs_dogs")
 
 
-def test_abandoned_executions_are_marked_failed(pawlens, pictures, run_arguments, tmp_path):
+def test_one_run_per_work_directory_and_what_a_killed_one_left_is_marked_failed(
+    pawlens, points, tmp_path
+):
     from ml_metadata.proto.metadata_store_pb2 import Execution
 
     from pipelines.records import open_store
 
-    workdir = tmp_path / "killed"
-    running = pawlens.start(*run_arguments(pictures, workdir))
+    def states() -> set[int]:
+        store = open_store(tmp_path / "work" / "metadata.sqlite")
+        return {execution.last_known_state for execution in store.get_executions()}
+
+    arguments = ["run", "linear_blobs", "--data", points, "--workdir", tmp_path / "work"]
+    running = pawlens.start(*arguments)
     running.wait_for_line("statistics_gen ...")
-    time.sleep(0.3)
-    running.kill()
-    states = [e.last_known_state for e in open_store(workdir / "metadata.sqlite").get_executions()]
-    assert Execution.RUNNING in states
-
-    running = pawlens.start(*run_arguments(pictures, workdir))
-    running.wait_for_line("example_gen ...")
-    store = open_store(workdir / "metadata.sqlite")
-    running.wait_for(
-        lambda: any(e.last_known_state == Execution.FAILED for e in store.get_executions())
-    )
-    running.kill()
-
-
-def test_one_run_per_work_directory(pawlens, pictures, run_arguments, tmp_path):
-    workdir = tmp_path / "busy"
-    running = pawlens.start(*run_arguments(pictures, workdir))
-    running.wait_for_line("example_gen ...")
-    second = pawlens.call(*run_arguments(pictures, workdir))
+    second = pawlens.call(*arguments)
     assert second.status == 2
     assert second.output.count("\n") == 1
     assert f"process {running.pid} running there" in second.output
+    running.wait_for(lambda: Execution.RUNNING in states())
+    running.kill()
+
+    running = pawlens.start(*arguments)
+    running.wait_for(lambda: Execution.FAILED in states())
     running.kill()

@@ -75,7 +75,7 @@ def test_what_is_no_image_is_told(image: object, words: str) -> None:
         ImageClient("127.0.0.1:1") as client,
         pytest.raises(ImageError, match=words) as caught,
     ):
-        client.predict([b"" for _ in range(0)] + [image])
+        client.predict([image])
     assert caught.value.position == 0
     assert "\n" not in str(caught.value)
 

@@ -1,26 +1,26 @@
 """Servers as processes through their lives: reload, broken versions, switches, graceful ends."""
 
-import json
 import re
 import shutil
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-import grpc
+import httpx
 import numpy as np
 import pytest
 
 from serving.client import ImageClient
 from serving.names import ASSETS_EXTRA, WARMUP_FILE
+from serving.results import ServingError
 
 MODEL_NAME = "cats_vs_dogs"
 # A few seconds of work in the small model's signature `slow`.
-STEPS = np.array(60_000, np.int32)
+STEPS = 60_000
 FEWER_STEPS = 20_000
 
 
@@ -49,12 +49,12 @@ def test_what_runs_on_a_replaced_version_finishes_there(
         ImageClient(server.target, MODEL_NAME, timeout_seconds=120) as client,
     ):
         try:
-            slow = pool.submit(client.call, "slow", {"steps": STEPS})
+            slow = pool.submit(_gain, server.target, steps=STEPS)
             time.sleep(0.3)
             _push(tmp_path / "half", base, 2)
             _until(lambda: client.metadata().version == 2, "version 2 never served")
             assert client.predict([gray_png(255)])[0].probabilities[1] == pytest.approx(0.5)
-            assert slow.result()["gain"] == 1.0
+            assert slow.result() == 1.0
             _until(lambda: client.status()[0].state == "END", "version 1 was never unloaded")
         finally:
             assert server.stop() == 0
@@ -66,13 +66,13 @@ def test_a_stop_does_not_wait_for_ever(saved_model, start_server, tmp_path) -> N
     base.mkdir()
     (base / "1").symlink_to(saved_model)
     server = start_server(base, tmp_path, "--shutdown_grace_seconds=0.5")
-    with ThreadPoolExecutor() as pool, grpc.insecure_channel(server.target) as channel:
-        request = pool.submit(_gain, channel, MODEL_NAME, steps=2**31 - 1)
+    with ThreadPoolExecutor() as pool:
+        request = pool.submit(_gain, server.target, steps=2**31 - 1)
         time.sleep(0.5)
         started = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - started < 15
-        with pytest.raises(grpc.RpcError):
+        with pytest.raises(ServingError):
             request.result()
     assert "cut off" in server.stderr.read_text()
 
@@ -161,13 +161,12 @@ def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
     assert found
     rest = f"{found[1]}/v1/models"
 
-    def over_grpc(name: str = MODEL_NAME, **spec: object) -> float:
-        with grpc.insecure_channel(server.target) as channel:
-            return _gain(channel, name, **spec)
+    over_grpc = partial(_gain, server.target)
 
     def over_rest(path: str = MODEL_NAME, steps: int = 1) -> float:
         body = {"signature_name": "slow", "inputs": {"steps": steps}}
-        return float(_post(f"{rest}/{path}:predict", body)["outputs"])
+        answer = httpx.post(f"{rest}/{path}:predict", json=body, timeout=60)
+        return float(answer.raise_for_status().json()["outputs"])
 
     assert (over_grpc(), over_rest()) == (1.0, 1.0)
     with _loads(over_grpc, over_grpc, over_rest) as loads:
@@ -202,33 +201,14 @@ def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
     assert not _answers(over_rest, MODEL_NAME)
 
 
-def _gain(
-    channel: grpc.Channel, name: str, version: int | None = None, label: str = "", steps: int = 1
-) -> float:
-    """Asks with TensorFlow Serving's own stubs."""
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = name, "slow"
-    if version is not None:
-        request.model_spec.version.value = version
-    if label:
-        request.model_spec.version_label = label
-    request.inputs["steps"].CopyFrom(tf.make_tensor_proto(np.array(steps, np.int32)))
-    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    return float(stub.Predict(request, timeout=60).outputs["gain"].float_val[0])
-
-
-def _post(url: str, body: dict[str, object]) -> dict:
-    request = urllib.request.Request(url, json.dumps(body).encode())
-    with urllib.request.urlopen(request, timeout=60) as response:
-        return json.load(response)
+def _gain(target: str, name: str = MODEL_NAME, steps: int = 1, **which: object) -> float:
+    with ImageClient(target, name, timeout_seconds=60, attempts=1, **which) as client:
+        return float(client.call("slow", {"steps": np.array(steps, np.int32)})["gain"])
 
 
 def _answers(ask: Callable[[str], float], path: str) -> bool:
     try:
         ask(path)
-    except OSError:
+    except httpx.HTTPError:
         return False
     return True
