@@ -13,9 +13,9 @@ def test_each_is_answered_properly_and_the_server_stays_up(saved_model, gray_png
     base.mkdir()
     (base / "1").symlink_to(saved_model)
     with serving(MODEL_NAME, base, *FLAGS) as server:
-        how = {"requests": 450, "seed": 1, "leave_out": "slow"}
+        how = {"requests": 300, "seed": 1, "leave_out": "slow"}
         fuzzer = fuzz(server, MODEL_NAME, base, [gray_png(9)], **how)
     assert fuzzer.improper == []
     # Some get as far as the model.
-    assert fuzzer.answers["gRPC OK"] > 10
+    assert fuzzer.answers["gRPC OK"] > 5
     assert fuzzer.answers["HTTP 200"] > 0
