@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from components.export import model_classes
@@ -127,8 +128,6 @@ def test_classify_gives_every_class_its_score(exported, pictures, examples, case
 @pytest.mark.parametrize("signature", [names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM])
 @pytest.mark.parametrize("bad", [b"", b"no picture", "cut short"])
 def test_bytes_that_are_no_picture_are_refused(exported, pictures, signature, bad):
-    import tensorflow as tf
-
     bad = pictures[0][: len(pictures[0]) // 2] if bad == "cut short" else bad
     more = {"class_index": np.int32([-1])} if signature == names.SIGNATURE_GRAD_CAM else {}
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -137,8 +136,6 @@ def test_bytes_that_are_no_picture_are_refused(exported, pictures, signature, ba
 
 @pytest.mark.parametrize("case", ["classification", "segmentation"])
 def test_a_batch_of_nothing_is_refused(exported, case):
-    import tensorflow as tf
-
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected at least one"):
         exported[case].call(names.SIGNATURE_SERVING, image_bytes=np.array([], "S1"))
 

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from serving import names
@@ -58,8 +59,6 @@ def test_each_picture_has_its_own_index(exported, pictures, case, asked):
     + [("five", 5), ("regions", 5)],
 )
 def test_an_index_that_names_no_class_is_refused(exported, pictures, case, index):
-    import tensorflow as tf
-
     default = {"segmentation": "foreground", "regions": "sky"}.get(case, "the predicted class")
     message = rf"class_index: expected -1 \({default}\) or one of 0 to"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
@@ -69,15 +68,12 @@ def test_an_index_that_names_no_class_is_refused(exported, pictures, case, index
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("index", [[], [0, 1], [0] * 5, [[0, 1, 0, 1]]])
 def test_neither_one_index_nor_one_a_picture_is_refused(exported, pictures, case, index):
-    import tensorflow as tf
-
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"class_index: expected a scalar"):
         exported[case].explain(pictures, index)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, case):
-    import tensorflow as tf
     from matplotlib import colormaps
 
     answer = exported[case].explain(pictures, 1)
@@ -99,7 +95,6 @@ def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, ca
 
 def test_another_explanation_is_what_the_endpoint_computes(export, pictures):
     """One from outside, here of the upper half whatever is asked."""
-    import tensorflow as tf
 
     def upper_half(trunk, head, images, score):
         _, probabilities = head(trunk(images, training=False), training=False)

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from components.export.flip_averaging import flip_averaged, flip_averaged_model
+
 SIDE = 64
 # With the layers to explain: those of the architectures, and one that a residual sum leads round.
 CASES = [
@@ -48,8 +50,6 @@ def logits_of(model, spec, images):
 
 
 def test_the_probabilities_are_those_of_the_mean_logits(case, images):
-    from components.export.flip_averaging import flip_averaged_model
-
     model, spec = case
     plain, mirrored = (logits_of(model, spec, each) for each in (images, mirror(images)))
     of_pixels = plain.ndim > 2
@@ -68,8 +68,6 @@ def test_the_probabilities_are_those_of_the_mean_logits(case, images):
 
 
 def test_the_weights_are_shared(case, images):
-    from components.export.flip_averaging import flip_averaged_model
-
     model, spec = case
     averaged = flip_averaged_model(model, spec)
     assert averaged.count_params() == model.count_params()
@@ -83,7 +81,6 @@ def test_the_heatmap_is_that_of_both_together(case, images):
     import tensorflow as tf
 
     from components.explanations.grad_cam import grad_cam, split_model
-    from components.export.flip_averaging import flip_averaged
 
     model, spec = case
     halves = split_model(model, spec.grad_cam_layer, spec.logits_layer)

@@ -1,6 +1,7 @@
 """The requests that travel with a model: one for each endpoint, and all of them answered."""
 
 import pytest
+import tensorflow as tf
 
 from serving import names
 
@@ -8,7 +9,6 @@ PROBLEMS = ("classification", "segmentation")
 
 
 def read_logs(folder):
-    import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
     path = folder / names.ASSETS_EXTRA / "tf_serving_warmup_requests"
@@ -18,8 +18,6 @@ def read_logs(folder):
 
 @pytest.mark.parametrize("problem", [*PROBLEMS, "points"])
 def test_every_endpoint_has_a_request_that_it_answers(exported, problem):
-    import tensorflow as tf
-
     asked = set()
     for log in read_logs(exported[problem].folder):
         kind = log.WhichOneof("log_type")
