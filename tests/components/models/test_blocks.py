@@ -1,5 +1,8 @@
+import keras
 import numpy as np
 import pytest
+
+from components.models import blocks
 
 MAPS = np.random.default_rng(3).normal(size=(2, 7, 6, 4)).astype(np.float32)
 
@@ -7,7 +10,6 @@ MAPS = np.random.default_rng(3).normal(size=(2, 7, 6, 4)).astype(np.float32)
 @pytest.fixture
 def applied():
     """(block, *inputs) -> the model of the block and its answer to those arrays."""
-    import keras
 
     def apply(block, *arrays):
         inputs = [keras.Input(array.shape[1:]) for array in arrays]
@@ -25,8 +27,6 @@ def projected(model, name, maps, strides):
 
 @pytest.mark.parametrize(("height", "width"), [(14, 12), (13, 12), (14, 11), (13, 11)])
 def test_upsampling_repeats_and_cuts(height, width, applied):
-    from components.models import blocks
-
     _, output = applied(lambda x: blocks.upsample_to(x, height, width, name="u"), MAPS)
     expected = MAPS.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
     np.testing.assert_array_equal(output, expected)
@@ -38,8 +38,6 @@ def test_upsampling_repeats_and_cuts(height, width, applied):
 )
 @pytest.mark.parametrize("size", [6, 7])
 def test_residual_sum_projects_where_shapes_differ(size, channels, strides, bias, applied):
-    from components.models import blocks
-
     def block(x, y):
         return blocks.residual_sum(x, y, strides=strides, bias=bias, name="r", output_name="out")
 
@@ -54,8 +52,6 @@ def test_residual_sum_projects_where_shapes_differ(size, channels, strides, bias
 
 @pytest.mark.parametrize("separable", [False, True])
 def test_downsampling_without_its_convolutions_is_the_projection(separable, applied):
-    from components.models import blocks
-
     style = blocks.ConvStyle(separable=separable)
 
     def block(x):
@@ -71,8 +67,6 @@ def test_downsampling_without_its_convolutions_is_the_projection(separable, appl
 
 
 def test_downsampling_without_residual_is_what_its_convolutions_leave(applied):
-    from components.models import blocks
-
     style = blocks.ConvStyle(batch_norm=False)
 
     def block(x):
@@ -90,8 +84,6 @@ def test_downsampling_without_residual_is_what_its_convolutions_leave(applied):
 
 
 def test_upsampling_block_sees_both_maps(applied):
-    from components.models import blocks
-
     rng = np.random.default_rng(5)
     skip = rng.normal(size=(2, 13, 12, 3)).astype(np.float32)
     style = blocks.ConvStyle()

@@ -1,5 +1,6 @@
 """The linear model of points, against NumPy."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -9,8 +10,6 @@ from serving.errors import InputError
 
 @pytest.fixture
 def model():
-    import keras
-
     keras.utils.set_random_seed(3)
     return models.build("linear", None, 2)
 

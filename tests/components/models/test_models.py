@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from components import models
+from components.explanations.grad_cam import split_model
 from serving.errors import InputError
 
 # Name: the size it is published for; its parameters and the map that Grad-CAM explains there.
@@ -85,8 +87,6 @@ def test_output_is_probabilities_of_all_classes(name, size, classes, pictures):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_grad_cam_can_cut_the_model_in_two(name, built, pictures):
-    from components.explanations.grad_cam import split_model
-
     model, spec = built(name), models.spec(name)
     trunk, head = split_model(model, spec.grad_cam_layer, spec.logits_layer)
     batch = pictures(2, SIZE)
@@ -117,8 +117,6 @@ def test_more_classes_differ_in_the_head_alone():
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_answers_are_the_same_alone_and_after_saving(name, built, pictures, tmp_path):
-    import keras
-
     model, batch = built(name), pictures(3, SIZE)
     together = np.asarray(model(batch))
     alone = np.concatenate([np.asarray(model(batch[i : i + 1])) for i in range(3)])
@@ -171,8 +169,6 @@ def test_wrong_arguments_are_refused(name, args, message):
 
 @pytest.mark.parametrize(("residual", "batch_norm", "separable"), itertools.product(ON, ON, ON))
 def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, separable, pictures):
-    import keras
-
     model = models.build(
         "mini_xception", 64, 2, residual=residual, batch_norm=batch_norm, separable=separable
     )
@@ -201,8 +197,6 @@ def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, sepa
 
 
 def test_batch_norm_momentum_is_used(pictures):
-    import keras
-
     # One step from a moving mean of 0 gives (1 - momentum) times the mean of the batch.
     batch = pictures(8, 64)
     means = {}

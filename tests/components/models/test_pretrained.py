@@ -1,7 +1,12 @@
+import functools
+
+import h5py
+import keras
 import numpy as np
 import pytest
 
 from components import models
+from components.explanations.grad_cam import split_model
 from serving.errors import FailedError, InputError
 
 SIZE = 75  # pixels; 71 is the smallest that Xception takes
@@ -10,8 +15,6 @@ SIZE = 75  # pixels; 71 is the smallest that Xception takes
 @pytest.fixture(scope="module")
 def backbones():
     """Name -> the library's own model without its top, random weights."""
-    import keras
-
     keras.utils.set_random_seed(7)
     shape = (SIZE, SIZE, 3)
     made = {
@@ -43,8 +46,6 @@ def weights_files(backbones, tmp_path_factory):
 
 def write_as_published(model, path):
     """The layout of the published files: a group a layer, in the model's order."""
-    import h5py
-
     with h5py.File(path, "w") as file:
         layers = [layer for layer in model.layers if layer.weights]
         file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
@@ -63,8 +64,6 @@ def write_as_published(model, path):
 def test_weights_of_a_file_and_preprocessing_are_the_librarys(
     name, kind, backbones, weights_files, pictures
 ):
-    import keras
-
     model = models.build(name, SIZE, 2, weights=str(weights_files(name, kind)))
     batch = pictures(2, SIZE)
     prepare = {"xception": keras.applications.xception, "vgg16": keras.applications.vgg16}[name]
@@ -83,8 +82,6 @@ def test_weights_of_a_file_and_preprocessing_are_the_librarys(
 
 
 def test_without_weights_they_are_random(pictures):
-    import keras
-
     answers = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
@@ -120,8 +117,6 @@ def test_weights_of_another_architecture_are_refused(name, other, kind, weights_
     ],
 )
 def test_what_holds_no_weights_is_refused(file_name, line, weights_files, tmp_path):
-    import h5py
-
     path, kind = tmp_path / file_name, file_name.partition(".")[0]
     if kind == "notes":
         path.write_text("not weights at all")
@@ -137,9 +132,6 @@ def test_what_holds_no_weights_is_refused(file_name, line, weights_files, tmp_pa
 @pytest.fixture
 def library(monkeypatch):
     """library(backbone) puts a function in the place of keras.applications.VGG16."""
-    import functools
-
-    import keras
 
     def put(backbone):
         real = keras.applications.VGG16
@@ -149,8 +141,6 @@ def library(monkeypatch):
 
 
 def test_the_librarys_download_is_asked_for_by_name(library):
-    import keras
-
     asked = []
 
     def backbone(*, include_top, weights, input_tensor, input_shape):
@@ -188,8 +178,6 @@ def test_a_failed_download_is_told_in_one_line(library):
     ],
 )
 def test_any_backbone_prepares_as_the_library_does(name, module, pictures):
-    import keras
-
     model = models.build(f"keras.applications.{name}", 32, 5)
     prepared = keras.Model(model.input, model.get_layer("prepare").output)
     batch = pictures(2, 32)
@@ -198,10 +186,6 @@ def test_any_backbone_prepares_as_the_library_does(name, module, pictures):
 
 
 def test_a_backbone_that_prepares_by_itself_is_explained_too(pictures):
-    import keras
-
-    from components.explanations.grad_cam import split_model
-
     name = "keras.applications.MobileNetV3Small"
     keras.utils.set_random_seed(3)
     model = models.build(name, 64, 5)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from keras import layers
 
 from components import models
 from components.models.cost import multiply_adds
@@ -25,8 +26,6 @@ def test_every_depth_is_joined_with_the_decoder():
 
 
 def test_dropout_takes_whole_channels_at_the_bottom():
-    from keras import layers
-
     dropout = models.build("xception_unet", 64, 3, dropout=0.3).get_layer("dropout")
     assert isinstance(dropout, layers.SpatialDropout2D)
     assert dropout.rate == 0.3

@@ -2,10 +2,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.trainer.devices.cluster import Cluster, read_cluster
+from components.trainer.devices.distribution import Distribution
+from components.trainer.devices.sharing import evaluation_rows, part
+from components.trainer.fit.failures import explained
 from serving.errors import FailedError, InputError
 
 ADDRESSES = ["a:2222", "b:2222", "c:2222"]
@@ -66,10 +71,6 @@ def test_a_wrong_tf_config_is_told_in_one_line(environment: dict[str, str], name
 
 @pytest.mark.parametrize(("rows", "count"), [(3, 1), (1, 2), (3, 4), (4, 4), (9, 4)])
 def test_parts_of_a_batch(rows: int, count: int) -> None:
-    import tensorflow as tf
-
-    from components.trainer.devices.sharing import part
-
     batch = np.arange(rows * 2).reshape(rows, 2)
     parts = [part(tf.constant(batch), index, count).numpy() for index in range(count)]
     if rows < count:
@@ -82,16 +83,11 @@ def test_parts_of_a_batch(rows: int, count: int) -> None:
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> Any:
-    from components.trainer.devices.distribution import Distribution
-
     monkeypatch.delenv("TF_CONFIG", raising=False)
     return Distribution(["CPU:0"])
 
 
 def test_one_device_is_plain_keras(alone: Any) -> None:
-    import keras
-    import tensorflow as tf
-
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     alone.check_batches(7, 3)
@@ -107,8 +103,6 @@ def test_one_device_is_plain_keras(alone: Any) -> None:
 
 
 def test_several_nodes_want_one_device_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    from components.trainer.devices.distribution import Distribution
-
     monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ADDRESSES})["TF_CONFIG"])
     with pytest.raises(
         InputError, match=r"TF_CONFIG: expected one GPU a node .* found 2 on node 0"
@@ -118,8 +112,6 @@ def test_several_nodes_want_one_device_each(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_batches_of_validation_can_be_shared(count: int) -> None:
-    from components.trainer.devices.sharing import evaluation_rows
-
     for batch_size in (count, 3 * count):
         for images in range(2 * count, 6 * count + 2):
             batches = evaluation_rows(images, batch_size, count)
@@ -132,8 +124,6 @@ def test_batches_of_validation_can_be_shared(count: int) -> None:
 
 
 def test_what_devices_cannot_share_is_refused(alone: Any) -> None:
-    from components.trainer.devices.sharing import evaluation_rows
-
     alone.replicas = 4
     alone.check_batches(8, 8)
     with pytest.raises(InputError, match=r"trainer.batch_size: expected a multiple of the 4 dev"):
@@ -146,8 +136,6 @@ def test_what_devices_cannot_share_is_refused(alone: Any) -> None:
 
 
 def test_a_model_with_its_own_training_step_is_refused(alone: Any) -> None:
-    import keras
-
     class Own(keras.Model):
         def train_step(self, data: Any) -> dict[str, Any]:
             return {}
@@ -165,20 +153,11 @@ def test_a_model_with_its_own_training_step_is_refused(alone: Any) -> None:
     [(32, 1, "batch_size 16"), (1, 1, "image_size"), (12, 4, "batch_size 4"), (4, 4, "image_size")],
 )
 def test_half_the_batch_is_tried(batch_size: int, replicas: int, tried: str) -> None:
-    import tensorflow as tf
-
-    from components.trainer.fit.failures import explained
-
     with pytest.raises(FailedError, match=tried), explained(batch_size, replicas):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
 
 def test_running_out_of_memory_names_the_batch_size_to_try() -> None:
-    import keras
-    import tensorflow as tf
-
-    from components.trainer.fit.failures import explained
-
     class Huge(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             return x + tf.reduce_sum(tf.zeros([tf.shape(x)[0], 2**20, 2**20]))
@@ -194,10 +173,6 @@ def test_running_out_of_memory_names_the_batch_size_to_try() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_not_out_of_memory() -> None:
-    import tensorflow as tf
-
-    from components.trainer.fit.failures import explained
-
     with (
         pytest.raises(tf.errors.ResourceExhaustedError, match="No space left"),
         explained(batch_size=32),
@@ -207,10 +182,6 @@ def test_a_full_disk_is_not_out_of_memory() -> None:
 
 
 def test_only_nodes_can_be_lost() -> None:
-    import tensorflow as tf
-
-    from components.trainer.fit.failures import explained
-
     lost = tf.errors.UnavailableError(None, None, "/job:worker/replica:0/task:1 is gone")
     with (
         pytest.raises(FailedError, match=r"one of 3 nodes was lost .* names worker 1\)"),

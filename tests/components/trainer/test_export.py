@@ -1,12 +1,22 @@
 """What `trainer.export` fixes in the SavedModel."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components import artifacts
+from components.explanations.grad_cam import grad_cam, split_model
+from components.preprocessing import decode_images
+from components.trainer import run
+from components.trainer.devices.distribution import Distribution
+from components.trainer.fit import building, loop
+from components.trainer.records.state import TrainingState
+from components.trainer.settings import TrainerConfig
 from serving import names
 from serving.errors import InputError
 
@@ -23,10 +33,6 @@ from serving.errors import InputError
 def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(
     make_fn_args, model, layer, message
 ):
-    import keras
-
-    from components.trainer import run
-
     keras.backend.clear_session()  # the first build has the lowest numbers
     fn_args = make_fn_args(
         "image_classification",
@@ -41,13 +47,6 @@ def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(
 
 
 def test_the_layer_asked_for_is_explained(make_fn_args):
-    import keras
-    import tensorflow as tf
-
-    from components.explanations.grad_cam import grad_cam, split_model
-    from components.preprocessing import decode_images
-    from components.trainer import run
-
     layer = "block2_conv_b"  # a residual sum leads round it
     fn_args = make_fn_args(
         "image_classification",
@@ -76,11 +75,6 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
 
 def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, capsys):
     """Trained elsewhere, in this case by a run before; and answering for the mirror image too."""
-    import keras
-    import tensorflow as tf
-
-    from components.trainer import run
-
     common = {"model": "residual_convnet", "model_args": {}}
     first = make_fn_args("image_classification", **common)
     run.run_fn(first)
@@ -131,13 +125,6 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
 @pytest.mark.parametrize("broken", [0, 1])
 def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
     """Images of one split alone may overflow; here their targets stand for that."""
-    import dataclasses
-
-    from components.trainer.devices.distribution import Distribution
-    from components.trainer.fit import building, loop
-    from components.trainer.records.state import TrainingState
-    from components.trainer.settings import TrainerConfig
-
     config = TrainerConfig(
         model="residual_convnet", image_size=32, epochs=0, weights=str(tmp_path / "a.weights.h5")
     )

@@ -2,8 +2,13 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+
+from components import models
+from components.trainer.fit.fused_norm import fuse_batch_norms
 
 CHANNELS = 5
 GAMMA = np.linspace(0.5, 2.0, CHANNELS)
@@ -14,9 +19,6 @@ MOMENTUM = 0.9
 @pytest.fixture(scope="module")
 def build():
     """build(trainable) -> a model of one batch norm with GAMMA and BETA, fused."""
-    import keras
-
-    from components.trainer.fit.fused_norm import fuse_batch_norms
 
     def run(trainable: bool = True) -> Any:
         inputs = keras.Input((6, 7, CHANNELS))
@@ -40,8 +42,6 @@ def maps() -> tuple[np.ndarray, np.ndarray]:
 
 def step(model: Any, inputs: np.ndarray, slopes: np.ndarray, training: bool) -> list[np.ndarray]:
     """Outputs, and gradients with respect to inputs, gamma and beta; a traced step."""
-    import tensorflow as tf
-
     layer = model.get_layer("norm")
 
     @tf.function
@@ -89,11 +89,6 @@ def test_inference_and_frozen_layers_use_the_moving_averages(build, maps, traina
 
 @pytest.mark.parametrize("name", ["mini_xception", "xception_unet"])
 def test_the_kernel_is_really_used_once_a_layer_however_often_it_is_asked_for(name):
-    import tensorflow as tf
-
-    from components import models
-    from components.trainer.fit.fused_norm import fuse_batch_norms
-
     model = models.build(name, 64, 2)
     fuse_batch_norms(model)
     fuse_batch_norms(model)

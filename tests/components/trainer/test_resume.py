@@ -3,10 +3,14 @@ import signal
 from dataclasses import asdict
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from components import artifacts
+from components.trainer import run
+from components.trainer.records import state as state_module
+from components.trainer.records.state import TrainingState
 
 RUN_TRAINING = Path(__file__).with_name("run_training.py")
 TRAINER = {
@@ -27,8 +31,6 @@ def read_epochs(fn_args) -> list[dict]:
 def test_killed_training_goes_on_as_if_nothing_had_been(
     zygote, make_fn_args, values, tmp_path, capsys
 ):
-    from components.trainer import run
-
     state = tmp_path / "state"
     killed = make_fn_args("image_classification", 1, state_dir=str(state), **TRAINER)
     process = zygote.start(RUN_TRAINING, "run_fn", json.dumps([asdict(killed)]))
@@ -58,7 +60,6 @@ def test_killed_training_goes_on_as_if_nothing_had_been(
 @pytest.fixture
 def model():
     """A new small model, compiled, with a random layer."""
-    import keras
 
     def make():
         layers = [keras.Input((2,)), keras.layers.Dense(1), keras.layers.Dropout(0.5)]
@@ -75,8 +76,6 @@ def epochs_of(*losses: float) -> list[dict]:
 
 def test_what_the_state_names_is_on_the_disk_before_it(model, tmp_path, monkeypatch):
     """A machine may fail and lose whatever was written but not flushed."""
-    from components.trainer.records import state as state_module
-
     flushed = []
 
     def fsync(descriptor):
@@ -90,8 +89,6 @@ def test_what_the_state_names_is_on_the_disk_before_it(model, tmp_path, monkeypa
 
 
 def test_a_kill_while_saving_leaves_the_epoch_before(model, tmp_path, monkeypatch):
-    from components.trainer.records import state as state_module
-
     folder = tmp_path / "state"
 
     def fail(_):
@@ -117,8 +114,6 @@ def test_a_kill_while_saving_leaves_the_epoch_before(model, tmp_path, monkeypatc
 
 
 def test_the_best_epoch_is_kept_whatever_comes_after_it(model, tmp_path):
-    from components.trainer.records.state import TrainingState
-
     weights, trained = [], model()
     for losses in ((0.5,), (0.5, 0.4), (0.5, 0.4, 0.4), (0.5, 0.4, 0.4, 0.6)):
         trained.set_weights([weight + 1.0 for weight in trained.get_weights()])

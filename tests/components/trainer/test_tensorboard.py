@@ -1,17 +1,16 @@
 """Images for TensorBoard: when they are written."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+
+from components.trainer.fit.callbacks import SAMPLES, SampleImages
+from components.trainer.input.split import Split
 
 
 @pytest.mark.parametrize(("every", "expected"), [(2, [0, 1, 3, 4]), (10, [0, 4])])
 def test_written_every_few_epochs_and_in_the_first_and_last(tmp_path, every, expected, part):
-    import keras
-    import tensorflow as tf
-
-    from components.trainer.fit.callbacks import SAMPLES, SampleImages
-    from components.trainer.input.split import Split
-
     model = keras.Sequential(
         [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
     )

@@ -1,8 +1,15 @@
 """Random changes: reproducible by step, in range, masks and labels moved along."""
 
+import colorsys
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from components.trainer.input.augmentation import make_augment
+from components.trainer.input.batches import training_batches
+from components.trainer.input.split import Split
 from components.trainer.sections import AugmentationConfig
 
 ALL = {
@@ -21,9 +28,6 @@ ALL = {
 @pytest.fixture(scope="module")
 def change():
     """change(images, targets, step, masks, seed, **config) -> images, targets as arrays."""
-    import keras
-
-    from components.trainer.input.augmentation import make_augment
 
     def run(images, targets, step=0, masks=False, seed=1, **config):
         augment = make_augment(AugmentationConfig(**config), masks, seed)
@@ -43,8 +47,6 @@ def labels(count: int = 6) -> np.ndarray:
 
 
 def test_nothing_configured_is_nothing_done():
-    from components.trainer.input.augmentation import make_augment
-
     assert make_augment(AugmentationConfig(), False, 1) is None
 
 
@@ -129,8 +131,6 @@ def test_saturation_goes_both_ways_around_what_it_was(change):
 
 
 def test_hue_turns_by_at_most_its_share(change):
-    import colorsys
-
     images = np.tile(np.array([200.0, 40.0, 40.0], np.float32), (64, 4, 4, 1))  # hue 0
     changed, _ = change(images, labels(64), hue=0.1)
     hues = [colorsys.rgb_to_hsv(*(image[0, 0] / 255.0))[0] for image in changed]
@@ -162,12 +162,6 @@ def test_mixup_blends_images_and_labels_alike(change):
 
 
 def test_in_tf_data_it_is_the_same_as_outside(change):
-    import tensorflow as tf
-
-    from components.trainer.input.augmentation import make_augment
-    from components.trainer.input.batches import training_batches
-    from components.trainer.input.split import Split
-
     images, targets = pixels(10).astype(np.uint8), labels(10)
     split = Split(images, targets)
     config = AugmentationConfig(**ALL)

@@ -1,10 +1,11 @@
 import numpy as np
 
+from components.trainer.devices.sharing import evaluation_rows
+from components.trainer.input.batches import batches_of, steps_per_epoch, training_batches
+
 
 def epochs_of(split, first_epoch, epochs, *, batch_size=7, seed=1):
     """Row numbers seen, epoch by epoch."""
-    from components.trainer.input.batches import steps_per_epoch, training_batches
-
     rows = {image.tobytes(): row for row, image in enumerate(split.inputs)}
     steps = steps_per_epoch(split, batch_size)
     batches = list(
@@ -34,9 +35,6 @@ def test_every_epoch_sees_every_image_once_in_an_order_of_its_own(load, splits):
 
 
 def test_batches_are_what_the_models_take(load, splits):
-    from components.trainer.devices.sharing import evaluation_rows
-    from components.trainer.input.batches import batches_of
-
     split = load(splits[1], "eval", "image_segmentation")
     rows = evaluation_rows(len(split), 5, 1)
     batches = list(batches_of(split, rows).as_numpy_iterator())

@@ -1,9 +1,11 @@
 """One affine move of a image: how far it goes, and that its pixels are where they should be."""
 
+import keras
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from components.trainer.input.geometry import draw_moves, move
 from components.trainer.sections import AugmentationConfig
 
 SIDE = 32
@@ -13,9 +15,6 @@ COUNT = 200
 @pytest.fixture(scope="module")
 def draw():
     """draw(count, **config) -> float32 [count, 2, 3]: rows that give (x, y) in the image."""
-    import keras
-
-    from components.trainer.input.geometry import draw_moves
 
     def run(count: int = COUNT, **config) -> np.ndarray:
         images = np.zeros((count, SIDE, SIDE, 3), np.float32)
@@ -87,8 +86,6 @@ def test_flip_mirrors_only_left_and_right(draw):
 @pytest.mark.parametrize(("order", "interpolation"), [(1, "bilinear"), (0, "nearest")])
 def test_pixels_are_those_scipy_finds_there(draw, order, interpolation):
     """All moves at once, over the edges, where the mirror image goes on."""
-    from components.trainer.input.geometry import move
-
     config = {"flip": True, "rotation": 0.1, "zoom": 0.3, "translation": 0.2, "crop": 0.4}
     rows = draw(6, **config)
     pixels = np.random.default_rng(1).uniform(0, 255, (6, SIDE, SIDE, 1)).astype(np.float32)

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components import preprocessing
+from components.tasks import get_task
+from components.trainer.input.split import load_split
 from serving.classes import Classes
 from serving.errors import InputError
 
@@ -26,9 +29,6 @@ def test_images_and_labels(index, load, splits, drawn):
 
 
 def test_labels_of_more_classes_are_one_hot(index, splits, drawn):
-    from components.tasks import get_task
-    from components.trainer.input.split import load_split
-
     part = get_task("image_classification").training(Classes(("cat", "dog", "hen")))
     split = load_split(index(splits[1], "eval"), part, 32)
     labels = [drawn(n)[2] for n in numbers_in_order(list(range(100, 108)))]
@@ -44,8 +44,6 @@ def test_masks(load, splits, drawn):
 
 
 def test_rounding_to_uint8_stays_within_half_a_grey_level(load, splits, drawn):
-    from components import preprocessing
-
     split = load(splits[1], "eval", side=40)
     for image, number in zip(split.inputs, numbers_in_order(list(range(100, 108))), strict=True):
         buffer = io.BytesIO()
