@@ -18,8 +18,6 @@ from prometheus_client import (
 
 from serving.server.call import Call
 
-disable_created_metrics()  # TensorFlow Serving has none
-
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain"
 
@@ -50,6 +48,7 @@ class Metrics:
     """What one server has done so far."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # TensorFlow Serving has none
         registry = self._registry = CollectorRegistry(auto_describe=False)
 
         def counter(name: str, what: str, *labels: str) -> Counter:
