@@ -25,6 +25,7 @@ def measure(folder: Path) -> Iterator[Result]:
     writer = multiprocessing.get_context("spawn").Process(target=_write, args=[folder])
     writer.start()
     writer.join()
+    assert writer.exitcode == 0
     from components.evaluator.executor import Executor  # noqa: F401  # brings TFMA along
 
     imported = _peak_mib()
