@@ -5,8 +5,10 @@ point of the group `pawlens.<kind>`, such as `pawlens.models`. Light: nothing is
 is asked for.
 """
 
+import contextlib
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -38,9 +40,10 @@ def resolve(name: str, shipped: Mapping[str, str], *, kind: str, key: str) -> st
     if name in announced:
         return announced[name]
     known = [*shipped, *announced]
+    one_of = f"one of {', '.join(known)}, or " if known else ""
     raise InputError(
         key,
-        expected=f"one of {', '.join(known)}, or an import path package.module:attribute",
+        expected=f"{one_of}an import path package.module:attribute",
         found=repr(name),
         todo=nearest(name, known),
     )
@@ -57,18 +60,61 @@ def load(path: str, *, key: str) -> Any:
         InputError: there is no such module or attribute, or the module cannot be imported.
     """
     module, _, attribute = path.partition(":")
-    try:
+    hint = f"does python -c 'import {module}' work? Install it, or put its folder in PYTHONPATH"
+    wanted = "an import path package.module:attribute that can be imported"
+    with calling(path, key, wanted, hint):
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise InputError(
-            key,
-            expected="an import path package.module:attribute that can be imported",
-            found=f"'{path}' ({type(error).__name__}: {error})",
-            todo="is the package installed, or its folder in PYTHONPATH?",
-        ) from error
     return found
+
+
+def load_function(path: str, *, key: str, takes: tuple[str, ...]) -> Any:
+    """What an import path names, as far as it can be called so; see `load`, `check_function`."""
+    found = load(path, key=key)
+    check_function(found, path, key=key, takes=takes)
+    return found
+
+
+def check_function(
+    found: Any, path: str, *, key: str, takes: tuple[str, ...], own: bool = False
+) -> None:
+    """Refuses what `load` has found if it cannot be called with the arguments of `takes`.
+
+    They go by position; with `own`, which lets it have others besides, by name.
+
+    Raises:
+        InputError: it is no function, or one of other arguments.
+    """
+    told = f"of type {type(found).__name__}"
+    if callable(found):
+        try:
+            signature = inspect.signature(found)
+        except (TypeError, ValueError):  # written in C, it does not tell
+            return
+        try:
+            signature.bind_partial(**dict.fromkeys(takes)) if own else signature.bind(*takes)
+            return
+        except TypeError:
+            told = f"which takes {signature}"
+    wanted = f"a function of ({', '.join(takes)}{', ...' if own else ''})"
+    raise InputError(key, expected=wanted, found=f"'{path}', {told}")
+
+
+@contextlib.contextmanager
+def calling(path: str, key: str, expected: str, todo: str = "") -> Iterator[None]:
+    """Makes one line of whatever code from outside raises; of a mistake it tells, that line.
+
+    Raises:
+        InputError: naming the setting, the path and what was raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # not our code: anything may come of it
+        told = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise InputError(key, expected=expected, found=f"'{path}' ({told})", todo=todo) from error
 
 
 def module_of(path: str) -> str:

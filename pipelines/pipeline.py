@@ -203,12 +203,9 @@ def _extend(config: PipelineConfig, steps: dict[str, BaseComponent]) -> None:
             outputs = steps[step].outputs
             check_one_of(f"{key}.inputs.{argument}: output of {step}", output_key, outputs)
             inputs[argument] = outputs[output_key]
-        try:
+        wanted = "a component that takes these inputs and arguments"
+        with extension.calling(extra.component, key, wanted):
             steps[name] = make(**inputs, **extra.arguments)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{key}: {extra.component} does not take these inputs and arguments: {error}"
-            ) from error
         if not isinstance(steps[name], BaseComponent):
             raise InputError(
                 f"{key}.component", expected="a TFX component", found=f"'{extra.component}'"

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from components import extension
 from components.converter.settings import ConverterConfig
+from components.datasets.layouts import load_reader
 from components.datasets.settings import DataConfig
 from components.evaluator.settings import EvaluatorConfig
 from components.example_gen.settings import ExampleGenConfig
@@ -109,8 +110,7 @@ class PipelineConfig(Section):
 
     def _task_mistakes(self, task: Task) -> Iterator[InputError]:
         try:
-            layout = self.data.layout or task.layout
-            extension.resolve(layout, task.layouts, kind="layouts", key="data.layout")
+            load_reader(self.data.layout or task.layout, task.layouts, "data.layout")
         except InputError as error:
             yield error
         yield from self.trainer.task_mistakes(task)
@@ -120,7 +120,9 @@ class PipelineConfig(Section):
                 yield from self.tuner.task_mistakes(task, self.trainer)
         else:
             yield from _only_for_images(self)
-        yield from task.check(self)
+        with extension.calling(self.task, "task", "a check of the configuration that works"):
+            found = list(task.check(self))
+        yield from found
 
     def _step_mistakes(self) -> Iterator[InputError]:
         names = [*STEPS]

@@ -10,9 +10,8 @@ from typing import Any
 
 import yaml
 
-from components import extension
 from components.datasets import recognition
-from components.datasets.layouts import OLD_NAMES, SHIPPED
+from components.datasets.layouts import OLD_NAMES, SHIPPED, load_reader
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_labels, settle_masks
@@ -45,9 +44,8 @@ def look(root: Path, layout: str = "") -> dict[str, Any]:
     """
     root = Path(root).resolve()
     layout = OLD_NAMES.get(layout, layout) or recognition.recognize(root) or "auto"
-    path = extension.resolve(layout, SHIPPED, kind="layouts", key="layout")
     data = DataConfig(layout=layout)
-    listing = extension.load(path, key="layout")(root, data)
+    listing = load_reader(layout, SHIPPED, "layout")(root, data)
     task = _task(listing.records)
     if task == SEGMENTATION:
         found, data = _settled_masks(listing, root, data)

@@ -14,9 +14,10 @@ from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
 from tfx.utils import io_utils
 
-from components import extension, features
+from components import features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
 from components.datasets.examples import write_classes
+from components.datasets.layouts import load_reader
 from components.datasets.records import Found, Record
 from components.datasets.settings import DataConfig, printable
 from components.declared import Artifacts, Properties
@@ -112,10 +113,9 @@ def find(task: Task, root: Path, data: DataConfig) -> tuple[Found, Data]:
     Raises:
         InputError: the folder is not in that layout, or has no two classes.
     """
-    key = "data.layout"
-    path = extension.resolve(data.layout or task.layout, task.layouts, kind="layouts", key=key)
+    read = load_reader(data.layout or task.layout, task.layouts, "data.layout")
     part = task.data()
-    found = part.settle(extension.load(path, key=key)(root, data), root, data)
+    found = part.settle(read(root, data), root, data)
     part.settled(found)
     return found, part
 

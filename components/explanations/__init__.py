@@ -1,5 +1,7 @@
 """What an answer rests on: one implementation for endpoint, report and metric."""
 
+from typing import Any
+
 from components import extension
 
 # Each is a function as `components.explanations.grad_cam.grad_cam` is one.
@@ -14,3 +16,13 @@ def explanation_path(name: str) -> str:
         InputError: there is none of that name.
     """
     return extension.resolve(name, SHIPPED, kind="explanations", key=KEY)
+
+
+def load_explanation(name: str) -> Any:
+    """The function itself.
+
+    Raises:
+        InputError: there is none of that name, or it is none of these arguments.
+    """
+    takes = ("trunk", "head", "images", "score")
+    return extension.load_function(explanation_path(name), key=KEY, takes=takes)

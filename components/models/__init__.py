@@ -70,8 +70,13 @@ def spec(name: str) -> ModelSpec:
     path = extension.resolve(name, dict.fromkeys(_SPECS, ""), kind="models", key=_KEY)
     found = extension.load(path, key=_KEY)
     if isinstance(found, ModelSpec):
-        return dataclasses.replace(found, name=name)
-    return ModelSpec(name, path)
+        known = dataclasses.replace(found, name=name)
+        found = extension.load(known.builder, key=_KEY)
+    else:
+        known = ModelSpec(name, path)
+    takes = ("image_size", "classes")
+    extension.check_function(found, known.builder, key=_KEY, takes=takes, own=True)
+    return known
 
 
 def sources(name: str) -> tuple[str, ...]:
@@ -196,12 +201,7 @@ def _check_shapes(model: Any, spec: ModelSpec, size: int, classes: int) -> None:
 def _check_arguments(name: str, builder: Callable[..., Any], args: dict[str, Any]) -> None:
     parameters = dict(inspect.signature(builder).parameters)
     for given in ("image_size", "classes"):
-        if parameters.pop(given, None) is None:
-            raise InputError(
-                f"model '{name}'",
-                expected="a function build(image_size, classes, ...)",
-                found=f"{getattr(builder, '__name__', builder)}({', '.join(parameters)})",
-            )
+        parameters.pop(given, None)
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key, value in args.items():
         if key not in parameters:

@@ -29,7 +29,8 @@ def get_task(name: str, key: str = "task") -> Task:
         raise InputError(
             key, expected="a subclass of components.tasks.base.Task", found=f"'{name}'"
         )
-    task = found()
+    with extension.calling(path, key, "a task that can be made"):
+        task: Task = found()
     task.name = name  # type: ignore[misc]  # an outside one is known by its import path
     return task
 

@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from components import models
-from components.explanations import explanation_path
+from components import explanations, models
 from components.models.spec import Learn
 from components.settings import PositiveInt, Section
 from components.tasks import Task, get_task
@@ -127,7 +126,8 @@ class TrainerConfig(Section):
                 found=f"'{self.monitor}'",
             )
         try:
-            explanation_path(self.export.explanation)
+            if self.export.explanation not in explanations.SHIPPED:  # which bring Keras along
+                explanations.load_explanation(self.export.explanation)
         except InputError as error:
             yield error
         yield from config._of_all_trainings(lambda one: one._training_mistakes(task, tunable))

@@ -3,8 +3,24 @@
 Each raises InputError where the folder is not in its layout at all.
 """
 
+from collections.abc import Mapping
+
+from components import extension
+from components.datasets.records import Reader
+
 _NAMES = ("auto", "class_folders", "flat_names", "oxford_list", "masks", "points", "tfrecord")
 SHIPPED = {name: f"{__name__}.{name}:read" for name in _NAMES} | {
     "csv": f"{__name__}.csv_list:read"
 }
 OLD_NAMES = {"cats_dogs": "class_folders", "pets": "masks", "blobs": "points"}
+
+
+def load_reader(name: str, known: Mapping[str, str], key: str) -> Reader:
+    """The reader of a layout: a name in `known`, an announced one, or an import path.
+
+    Raises:
+        InputError: there is none; `key` is the setting that names it.
+    """
+    path = extension.resolve(name, known, kind="layouts", key=key)
+    reader: Reader = extension.load_function(path, key=key, takes=("root", "data"))
+    return reader

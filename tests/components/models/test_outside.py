@@ -104,7 +104,7 @@ def test_a_specification_of_their_own_says_more():
         ("nets_of_theirs:nothing", r"expected an input of shape \(None, 16, 16, 3\).*NoneType"),
         (
             "nets_of_theirs:no_builder",
-            r"expected a function build\(image_size, classes, ...\), found no_builder\(size\)",
+            r"a function of \(image_size, classes, ...\), found '.*', which takes \(size\)",
         ),
     ],
 )

@@ -1,0 +1,64 @@
+"""Import paths in a configuration that lead to nothing, or to what cannot be used."""
+
+import sys
+
+import pytest
+
+from components import extension
+from components.explanations import load_explanation
+from pipelines.config import load_config
+from serving.errors import InputError
+
+MODULES = {
+    "raises": "1 / 0",
+    "unnamed": "nothing",
+    "ends": "import sys; sys.exit(3)",
+    "fine": "N = 3\ndef one(a): ...\ndef four(a, b, c, d): ...\ndef keyed(): raise KeyError('x')",
+}
+SETTINGS = ("task", "data.layout", "trainer.model", "trainer.export.explanation")
+
+
+@pytest.fixture(autouse=True)
+def _theirs(tmp_path, monkeypatch):
+    (tmp_path / "theirs").mkdir()
+    for name, text in MODULES.items():
+        (tmp_path / "theirs" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [one for one in sys.modules if one.partition(".")[0] == "theirs"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("theirs.raises:f", "(ZeroDivisionError: division by zero)"),
+        ("theirs.unnamed:f", "(NameError: name 'nothing' is not defined)"),
+        ("theirs.ends:f", "(SystemExit: 3)"),
+        ("theirs.fine:N", ""),
+        ("theirs.fine:one", ""),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_a_mistake_of_the_configuration(key, path, told):
+    with pytest.raises(InputError) as error:
+        load_config("cats_vs_dogs", [f"{key}={path}"])
+    line = str(error.value)
+    assert line.startswith(f"cats_vs_dogs.yaml: {key}: expected ")
+    assert f"found '{path}'" in line
+    assert told in line
+    assert "\n" not in line
+
+
+def test_what_is_called_otherwise_is_told_with_its_arguments():
+    with pytest.raises(InputError, match=r"of \(root, data\), found 'm:f', which takes \(a\)"):
+        extension.check_function(lambda a: a, "m:f", key="k", takes=("root", "data"))
+    assert load_explanation("theirs.fine:four").__name__ == "four"
+
+
+def test_whatever_code_from_outside_raises_is_one_line():
+    with (
+        pytest.raises(InputError, match=r"k: expected an answer, found 'm:f' \(KeyError: 'x'\)"),
+        extension.calling("m:f", "k", "an answer"),
+    ):
+        extension.load("theirs.fine:keyed", key="k")()
