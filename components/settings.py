@@ -34,4 +34,5 @@ class Section(BaseModel):
 
 def expected_by(message: str) -> str:
     """What would have been right, from a message of pydantic's."""
+    message = message.replace("String should match", "a text of the")
     return message.removeprefix("Input should be ").removeprefix("a valid ")

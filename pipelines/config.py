@@ -6,7 +6,7 @@ A YAML file is one pipeline. `load_config` reads a shipped one by name or any by
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -22,8 +22,27 @@ from serving.errors import InputError, Mistakes, nearest
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 
+# How pydantic names, inside of a key, the kinds that a value may be of.
+_KIND = re.compile(r"\[key\]|(str|int|float|bool|list|dict|literal|constrained|function)\b.*")
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML whose numbers are those of YAML 1.2: PyYAML takes 1e-3, without a dot, for a text."""
+    """YAML whose numbers are those of YAML 1.2: PyYAML takes 1e-3, without a dot, for a text.
+
+    A key that stands twice is refused, where PyYAML forgets its first value.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """A mapping as it is written."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [value for place, (tag, value) in enumerate(keys) if (tag, value) in keys[:place]]
+        if twice:
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(
+                f"the key '{twice[0]}' twice in the mapping that begins in line {line}"
+            )
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -57,14 +76,17 @@ def load_config(
         _assign(tree, *_read_assignment(assignment))
     if data is not None:
         _assign(tree, "data.path", data)
-    tree, old = old_keys.rewrite(tree)
+    try:
+        tree, old = old_keys.rewrite(tree)
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from error
     for line in old:
         print(f"pawlens: {path.name}: {line}", file=sys.stderr)
     try:
         with libraries_silent():  # a model from outside brings Keras along
             return PipelineConfig.model_validate(tree)
     except ValidationError as error:
-        mistakes = list(_mistakes(error, path.name))
+        mistakes = list(_mistakes(error, path.name, tree))
         raise (mistakes[0] if len(mistakes) == 1 else Mistakes(mistakes)) from error
 
 
@@ -120,7 +142,8 @@ def _read_assignment(assignment: str) -> tuple[str, Any]:
     try:
         return key, yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise InputError(f"--set {key}", expected="a YAML value", found=text) from error
+        found = f"{text} ({error})"
+        raise InputError(f"--set {key}", expected="a YAML value", found=found) from error
 
 
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
@@ -163,9 +186,9 @@ def _valid_keys(asked: str, model: type[BaseModel] = PipelineConfig, prefix: str
     return keys
 
 
-def _mistakes(error: ValidationError, file: str) -> Iterator[InputError]:
+def _mistakes(error: ValidationError, file: str, tree: Any) -> Iterator[InputError]:
     """What pydantic found, and what ours did, a line each."""
-    for found in error.errors():
+    for found in _joined(error.errors(), tree):
         key = ".".join(str(part) for part in found["loc"])
         where = f"{file}: {key}" if key else file
         if found["type"] == "extra_forbidden":
@@ -178,5 +201,31 @@ def _mistakes(error: ValidationError, file: str) -> Iterator[InputError]:
         elif found["type"] == "missing":
             yield InputError(f"{where}: missing", expected="a value")
         else:
-            expected = expected_by(found["msg"])
-            yield InputError(where, expected=expected, found=repr(found["input"]))
+            value, expected = found["input"], found["expected"]
+            untold = "string" in expected and not isinstance(value, str | list | dict)
+            hint = "a text such as yes, no, null or 1 stands in quotes" if untold else ""
+            yield InputError(where, expected=" or ".join(expected), found=repr(value), todo=hint)
+
+
+def _joined(errors: Iterable[Any], tree: Any) -> Iterator[dict[str, Any]]:
+    """A mistake for each value that may be of several kinds, where pydantic tells one for each.
+
+    It is the first of those that lie deepest; `expected` is what all of that place would want.
+    """
+    groups: dict[tuple[Any, ...], list[tuple[list[Any], Any]]] = {}
+    for found in errors:
+        place: list[Any] = []
+        group, value = None, tree
+        for part in found["loc"]:
+            known = range(len(value)) if isinstance(value, list) else value
+            inside = isinstance(value, dict | list) and part in known
+            if not inside and _KIND.fullmatch(str(part)):
+                group = group or tuple(place)
+                continue
+            value = value[part] if inside else None
+            place.append(part)
+        groups.setdefault(group or tuple(place), []).append((place, found))
+    for told in groups.values():
+        deepest, first = max(told, key=lambda one: len(one[0]))
+        same = [expected_by(found["msg"]) for place, found in told if place == deepest]
+        yield first | {"loc": deepest, "expected": list(dict.fromkeys(same))}

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from components.tasks import PROBLEMS
+from serving.errors import InputError
 
 Tree = dict[str, Any]
 
@@ -20,21 +21,51 @@ _LAYOUTS: dict[str, Tree] = {
 }
 
 
-def _stages(section: Tree) -> Tree:
-    """`earlier_stages` and `fine_tune`, which excluded each other."""
-    earlier, fine_tune = section.get("earlier_stages"), section.get("fine_tune")
-    if earlier:
-        return {"stages": [*earlier, {}]}
-    return {"stages": [{"learn": "head"}, {"learn": "top"} | fine_tune]} if fine_tune else {}
+_KINDS: dict[type, str] = {str: "text", list: "list", dict: "section"}
+
+
+def _of(key: str, section: Tree, kind: type, now: str) -> Any:
+    """The old value, None included.
+
+    Raises:
+        InputError: it was not valid then, either.
+    """
+    value = section[key.rpartition(".")[2]]
+    if not isinstance(value, kind | None):
+        told = f"a {_KINDS[kind]}, as in the last release"
+        raise InputError(key, expected=told, found=repr(value), todo=f"write {now} instead")
+    return value
+
+
+def _problem(tree: Tree) -> Tree:
+    name = _of("problem", tree, str, "task: NAME")
+    return {"task": PROBLEMS.get(name, name)}
+
+
+def _layout(section: Tree) -> Tree | None:
+    name = section["layout"]
+    new = _LAYOUTS.get(name) if isinstance(name, str) else None
+    # A share is told of a class of then; classes of one's own may be others.
+    return {"layout": new["layout"]} if new and "classes" in section else new
+
+
+def _earlier(section: Tree) -> Tree:
+    earlier = _of("trainer.earlier_stages", section, list, "trainer.stages")
+    return {"stages": [*earlier, {}]} if earlier else {}
+
+
+def _fine_tune(section: Tree) -> Tree:
+    stage = _of("trainer.fine_tune", section, dict, "trainer.stages")
+    return {"stages": [{"learn": "head"}, {"learn": "top"} | stage]} if stage else {}
 
 
 # (section, old key) -> the keys of that section that take its place, given the section; None: the
 # value is none of the old ones, and stays.
 _RULES: dict[tuple[str, str], Callable[[Tree], Tree | None]] = {
-    ("", "problem"): lambda tree: {"task": PROBLEMS.get(tree["problem"], tree["problem"])},
-    ("data", "layout"): lambda section: _LAYOUTS.get(section["layout"]),
-    ("trainer", "earlier_stages"): _stages,
-    ("trainer", "fine_tune"): _stages,
+    ("", "problem"): _problem,
+    ("data", "layout"): _layout,
+    ("trainer", "earlier_stages"): _earlier,
+    ("trainer", "fine_tune"): _fine_tune,
     ("trainer", "training_step"): lambda section: {},
     **{
         (section, "pictures"): lambda section: {"images": section["pictures"]}
@@ -50,7 +81,10 @@ def rewrite(tree: Tree) -> tuple[Tree, list[str]]:
         tree: a configuration as read; stays as it is.
 
     Returns:
-        The configuration, and a line for each old key.
+        The configuration, and a line for each old key; beside a new one it does not count.
+
+    Raises:
+        InputError: a value that an old key could not have.
     """
     told: list[str] = []
     for (path, key), rule in _RULES.items():
@@ -61,9 +95,13 @@ def rewrite(tree: Tree) -> tuple[Tree, list[str]]:
         if new is None:
             continue
         kept = {name: value for name, value in section.items() if name != key}
+        beside = [name for name in new if name in kept]
         tree = _with_section(tree, path, new | kept)
         where = f"{path}.{key}".lstrip(".")
-        told.append(f"{where} is read for this release only; {_advice(path, new)}")
+        if beside and len(beside) == len(new):
+            told.append(f"{where} does not count beside {', '.join(beside)}; leave {key} out")
+        else:
+            told.append(f"{where} is read for this release only; {_advice(path, new)}")
     return tree, told
 
 

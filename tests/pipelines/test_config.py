@@ -78,6 +78,28 @@ def test_set_and_data_override_the_file(tmp_path):
             "tuner={epochs: 2, space: {learning_rte: {min: 1, max: 2}}}",
             "tuner.space.learning_rte: unknown key; did you mean 'learning_rate'?",
         ),
+        ("steps.Bad.component=a:B", "steps.Bad: expected a text of the pattern '^[a-z]"),
+        ("data.classes=[0, 1, 2]", "data.classes.0: expected string, found 0; a text such as yes"),
+        ("data.classes=[yes, no]", "data.classes.0: expected string, found True; a text such as"),
+        ("data.classes={1: a, 2: b}", "data.classes.1: expected string, found 1; a text such as"),
+        (
+            "data.classes={a: 1.5, b: 2}",
+            "data.classes.a: expected string or integer or list, found 1.5; a text",
+        ),
+        ("data.classes=3", "data.classes: expected list or dictionary, found 3"),
+        (
+            "trainer.model_args={a: [1]}",
+            "trainer.model_args.a: expected boolean or integer or number or string, found [1]",
+        ),
+        (
+            "data.classes={cat: 1, cat: 2, dog: 3}",
+            "--set data.classes: expected a YAML value, found {cat: 1, cat: 2, dog: 3} (the key "
+            "'cat' twice",
+        ),
+        ("problem=[a]", "problem: expected a text, as in the last release, found ['a']; write"),
+        ("data.layout=[a]", "data.layout: expected string, found ['a']"),
+        ("trainer.fine_tune=true", "trainer.fine_tune: expected a section, as in the last"),
+        ("trainer.earlier_stages=3", "trainer.earlier_stages: expected a list, as in the last"),
         ("trainer.epochs", "--set trainer.epochs: expected key=value, like trainer.epochs=5"),
         ("name.x=1", "--set name.x: expected a section, found a value at 'name'"),
         (
@@ -148,6 +170,11 @@ def test_broken_yaml_names_the_file(tmp_path):
     with pytest.raises(InputError, match=r"broken\.yaml: expected valid YAML") as error:
         load_config(str(path))
     assert "\n" not in str(error.value)
+    path.write_text("name: a\ndata:\n  path: b\n  path: c")
+    with pytest.raises(
+        InputError, match="the key 'path' twice in the mapping that begins in line 3"
+    ):
+        load_config(str(path))
 
 
 def test_data_folder_must_be_told():

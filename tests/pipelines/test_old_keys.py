@@ -61,6 +61,16 @@ STAGE = {"image_size": 80, "epochs": 3}
             {"interpreter": {"images": 4}, "pusher": {"live_check": {"images": 2}}},
             ["write images: 4 in section interpreter", "write images: 2 in section pusher.live_ch"],
         ),
+        (
+            {"problem": "segmentation", "task": "points"},
+            {"task": "points"},
+            ["problem does not count beside task; leave problem out"],
+        ),
+        (
+            {"data": {"layout": "pets", "classes": {"cat": 1, "dog": 2}}},
+            {"data": {"layout": "masks", "classes": {"cat": 1, "dog": 2}}},
+            ["write layout: masks in section data"],
+        ),
         ({"task": "points", "data": {"layout": "csv"}}, None, []),
         ({"trainer": {"stages": [{}]}, "data": None}, None, []),
     ],
