@@ -48,7 +48,7 @@ def look(root: Path, layout: str = "") -> dict[str, Any]:
     listing = load_reader(layout, SHIPPED, "layout")(root, data)
     task = _task(listing.records)
     if task == SEGMENTATION:
-        found, data = _settled_masks(listing, root, data)
+        found = _settled_masks(listing, root, data)
     else:
         found = settle_labels(listing, data)
     names = found.classes.names
@@ -75,7 +75,7 @@ def look(root: Path, layout: str = "") -> dict[str, Any]:
         "classes": classes,
         "imbalance": round(max(classes.values()) / max(min(classes.values()), 1e-4), 1),
         "values": values,
-        "ignored": data.ignored,
+        "ignored": found.mapping and found.mapping.ignored,
     }
     return {key: value for key, value in report.items() if value or key == "usable"}
 
@@ -153,18 +153,14 @@ def _task(records: list[Record]) -> str:
     return SEGMENTATION if masked and not labelled else CLASSIFICATION
 
 
-def _settled_masks(listing: Listing, root: Path, data: DataConfig) -> tuple[Found, DataConfig]:
-    """Without pins; but 255 counts nowhere beside ids that count up, and trimaps have names."""
+def _settled_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
+    """Without pins; but trimaps have names."""
     found = settle_masks(listing, root, data)
     values = found.mapping.values if found.mapping else ()
-    trimaps = any("trimaps" in str(record.mask_path) for record in listing.records)
+    trimaps = any("trimaps" in str(record.mask_path).lower() for record in listing.records)
     if trimaps and values == tuple(_TRIMAP.values()):
-        data = data.model_copy(update={"classes": _TRIMAP})
-    elif len(values) > 2 and values[-1] == IGNORED:
-        data = data.model_copy(update={"ignored": IGNORED})
-    else:
-        return found, data
-    return settle_masks(listing, root, data), data
+        found = settle_masks(listing, root, data.model_copy(update={"classes": _TRIMAP}))
+    return found
 
 
 def _sizes(root: Path, sample: list[Record]) -> dict[str, Any]:

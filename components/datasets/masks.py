@@ -83,16 +83,25 @@ class MaskIds:
 def values_in(masks: Callable[[], Iterable[Image.Image]]) -> list[Value]:
     """All values in masks, sorted: colors if one of them is in color, else ids.
 
-    Masks may be read twice. What has more values than there can be classes is no mask and left out:
-    its own fault, which is found when it is converted.
+    Masks may be read twice. What has values that cannot be classes, or more of them than there can
+    be, is left out: its own fault, which is found when it is converted.
+
+    Raises:
+        ValueError: every mask is such a one; the text tells what the first of them holds.
     """
     for colors in (False, True):
         codes: set[int] = set()
+        wrong: list[str] = []
         try:
             for mask in masks():
-                codes |= _codes_in(mask, colors)
+                try:
+                    codes |= _codes_in(mask, colors)
+                except _NoClassesError as error:
+                    wrong.append(str(error))
         except _ColorsError:
             continue
+        if wrong and not codes:
+            raise ValueError(wrong[0])
         return [[c >> 16, c >> 8 & 255, c & 255] if colors else c for c in sorted(codes)]
     raise AssertionError("every mask has colors")
 
@@ -101,29 +110,47 @@ class _ColorsError(ValueError):
     """Ids are asked of a mask in color."""
 
 
+class _NoClassesError(ValueError):
+    """A mask has values that cannot be classes."""
+
+
 def _codes_in(mask: Image.Image, colors: bool) -> set[int]:
     if colors:
         counted = mask.convert("RGB").getcolors(IGNORED + 1) or []
-        return {_code(list(color)) for _, color in counted}  # type: ignore[arg-type]
-    codes = np.flatnonzero(np.bincount(_codes(mask, colors).ravel())).tolist()
-    return set(codes) if len(codes) <= IGNORED + 1 else set()
+        codes = {_code(list(color)) for _, color in counted}  # type: ignore[arg-type]
+    else:
+        codes = set(np.unique(_codes(mask, colors)).tolist())
+    if not 0 < len(codes) <= IGNORED + 1:
+        raise _NoClassesError(f"more than {IGNORED + 1} {'colors' if colors else 'ids'} in a mask")
+    if min(codes) < 0:
+        raise _NoClassesError(f"the id {min(codes)}")
+    return codes
 
 
 def _codes(mask: Image.Image, colors: bool) -> np.ndarray:
-    """One number a pixel, int64 [height, width]: the id, or the color as 0xRRGGBB.
+    """One number a pixel, integer [height, width]: the id, or the color as 0xRRGGBB.
 
     A palette's indices are ids, its entries colors. Transparency is dropped.
+
+    Raises:
+        ValueError: ids are asked of colors, or of fractions.
     """
     if colors:
         red, green, blue = np.moveaxis(np.asarray(mask.convert("RGB"), np.int64), -1, 0)
         return (red << 16) + (green << 8) + blue
-    pixels = np.asarray(mask).astype(np.int64)
+    pixels = np.asarray(mask)
     if pixels.ndim == 3:
         # Grey that was saved in color is still grey.
         if pixels.shape[-1] > 2 and (pixels[..., :3] != pixels[..., :1]).any():
             raise _ColorsError("colors, expected ids")
         pixels = pixels[..., 0]
-    return pixels.clip(0)
+    if pixels.dtype == np.uint8:  # the usual one, and counted the fastest
+        return pixels
+    with np.errstate(invalid="ignore"):
+        ids = pixels.astype(np.int64)
+    if (ids != pixels).any():
+        raise _NoClassesError(f"the number {pixels[ids != pixels][0]:g}")
+    return ids
 
 
 def _code(value: Value) -> int:

@@ -1,7 +1,7 @@
 """Where the data lies and how it is read; a section of the pipeline's configuration."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -23,10 +23,12 @@ class DataConfig(Section):
     classes: list[str] | dict[str, str | int | list[str] | list[int]] | None = None
     """Pins the classes, in this order: names; or name -> other names that it has in the data, such
     as `cat: [Cat, cats]`; of masks name -> id, or name -> [red, green, blue] (a list: ids from 0).
-    None: as found, sorted. Names are compared without regard to case."""
+    None: as found, sorted as texts (10 before 2), of masks by value, or in the order
+    of Oxford's list. Names are compared without regard to case."""
     ignored: int | list[int] | None = None
-    """Value of masks' pixels that count nowhere: an id, or [red, green, blue]; None: there is none.
-    """
+    """Value of masks' pixels that count nowhere: an id, or [red, green, blue], as the classes have.
+    None: there is none; but where no classes are pinned and the other ids are below 100, 255 is
+    taken for it, as in PASCAL VOC and Cityscapes (pin it to make it a class)."""
     min_images: Annotated[int, Field(ge=0)] = 0
     """Classes with fewer images are left out; 0: none is."""
     min_share: dict[str, Annotated[float, Field(ge=0.0, lt=1.0)]] = {}
@@ -90,6 +92,42 @@ class DataConfig(Section):
         for name in set(self.min_share) - set(names) if names else ():
             expected = f"one of {', '.join(names)}"
             yield InputError("data.min_share", expected=expected, found=f"'{name}'")
+
+    def label_mistakes(self) -> Iterator[InputError]:
+        """What is of masks alone."""
+        for key in ("ignored", "min_share"):
+            if getattr(self, key) not in (None, {}):
+                found = str(getattr(self, key))
+                yield InputError(f"data.{key}", expected="none but for masks", found=found)
+
+    def mask_mistakes(self) -> Iterator[InputError]:
+        """What cannot be values of masks, or ignored beside them."""
+        try:
+            values = list(self.values().values())
+        except InputError as error:
+            yield error
+            return
+        told = [("data.classes", value) for value in values]
+        if self.ignored is not None:
+            told.append(("data.ignored", self.ignored))
+        for key, value in told:
+            parts, end = (value, 256) if isinstance(value, list) else ([value], 1 << 31)
+            if not all(0 <= part < end for part in parts):
+                expected = "ids from 0, or colors of 0 to 255"
+                yield InputError(key, expected=expected, found=str(value))
+        if self.ignored is not None and values:
+            yield from ignored_mistakes(self.ignored, values)
+            if self.ignored in values:
+                found = f"{self.ignored}, the value of a class"
+                yield InputError("data.ignored", expected="a value of its own", found=found)
+
+
+def ignored_mistakes(ignored: Value, values: Sequence[Value]) -> Iterator[InputError]:
+    """An id beside colors, or a color beside ids."""
+    if isinstance(ignored, list) != isinstance(values[0], list):
+        colors = isinstance(values[0], list)
+        expected = f"{'[red, green, blue]' if colors else 'an id'}, as the values of the classes"
+        yield InputError("data.ignored", expected=expected, found=str(ignored))
 
 
 def name_mistakes(where: str, names: list[str]) -> Iterator[InputError]:

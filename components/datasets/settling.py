@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.datasets.records import Found, Listing, Record
-from components.datasets.settings import DataConfig, name_mistakes, printable
+from components.datasets.settings import (
+    DataConfig,
+    ignored_mistakes,
+    name_mistakes,
+    printable,
+)
 from serving.classes import IGNORED, Classes
 from serving.errors import InputError
 
@@ -24,6 +29,7 @@ TWICE = "listed twice"
 NO_MASK = "no mask"
 
 _SHOWN = 5  # names in a message
+_SMALL = 100  # ids below this are counted up, rather than grey levels
 
 
 def settle_labels(listing: Listing, data: DataConfig) -> Found:
@@ -35,6 +41,8 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
     Raises:
         InputError: fewer than two classes, one without an image, a name that cannot be one.
     """
+    for mistake in data.label_mistakes():
+        raise mistake
     labels = {record.label for record in listing.records if record.label is not None}
     names = data.names() or list(listing.classes or sorted(labels))
     for mistake in name_mistakes("a class's name", names):
@@ -91,11 +99,13 @@ def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
 
     Raises:
         InputError: fewer than two classes, or more than a mask holds; a pinned one in no mask; no
-            mask that fits the pinned ones.
+            mask that fits the pinned ones; values that cannot be classes.
     """
-    from components.datasets.masks import MaskIds, openable, values_in
+    from components.datasets.masks import MaskIds
     from components.datasets.palette import palette
 
+    for mistake in data.mask_mistakes():
+        raise mistake
     records = [
         replace(r, problem=r.problem or (None if r.mask_path or r.mask else NO_MASK), label=None)
         for r in _listed_once(listing.records)
@@ -103,8 +113,7 @@ def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
     _check_any(records)
     usable = [record for record in records if not record.problem]
     if data.classes is None:
-        values = values_in(lambda: (mask for mask, _ in openable(root, usable)))
-        mapping = MaskIds(tuple(v for v in values if v != data.ignored) or (0,), data.ignored)
+        mapping = _found_values(root, usable, data)
         names = mapping.names
     else:
         mapping = MaskIds(tuple(data.values().values()), data.ignored)
@@ -115,9 +124,35 @@ def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
         raise InputError("data.min_share", expected=f"one of {_some(names)}", found=_some(unknown))
     # The data set's own colors are what its users know.
     colors = tuple((v[0], v[1], v[2]) for v in mapping.values if isinstance(v, list))
-    ignored = None if data.ignored is None else IGNORED
+    ignored = None if mapping.ignored is None else IGNORED
     classes = Classes(_two(names), colors or palette(names), ignored)
-    return Found(records, classes, listing.missing, list(listing.notes), mapping)
+    notes = list(listing.notes)
+    if mapping.ignored != data.ignored:
+        notes.append(
+            f"{IGNORED} beside ids below {_SMALL} is taken for ignored, as in PASCAL VOC and"
+            " Cityscapes; to make it a class, pin it in data.classes"
+        )
+    return Found(records, classes, listing.missing, notes, mapping)
+
+
+def _found_values(root: Path, records: list[Record], data: DataConfig) -> "MaskIds":
+    """All values of masks are classes, but the ignored one."""
+    from components.datasets.masks import MaskIds, openable, values_in
+
+    wanted = "values that can be classes, in some mask"
+    try:
+        values = values_in(lambda: (mask for mask, _ in openable(root, records)))
+    except ValueError as error:
+        raise InputError("the masks", expected=wanted, found=str(error)) from error
+    if not values:
+        raise InputError("the masks", expected=wanted, found="none that can be read")
+    ignored = data.ignored
+    if ignored is not None:
+        for mistake in ignored_mistakes(ignored, values):
+            raise mistake
+    elif len(values) > 2 and values[-1] == IGNORED and values[-2] < _SMALL:  # type: ignore[operator]
+        ignored = IGNORED
+    return MaskIds(tuple(value for value in values if value != ignored), ignored)
 
 
 def _listed_once(records: list[Record]) -> list[Record]:

@@ -49,7 +49,7 @@ class Task:
 
     def check(self, config: Any) -> Iterator[InputError]:
         """What in a `PipelineConfig` makes no sense for this task, beyond what this face tells."""
-        yield from ()
+        yield from config.data.mask_mistakes() if self.has_masks else config.data.label_mistakes()
 
     def module(self, part: str) -> str:
         """The dotted module of one of `PARTS`: where the code of a step that asks it begins."""

@@ -56,6 +56,8 @@ def test_ids_of_every_kind_of_mask(mask, values, tmp_path):
         (Image.fromarray(GREY), (0, 2, 300), "^1, expected 0, 2, 300$"),
         (Image.fromarray(RGB), COLORS[:2], "^#ffffff, expected #000000, #804080$"),
         (Image.fromarray(RGB), (0, 1), "^colors, expected ids$"),
+        (Image.fromarray(np.array([[-1, 0]], np.int32)), (0, 1), "^-1, expected 0, 1$"),
+        (Image.fromarray(np.array([[0.5, 0]], np.float32)), (0, 1), "^the number 0.5$"),
         (Image.fromarray(np.arange(100, dtype=np.uint8)[None]), (0, 1), "^2, 3, 4, 5, 6, 7, 8, 9,"),
     ],
 )
@@ -73,3 +75,13 @@ def test_values_in_masks():
     steep = Image.fromarray(np.arange(1000, dtype=np.uint16)[None])
     assert values_in(lambda: [steep, grey]) == [0, 1, 2]
     assert values_in(list) == []
+    large = Image.fromarray(np.array([[0, 1 << 30]], np.int32))
+    assert values_in(lambda: [large]) == [0, 1 << 30]
+    for mask, told in (
+        (steep, "^more than 256 ids in a mask$"),
+        (Image.fromarray(noise), "^more than 256 colors"),
+        (Image.fromarray(np.array([[-1, 0]], np.int32)), "^the id -1$"),
+    ):
+        assert values_in(lambda mask=mask: [mask, grey]) in ([0, 1, 2], [[n] * 3 for n in range(3)])
+        with pytest.raises(ValueError, match=told):
+            values_in(lambda mask=mask: [mask])

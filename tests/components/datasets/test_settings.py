@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from components.datasets.settings import DataConfig
@@ -22,6 +24,36 @@ from components.datasets.settings import DataConfig
 def test_what_cannot_be_pinned_is_told_all_at_once(keys, told):
     with pytest.raises(ValueError, match=told):
         DataConfig(**keys)
+
+
+COLORS = {"a": [0, 0, 0], "b": [0, 0, 255]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"classes": COLORS, "ignored": 255}, "ignored: expected .red, green, blue., .* found 255"),
+        ({"classes": ["a", "b"], "ignored": [0, 0, 0]}, "ignored: expected an id, as the values"),
+        ({"classes": COLORS, "ignored": [0, 0, 255]}, "found .0, 0, 255., the value of a class"),
+        ({"classes": {"a": 0, "b": 2}, "ignored": 2}, "found 2, the value of a class"),
+        ({"ignored": -1}, "data.ignored: expected ids from 0, or colors of 0 to 255, found -1"),
+        ({"classes": {"a": -1, "b": 2}}, "data.classes: expected ids from 0, .* found -1"),
+        ({"classes": {**COLORS, "c": [300, 0, 0]}}, r"found \[300, 0, 0\]"),
+        ({"classes": {"a": "x", "b": "y"}}, "data.classes.a: expected an id or"),
+    ],
+)
+def test_values_that_masks_cannot_have(keys, told):
+    (mistake,) = DataConfig(**keys).mask_mistakes()
+    assert re.search(told, str(mistake))
+
+
+def test_what_is_right_for_masks_is_not_for_labels():
+    data = DataConfig(classes=["a", "b"], ignored=255, min_share={"a": 0.1})
+    assert list(data.mask_mistakes()) == []
+    told = [str(mistake) for mistake in data.label_mistakes()]
+    assert told[0] == "data.ignored: expected none but for masks, found 255"
+    assert len(told) == 2
+    assert list(DataConfig(classes={"no": -1, "yes": 1}).label_mistakes()) == []
 
 
 def test_pins_in_all_their_forms():

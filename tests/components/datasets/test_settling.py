@@ -87,6 +87,7 @@ def test_a_thousand_and_one_classes():
         (["a", "b/c"], {}, "names in UTF-8 without '/', found 'b/c'"),
         (["a", "caf\udce9"], {}, r"without '/', found 'caf\\\\udce9'"),
         ([None, None], {}, "files that can be used, found 2 with 'no class'"),
+        (["a", "b"], {"min_share": {"a": 0.1}}, "data.min_share: expected none but for masks"),
         (["a", "b"], {"classes": ["x", "y"]}, "found 2 with 'class not in data.classes'"),
         ([], {}, "files that can be used"),
     ],
@@ -124,6 +125,24 @@ def test_values_found_are_names_in_order(tmp_path):
     assert [record.problem for record in found.records] == [None, None, None, "no mask"]
 
 
+@pytest.mark.parametrize(
+    ("values", "ignored", "names"),
+    [
+        ([0, 1, 255], 255, ("0", "1")),
+        ([0, 127, 255], None, ("0", "127", "255")),
+        ([0, 255], None, ("0", "255")),
+    ],
+)
+def test_255_beside_small_ids_is_ignored_and_told(tmp_path, values, ignored, names):
+    found = settle_masks(_masks(tmp_path, [values]), tmp_path, DataConfig())
+    assert (found.classes.names, found.classes.ignored) == (names, ignored)
+    assert [note.partition(";")[0] for note in found.notes] == (
+        ["255 beside ids below 100 is taken for ignored, as in PASCAL VOC and Cityscapes"]
+        if ignored
+        else []
+    )
+
+
 def test_pinned_values_are_looked_for_until_all_were_seen(tmp_path):
     listing = _masks(tmp_path, [[10, 7]], [[2, 2]], [[2, 10]], None)
     found = settle_masks(listing, tmp_path, DataConfig(classes={"b": 2, "a": 10}))
@@ -150,6 +169,9 @@ def test_pinned_colors_are_the_colors_of_the_classes(tmp_path):
         ([[3, 3]], {}, r"classes: expected at least 2, found 1 \(3\)"),
         ([[1, 2]], {"min_share": {"cat": 0.1}}, "data.min_share: expected one of 1, 2, found cat"),
         ([list(range(256))], {}, "expected at most 255"),
+        ([[0, 1]], {"ignored": [0, 0, 0]}, "data.ignored: expected an id"),
+        ([[0, 1]], {"classes": ["a", "b"], "ignored": 1}, "data.ignored: .* value of a class"),
+        (None, {}, "the masks: expected values that can be classes.* found none that can be read"),
     ],
 )
 def test_masks_that_are_no_classes_are_told(tmp_path, values, keys, told):
