@@ -25,6 +25,7 @@ SPLIT_WORDS = {
 
 BAD_NAME = "file name is not UTF-8"
 UNSUPPORTED = "unsupported format"
+BROKEN_LINK = "broken link"
 
 _FOREIGN = ("__MACOSX", "@eaDir")  # left by archives and by disk stations
 
@@ -49,13 +50,30 @@ def folder_names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in visible(folder) if entry.is_dir())
 
 
+def folder_in(root: Path, path: str) -> str:
+    """A folder's path below `root` as it is on disk, in whatever case; empty: there is none."""
+    found = ""
+    for part in path.split("/"):
+        names = folder_names(root / found)
+        same = [part] if part in names else [n for n in names if n.lower() == part.lower()]
+        if not same:
+            return ""
+        found = f"{found}/{same[0]}" if found else same[0]
+    return found
+
+
 def file_names(folder: Path, extensions: tuple[str, ...]) -> list[str]:
-    """Names of the files in a folder with one of the extensions, sorted."""
+    """Names of the files in a folder with one of the extensions, sorted; see `_is_file`."""
     return sorted(
         entry.name
         for entry in visible(folder)
-        if entry.name.lower().endswith(extensions) and entry.is_file()
+        if entry.name.lower().endswith(extensions) and _is_file(entry)
     )
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link to what is gone (as of git-annex), which is to be told."""
+    return entry.is_file() or (entry.is_symlink() and not entry.is_dir())
 
 
 def split_folders(folder: Path) -> dict[str, str]:
@@ -66,24 +84,33 @@ def split_folders(folder: Path) -> dict[str, str]:
 
 
 def image_records(
-    root: Path, folder: str = "", *, deep: bool = False, **told: Any
+    root: Path, folder: str = "", *, deep: bool = False, above: tuple[str, ...] = (), **told: Any
 ) -> Iterator[Record]:
     """Records of the images in a folder, in no order; of those nothing decodes, with a problem.
+
+    Linked folders are followed, unless they hold the one that they lie in.
 
     Args:
         root: the data folder.
         folder: below it, with "/"; empty: itself.
         deep: with the numbers that they are named by, and those in sub-folders, without.
+        above: real paths of the folders that it lies in.
         told: fields of the records.
     """
+    if deep:
+        here = os.path.realpath(root / folder)
+        if any(f"{path}/".startswith(f"{here}/") for path in above):
+            return
+        above = (*above, here)
     for entry in visible(root / folder):
         path = f"{folder}/{entry.name}" if folder else entry.name
-        if entry.name.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS) and entry.is_file():
+        if entry.name.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS) and _is_file(entry):
             digits = entry.name.partition(".")[0] if deep else ""
             number = int(digits) if digits.isdecimal() and digits.isascii() else None
-            yield record(path, number=number, **told)
-        elif deep and entry.is_dir(follow_symlinks=False):  # a link may lead back up
-            for below in image_records(root, path, deep=True, **told):
+            found = record(path, number=number, **told)
+            yield found if entry.is_file() else replace(found, problem=BROKEN_LINK)
+        elif deep and entry.is_dir():
+            for below in image_records(root, path, deep=True, above=above, **told):
                 yield replace(below, number=None)
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import statistics
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ CLASSIFICATION, SEGMENTATION, POINTS = "image_classification", "image_segmentati
 SMALL = 20  # a class of fewer images is too small to learn, measure and test it
 SHOWN = 50  # classes
 _SAMPLED = 200  # images, and masks, that are opened
+_NO_PICTURE = "not a picture"  # as ingest calls it
 _TRIMAP = {"foreground": 1, "background": 2, "contour": 3}
 
 
@@ -47,18 +49,20 @@ def look(root: Path, layout: str = "") -> dict[str, Any]:
     data = DataConfig(layout=layout)
     listing = load_reader(layout, SHIPPED, "layout")(root, data)
     task = _task(listing.records)
+    sizes: dict[str, Any] = {}
+    if task != POINTS:
+        listing, sizes = _opened(root, listing)
     if task == SEGMENTATION:
         found = _settled_masks(listing, root, data)
     else:
         found = settle_labels(listing, data)
     names = found.classes.names
     usable = [record for record in found.records if not record.problem]
-    sample = usable[:: max(1, len(usable) // _SAMPLED)][:_SAMPLED]
     labels = Counter(record.label for record in usable)
     classes: dict[str, float] = {name: labels[name] for name in names}
     values, notes = None, list(found.notes)
     if found.mapping is not None:
-        classes = dict(zip(names, _shares(root, sample, found), strict=True))
+        classes = dict(zip(names, _shares(root, _sample(usable), found), strict=True))
         values = dict(zip(names, found.mapping.values, strict=True))
     elif any(record.mask_path for record in usable):
         notes.append("masks are there too: --layout masks")
@@ -71,7 +75,7 @@ def look(root: Path, layout: str = "") -> dict[str, Any]:
         "missing": found.missing,
         "notes": notes,
         "splits": dict(Counter(record.split for record in usable if record.split)),
-        **({} if task == POINTS else _sizes(root, sample)),
+        **sizes,
         "classes": classes,
         "imbalance": round(max(classes.values()) / max(min(classes.values()), 1e-4), 1),
         "values": values,
@@ -163,24 +167,33 @@ def _settled_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
     return found
 
 
-def _sizes(root: Path, sample: list[Record]) -> dict[str, Any]:
-    """By the headers."""
+def _sample(records: list[Record]) -> list[Record]:
+    return records[:: max(1, len(records) // _SAMPLED)][:_SAMPLED]
+
+
+def _opened(root: Path, listing: Listing) -> tuple[Listing, dict[str, Any]]:
+    """Sizes of a sample, by the headers; and the listing, where those without one are told of."""
     from PIL import Image
 
     from components.datasets.masks import BROKEN
 
-    sizes = []
-    for record in sample:
+    sizes, broken = [], set()
+    for record in _sample([record for record in listing.records if not record.problem]):
         source = root / record.path if record.content is None else io.BytesIO(record.content)
         try:
             with Image.open(source) as image:
                 sizes.append(image.size)
         except BROKEN:
-            continue
-    return {
+            broken.add(record.path)
+    told = {
         side: [min(values), int(statistics.median(values)), max(values)]
         for side, values in zip(("width", "height"), zip(*sizes, strict=True), strict=False)
     }
+    records = [
+        replace(r, problem=r.problem or _NO_PICTURE) if r.path in broken else r
+        for r in listing.records
+    ]
+    return replace(listing, records=records), told
 
 
 def _shares(root: Path, sample: list[Record], found: Found) -> list[float]:

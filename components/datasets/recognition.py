@@ -1,5 +1,7 @@
 """Which layout a folder is in, by its names."""
 
+import codecs
+import contextlib
 import csv
 import re
 from collections.abc import Callable, Iterator
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.datasets import folders
+from components.datasets.settings import printable
 from serving.errors import InputError
 
 OXFORD_LIST = "annotations/list.txt"
@@ -14,6 +17,7 @@ IMAGES = "images"
 MASK_FOLDERS = ("masks", "annotations/trimaps", "labels")
 IMAGE_COLUMNS = ("path", "label")
 POINT_COLUMNS = ("x", "y", "label")
+TABLES = (".csv", ".tsv")
 # `cat.12.jpg`, or where no file is named so, `cat_12.jpg`.
 FLAT_NAMES = (
     re.compile(r"(?P<label>.+?)\.(?P<number>[0-9]+)\.[^.]+"),
@@ -32,12 +36,14 @@ def mask_folders(root: Path) -> list[tuple[str, str, str | None]]:
 
     def pairs(above: str, below: str, split: str | None) -> Iterator[tuple[str, str, str | None]]:
         for masks in MASK_FOLDERS:
-            names = (f"{above}{IMAGES}{below}", f"{above}{masks}{below}")
-            if all((root / name).is_dir() for name in names):
-                yield *names, split
+            names = [folders.folder_in(root, f"{above}{name}{below}") for name in (IMAGES, masks)]
+            if all(names):
+                yield names[0], names[1], split
                 return
 
-    outer, inner = folders.split_folders(root), folders.split_folders(root / IMAGES)
+    images = folders.folder_in(root, IMAGES)
+    outer = folders.split_folders(root)
+    inner = folders.split_folders(root / images) if images else {}
     found = [pair for name, split in outer.items() for pair in pairs(f"{name}/", "", split)]
     found += [pair for name, split in inner.items() for pair in pairs("", f"/{name}", split)]
     return found or list(pairs("", "", None))
@@ -60,6 +66,24 @@ def header(path: Path) -> list[str]:
             return [name.strip().lower() for name in next(csv.reader(file), [])]
     except (OSError, csv.Error):
         return []
+
+
+def unread_tables(root: Path) -> list[str]:
+    """Notes on tables in a folder that is read as something else, as they lack columns."""
+    return [
+        f"'{printable(name)}' is not read: its first line has {told_header(root / name)},"
+        f" not {', '.join(IMAGE_COLUMNS)}"
+        for name in folders.file_names(root, TABLES)
+        if not set(IMAGE_COLUMNS) <= set(header(root / name))
+    ]
+
+
+def told_header(path: Path) -> str:
+    """What the first line of a file has, for messages."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "UTF-16"
+    return printable(", ".join(header(path)))[:80] or "nothing"
 
 
 def _has_csv(root: Path, columns: tuple[str, ...]) -> bool:

@@ -46,7 +46,8 @@ def read_rows(
         raise InputError(
             f"'{root / names[0]}'",
             expected=f"the columns {', '.join(columns)} in its first line",
-            found=", ".join(headers[names[0]]) or "an empty file",
+            found=recognition.told_header(root / names[0]),
+            todo="name them so, in UTF-8 and with commas between",
         )
     records = []
     for name, header in headers.items():

@@ -3,6 +3,7 @@
 A record's own fault becomes its problem; fatal is only what leaves no data set.
 """
 
+import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -44,22 +45,24 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
     for mistake in data.label_mistakes():
         raise mistake
     labels = {record.label for record in listing.records if record.label is not None}
-    names = data.names() or list(listing.classes or sorted(labels))
+    told = list(listing.classes or sorted(labels))
+    # Of a name in several forms of Unicode (macOS decomposes), the first is the class's.
+    first = {_composed(name): name for name in reversed(told)}
+    names = data.names() or [name for name in told if first[_composed(name)] == name]
     for mistake in name_mistakes("a class's name", names):
         raise mistake
     # An exact name goes before one in other letters.
-    called = {alias: name for name, other in data.aliases().items() for alias in other}
+    called = {_composed(alias): n for n, other in data.aliases().items() for alias in other}
     called = {alias.casefold(): name for alias, name in called.items()} | called
     if data.classes is None:
-        called = {name: name for name in names}
+        called = first
 
     def named(record: Record) -> Record:
         label = record.label
         if label is None:
             return replace(record, problem=record.problem or NO_LABEL)
+        label = _composed(label)
         name = called.get(label) or called.get(label.casefold())
-        if name == label:
-            return record
         if name is None and not record.problem:
             return replace(record, label=None, problem=NOT_PINNED, detail=f"'{printable(label)}'")
         return replace(record, label=name)
@@ -76,7 +79,7 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
             expected="images of every class",
             todo="add some, or name in data.classes those that there are",
         )
-    notes = list(listing.notes)
+    notes = [*listing.notes, *_class_notes(records, [n for n in names if n not in small])]
     if small:
         notes.append(f"classes with fewer than {data.min_images} images left out: {_some(small)}")
         left_out = set(small)
@@ -153,6 +156,28 @@ def _found_values(root: Path, records: list[Record], data: DataConfig) -> "MaskI
     elif len(values) > 2 and values[-1] == IGNORED and values[-2] < _SMALL:  # type: ignore[operator]
         ignored = IGNORED
     return MaskIds(tuple(value for value in values if value != ignored), ignored)
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _class_notes(records: list[Record], names: list[str]) -> list[str]:
+    """Classes that may be one by mistake, and those that the data's own splits leave untaught."""
+    notes, alike = [], defaultdict(list)
+    for name in names:
+        alike[name.casefold()].append(name)
+    twins = [" and ".join(same) for same in alike.values() if len(same) > 1]
+    if twins:
+        notes.append(
+            f"classes that differ by case alone: {_some(twins)}; data.classes can make one of them"
+        )
+    usable = [(record.split, record.label) for record in records if not record.problem]
+    taught = {label for split, label in usable if split in (None, "train")}
+    untaught = [name for name in names if name not in taught and (usable and taught)]
+    if untaught:
+        notes.append(f"classes without an image in the train split: {_some(untaught)}")
+    return notes
 
 
 def _listed_once(records: list[Record]) -> list[Record]:

@@ -29,6 +29,7 @@ from serving.errors import InputError
 
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
 ACCEPTED = "accepted"  # the counter beside those of the splits: an Example may go to two of them
+TAUGHT = "taught"  # the file of the classes that train has, removed when it was read
 # (The DoFns below are typed to yield Any: Beam takes their annotations for the main output's
 # type and would count tagged outputs in.)
 
@@ -71,6 +72,13 @@ class Executor(BaseExampleGenExecutor):
             )
             refused.append(unique[REJECTED])
             accepted = unique[ACCEPTED]
+        _ = (
+            accepted
+            | "Taught" >> beam.FlatMap(_taught)
+            | beam.Distinct()
+            | "WriteTaught"
+            >> beam.io.WriteToText(f"{self._quarantine_uri}/{TAUGHT}", shard_name_template="")
+        )
         split = accepted | "Split" >> beam.FlatMap(_draw).with_outputs(*features.SPLITS)
         splits = {name: split[name] for name in features.SPLITS}
         # One file, a JSON line each: what was refused is small beside what was kept.
@@ -97,13 +105,15 @@ class Executor(BaseExampleGenExecutor):
         """Runs the Beam pipeline, then sums up what it counted.
 
         Raises:
-            InputError: nothing is left of what was found, or a split got nothing.
+            InputError: nothing is left of what was found, a split got nothing, or there is nothing
+                to learn a class from.
         """
         self._quarantine_uri = artifact_utils.get_single_uri(output_dict["quarantine"])
         self._task = get_task(exec_properties["task"])
         super().Do(input_dict, output_dict, exec_properties)
         summary = _summarize(self._quarantine_uri, self._found)
-        _check(summary, self._task.unit, exec_properties[specs.INPUT_BASE_KEY])
+        untaught = _untaught(self._quarantine_uri, self._found.classes.names)
+        _check(summary, untaught, self._task.unit, exec_properties[specs.INPUT_BASE_KEY])
         write_classes(artifact_utils.get_single_uri(output_dict["examples"]), self._found.classes)
 
 
@@ -177,6 +187,13 @@ def _draw(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[Any]:
         yield beam.pvalue.TaggedOutput(name, converted.example)
 
 
+def _taught(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[str]:
+    """The index of an Example's class, if it goes to train."""
+    converted, lots = item
+    if converted.label is not None and 0 in (split_index(converted.key, lot) for lot in lots):
+        yield str(converted.label)
+
+
 def _refused(path: str, reason: str, detail: str) -> beam.pvalue.TaggedOutput:
     # The quarantine is UTF-8; a file's name may be any bytes.
     told = {"path": printable(path), "reason": printable(reason), "detail": printable(detail)}
@@ -212,14 +229,29 @@ def _summarize(uri: str, found: Found) -> dict[str, Any]:
     return summary
 
 
-def _check(summary: dict[str, Any], unit: str, root: str) -> None:
+def _untaught(uri: str, names: tuple[str, ...]) -> list[str]:
+    """The classes that no Example of the train split has; none where Examples have no class."""
+    taught = io_utils.read_string_file(f"{uri}/{TAUGHT}").split()
+    fileio.remove(f"{uri}/{TAUGHT}")
+    return [name for index, name in enumerate(names) if taught and str(index) not in taught]
+
+
+def _check(summary: dict[str, Any], untaught: list[str], unit: str, root: str) -> None:
     """Refuses Examples of which nothing can be made."""
     empty = [name for name, count in summary["splits"].items() if not count]
-    if not empty:
+    if not empty and not untaught:
         return
     reasons = Counter(summary["quarantined"]).most_common(3)
     told = ", ".join(f"{reason}: {count}" for reason, count in reasons)
     refused = f"; quarantined of {summary['found']}: {told}" if told else ""
+    if not empty:
+        more = f" and {len(untaught) - 5} more" if len(untaught) > 5 else ""
+        raise InputError(
+            f"data.path {root}",
+            expected=f"{unit} of every class in the train split",
+            found=f"none of {', '.join(untaught[:5])}{more}{refused}",
+            todo="add some, or name in data.classes the other classes alone",
+        )
     splits = ", ".join(f"{name}: {count}" for name, count in summary["splits"].items())
     raise InputError(
         f"data.path {root}",

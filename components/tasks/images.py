@@ -9,6 +9,7 @@ moves data.
 
 import hashlib
 import io
+import re
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,8 @@ def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
             return encoded, decode_pixels(tf.constant(encoded)).numpy()
         except tf.errors.InvalidArgumentError as error:
             if kind not in TRANSCODED:
-                detail = " ".join(error.message.split())[:160]
+                # Which of TensorFlow's functions it was tells nobody anything.
+                detail = " ".join(re.sub(r"\{\{.*?\}\}", "", error.message).split())[:160]
                 raise RejectedError("not a picture", detail) from error
     encoded = _transcoded(encoded)
     return encoded, decode_pixels(tf.constant(encoded)).numpy()

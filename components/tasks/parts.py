@@ -147,8 +147,7 @@ class Training(Part, ABC):
                 f"the {split} split",
                 expected=f"examples of all {len(names)} classes",
                 found=f"none of {', '.join(missing[:_TOLD])}{more}",
-                todo="add some, change example_gen.split, or leave small classes out by "
-                "data.min_images",
+                todo="add some, change example_gen.split, or leave those out of data.classes",
             )
 
     def trainee(self, model: Any) -> Any:

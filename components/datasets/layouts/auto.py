@@ -19,6 +19,8 @@ READERS: dict[str, Reader] = {
 def read(root: Path, data: DataConfig) -> Listing:
     """Lists a folder in any of the layouts of `READERS`."""
     layout = recognition.recognize(root)
+    if not layout and folders.file_names(root, (".csv",)):
+        layout = "csv"  # of other columns, which it tells
     if not layout and any(
         any(folders.image_records(root, name)) for name in folders.folder_names(root)
     ):

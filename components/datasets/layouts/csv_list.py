@@ -1,10 +1,13 @@
 """CSV files that list images: the columns `path`, `label` and, if it is split, `split`."""
 
+import os
 import posixpath
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from components.datasets import folders
+from components.datasets.layouts.oxford_list import NOT_LISTED
 from components.datasets.recognition import IMAGE_COLUMNS
 from components.datasets.records import Listing, Record
 from components.datasets.rows import RowError, read_rows
@@ -17,14 +20,19 @@ EMPTY_LABEL = "no label"
 
 
 def read(root: Path, data: DataConfig) -> Listing:
-    """Lists the images that the rows name, relative to the data folder."""
+    """Lists the images that the rows name, and those of the data folder that none does."""
+    named: set[str] = set()
+    homes = {root.absolute(), root.resolve()}
 
     def convert(_: str, values: Mapping[str, str]) -> Record:
         path = posixpath.normpath(values["path"].replace("\\", "/"))
-        label, split = values["label"], values.get("split")
-        if path.startswith(("/", "..")) or path[1:2] == ":":
+        label, split = values["label"], values.get("split") or None
+        for home in homes:
+            path = path.removeprefix(f"{home.as_posix()}/")
+        named.add(path)
+        if path.startswith(("/", "../")):
             raise RowError(OUTSIDE, path)
-        if not (root / path).is_file():
+        if not os.path.isfile(root / path):  # noqa: PTH113  # pathlib raises where it is too long
             raise RowError(NO_FILE, path)
         if not label:
             raise RowError(EMPTY_LABEL, path)
@@ -33,4 +41,11 @@ def read(root: Path, data: DataConfig) -> Listing:
         split = None if split is None else folders.SPLIT_WORDS[split.lower()]
         return folders.record(path, label=label, split=split)
 
-    return Listing(read_rows(root, IMAGE_COLUMNS, "csv", convert))
+    records = read_rows(root, IMAGE_COLUMNS, "csv", convert)
+    found = sorted(folders.image_records(root, deep=True), key=lambda record: record.path)
+    records += [
+        replace(r, problem=r.problem or NOT_LISTED, number=None)
+        for r in found
+        if r.path not in named
+    ]
+    return Listing(records)

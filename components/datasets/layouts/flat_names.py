@@ -24,5 +24,6 @@ def read(root: Path, data: DataConfig) -> Listing:
             if match
             else folders.record(path, problem=NO_CLASS)
             for path, match in zip(paths, matches, strict=True)
-        ]
+        ],
+        notes=recognition.unread_tables(root),
     )

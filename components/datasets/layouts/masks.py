@@ -3,37 +3,79 @@
 Masks may also be in `annotations/trimaps/` (as of Oxford-IIIT Pet) or in `labels/`.
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from components.datasets import folders, recognition
 from components.datasets.records import Listing
 from components.datasets.settings import DataConfig
 from components.datasets.settling import NO_MASK
+from serving.errors import InputError
 
 # Without loss: a blurred id would be another one.
 MASK_EXTENSIONS = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 NO_IMAGE = "mask without image"
 LOSSY = "mask in a format with losses"
+NO_PAIR = "in no folder of pairs"
+
+_SUFFIX = re.compile("([-_.][A-Za-z]+)?$")
 
 
 def read(root: Path, data: DataConfig) -> Listing:
-    """Lists all images, and all masks without an image."""
+    """Lists all images, and all masks without an image.
+
+    Where no mask has an image's name, what all of them end with (`a_mask.png`) is taken off.
+    """
     records = []
-    for images, masks, split in recognition.mask_folders(root):
+    pairs = recognition.mask_folders(root)
+    for images, masks, split in pairs:
         names = folders.file_names(root / masks, (*folders.IMAGE_EXTENSIONS, *MASK_EXTENSIONS))
         # Those without loss last, so that they win where one stem is there twice.
         names.sort(key=lambda name: name.lower().endswith(MASK_EXTENSIONS))
+        found = list(folders.image_records(root, images))
         by_stem = {folders.stem_of(name): f"{masks}/{name}" for name in names}
+        if by_stem.keys().isdisjoint(folders.stem_of(image.path) for image in found):
+            by_stem = _without_suffix(by_stem)
         alone = dict(by_stem)
-        for image in folders.image_records(root, images):
+        for image in found:
             stem = folders.stem_of(image.path)
             mask = by_stem.get(stem)
             alone.pop(stem, None)
             lossy = mask and not mask.lower().endswith(MASK_EXTENSIONS)
-            problem = LOSSY if lossy else None if mask else NO_MASK
-            records.append(folders.record(image.path, mask_path=mask, split=split, problem=problem))
+            problem = image.problem or (LOSSY if lossy else None if mask else NO_MASK)
+            records.append(replace(image, mask_path=mask, split=split, problem=problem))
         records += [folders.record(path, split=split, problem=NO_IMAGE) for path in alone.values()]
     if not any(record.mask_path for record in records):
-        raise recognition.not_this_layout(root, "masks")
+        problems = {record.problem for record in records}
+        if not {NO_MASK, NO_IMAGE} <= problems:
+            raise recognition.not_this_layout(root, "masks")
+        raise InputError(
+            f"data folder '{root}'",
+            expected="masks named as their images: images/a.jpg, masks/a.png or masks/a_mask.png",
+            found=f"no mask with an image's name in {len(records)} files",
+        )
+    used = {path for record in records for path in (record.path, record.mask_path)}
+    aside = [
+        r for top in _tops(root, pairs) for r in folders.image_records(root, top, deep=bool(top))
+    ]
+    records += [replace(r, problem=NO_PAIR, number=None) for r in aside if r.path not in used]
     return Listing(sorted(records, key=lambda record: record.path))
+
+
+def _tops(root: Path, pairs: list[tuple[str, str, str | None]]) -> set[str]:
+    """Folders that hold pairs, or would if they were not beside those of the splits."""
+    splits, top = folders.split_folders(root), set[str]()
+    for images, masks, split in pairs:
+        if images.partition("/")[0] in splits:
+            return {"", *folders.folder_names(root)}
+        top |= {path.rpartition("/")[0] if split else path for path in (images, masks)}
+    return {"", *top}
+
+
+def _without_suffix(by_stem: dict[str, str]) -> dict[str, str]:
+    """Names of masks without what all of them end with, such as `_mask`."""
+    ends = {_SUFFIX.search(stem)[0] for stem in by_stem}  # type: ignore[index]
+    end = ends.pop() if len(ends) == 1 else ""
+    return {stem.removesuffix(end): path for stem, path in by_stem.items()}

@@ -47,17 +47,20 @@ def read(root: Path, data: DataConfig) -> Listing:
         for number, example in enumerate(_examples(root / shard)):
             records.append(_record(f"{printable(shard)}:{number}", example, KEYS | keys, split))
             present.update(example.features.feature if example else ())
-    if present and all(record.content is None for record in records):
-        asked = data.features.get("image")
+    read = {
+        "image": any(record.content is not None for record in records),
+        "label": any(record.label is not None for record in records),
+        "mask": any(record.mask is not None for record in records),
+    }
+    needed = {"image", *data.features, *(() if read["mask"] else ("label",))}
+    for part in [part for part in read if present and part in needed and not read[part]]:
+        asked = data.features.get(part)  # type: ignore[call-overload]
         raise InputError(
-            "data.features.image",
+            f"data.features.{part}",
             expected=f"one of the features {', '.join(sorted(present))}",
-            found=f"'{asked}'" if asked else f"none of {', '.join(KEYS['image'])}",
+            found=f"'{asked}'" if asked else f"none of {', '.join(KEYS[part])}",
         )
-    labels = {record.label for record in records if record.label is not None}
-    numbers = all(label.isdecimal() for label in labels)
-    order = sorted(labels, key=lambda label: (int(label) if numbers else 0, label))
-    return Listing(records, tuple(order))
+    return Listing(records, notes=recognition.unread_tables(root))
 
 
 def _examples(shard: Path) -> Iterator["tf.train.Example | None"]:
@@ -65,8 +68,12 @@ def _examples(shard: Path) -> Iterator["tf.train.Example | None"]:
     import tensorflow as tf
     from google.protobuf.message import DecodeError
 
-    with shard.open("rb") as file:
-        compression = "GZIP" if file.read(2) == _GZIP else ""
+    try:
+        with shard.open("rb") as file:
+            compression = "GZIP" if file.read(2) == _GZIP else ""
+    except OSError:
+        yield None
+        return
     dataset = tf.data.TFRecordDataset(str(shard), compression_type=compression)
     try:
         for serialized in dataset.as_numpy_iterator():

@@ -1,6 +1,7 @@
 """What readers tell of a folder: every layout that is shipped."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,8 +47,41 @@ def test_split_folders_of_class_folders(touch, other):
     expected = {"train": "train", "valid": "eval", "val": "eval", "Test": "test", "TEST": "test"}
     assert splits == {folder: expected[folder] for folder in folders}
     assert listing.classes == ("iris", "rose")
+    assert listing.notes == []
     assert {r.path for r in listing.records if r.problem} == {"train/stray.jpg", "train.csv.jpg"}
     assert {r.number for r in listing.records} == {1, 2, None}
+
+
+def test_what_lies_beside_the_splits_and_links_are_told(touch):
+    root = touch(*(f"{s}/{c}/1.jpg" for s in ("train", "val") for c in ("rose", "iris")))
+    touch("holdout/rose/2.jpg", "train/.lily/3.jpg", "more/deep/4.jpg")
+    (root / "train/rose/gone.jpg").symlink_to("annex/objects")
+    (root / "train/rose/linked").symlink_to(root / "more")
+    (root / "train/rose/up").symlink_to(root / "train")
+    listing = auto.read(root, DATA)
+    assert [(r.path, r.problem) for r in listing.records if r.problem or "deep" in r.path] == [
+        ("holdout/rose/2.jpg", "in no split's folder"),
+        ("more/deep/4.jpg", "in no split's folder"),
+        ("train/rose/gone.jpg", "broken link"),
+        ("train/rose/linked/deep/4.jpg", None),
+    ]
+    assert listing.notes == ["left out, as their names begin with a dot: .lily"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"path;label\na;b", "path;label"),
+        (b"file,class\n", "file, class"),
+        (b"path\tlabel", "path.label"),
+        ("path,label".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_tables_that_are_passed_over_are_told(touch, content, told):
+    root = touch("rose/1.jpg", "iris/1.jpg")
+    (root / "list.csv").write_bytes(content)
+    (note,) = auto.read(root, DATA).notes
+    assert re.search(f"^'list.csv' is not read: its first line has {told}, not path, label$", note)
 
 
 def test_flat_names(touch):
@@ -100,7 +134,13 @@ def test_folders_that_hold_nothing_are_refused(touch, read):
         (["oxford/images/a.jpg", "oxford/annotations/trimaps/a.png"], masks.read, "oxford' is"),
         (["images/a.jpg", "masks/a.png"], auto.read, "'masks' of the task image_segmentation"),
         (["images/a.jpg", "masks/"], masks.read, "expected images in images/ and .png masks in"),
-        (["a.jpg", "list.csv"], auto.read, r"\*\.csv with path and label"),
+        (
+            ["a.jpg", "list.csv"],
+            auto.read,
+            "list.csv': expected the columns path, label .* nothing",
+        ),
+        (["images/1.jpg", "list.csv"], auto.read, "list.csv': expected the columns path, label"),
+        (["images/b.jpg", "masks/a.png"], masks.read, "found no mask with an image's name in 2"),
     ],
 )
 def test_a_refusal_names_what_would_fit(touch, files, read, hint):
@@ -126,13 +166,16 @@ def test_rows_name_images_and_each_bad_one_is_counted(touch):
         "iris,a/3.tif,x,test",
         "rose,a/9.jpg,x,train",
         "rose,../outside.jpg,x,train",
-        f"rose,{root}/a/1.jpg,x,train",
+        f"rose,{root}/a/1.jpg,x,",
         ",a/1.jpg,x,train",
         "rose,a/1.jpg,x,first",
         "rose",
         "rose,a/1.jpg,x,train,more",
         "rose,caf\udce9.jpg,x,train",
+        f"rose,{'x' * 300}.jpg,x,train",
+        "rose,a:..4.jpg,x,test",
     ]
+    touch("a:..4.jpg", "..4.jpg", "b/5.jpg")
     text = "\n".join(["label,Path,note,split", *rows])
     (root / "list.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
     records = auto.read(root, DATA).records
@@ -143,12 +186,21 @@ def test_rows_name_images_and_each_bad_one_is_counted(touch):
     assert [(r.path, r.problem, r.detail) for r in records[3:]] == [
         ("list.csv:5", "no such file", "a/9.jpg"),
         ("list.csv:6", "outside the data folder", "../outside.jpg"),
-        ("list.csv:7", "outside the data folder", f"{root}/a/1.jpg"),
+        ("a/1.jpg", None, ""),  # by its whole path, and without a split
         ("list.csv:8", "no label", "a/1.jpg"),
         ("list.csv:9", "unknown split", "first"),
         ("list.csv:10", "missing column", "path"),
         ("list.csv:11", "surplus column", "5 fields, 4 in the header"),
         ("list.csv:12", "no such file", "caf\\udce9.jpg"),
+        ("list.csv:13", "no such file", f"{'x' * 300}.jpg"),
+        ("a:..4.jpg", None, ""),
+        ("b/5.jpg", "not in the list", ""),
+    ]
+    assert [record.split for record in records if not record.problem] == [
+        "train",
+        "eval",
+        None,
+        "test",
     ]
     assert (records[2].path, records[2].problem) == ("a/3.tif", "unsupported format")
 
@@ -176,12 +228,31 @@ def test_images_and_masks_are_paired_by_stem(touch, folder):
     ]
 
 
+@pytest.mark.parametrize(
+    "names", [("Images/1.jpg", "Masks/1.png"), ("images/1.jpg", "masks/1_mask.png")]
+)
+def test_pairs_in_capitals_and_with_a_suffix_and_what_is_in_none(touch, names):
+    root = touch(*names, *(name.replace("1", "2") for name in names))
+    images = names[0].partition("/")[0]
+    touch(f"{images}/deeper/3.jpg", "preview.png")
+    found = {r.path: (r.mask_path, r.problem) for r in masks.read(root, DATA).records}
+    assert found == {
+        names[0]: (names[1], None),
+        names[0].replace("1", "2"): (names[1].replace("1", "2"), None),
+        f"{images}/deeper/3.jpg": (None, "in no folder of pairs"),
+        "preview.png": (None, "in no folder of pairs"),
+    }
+
+
 @pytest.mark.parametrize("path", ["{split}/{part}/1.png", "{part}/{split}/1.png"])
 def test_split_folders_of_pairs(touch, path):
     parts = [(split, part) for split in ("train", "val") for part in ("images", "masks")]
     root = touch(*(path.format(split=split, part=part) for split, part in parts))
-    found = {r.split: (r.path, r.mask_path) for r in masks.read(root, DATA).records}
-    assert found == {
+    aside = path.format(split="holdout", part="images")
+    touch(aside)
+    records = masks.read(root, DATA).records
+    assert [(r.path, r.problem) for r in records if r.problem] == [(aside, "in no folder of pairs")]
+    assert {r.split: (r.path, r.mask_path) for r in records if r.split} == {
         told: tuple(path.format(split=split, part=part) for part in ("images", "masks"))
         for split, told in (("train", "train"), ("val", "eval"))
     }
@@ -293,7 +364,6 @@ def test_shards_with_the_names_of_slim(tmp_path):
         ("validation-00000-of-00001:0", "rose", b"1", "eval", None),
         ("validation-00000-of-00001:1", None, None, "eval", "no such feature"),
     ]
-    assert listing.classes == ("iris", "rose")
 
 
 def test_keys_are_mapped_and_numbers_are_names(tmp_path):
@@ -301,7 +371,12 @@ def test_keys_are_mapped_and_numbers_are_names(tmp_path):
     _write_shard(tmp_path / "data.tfrecord", examples)
     with pytest.raises(InputError, match=r"data\.features\.image: .* jpg, seg, y, found none of"):
         tfrecord.read(tmp_path, DATA)
-    data = DataConfig(features={"image": "jpg", "label": "y", "mask": "seg"})
-    listing = tfrecord.read(tmp_path, data)
-    assert listing.classes == ("9", "10")
+    keys = {"image": "jpg", "label": "y", "mask": "seg"}
+    for wrong in ("label", "mask"):
+        with pytest.raises(InputError, match=rf"features\.{wrong}: .* jpg, seg, y, found 'other'"):
+            tfrecord.read(tmp_path, DataConfig(features=keys | {wrong: "other"}))
+    with pytest.raises(InputError, match=r"data\.features\.label: .* found none of image/class"):
+        tfrecord.read(tmp_path, DataConfig(features={"image": "jpg"}))
+    listing = tfrecord.read(tmp_path, DataConfig(features=keys))
+    assert [record.label for record in listing.records] == ["10", "9"]
     assert {(r.content, r.mask, r.split) for r in listing.records} == {(b"image", b"mask", None)}

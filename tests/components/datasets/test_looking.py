@@ -39,12 +39,12 @@ def test_class_folders_and_their_configuration(tmp_path):
         "layout": "class_folders",
         "task": "image_classification",
         "found": 132,
-        "usable": 131,
-        "problems": {"unsupported format": 1},
-        "splits": {"train": 123, "eval": 8},
+        "usable": 130,
+        "problems": {"not a picture": 1, "unsupported format": 1},
+        "splits": {"train": 122, "eval": 8},
         "width": [40, 40, 40],
         "height": [30, 30, 30],
-        "classes": {"few": 2, "iris": 94, "yes": 35},
+        "classes": {"few": 2, "iris": 94, "yes": 34},
         "imbalance": 47.0,
     }
     text = write_config(root, report, TEMPLATE)

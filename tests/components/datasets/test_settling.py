@@ -48,6 +48,34 @@ def test_pins_take_other_names_and_leave_the_rest_out():
     ]
 
 
+CAFE = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "names", "told"),
+    [
+        (["10", "2", "1"], None, ("1", "10", "2"), None),  # as texts, in every layout
+        ([*CAFE, "a"], None, ("a", CAFE[1]), None),
+        ([CAFE[1], "A"], [CAFE[0], "a"], (CAFE[0], "a"), None),
+        (["cat", "Cat", "a"], None, ("Cat", "a", "cat"), "case alone: Cat and cat;"),
+    ],
+)
+def test_names_that_look_alike(labels, classes, names, told):
+    found = settle_labels(_listing(*labels), DataConfig(classes=classes))
+    assert found.classes.names == names
+    assert {record.label for record in found.records} == set(names)
+    assert found.notes[0] == "a note"
+    assert (told or "") in " ".join(found.notes[1:])
+    assert len(found.notes) == 1 + bool(told)
+
+
+def test_a_class_that_only_validation_has_is_told():
+    told = [("a", "train"), ("b", "train"), ("a", "eval"), ("c", "eval")]
+    records = [Record(f"{n}.jpg", label=one, split=split) for n, (one, split) in enumerate(told)]
+    found = settle_labels(Listing(records), DataConfig())
+    assert found.notes == ["classes without an image in the train split: c"]
+
+
 def test_a_file_under_two_classes_and_one_that_is_listed_again():
     twice = [Record("0.jpg", label="b"), Record("1.jpg", label="b"), Record("1.jpg", label="b")]
     listing = _listing("a", "b", "a")

@@ -49,6 +49,7 @@ BAD = {
     "Cat/empty.jpg": "not a picture",
     "Dog/text.jpg": "not a picture",
     "Dog/cut.jpg": "not a picture",
+    "Dog/gone.jpg": "broken link",
     "Dog/small.png": "too small",
     "Dog/\\udcff.jpg": "file name is not UTF-8",
 }
@@ -61,7 +62,6 @@ def ingested(ingest, folder, tmp_path_factory):
 
 
 def test_found_is_accepted_and_refused(ingested):
-    # A dangling link is no file, so the listing does not take it for an image.
     assert {path: reason for path, (reason, _) in ingested.refused.items()} == BAD
     assert set(ingested.split_of) == DRAWN - {"Dog/3.jpg"}
     summary = ingested.summary
@@ -174,6 +174,19 @@ def test_book_pets_on_masks(ingest, tmp_path):
     assert result.summary["accepted"] == 11 == len(result.splits["train"] | result.splits["eval"])
     assert result.classes.names == tuple(classes)
     assert "eval and test hold the same 4 images" in result.summary["notes"][-1]
+
+
+def test_a_class_of_broken_files_is_told_before_anything_is_learned(ingest, folder, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(folder, data, symlinks=True)
+    (data / "broken").mkdir()
+    (data / "broken/1.jpg").write_bytes((data / "Dog/0.jpg").read_bytes()[:900])
+    told = r"images of every class in the train split, found none of broken; .*not a picture: 4"
+    with pytest.raises(InputError, match=told):
+        ingest(data, tmp_path / "out")
+    result = ingest(data, tmp_path / "again", data={"classes": ["Cat", "Dog"]})  # as is advised
+    assert "function_node" not in str(result.refused)
+    assert result.classes.names == ("Cat", "Dog")
 
 
 @pytest.mark.parametrize(
