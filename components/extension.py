@@ -70,7 +70,7 @@ def load(path: str, *, key: str) -> Any:
 
 
 def load_function(path: str, *, key: str, takes: tuple[str, ...]) -> Any:
-    """What an import path names, as far as it can be called so; see `load`, `check_function`."""
+    """The same of a function; see `check_function`."""
     found = load(path, key=key)
     check_function(found, path, key=key, takes=takes)
     return found

@@ -12,15 +12,16 @@ MAX_PIXELS = 50_000_000
 
 _HEADER_BYTES = 32
 _PNG, _GIF, _BMP = b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM"
-_JPEG = b"\xff\xd8\xff"
+_JPEG, _RIFF = b"\xff\xd8\xff", b"RIFF"  # the latter of WebP
 
 
 def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
     """Decodes one picture at its own size, without looking at EXIF orientation.
 
     Args:
-        image_bytes: scalar string; JPEG, PNG, BMP or GIF (its first frame). An alpha channel is
-            dropped, grey becomes three equal channels.
+        image_bytes: scalar string; JPEG, PNG, BMP or GIF (its first frame), or a still, opaque
+            WebP, which TensorFlow's older versions lack. An alpha channel is dropped, grey becomes
+            three equal channels.
 
     Returns:
         uint8 [height, width, 3], RGB.
@@ -74,7 +75,15 @@ def _told_size(image_bytes: tf.Tensor) -> tf.Tensor:
     def jpeg() -> tf.Tensor:
         return tf.cast(tf.image.extract_jpeg_shape(image_bytes)[:2], tf.int64)
 
-    formats = ((_JPEG, jpeg), (_PNG, big_endian), (_GIF, screen), (_BMP, signed))
+    def webp() -> tf.Tensor:  # by the first chunk, VP8X, VP8L or VP8: height and width
+        extended = tf.linalg.matvec(tf.reshape(header[24:30], [2, 3]), _weights(0, 1, 2))[::-1] + 1
+        bits = tf.reduce_sum(header[21:25] * _weights(0, 1, 2, 3))
+        lossless = tf.stack([bits // 2**14, bits]) % 2**14 + 1
+        lossy = tf.linalg.matvec(tf.reshape(header[26:30], [2, 2]), _weights(0, 1))[::-1] % 2**14
+        kind = header[15]
+        return tf.where(kind == ord("X"), extended, tf.where(kind == ord("L"), lossless, lossy))
+
+    formats = ((_JPEG, jpeg), (_PNG, big_endian), (_GIF, screen), (_BMP, signed), (_RIFF, webp))
     return tf.case(
         [(begins(magic), size) for magic, size in formats],
         default=lambda: tf.zeros([2], tf.int64),

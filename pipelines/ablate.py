@@ -10,6 +10,7 @@ from rich.table import Table
 
 from components import models
 from pipelines.config import check_data_path, load_config, shipped_configs
+from pipelines.logs import terminal
 from pipelines.run import working
 from pipelines.sections import PipelineConfig
 from pipelines.workdir import WorkDir
@@ -59,7 +60,7 @@ def ablate_command(
     folder = check_data_path(config)
     place = WorkDir((workdir or Path("runs", config.name)).expanduser().resolve())
     output = (output or place.root).expanduser().resolve()
-    console = Console()
+    console = terminal()
     with working(place, "ablate", model, console):
         comparison = _compare(config, folder, place, console)
         _write(comparison, output)

@@ -21,16 +21,25 @@ def init(
 ) -> None:
     """Look at a data folder, and write a configuration for it."""
     from components.datasets.looking import describe, look, write_config
+    from components.datasets.settings import is_utf8, printable
     from pipelines.config import CONFIG_FOLDER
+    from pipelines.logs import libraries_silent
+    from pipelines.workdir import write_whole
     from serving.errors import InputError
 
     path = output or Path(f"{folder.resolve().name}.yaml")
     if path.exists():
         raise InputError(str(path), expected="no such file yet", todo="pass another as --output")
-    found = look(folder, layout)
+    for one in (str(folder.resolve()), str(path)):
+        if not is_utf8(one):
+            raise InputError(printable(one), expected="a name in UTF-8", todo="rename it")
+    with libraries_silent():
+        found = look(folder, layout)
     shipped = "linear_blobs" if found["task"] == "points" else found["task"]
     template = (CONFIG_FOLDER / f"{shipped}.yaml").read_text(encoding="utf-8")
-    path.write_text(write_config(folder, found, template), encoding="utf-8")
+    schema = CONFIG_FOLDER.parents[1] / "docs" / "config.schema.json"  # where this is a checkout
+    first = f"# yaml-language-server: $schema={schema}\n" if schema.is_file() else ""
+    write_whole(path, (first + write_config(folder, found, template)).encode())
     typer.echo(f"{describe(found)}\nwritten: {path}; now: pawlens run {path}")
 
 
@@ -55,8 +64,11 @@ def synth(
 def check(folder: Folder, layout: Layout = "") -> None:
     """Count what a folder holds, and what is wrong with it."""
     from components.datasets.looking import describe, look
+    from pipelines.logs import libraries_silent
 
-    typer.echo(describe(look(folder, layout)))
+    with libraries_silent():
+        found = look(folder, layout)
+    typer.echo(describe(found))
 
 
 @config_app.command()

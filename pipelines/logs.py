@@ -6,7 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from rich.console import Console
+
+
+def terminal(**options: Any) -> Console:
+    """Where commands tell what they did: names as they are, none is taken for rich's markup."""
+    return Console(markup=False, emoji=False, **options)
 
 
 @contextlib.contextmanager

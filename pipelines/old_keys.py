@@ -21,57 +21,32 @@ _LAYOUTS: dict[str, Tree] = {
 }
 
 
-_KINDS: dict[type, str] = {str: "text", list: "list", dict: "section"}
-
-
-def _of(key: str, section: Tree, kind: type, now: str) -> Any:
-    """The old value, None included.
-
-    Raises:
-        InputError: it was not valid then, either.
-    """
-    value = section[key.rpartition(".")[2]]
-    if not isinstance(value, kind | None):
-        told = f"a {_KINDS[kind]}, as in the last release"
-        raise InputError(key, expected=told, found=repr(value), todo=f"write {now} instead")
-    return value
-
-
-def _problem(tree: Tree) -> Tree:
-    name = _of("problem", tree, str, "task: NAME")
-    return {"task": PROBLEMS.get(name, name)}
-
-
-def _layout(section: Tree) -> Tree | None:
-    name = section["layout"]
-    new = _LAYOUTS.get(name) if isinstance(name, str) else None
+def _layout(name: str, section: Tree) -> Tree | None:
+    new = _LAYOUTS.get(name)
     # A share is told of a class of then; classes of one's own may be others.
     return {"layout": new["layout"]} if new and "classes" in section else new
 
 
-def _earlier(section: Tree) -> Tree:
-    earlier = _of("trainer.earlier_stages", section, list, "trainer.stages")
-    return {"stages": [*earlier, {}]} if earlier else {}
-
-
-def _fine_tune(section: Tree) -> Tree:
-    stage = _of("trainer.fine_tune", section, dict, "trainer.stages")
-    return {"stages": [{"learn": "head"}, {"learn": "top"} | stage]} if stage else {}
-
-
-# (section, old key) -> the keys of that section that take its place, given the section; None: the
-# value is none of the old ones, and stays.
-_RULES: dict[tuple[str, str], Callable[[Tree], Tree | None]] = {
-    ("", "problem"): _problem,
-    ("data", "layout"): _layout,
-    ("trainer", "earlier_stages"): _earlier,
-    ("trainer", "fine_tune"): _fine_tune,
-    ("trainer", "training_step"): lambda section: {},
+# (section, old key) -> its type, and the keys of that section that take its place, given value and
+# section; None: the value is none of the old ones, and stays.
+_RULES: dict[tuple[str, str], tuple[type, Callable[[Any, Tree], Tree | None]]] = {
+    ("", "problem"): (str, lambda name, _: {"task": PROBLEMS.get(name, name)}),
+    ("data", "layout"): (str, _layout),
+    ("trainer", "earlier_stages"): (
+        list,
+        lambda stages, _: {"stages": [*stages, {}]} if stages else {},
+    ),
+    ("trainer", "fine_tune"): (
+        dict,
+        lambda last, _: {"stages": [{"learn": "head"}, {"learn": "top"} | last]} if last else {},
+    ),
+    ("trainer", "training_step"): (object, lambda *_: {}),
     **{
-        (section, "pictures"): lambda section: {"images": section["pictures"]}
+        (section, "pictures"): (object, lambda count, _: {"images": count})
         for section in ("interpreter", "infra_validator", "converter", "pusher.live_check")
     },
 }
+_KINDS: dict[type, str] = {str: "a text", list: "a list of stages", dict: "a section"}
 
 
 def rewrite(tree: Tree) -> tuple[Tree, list[str]]:
@@ -87,17 +62,19 @@ def rewrite(tree: Tree) -> tuple[Tree, list[str]]:
         InputError: a value that an old key could not have.
     """
     told: list[str] = []
-    for (path, key), rule in _RULES.items():
+    for (path, key), (kind, rule) in _RULES.items():
         section = _section(tree, path)
         if section is None or key not in section:
             continue
-        new = rule(section)
+        value, where = section[key], f"{path}.{key}".lstrip(".")
+        if not isinstance(value, kind | None):
+            raise InputError(where, expected=_KINDS[kind], found=repr(value))
+        new = rule(value, section)
         if new is None:
             continue
         kept = {name: value for name, value in section.items() if name != key}
         beside = [name for name in new if name in kept]
         tree = _with_section(tree, path, new | kept)
-        where = f"{path}.{key}".lstrip(".")
         if beside and len(beside) == len(new):
             told.append(f"{where} does not count beside {', '.join(beside)}; leave {key} out")
         else:

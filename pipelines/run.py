@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.config import check_data_path, load_config
-from pipelines.logs import logging_to, use_root_logger
+from pipelines.logs import logging_to, terminal, use_root_logger
 from pipelines.workdir import WorkDir
 from serving.errors import FailedError
 
@@ -32,7 +32,7 @@ def run_command(
     config = load_config(config_name, sets, data)
     folder = check_data_path(config)
     place = WorkDir((workdir or Path("runs", config.name)).expanduser().resolve())
-    console = Console()
+    console = terminal()
     with working(place, "run", config.name, console) as log:
         from pipelines.local import run_pipeline
         from pipelines.summary import summarize
@@ -95,7 +95,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     if summary["pushed"]:
         console.print(f"pushed    {summary['pushed']['path']}", soft_wrap=True)
     elif summary["served"]:
-        word = "still" if summary["rolled_back"] else "already"
+        word = "already" if summary["push"] == "already served" else "still"
         console.print(f"served    {word}, as {summary['served']['path']}", soft_wrap=True)
     for reason in summary["reasons"]:
         console.print(f"          {reason}", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from components.interpreter.ui import overall_metrics
 from pipelines.config import PipelineConfig
 from pipelines.records import read_step
 from pipelines.source_digest import source_digest
-from pipelines.workdir import WorkDir
+from pipelines.workdir import WorkDir, write_whole
 
 CODE = ("pipelines.local", "components.trainer.run")  # between them they reach every step
 
@@ -48,17 +47,17 @@ def summarize(
     Returns:
         The content of `summary.json`: config, seconds, steps, data (see `artifacts.INGEST_SUMMARY`;
         its `classes` in the order of the model's outputs), metrics by split, blessed,
-        pushed (null unless this run pushed), served (where the model is served from now, or
-        null), rolled_back (why the pushed version did not stay, or null), reasons (why nothing
-        was pushed), made_with (versions, device and precision of the training, seed, SHA-256 of
-        configuration and of code), converted (null, or the folder of the formats asked for and
-        how they compare), report.
+        push (its status: `pushed`, `already served`, ...), pushed (null unless this run pushed),
+        served (where the model is served from now, or null), rolled_back (why the pushed version
+        did not stay, or null), reasons (why nothing was pushed), made_with (versions, device and
+        precision of the training, seed, SHA-256 of configuration and of code), converted (null, or
+        the folder of the formats asked for and how they compare), report.
     """
     left = _Artifacts(config, workdir)
     evaluation = left.json("evaluator", "evaluation", FIGURES)
     push = left.json("pusher", "pushed_model", PUSH)
     page = Path(left.uri("interpreter", "report"), REPORT_PAGE)
-    _replace(workdir.report, page.read_bytes())
+    write_whole(workdir.report, page.read_bytes())
     version: dict[str, Any] = {key: push[key] for key in ("name", "version", "path") if key in push}
     summary = {
         "config": config.name,
@@ -67,6 +66,7 @@ def summarize(
         "data": left.json("example_gen", "quarantine", INGEST_SUMMARY),
         "metrics": {"test": overall_metrics(evaluation["figures"])},
         "blessed": evaluation["blessed"],
+        "push": push["status"],
         "pushed": version if push["status"] == "pushed" else None,
         "served": _served(push, version),
         "rolled_back": push["reason"] if push["status"] == "rolled back" else None,
@@ -75,7 +75,7 @@ def summarize(
         "converted": _converted(left) if config.converter else None,
         "report": str(workdir.report),
     }
-    _replace(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
+    write_whole(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
 
@@ -124,10 +124,3 @@ def _reasons(left: _Artifacts, evaluation: dict[str, Any], push: dict[str, Any])
     if evaluation["baseline"] and evaluation["baseline"]["warning"]:
         reasons.append(f"warning: {evaluation['baseline']['warning']}")
     return reasons
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file that a reader never sees half of."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)

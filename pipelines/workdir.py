@@ -66,3 +66,19 @@ class WorkDir:
             yield
         finally:
             os.close(handle)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file that a reader never sees half of.
+
+    Raises:
+        InputError: it cannot be written; what was there stays.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        found = error.strerror or str(error)
+        raise InputError(str(path), expected="a file to write", found=found) from error

@@ -7,7 +7,7 @@ SIGNATURE_FROM_EXAMPLES = "from_examples"
 SIGNATURE_CLASSIFY = "classify"  # of a classifier, for the Classify call
 SIGNATURE_LABELS = "labels_from_examples"  # evaluation only: ground truth at model size
 
-INPUT_IMAGE_BYTES = "image_bytes"  # string [batch]: encoded JPEG, PNG, GIF or BMP
+INPUT_IMAGE_BYTES = "image_bytes"  # string [batch]: encoded JPEG, PNG, GIF, BMP or WebP
 INPUT_POINTS = "points"  # float32 [batch, 2]: x and y
 # int32 scalar, [1] or [batch]: what to explain; -1: the predicted class, or the first of masks
 INPUT_CLASS_INDEX = "class_index"

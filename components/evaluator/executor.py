@@ -96,7 +96,9 @@ def _compare_classes(
         found = "does not say its classes"
     else:
         same = served.names == classes.names
-        found = f"has other classes ({', '.join(served.names[:5])}{', ..' * (len(served) > 5)})"
+        reordered = sorted(served.names) == sorted(classes.names)
+        order = "the same classes in another order" if reordered else "other classes"
+        found = f"has {order} ({', '.join(served.names[:5])}{', ..' * (len(served) > 5)})"
     return same, None if same else f"the baseline {found}: nothing is compared with it"
 
 

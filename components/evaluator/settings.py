@@ -80,7 +80,10 @@ class EvaluatorConfig(Section):
             yield error
 
     def task_mistakes(self, task: Task) -> Iterator[InputError]:
-        """What makes no sense for a task: names of metrics and of features."""
+        """What makes no sense for a task: names of metrics and of features; no threshold at all."""
+        if not list(self._thresholds()):
+            expected = "at least one metric with what it must reach, or no model is ever pushed"
+            yield InputError("evaluator.thresholds", expected=expected, found="none")
         known = [*task.thresholds, *self.metrics]
         of = f"a metric of {task.name}:"
         asked = [(f"evaluator.{x}.{name}", name, known, of) for x, name, _ in self._thresholds()]

@@ -122,4 +122,9 @@ def _difference(served: Classes, new: Classes) -> str:
         )
         if names
     ]
-    return ", ".join(parts) or f"the same in another order, {', '.join(new.names[:_TOLD])}"
+    if parts:
+        return ", ".join(parts)
+    pairs = zip(new.names, served.names, strict=True)
+    first = next(place for place, (ours, theirs) in enumerate(pairs) if ours != theirs)
+    ours, theirs = (", ".join(one.names[first : first + _TOLD]) for one in (new, served))
+    return f"the same in another order, {ours} in place of {theirs}"

@@ -87,7 +87,11 @@ class ModelConfigFile:
         if entry is None:
             names = ", ".join(sorted(one.name for one in config.model_config_list.config))
             what = f"model config file {self.path}: no model '{self.name}'"
-            raise InputError(what, expected=f"one of {names or 'none'}")
+            todo = (
+                "" if names else "is it the server's? pawlens run adds a model when it pushes one"
+            )
+            expected = f"one of {names}" if names else "an entry for it"
+            raise InputError(what, expected=expected, found="" if names else "no model", todo=todo)
         return entry
 
     def _read(self) -> str:

@@ -138,7 +138,8 @@ def _serving_root(config: PipelineConfig) -> str:
 def _check_places(config: PipelineConfig) -> None:
     """Refuses folders that no volume holds, and a store that the pods have no key to."""
     kubeflow = config.kubeflow
-    check_mounted(kubeflow, "example_gen", "kubeflow.data", config.data.path or kubeflow.data)
+    key = "data.path" if config.data.path else "kubeflow.data"
+    check_mounted(kubeflow, "example_gen", key, config.data.path or kubeflow.data)
     root = _serving_root(config)
     for step in using("models"):
         if "://" not in root:

@@ -11,7 +11,7 @@ from serving.errors import InputError
 
 STDIN = Path("-")
 # What the endpoints decode.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,15 +47,14 @@ class _Table(Writer):
         if not self._rows:
             return
         from rich.console import Console
-        from rich.markup import escape
         from rich.table import Table
 
         table = Table()
         for name in self._rows[0]:
             table.add_column(name.replace("_", " "), overflow="fold")  # paths stay whole
         for row in self._rows:
-            table.add_row(*(escape(_cell(value)) for value in row.values()))
-        Console().print(table)
+            table.add_row(*(_cell(value) for value in row.values()))
+        Console(markup=False, emoji=False).print(table)
         self._rows = []
 
 

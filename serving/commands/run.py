@@ -1,6 +1,7 @@
 """The functions behind `pawlens predict`, `explain` and `segment`."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -179,8 +180,11 @@ def _telling_what_is_unfit(client: ImageClient) -> Iterator[None]:
     try:
         yield
     except ServingError as error:
-        if INPUT_CLASS_INDEX in error.details:
-            raise InputError("the class to explain", found=error.details) from error
+        if INPUT_CLASS_INDEX in error.details:  # as TensorFlow tells it, "...; found] [9]"
+            form = rf"{INPUT_CLASS_INDEX}: (?:expected )?(.*?)(?:]|; found]? \[?(-?\d+)|$)"
+            told = re.search(form, error.details)
+            expected, found = told.groups("") if told else ("", error.details)
+            raise InputError("--class-index", expected=expected, found=found) from error
         unfit = error.code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION)
         if unfit or "signature" in error.details:
             raise InputError(

@@ -155,15 +155,17 @@ def _claimed(kind: str, width: int, height: int) -> bytes:
     elif kind == "BMP":
         sizes = (width, -height)  # from the top down
         data[18:26] = b"".join(size.to_bytes(4, "little", signed=True) for size in sizes)
+    elif kind == "WEBP":
+        data[26:30] = width.to_bytes(2, "little") + height.to_bytes(2, "little")
     else:
         frame = data.index(b"\xff\xc0")  # SOF0: length, precision, height, width
         data[frame + 5 : frame + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
     return bytes(data)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG", "WEBP"])
 def test_a_bomb_is_refused_by_its_header(tf, preprocessing, kind):
-    bomb = _claimed(kind, 50_001, 1_000)
+    bomb = _claimed(kind, *((16_383, 3_052) if kind == "WEBP" else (50_001, 1_000)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than 50000000 pixels"):
         preprocessing.decode_images(tf.constant([bomb]), SIZE)
     if kind == "PNG":
@@ -177,3 +179,11 @@ def test_the_size_is_read_as_pillow_reads_it(tf, preprocessing, kind):
         data = encode(Image.new("RGB", (width, height)), kind)
         told = preprocessing._told_size(tf.constant(data)).numpy().tolist()
         assert told == [height, width]
+
+
+@pytest.mark.parametrize("more", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}])
+def test_still_webp_is_decoded_and_its_size_read(tf, preprocessing, more):
+    data = io.BytesIO()
+    Image.new("RGB", (259, 37)).save(data, "WEBP", **more)
+    assert preprocessing._told_size(tf.constant(data.getvalue())).numpy().tolist() == [37, 259]
+    assert preprocessing.decode_pixels(tf.constant(data.getvalue())).shape == (37, 259, 3)

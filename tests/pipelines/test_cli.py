@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipelines.config import load_config
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "config.schema.json"
 HEAVY = [
     *("kfp", "kfp_server_api", "tensorflow", "tfx", "keras", "apache_beam"),
     *("numpy", "grpc", "matplotlib"),
@@ -121,10 +123,25 @@ def test_drawn_data_is_counted_and_gets_a_configuration(pawlens, tmp_path, layou
     started = pawlens("init", folder, "--output", tmp_path / "mine.yaml")
     assert started.returncode == 0, started.stderr
     assert str(tmp_path / "mine.yaml") in started.stdout
+    first = (tmp_path / "mine.yaml").read_text().splitlines()[0]
+    assert first == f"# yaml-language-server: $schema={SCHEMA}"
     config = load_config(str(tmp_path / "mine.yaml"))
     assert config.data.layout in (layout, "", "auto")
     again = pawlens("init", folder, "--output", tmp_path / "mine.yaml")
     assert again.returncode == 2  # what somebody may have edited stays
+
+
+def test_a_configuration_is_written_whole_or_not_at_all(pawlens, tmp_path):
+    folder = tmp_path / "mine"
+    pawlens("data", "synth", folder, "--count", 4)
+    nowhere = pawlens("init", folder, "--output", tmp_path / "no" / "x.yaml")
+    folder = folder.rename(tmp_path / "m\udce9")
+    unprintable = pawlens("init", folder, "--output", tmp_path / "x.yaml")
+    for result, line in ((nowhere, "No such file"), (unprintable, "expected a name in UTF-8")):
+        assert result.returncode == 2
+        assert result.stderr.count("\n") == 1
+        assert line in result.stderr
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_the_schema_is_json(pawlens):

@@ -54,6 +54,11 @@ def test_set_and_data_override_the_file(tmp_path):
             "evaluator.thresholds={acuracy: {min: 0.5}}",
             "evaluator.thresholds.acuracy: expected a metric of image_classification: ",
         ),
+        (
+            "evaluator={thresholds: {}}",
+            "evaluator.thresholds: expected at least one metric with what",
+        ),
+        ("evaluator.metrics={m: foo}", "evaluator.metrics.m: expected an import path package"),
         ("evaluator.slices=[image/orientaton]", "did you mean 'image/orientation'?"),
         ("pusher.model_config_file=/srv/models.config", "pusher.model_config_file: expected"),
         ("pusher.live_check={target: ':8500'}", "pusher.live_check.target"),
@@ -96,10 +101,10 @@ def test_set_and_data_override_the_file(tmp_path):
             "--set data.classes: expected a YAML value, found {cat: 1, cat: 2, dog: 3} (the key "
             "'cat' twice",
         ),
-        ("problem=[a]", "problem: expected a text, as in the last release, found ['a']; write"),
-        ("data.layout=[a]", "data.layout: expected string, found ['a']"),
-        ("trainer.fine_tune=true", "trainer.fine_tune: expected a section, as in the last"),
-        ("trainer.earlier_stages=3", "trainer.earlier_stages: expected a list, as in the last"),
+        ("problem=[a]", "problem: expected a text, found ['a']"),
+        ("data.layout=[a]", "data.layout: expected a text, found ['a']"),
+        ("trainer.fine_tune=true", "trainer.fine_tune: expected a section, found True"),
+        ("trainer.earlier_stages=3", "trainer.earlier_stages: expected a list of stages, found 3"),
         ("trainer.epochs", "--set trainer.epochs: expected key=value, like trainer.epochs=5"),
         ("name.x=1", "--set name.x: expected a section, found a value at 'name'"),
         (

@@ -1,12 +1,18 @@
 import io
 
-from rich.console import Console
+import pytest
 
+from pipelines.logs import terminal
 from pipelines.run import print_summary
 
 
-def test_of_many_classes_the_terminal_shows_the_first_metrics():
-    metrics = {"accuracy": 0.875, "auc": None} | {f"f1_c{number}": 0.5 for number in range(200)}
+@pytest.mark.parametrize(
+    ("push", "word"), [("already served", "already"), ("classes changed", "still")]
+)
+def test_of_many_classes_the_terminal_shows_the_first_metrics(push, word):
+    metrics = {"accuracy": 0.875, "auc": None, "auc_[red]": 0.375} | {
+        f"f1_c{number}": 0.5 for number in range(200)
+    }
     summary = {
         "config": "birds",
         "seconds": 61.2,
@@ -23,13 +29,14 @@ def test_of_many_classes_the_terminal_shows_the_first_metrics():
         "converted": None,
         "blessed": False,
         "pushed": None,
-        "served": None,
+        "push": push,
+        "served": {"path": "/q[/x]/7"},
         "rolled_back": None,
         "reasons": ["accuracy is 0.8750, at least 0.9 needed"],
         "report": "/work/report.html",
     }
     printed = io.StringIO()
-    print_summary(summary, Console(file=printed, width=120))
+    print_summary(summary, terminal(file=printed, width=120))
     lines = [line.strip() for line in printed.getvalue().splitlines()]
     for line in (
         "data      10 found, 9 accepted (train 7, test 2)",
@@ -38,12 +45,14 @@ def test_of_many_classes_the_terminal_shows_the_first_metrics():
         "eval is taken from train",
         "test      accuracy 0.8750",
         "test      auc -",
-        "test      f1_c17 0.5000",
-        "and 182 more in summary.json",
+        "test      auc_[red] 0.3750",
+        f"served    {word}, as /q[/x]/7",
+        "test      f1_c16 0.5000",
+        "and 183 more in summary.json",
         "accuracy is 0.8750, at least 0.9 needed",
     ):
         assert line in lines
-    assert "test      f1_c18 0.5000" not in lines
+    assert "test      f1_c17 0.5000" not in lines
 
 
 def test_a_summary_tells_what_is_served_after_a_roll_back():

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from pipelines.config import PipelineConfig
 from pipelines.kubeflow.client.options import Source
-from pipelines.logs import logging_to
+from pipelines.logs import logging_to, terminal
+from pipelines.workdir import write_whole
 from serving.errors import FailedError, InputError
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ def run_compile(source: Source, output: Path) -> None:
         raise InputError(f"--output {output}", expected="an existing folder", found="none")
     console = plain_console()
     package = compile_config(source.load(), console)
-    draft = output.with_name(f".{output.name}.draft")
-    try:
-        draft.write_text(package.to_yaml(), encoding="utf-8")
-        draft.replace(output)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(f"--output {output}", found=error.strerror or str(error)) from error
+    write_whole(output, package.to_yaml().encode())
     console.print(f"{package.name}: {output}")
 
 
@@ -52,4 +47,4 @@ def compile_config(config: PipelineConfig, console: Console) -> "Compiled":
 
 def plain_console() -> Console:
     """Where commands tell what they did: whole lines, as they are."""
-    return Console(soft_wrap=True, highlight=False)
+    return terminal(soft_wrap=True, highlight=False)

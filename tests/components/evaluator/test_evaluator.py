@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from components import features as f
+from components.tasks import get_task
 from serving import names
 from serving.classes import Classes
 from serving.errors import InputError
@@ -263,6 +264,14 @@ def test_a_baseline_of_other_classes_is_not_compared_with(run, worlds):
     warning = "the baseline has other classes (cat, dog): nothing is compared with it"
     assert other.result["baseline"]["warning"] == warning
     assert {x["baseline"] for x in other.result["figures"]} == {None}
+
+
+def test_a_baseline_of_classes_in_another_order_is_told_so():
+    from components.evaluator.executor import _compare_classes
+
+    told = _compare_classes(get_task("points"), Classes(("dog", "cat")), TWO)
+    order = "has the same classes in another order (cat, dog)"
+    assert told == (False, f"the baseline {order}: nothing is compared with it")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ PETS = ("cat", "dog")
     [
         ((PETS, ("bird", "cat", "dog")), "1 new (bird)"),
         ((PETS, ("cat", "rabbit")), "1 new (rabbit), 1 gone (dog)"),
-        ((PETS, ("dog", "cat")), "the same in another order, dog, cat"),
+        ((PETS, ("dog", "cat")), "the same in another order, dog, cat in place of cat, dog"),
         ((PETS, (*PETS, *"fedcba")), "6 new (f, e, d, c, b, ...)"),
         ((PETS, PETS), ""),
         (((), PETS), ""),  # pushed by an older release, which told none

@@ -88,6 +88,9 @@ def test_mistakes_are_told_in_a_line_and_nothing_is_written(path):
     with pytest.raises(InputError, match="no model 'cat': expected one of cats, dogs"):
         ModelConfigFile(path, "cat").change(lambda entry: None)
     assert path.read_text() == WRITTEN
+    path.write_text("")
+    with pytest.raises(InputError, match="expected an entry for it, found no model; is it the"):
+        ModelConfigFile(path, "cat").existing()
     path.write_text("model_config_list { config { nmae: 'x' } }")
     with pytest.raises(InputError, match=r"ModelServerConfig in text form, found .*nmae"):
         ModelConfigFile(path, "cats").entry()

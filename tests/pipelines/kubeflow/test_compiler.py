@@ -88,7 +88,7 @@ def test_what_the_configuration_says_arrives():
         (["kubeflow.image=localhost:5000/pipeline"], "kubeflow.image: expected an image with"),
         (["kubeflow.image=p@sha256:123"], "found 'p@sha256:123'"),
         ([IMAGE, "kubeflow.steps.trainer.accelerator={}"], "kubeflow.gpu_image"),
-        ([IMAGE, "data.path=/elsewhere"], "kubeflow.data: step example_gen: expected a folder on"),
+        ([IMAGE, "data.path=/elsewhere"], "data.path: step example_gen: expected a folder on"),
         ([IMAGE, "kubeflow.serving_root=/lost"], "the serving root: step baseline: expected a"),
         (
             [IMAGE, "pusher.serving_root=s3://bucket/models"],

@@ -23,6 +23,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "pets/cats/0.gif",
         "pets/.cache/x.jpg",
         "pets/dogs/old/1.bmp",
+        "pets/d.webp",
         "single.jpg",
         "no_suffix",
     ]
@@ -43,7 +44,7 @@ def _listed(*images: str, **more: Path) -> list[tuple[str, str]]:
     return [(one.name, one.place) for one in list_sources([Path(i) for i in images], **more)]
 
 
-IN_PETS = ["a.JPEG", "b.jpg", "cats/0.gif", "cats/1.png", "dogs/old/1.bmp"]
+IN_PETS = ["a.JPEG", "b.jpg", "d.webp", "cats/0.gif", "cats/1.png", "dogs/old/1.bmp"]
 
 
 def test_a_folder_stands_for_the_images_in_and_below_it() -> None:

@@ -128,5 +128,5 @@ def test_unfit_models_are_named(as_json: Options, images, tmp_path) -> None:
 
 
 def test_a_wrong_class_is_not_blamed_on_the_image(as_json: Options, images, tmp_path) -> None:
-    with pytest.raises(InputError, match="the class to explain"):
+    with pytest.raises(InputError, match=r"^--class-index: expected -1, 0 or 1$"):
         run_explain(images[:1], as_json, output=tmp_path, class_index=7)
