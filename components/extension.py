@@ -103,11 +103,7 @@ def check_function(
 
 @contextlib.contextmanager
 def calling(path: str, key: str, expected: str, todo: str = "") -> Iterator[None]:
-    """Makes one line of whatever code from outside raises; of a mistake it tells, that line.
-
-    Raises:
-        InputError: naming the setting, the path and what was raised.
-    """
+    """Makes an InputError of whatever code from outside raises; one that it tells, stays."""
     try:
         yield
     except InputError:

@@ -23,7 +23,7 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 
 # How pydantic names, inside of a key, the kinds that a value may be of.
-_KIND = re.compile(r"\[key\]|(str|int|float|bool|list|dict|literal|constrained|function)\b.*")
+_KIND = re.compile(r"\[key\]|str|int|float|bool|(list|dict|literal)\[.*|constrained-.*")
 
 
 class _Loader(yaml.SafeLoader):
@@ -86,7 +86,7 @@ def load_config(
         with libraries_silent():  # a model from outside brings Keras along
             return PipelineConfig.model_validate(tree)
     except ValidationError as error:
-        mistakes = list(_mistakes(error, path.name, tree))
+        mistakes = list(_mistakes(error, path.name))
         raise (mistakes[0] if len(mistakes) == 1 else Mistakes(mistakes)) from error
 
 
@@ -186,9 +186,9 @@ def _valid_keys(asked: str, model: type[BaseModel] = PipelineConfig, prefix: str
     return keys
 
 
-def _mistakes(error: ValidationError, file: str, tree: Any) -> Iterator[InputError]:
+def _mistakes(error: ValidationError, file: str) -> Iterator[InputError]:
     """What pydantic found, and what ours did, a line each."""
-    for found in _joined(error.errors(), tree):
+    for found in _joined(error.errors()):
         key = ".".join(str(part) for part in found["loc"])
         where = f"{file}: {key}" if key else file
         if found["type"] == "extra_forbidden":
@@ -207,24 +207,17 @@ def _mistakes(error: ValidationError, file: str, tree: Any) -> Iterator[InputErr
             yield InputError(where, expected=" or ".join(expected), found=repr(value), todo=hint)
 
 
-def _joined(errors: Iterable[Any], tree: Any) -> Iterator[dict[str, Any]]:
+def _joined(errors: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """A mistake for each value that may be of several kinds, where pydantic tells one for each.
 
     It is the first of those that lie deepest; `expected` is what all of that place would want.
     """
     groups: dict[tuple[Any, ...], list[tuple[list[Any], Any]]] = {}
     for found in errors:
-        place: list[Any] = []
-        group, value = None, tree
-        for part in found["loc"]:
-            known = range(len(value)) if isinstance(value, list) else value
-            inside = isinstance(value, dict | list) and part in known
-            if not inside and _KIND.fullmatch(str(part)):
-                group = group or tuple(place)
-                continue
-            value = value[part] if inside else None
-            place.append(part)
-        groups.setdefault(group or tuple(place), []).append((place, found))
+        loc = found["loc"]
+        kinds = [number for number, part in enumerate(loc) if _KIND.fullmatch(str(part))]
+        place = [part for number, part in enumerate(loc) if number not in kinds]
+        groups.setdefault(loc[: kinds[0]] if kinds else loc, []).append((place, found))
     for told in groups.values():
         deepest, first = max(told, key=lambda one: len(one[0]))
         same = [expected_by(found["msg"]) for place, found in told if place == deepest]

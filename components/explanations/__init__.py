@@ -19,10 +19,6 @@ def explanation_path(name: str) -> str:
 
 
 def load_explanation(name: str) -> Any:
-    """The function itself.
-
-    Raises:
-        InputError: there is none of that name, or it is none of these arguments.
-    """
+    """The function itself; see `extension.load_function`."""
     takes = ("trunk", "head", "images", "score")
     return extension.load_function(explanation_path(name), key=KEY, takes=takes)

@@ -11,9 +11,8 @@ import keras
 import tensorflow as tf
 from tfx.utils import io_utils
 
-from components import artifacts, extension, models
-from components.explanations import KEY as EXPLANATION_KEY
-from components.explanations import explanation_path
+from components import artifacts, models
+from components.explanations import load_explanation
 from components.explanations.grad_cam import check_layer
 from components.export.saved_model import Explain, ExportOptions, export_model
 from components.tasks import get_task
@@ -61,7 +60,7 @@ def run_fn(fn_args: Any) -> None:
     config.check_task(task)
     distribution = Distribution()  # before anything else uses TensorFlow
     _check_grad_cam_layer(config, part)
-    explain = extension.load(explanation_path(config.export.explanation), key=EXPLANATION_KEY)
+    explain = load_explanation(config.export.explanation)
     splits = index_splits(fn_args.train_files, fn_args.eval_files, task, part.classes)
 
     with dtype_policy(config.precision):

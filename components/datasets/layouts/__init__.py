@@ -16,11 +16,7 @@ OLD_NAMES = {"cats_dogs": "class_folders", "pets": "masks", "blobs": "points"}
 
 
 def load_reader(name: str, known: Mapping[str, str], key: str) -> Reader:
-    """The reader of a layout: a name in `known`, an announced one, or an import path.
-
-    Raises:
-        InputError: there is none; `key` is the setting that names it.
-    """
+    """The reader of a layout; see `extension.resolve` and `extension.load_function`."""
     path = extension.resolve(name, known, kind="layouts", key=key)
     reader: Reader = extension.load_function(path, key=key, takes=("root", "data"))
     return reader
