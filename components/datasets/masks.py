@@ -87,21 +87,20 @@ def values_in(masks: Callable[[], Iterable[Image.Image]]) -> list[Value]:
     be, is left out: its own fault, which is found when it is converted.
 
     Raises:
-        ValueError: every mask is such a one; the text tells what the first of them holds.
+        ValueError: there is no other; the text tells what the first of them holds.
     """
     for colors in (False, True):
-        codes: set[int] = set()
-        wrong: list[str] = []
+        codes, wrong = set[int](), ""
         try:
             for mask in masks():
                 try:
                     codes |= _codes_in(mask, colors)
                 except _NoClassesError as error:
-                    wrong.append(str(error))
+                    wrong = wrong or str(error)
         except _ColorsError:
             continue
-        if wrong and not codes:
-            raise ValueError(wrong[0])
+        if not codes:
+            raise ValueError(wrong or "none that can be read")
         return [[c >> 16, c >> 8 & 255, c & 255] if colors else c for c in sorted(codes)]
     raise AssertionError("every mask has colors")
 

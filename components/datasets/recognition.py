@@ -1,7 +1,5 @@
 """Which layout a folder is in, by its names."""
 
-import codecs
-import contextlib
 import csv
 import re
 from collections.abc import Callable, Iterator
@@ -80,10 +78,8 @@ def unread_tables(root: Path) -> list[str]:
 
 def told_header(path: Path) -> str:
     """What the first line of a file has, for messages."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "UTF-16"
-    return printable(", ".join(header(path)))[:80] or "nothing"
+    text = printable(", ".join(header(path)))[:80]
+    return "UTF-16" if "\0" in text else text or "nothing"
 
 
 def _has_csv(root: Path, columns: tuple[str, ...]) -> bool:
@@ -114,7 +110,10 @@ _LAYOUTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda root: (root / OXFORD_LIST).is_file(),
         f"{OXFORD_LIST} and {IMAGES}/*.jpg",
     ),
-    "masks": (mask_folders, f"images in {IMAGES}/ and .png masks in {'/ or '.join(MASK_FOLDERS)}/"),
+    "masks": (
+        mask_folders,
+        f"images in {IMAGES}/ and .png masks in {'/ or '.join(MASK_FOLDERS)}/, named as the images",
+    ),
     "tfrecord": (shard_names, "shards such as train-00000-of-00004"),
     "csv": (lambda root: _has_csv(root, IMAGE_COLUMNS), "*.csv with path, label"),
     "points": (lambda root: _has_csv(root, POINT_COLUMNS), "*.csv with x, y, label"),

@@ -100,34 +100,29 @@ class DataConfig(Section):
                 found = str(getattr(self, key))
                 yield InputError(f"data.{key}", expected="none but for masks", found=found)
 
-    def mask_mistakes(self) -> Iterator[InputError]:
-        """What cannot be values of masks, or ignored beside them."""
+    def mask_mistakes(self, found: Sequence[Value] = ()) -> Iterator[InputError]:
+        """What cannot be values of masks, or ignored beside them, or beside those `found`."""
         try:
-            values = list(self.values().values())
+            pinned = list(self.values().values())
         except InputError as error:
             yield error
             return
-        told = [("data.classes", value) for value in values]
-        if self.ignored is not None:
-            told.append(("data.ignored", self.ignored))
-        for key, value in told:
+        ignored = [] if self.ignored is None else [self.ignored]
+        for value in (*pinned, *ignored):
             parts, end = (value, 256) if isinstance(value, list) else ([value], 1 << 31)
             if not all(0 <= part < end for part in parts):
                 expected = "ids from 0, or colors of 0 to 255"
-                yield InputError(key, expected=expected, found=str(value))
-        if self.ignored is not None and values:
-            yield from ignored_mistakes(self.ignored, values)
-            if self.ignored in values:
-                found = f"{self.ignored}, the value of a class"
-                yield InputError("data.ignored", expected="a value of its own", found=found)
-
-
-def ignored_mistakes(ignored: Value, values: Sequence[Value]) -> Iterator[InputError]:
-    """An id beside colors, or a color beside ids."""
-    if isinstance(ignored, list) != isinstance(values[0], list):
-        colors = isinstance(values[0], list)
-        expected = f"{'[red, green, blue]' if colors else 'an id'}, as the values of the classes"
-        yield InputError("data.ignored", expected=expected, found=str(ignored))
+                yield InputError("data: values of masks", expected=expected, found=str(value))
+        for value in ignored:
+            kinds = {isinstance(other, list) for other in (*pinned, *found)}
+            if kinds == {not isinstance(value, list)}:
+                expected = "[red, green, blue]" if True in kinds else "an id"
+                yield InputError(
+                    "data.ignored", expected=f"{expected}, as the classes have", found=str(value)
+                )
+            if value in pinned:
+                told = f"{value}, the value of a class"
+                yield InputError("data.ignored", expected="a value of its own", found=told)
 
 
 def name_mistakes(where: str, names: list[str]) -> Iterator[InputError]:

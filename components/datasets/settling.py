@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.datasets.records import Found, Listing, Record
-from components.datasets.settings import (
-    DataConfig,
-    ignored_mistakes,
-    name_mistakes,
-    printable,
-)
+from components.datasets.settings import DataConfig, name_mistakes, printable
 from serving.classes import IGNORED, Classes
 from serving.errors import InputError
 
@@ -147,13 +142,10 @@ def _found_values(root: Path, records: list[Record], data: DataConfig) -> "MaskI
         values = values_in(lambda: (mask for mask, _ in openable(root, records)))
     except ValueError as error:
         raise InputError("the masks", expected=wanted, found=str(error)) from error
-    if not values:
-        raise InputError("the masks", expected=wanted, found="none that can be read")
+    for mistake in data.mask_mistakes(values):
+        raise mistake
     ignored = data.ignored
-    if ignored is not None:
-        for mistake in ignored_mistakes(ignored, values):
-            raise mistake
-    elif len(values) > 2 and values[-1] == IGNORED and values[-2] < _SMALL:  # type: ignore[operator]
+    if ignored is None and len(values) > 2 and values[-1] == IGNORED and values[-2] < _SMALL:  # type: ignore[operator]
         ignored = IGNORED
     return MaskIds(tuple(value for value in values if value != ignored), ignored)
 
@@ -172,9 +164,8 @@ def _class_notes(records: list[Record], names: list[str]) -> list[str]:
         notes.append(
             f"classes that differ by case alone: {_some(twins)}; data.classes can make one of them"
         )
-    usable = [(record.split, record.label) for record in records if not record.problem]
-    taught = {label for split, label in usable if split in (None, "train")}
-    untaught = [name for name in names if name not in taught and (usable and taught)]
+    taught = {r.label for r in records if not r.problem and r.split in (None, "train")}
+    untaught = [name for name in names if taught and name not in taught]
     if untaught:
         notes.append(f"classes without an image in the train split: {_some(untaught)}")
     return notes

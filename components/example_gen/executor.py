@@ -245,11 +245,10 @@ def _check(summary: dict[str, Any], untaught: list[str], unit: str, root: str) -
     told = ", ".join(f"{reason}: {count}" for reason, count in reasons)
     refused = f"; quarantined of {summary['found']}: {told}" if told else ""
     if not empty:
-        more = f" and {len(untaught) - 5} more" if len(untaught) > 5 else ""
         raise InputError(
             f"data.path {root}",
             expected=f"{unit} of every class in the train split",
-            found=f"none of {', '.join(untaught[:5])}{more}{refused}",
+            found=f"none of {len(untaught)}: {', '.join(untaught[:5])}{refused}",
             todo="add some, or name in data.classes the other classes alone",
         )
     splits = ", ".join(f"{name}: {count}" for name, count in summary["splits"].items())

@@ -3,7 +3,6 @@
 import os
 import posixpath
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from components.datasets import folders
@@ -42,10 +41,6 @@ def read(root: Path, data: DataConfig) -> Listing:
         return folders.record(path, label=label, split=split)
 
     records = read_rows(root, IMAGE_COLUMNS, "csv", convert)
-    found = sorted(folders.image_records(root, deep=True), key=lambda record: record.path)
-    records += [
-        replace(r, problem=r.problem or NOT_LISTED, number=None)
-        for r in found
-        if r.path not in named
-    ]
-    return Listing(records)
+    found = folders.image_records(root, deep=True, problem=NOT_LISTED)
+    other = [record for record in found if record.path not in named]
+    return Listing(records + sorted(other, key=lambda record: record.path))

@@ -11,7 +11,6 @@ from components.datasets import folders, recognition
 from components.datasets.records import Listing
 from components.datasets.settings import DataConfig
 from components.datasets.settling import NO_MASK
-from serving.errors import InputError
 
 # Without loss: a blurred id would be another one.
 MASK_EXTENSIONS = (".png", ".bmp", ".gif", ".tif", ".tiff")
@@ -36,8 +35,9 @@ def read(root: Path, data: DataConfig) -> Listing:
         names.sort(key=lambda name: name.lower().endswith(MASK_EXTENSIONS))
         found = list(folders.image_records(root, images))
         by_stem = {folders.stem_of(name): f"{masks}/{name}" for name in names}
-        if by_stem.keys().isdisjoint(folders.stem_of(image.path) for image in found):
-            by_stem = _without_suffix(by_stem)
+        ends = {_SUFFIX.search(stem)[0] for stem in by_stem}  # type: ignore[index]
+        if len(ends) == 1 and by_stem.keys().isdisjoint(folders.stem_of(r.path) for r in found):
+            by_stem = {stem.removesuffix(*ends): path for stem, path in by_stem.items()}
         alone = dict(by_stem)
         for image in found:
             stem = folders.stem_of(image.path)
@@ -48,19 +48,11 @@ def read(root: Path, data: DataConfig) -> Listing:
             records.append(replace(image, mask_path=mask, split=split, problem=problem))
         records += [folders.record(path, split=split, problem=NO_IMAGE) for path in alone.values()]
     if not any(record.mask_path for record in records):
-        problems = {record.problem for record in records}
-        if not {NO_MASK, NO_IMAGE} <= problems:
-            raise recognition.not_this_layout(root, "masks")
-        raise InputError(
-            f"data folder '{root}'",
-            expected="masks named as their images: images/a.jpg, masks/a.png or masks/a_mask.png",
-            found=f"no mask with an image's name in {len(records)} files",
-        )
+        raise recognition.not_this_layout(root, "masks")
     used = {path for record in records for path in (record.path, record.mask_path)}
-    aside = [
-        r for top in _tops(root, pairs) for r in folders.image_records(root, top, deep=bool(top))
-    ]
-    records += [replace(r, problem=NO_PAIR, number=None) for r in aside if r.path not in used]
+    for top in _tops(root, pairs):
+        aside = folders.image_records(root, top, deep=bool(top), problem=NO_PAIR)
+        records += [record for record in aside if record.path not in used]
     return Listing(sorted(records, key=lambda record: record.path))
 
 
@@ -72,10 +64,3 @@ def _tops(root: Path, pairs: list[tuple[str, str, str | None]]) -> set[str]:
             return {"", *folders.folder_names(root)}
         top |= {path.rpartition("/")[0] if split else path for path in (images, masks)}
     return {"", *top}
-
-
-def _without_suffix(by_stem: dict[str, str]) -> dict[str, str]:
-    """Names of masks without what all of them end with, such as `_mask`."""
-    ends = {_SUFFIX.search(stem)[0] for stem in by_stem}  # type: ignore[index]
-    end = ends.pop() if len(ends) == 1 else ""
-    return {stem.removesuffix(end): path for stem, path in by_stem.items()}

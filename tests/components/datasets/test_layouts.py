@@ -140,7 +140,7 @@ def test_folders_that_hold_nothing_are_refused(touch, read):
             "list.csv': expected the columns path, label .* nothing",
         ),
         (["images/1.jpg", "list.csv"], auto.read, "list.csv': expected the columns path, label"),
-        (["images/b.jpg", "masks/a.png"], masks.read, "found no mask with an image's name in 2"),
+        (["images/b.jpg", "masks/a.png"], masks.read, "named as the images, found images/"),
     ],
 )
 def test_a_refusal_names_what_would_fit(touch, files, read, hint):

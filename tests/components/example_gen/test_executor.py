@@ -181,7 +181,7 @@ def test_a_class_of_broken_files_is_told_before_anything_is_learned(ingest, fold
     shutil.copytree(folder, data, symlinks=True)
     (data / "broken").mkdir()
     (data / "broken/1.jpg").write_bytes((data / "Dog/0.jpg").read_bytes()[:900])
-    told = r"images of every class in the train split, found none of broken; .*not a picture: 4"
+    told = r"images of every class in the train split, found none of 1: broken; .*not a picture: 4"
     with pytest.raises(InputError, match=told):
         ingest(data, tmp_path / "out")
     result = ingest(data, tmp_path / "again", data={"classes": ["Cat", "Dog"]})  # as is advised
