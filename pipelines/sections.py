@@ -20,7 +20,7 @@ from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
 from pipelines.kubeflow.settings import KubeflowConfig
 from pipelines.steps import BEAM_STEPS, STEPS, unknown
-from serving.errors import InputError
+from serving.errors import InputError, mistakes_of
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Output = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
@@ -109,10 +109,8 @@ class PipelineConfig(Section):
             yield from self._task_mistakes(task)
 
     def _task_mistakes(self, task: Task) -> Iterator[InputError]:
-        try:
-            load_reader(self.data.layout or task.layout, task.layouts, "data.layout")
-        except InputError as error:
-            yield error
+        layout = self.data.layout or task.layout
+        yield from mistakes_of(load_reader, layout, task.layouts, "data.layout")
         yield from self.trainer.task_mistakes(task)
         yield from self.evaluator.task_mistakes(task)
         if task.has_images:

@@ -15,7 +15,7 @@ from components import (
     tuner,
 )
 from components.steps import Step
-from serving.errors import InputError, check_one_of
+from serving.errors import InputError, check_one_of, mistakes_of
 
 STEPS: dict[str, Step] = {
     step.name: step
@@ -43,7 +43,4 @@ def using(what: str) -> list[str]:
 def unknown(key: str, names: Iterable[str], valid: Iterable[str]) -> Iterator[InputError]:
     """A mistake for each name, under a key, that is not among the valid ones."""
     for name in names:
-        try:
-            check_one_of(key, name, valid)
-        except InputError as error:
-            yield error
+        yield from mistakes_of(check_one_of, key, name, valid)

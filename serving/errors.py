@@ -1,7 +1,8 @@
 """The two exceptions that the command turns into one line: status 2 and status 1."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 
 class InputError(ValueError):
@@ -47,6 +48,14 @@ def check_one_of(key: str, value: str, valid: Iterable[str], of: str = "one of")
         raise InputError(
             key, expected=f"{of} {', '.join(valid)}", found=repr(value), todo=nearest(value, valid)
         )
+
+
+def mistakes_of(check: Callable[..., Any], *arguments: Any) -> Iterator[InputError]:
+    """What a call refuses, to be told beside other mistakes."""
+    try:
+        check(*arguments)
+    except InputError as error:
+        yield error
 
 
 class Mistakes(InputError):

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from components import extension
 from components.settings import PositiveInt, Section
 from components.tasks import Task
-from serving.errors import InputError, check_one_of
+from serving.errors import InputError, check_one_of, mistakes_of
 
 
 class Threshold(Section):
@@ -74,10 +74,7 @@ class EvaluatorConfig(Section):
                 expected="evaluator.slices to name the feature keys to slice by",
                 found="no slices",
             )
-        try:
-            self.metric_paths()
-        except InputError as error:
-            yield error
+        yield from mistakes_of(self.metric_paths)
 
     def task_mistakes(self, task: Task) -> Iterator[InputError]:
         """What makes no sense for a task: names of metrics and of features; no threshold at all."""
@@ -89,11 +86,8 @@ class EvaluatorConfig(Section):
         asked = [(f"evaluator.{x}.{name}", name, known, of) for x, name, _ in self._thresholds()]
         of = f"keys of {task.name}:"
         asked += [("evaluator.slices", feature, list(task.slices), of) for feature in self.slices]
-        for key, value, valid, of in asked:
-            try:
-                check_one_of(key, value, valid, of)
-            except InputError as error:
-                yield error
+        for arguments in asked:
+            yield from mistakes_of(check_one_of, *arguments)
         for name in self.metrics:
             if name in task.thresholds:
                 yield InputError(

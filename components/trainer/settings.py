@@ -19,7 +19,7 @@ from components.trainer.sections import (
     Side,
     StageConfig,
 )
-from serving.errors import InputError, Mistakes
+from serving.errors import InputError, Mistakes, check_one_of, mistakes_of
 
 STAGES = "trainer.stages"
 
@@ -119,17 +119,9 @@ class TrainerConfig(Section):
                     expected=f"a model for {task.name}",
                     found=f"'{config.model}', which is for {spec.task}",
                 )
-        if self.monitor not in task.monitors:
-            yield InputError(
-                "trainer.monitor",
-                expected=f"one of {', '.join(task.monitors)}",
-                found=f"'{self.monitor}'",
-            )
-        try:
-            if self.export.explanation not in explanations.SHIPPED:  # which bring Keras along
-                explanations.load_explanation(self.export.explanation)
-        except InputError as error:
-            yield error
+        yield from mistakes_of(check_one_of, "trainer.monitor", self.monitor, task.monitors)
+        if self.export.explanation not in explanations.SHIPPED:  # which bring Keras along
+            yield from mistakes_of(explanations.load_explanation, self.export.explanation)
         yield from config._of_all_trainings(lambda one: one._training_mistakes(task, tunable))
 
     def check_task(self, task: Task) -> None:

@@ -181,7 +181,7 @@ def _telling_what_is_unfit(client: ImageClient) -> Iterator[None]:
         yield
     except ServingError as error:
         if INPUT_CLASS_INDEX in error.details:  # as TensorFlow tells it, "...; found] [9]"
-            form = rf"{INPUT_CLASS_INDEX}: (?:expected )?(.*?)(?:]|; found]? \[?(-?\d+)|$)"
+            form = rf"(?s).*{INPUT_CLASS_INDEX}: (?:expected )?(.*?)(?:]|; found]? \[?(-?\d+)|$)"
             told = re.search(form, error.details)
             expected, found = told.groups("") if told else ("", error.details)
             raise InputError("--class-index", expected=expected, found=found) from error
