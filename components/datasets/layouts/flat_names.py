@@ -10,10 +10,13 @@ NO_CLASS = "no class in file name"
 
 
 def read(root: Path, data: DataConfig) -> Listing:
-    """Lists the images of a folder. Upper and lower case of a class are the same: `cat`, `CAT`."""
-    paths = sorted(record.path for record in folders.image_records(root))
+    """Lists the images of a folder. Upper and lower case of a class are the same: `cat`, `CAT`.
+
+    Those in its sub-folders are counted, with a problem.
+    """
+    paths = sorted(record.path for record in folders.image_records(root, deep=True))
     for pattern in recognition.FLAT_NAMES:
-        matches = [pattern.fullmatch(path) for path in paths]
+        matches = [None if "/" in path else pattern.fullmatch(path) for path in paths]
         if any(matches):
             break
     else:

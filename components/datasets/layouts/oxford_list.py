@@ -23,8 +23,8 @@ def read(root: Path, data: DataConfig) -> Listing:
     What the list names and the folder lacks is counted as missing; the breeds are in the list's
     order, those without an image left out.
     """
-    found = folders.image_records(root, recognition.IMAGES)
-    images = {folders.stem_of(record.path): record.path for record in found}
+    paths = sorted(r.path for r in folders.image_records(root, recognition.IMAGES, deep=True))
+    images = {path.partition("/")[2].rpartition(".")[0]: path for path in paths}
     listed = root / recognition.OXFORD_LIST
     if not images or not listed.is_file():
         raise recognition.not_this_layout(root, "oxford_list")
@@ -50,6 +50,7 @@ def read(root: Path, data: DataConfig) -> Listing:
         order[label] = rank
         mask = f"{_TRIMAPS}/{name}.png" if f"{name}.png" in masks else None
         records.append(folders.record(images.pop(name), label=label, mask_path=mask))
-    records += [folders.record(path, problem=NOT_LISTED) for path in images.values()]
+    used = {record.path for record in records}
+    records += [folders.record(path, problem=NOT_LISTED) for path in paths if path not in used]
     classes = tuple(sorted(order, key=order.__getitem__))
     return Listing(sorted(records, key=lambda record: record.path), classes, missing)

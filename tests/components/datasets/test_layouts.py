@@ -85,13 +85,22 @@ def test_tables_that_are_passed_over_are_told(touch, content, told):
 
 
 def test_flat_names(touch):
-    root = touch("cat.0.jpg", "CAT.12.JPG", "dog.3.png", "dog.jpg", "a_7.jpg", "._cat.0.jpg")
+    root = touch(
+        "cat.0.jpg",
+        "CAT.12.JPG",
+        "dog.3.png",
+        "dog.jpg",
+        "a_7.jpg",
+        "._cat.0.jpg",
+        "more/cat.1.jpg",
+    )
     assert auto.read(root, DATA).records == [
         Record("CAT.12.JPG", label="cat", number=12),
         Record("a_7.jpg", problem="no class in file name"),
         Record("cat.0.jpg", label="cat", number=0),
         Record("dog.3.png", label="dog", number=3),
         Record("dog.jpg", problem="no class in file name"),
+        Record("more/cat.1.jpg", problem="no class in file name"),
     ]
 
 
@@ -275,6 +284,7 @@ Bengal_2 6 3 2
 def test_the_list_tells_the_class_and_what_is_missing(touch, labels, classes):
     names = ("Abyssinian_1", "american_bulldog_3", "shiba_inu_7", "Bengal_2", "new_1")
     root = touch(*(f"images/{name}.jpg" for name in names), "images/Abyssinian_1.mat")
+    touch("images/more/Abyssinian_2.jpg")
     touch("annotations/trimaps/shiba_inu_7.png", "annotations/trimaps/._new_1.png")
     (root / "annotations/list.txt").write_text(LIST)
     listing = auto.read(root, DataConfig(labels=labels))
@@ -282,6 +292,7 @@ def test_the_list_tells_the_class_and_what_is_missing(touch, labels, classes):
     assert [(r.path, r.problem) for r in listing.records if r.problem] == [
         ("annotations/list.txt:7", "unreadable row"),
         ("images/Bengal_2.jpg", "not in the list"),
+        ("images/more/Abyssinian_2.jpg", "not in the list"),
         ("images/new_1.jpg", "not in the list"),
     ]
     assert listing.records[-1] == Record(
