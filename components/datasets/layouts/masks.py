@@ -23,13 +23,12 @@ _SUFFIX = re.compile("([-_.][A-Za-z]+)?$")
 
 
 def read(root: Path, data: DataConfig) -> Listing:
-    """Lists all images, and all masks without an image.
+    """Lists all images, and all masks without an image; others below the folder have a problem.
 
     Where no mask has an image's name, what all of them end with (`a_mask.png`) is taken off.
     """
     records = []
-    pairs = recognition.mask_folders(root)
-    for images, masks, split in pairs:
+    for images, masks, split in recognition.mask_folders(root):
         names = folders.file_names(root / masks, (*folders.IMAGE_EXTENSIONS, *MASK_EXTENSIONS))
         # Those without loss last, so that they win where one stem is there twice.
         names.sort(key=lambda name: name.lower().endswith(MASK_EXTENSIONS))
@@ -50,17 +49,6 @@ def read(root: Path, data: DataConfig) -> Listing:
     if not any(record.mask_path for record in records):
         raise recognition.not_this_layout(root, "masks")
     used = {path for record in records for path in (record.path, record.mask_path)}
-    for top in _tops(root, pairs):
-        aside = folders.image_records(root, top, deep=bool(top), problem=NO_PAIR)
-        records += [record for record in aside if record.path not in used]
+    aside = folders.image_records(root, deep=True, problem=NO_PAIR)
+    records += [record for record in aside if record.path not in used]
     return Listing(sorted(records, key=lambda record: record.path))
-
-
-def _tops(root: Path, pairs: list[tuple[str, str, str | None]]) -> set[str]:
-    """Folders that hold pairs, or would if they were not beside those of the splits."""
-    splits, top = folders.split_folders(root), set[str]()
-    for images, masks, split in pairs:
-        if images.partition("/")[0] in splits:
-            return {"", *folders.folder_names(root)}
-        top |= {path.rpartition("/")[0] if split else path for path in (images, masks)}
-    return {"", *top}
