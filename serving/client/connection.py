@@ -146,11 +146,7 @@ class Connection:
         return spec
 
     def open(self, module: Any) -> Any:
-        """Opens a channel.
-
-        Args:
-            module: `grpc` or `grpc.aio`.
-        """
+        """Opens a channel of a module, `grpc` or `grpc.aio`."""
         if self.credentials is None:
             return module.insecure_channel(self.target, options=self._options())
         return module.secure_channel(self.target, self.credentials, options=self._options())

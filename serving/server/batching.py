@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 import grpc
 import numpy as np
 
-from serving.server.batch_scheduler import BatchScheduler
-from serving.server.batching_parameters import BatchingParameters
+from serving.server.batch_scheduler import BatchingParameters, BatchScheduler
 from serving.server.faults import Fault
 
 Arrays = Mapping[str, np.ndarray]

@@ -11,8 +11,8 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from serving.errors import InputError
+from serving.server.config_files import Labels, assigned_labels, check_config
 from serving.server.faults import Fault, invalid, not_found
-from serving.server.model_config import Labels, assigned_labels, check_config
 from serving.server.servable import Servable
 from serving.server.served_model import DEFAULT_RETRY, Load, Loaded, Retry, ServedModel, Update
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from serving.errors import InputError
-from serving.server.flags import parse_flags
+from serving.server.options import parse_flags
 
 # After the grace period, for what is left to do. With the default of the flag the process is gone
 # within 30 s, when Kubernetes and others kill.

@@ -1,14 +1,17 @@
 """Sampled requests with their answers, for looking later at how the data drifts."""
 
+import base64
+import hashlib
 import json
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from google.protobuf.message import Message
 from tensorflow_serving.config.logging_config_pb2 import LoggingConfig
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
@@ -16,12 +19,15 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from serving.errors import InputError
 from serving.server.call import Call
 from serving.server.line_writer import LineWriter
-from serving.server.request_record import request_record
+from serving.wire.tensors import dtype_name, to_array
 
 _CAPACITY = 256
 # Requests that wait to be written, with their pictures: what is beyond is left out.
 _MAX_WAITING_BYTES = 64 * 2**20
 _FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4
+# A tensor of more values than this for one picture is told by type and shape alone.
+_MAX_VALUES = 16
+_MAX_TEXT = 256  # bytes; a longer string is data, not a label
 
 
 class Sampling(NamedTuple):
@@ -45,7 +51,7 @@ class _Sample:
 class RequestLog:
     """Writes a fraction of the requests that were answered, in the background.
 
-    Each is a JSON line: what `Call.told` and `request_record` tell.
+    Each is a JSON line: what `Call.told` tells of the call, then its inputs and outputs.
 
     Args:
         default: for models without a LoggingConfig of their own; None: those are not logged.
@@ -96,7 +102,7 @@ class RequestLog:
 
     def _write(self, sample: _Sample) -> None:
         try:
-            record = request_record(sample.request, sample.response, with_bytes=self._with_bytes)
+            record = _record(sample.request, sample.response, with_bytes=self._with_bytes)
         finally:
             self._release(sample.size)
         _append(sample.prefix, json.dumps(sample.head | record), self._file_bytes)
@@ -133,3 +139,84 @@ def _sampling(model: str, config: LoggingConfig) -> Sampling:
     if rate and not collector.filename_prefix:
         raise InputError(f"{what}: request log", expected="a file name prefix", found="none")
     return Sampling(collector.filename_prefix, rate)
+
+
+def _record(request: Any, response: Any, *, with_bytes: bool) -> dict[str, Any]:
+    """The inputs and outputs of a request as JSON values.
+
+    Returns:
+        `inputs` and `outputs`, by name. A tensor is `{"dtype", "shape"}`, with `values` (nested by
+        shape) if it has at most 16 numbers a picture. Strings of inputs (pictures, Examples) are
+        always `{"sha256", "size"}` with `b64` on demand; those of outputs are text, or the same
+        hashes where they are longer than 256 bytes or no text.
+    """
+    if "input" in request.DESCRIPTOR.fields_by_name:
+        kind = request.input.WhichOneof("kind")
+        examples = getattr(request.input, kind).examples if kind else []
+        data = [_hashed(one.SerializeToString(deterministic=True), with_bytes) for one in examples]
+        return {
+            "inputs": {"examples": {"dtype": "string", "shape": [len(data)], "values": data}},
+            "outputs": {"result": _result(response.result)},
+        }
+    return {
+        "inputs": {
+            name: _tensor(request.inputs[name], lambda one: _hashed(one, with_bytes))
+            for name in sorted(request.inputs)
+        },
+        "outputs": {
+            name: _tensor(response.outputs[name], _text_or_hash)
+            for name in sorted(response.outputs)
+        },
+    }
+
+
+def _result(result: Any) -> list[Any]:
+    """Of a Classify: (label, score) pairs for each Example; of a Regress: a number for each."""
+    if "regressions" in result.DESCRIPTOR.fields_by_name:
+        return [_number(one.value) for one in result.regressions]
+    return [
+        [[one.label, _number(one.score)] for one in each.classes] for each in result.classifications
+    ]
+
+
+def _tensor(proto: Any, string: Callable[[bytes], Any]) -> dict[str, Any]:
+    array = to_array(proto)
+    told: dict[str, Any] = {"dtype": dtype_name(proto.dtype), "shape": list(array.shape)}
+    if array.dtype == object:
+        flat = np.empty(array.size, object)
+        flat[:] = [string(one) for one in array.ravel()]
+        told["values"] = flat.reshape(array.shape).tolist()
+    elif array.size <= _MAX_VALUES * (array.shape[0] if array.ndim else 1):
+        told["values"] = _numbers(array).tolist()
+    return told
+
+
+def _numbers(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "c":
+        return array.astype(str).astype(object)
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return array
+    # JSON has no NaN and no infinity.
+    values = array.astype(object)
+    values[~np.isfinite(array)] = None
+    return values
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _text_or_hash(data: bytes) -> Any:
+    if len(data) <= _MAX_TEXT:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            pass
+    return _hashed(data, with_bytes=False)
+
+
+def _hashed(data: bytes, with_bytes: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    if with_bytes:
+        told["b64"] = base64.b64encode(data).decode()
+    return told

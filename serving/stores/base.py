@@ -101,15 +101,6 @@ def join(root: str | Path, name: str) -> str:
     return f"{str(root).rstrip('/')}/{name}"
 
 
-def file_sizes(folder: Path) -> dict[str, int]:
-    """Sizes in bytes of all files below a folder of this machine, by path in it, sorted."""
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 def check_written(where: str, expected: Mapping[str, int], found: Mapping[str, int]) -> None:
     """Compares sizes of files, by path.
 

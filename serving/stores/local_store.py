@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TextIO
 
 from serving.errors import FailedError
-from serving.stores.base import VersionStore, check_written, file_sizes
-from serving.stores.versions import list_versions, version_number
+from serving.stores.base import VersionStore, check_written
+from serving.stores.versions import file_sizes, list_versions, version_number
 
 STAGING_PREFIX = ".pushing-"
 REMOVING_PREFIX = ".removing-"

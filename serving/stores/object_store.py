@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import FailedError
-from serving.stores.base import VersionStore, check_written, file_sizes
+from serving.stores.base import VersionStore, check_written
 from serving.stores.claims import Claim, all_claims, bury, claim_version
 from serving.stores.objects import Objects
-from serving.stores.versions import SAVED_MODEL_FILE, version_number
+from serving.stores.versions import SAVED_MODEL_FILE, file_sizes, version_number
 
 _ATTEMPTS = 12
 

@@ -36,6 +36,15 @@ def list_versions(base: Path) -> list[int]:
     )
 
 
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Sizes in bytes of all files below a folder of this machine, by path in it, sorted."""
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
 def model_digest(folder: Path) -> str:
     """Content digest of a SavedModel.
 
@@ -49,16 +58,12 @@ def model_digest(folder: Path) -> str:
         hex.
     """
     digest = hashlib.sha256()
-    names = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-    )
-    for name in names:
+    for name, size in sorted(file_sizes(folder).items()):
         if name.startswith(f"{ASSETS_EXTRA}/"):
             continue
-        path = folder / name
         # Lengths keep ("ab", "c") and ("a", "bc") apart.
-        digest.update(f"{len(name.encode())}:{name}:{path.stat().st_size}:".encode())
-        with path.open("rb") as file:
+        digest.update(f"{len(name.encode())}:{name}:{size}:".encode())
+        with (folder / name).open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     return digest.hexdigest()

@@ -11,7 +11,7 @@ import pytest
 
 from serving.client import CLASSIFIER_NAME, DEFAULT_TARGET
 from serving.commands.run import SEGMENTER_NAME
-from serving.server.flags import parse_flags
+from serving.server.options import parse_flags
 from serving.server.running import run
 
 

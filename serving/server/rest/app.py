@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
 
 import anyio
 import grpc
@@ -13,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
@@ -24,7 +28,6 @@ from serving.server.options import ServerOptions
 from serving.server.rest import answers
 from serving.server.rest.bodies import answer_body, decompressed, read_body
 from serving.server.rest.json_text import parse_object
-from serving.server.rest.paths import Target, is_api, malformed, parse_path
 from serving.server.rest.requests import fill_examples, fill_predict, signature_name
 from serving.server.service import Service
 from serving.server.signatures import DEFAULT_SIGNATURE
@@ -38,6 +41,18 @@ _CORS_HEADERS = {
     "access-control-allow-methods": "POST, GET",
     "access-control-allow-headers": "Content-Type",
 }
+
+# As in tensorflow_serving/model_servers/http_rest_api_util.cc: any case, in full.
+_MODEL = r"/v1/models/(?P<name>[^/:]+)"
+_WHICH = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_FLAGS = re.IGNORECASE | re.ASCII
+_POST = re.compile(rf"{_MODEL}{_WHICH}:(?P<method>classify|regress|predict)", _FLAGS)
+_GET = re.compile(rf"{_MODEL}{_WHICH}(?:/(?P<method>metadata))?", _FLAGS)
+_PREFIX = re.compile(r"/v1/.*", _FLAGS | re.DOTALL)
+_ALL_MODELS = re.compile(r"/v1/models(?:/metadata)?", _FLAGS)
+
+_MAX_VERSION = 2**63 - 1
+_MAX_PATH = 200  # in a message
 
 # As in tensorflow_serving/model_servers/http_server.cc.
 _HTTP_STATUS = {
@@ -58,6 +73,39 @@ _HTTP_STATUS = {
     grpc.StatusCode.DATA_LOSS: 500,
     grpc.StatusCode.UNAUTHENTICATED: 401,
 }
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a path asks for."""
+
+    method: str  # predict, classify, regress, metadata or status
+    spec: ModelSpec  # the model, with its version or label
+
+
+def malformed(http_method: str, path: str) -> str:
+    """TensorFlow Serving's words for a path or a method it does not know."""
+    return f"Malformed request: {http_method} {path[:_MAX_PATH]}"
+
+
+def parse_path(http_method: str, path: str) -> Target:
+    """Reads a path, percent-encoded as it came; a Fault if it is none of the API's."""
+    pattern = {"POST": _POST, "GET": _GET}.get(http_method)
+    found = pattern.fullmatch(path) if pattern else None
+    if not found:
+        if http_method == "GET" and _ALL_MODELS.fullmatch(path):
+            raise invalid("Missing model name in request.")
+        raise invalid(malformed(http_method, path))
+    spec = ModelSpec(name=unquote(found["name"]))
+    if found["version"]:
+        # Longer numbers than Python likes to read are too large anyway.
+        version = int(found["version"][:30])
+        if version > _MAX_VERSION:
+            raise invalid(f"Failed to convert version: {found['version'][:_MAX_PATH]} to numeric.")
+        spec.version.value = version
+    if found["label"]:
+        spec.version_label = unquote(found["label"])
+    return Target((found["method"] or "status").lower(), spec)
 
 
 class RestApp:
@@ -107,7 +155,7 @@ class RestApp:
         return response
 
     async def _answer(self, request: Request, path: str, call: Call) -> Response:
-        if not is_api(path):
+        if not _PREFIX.fullmatch(path):  # no path of the API's
             raise not_found(malformed(request.method, path))
         if self._cors and request.method == "OPTIONS":
             return _response(b"")

@@ -105,10 +105,10 @@ def run_step(examples_uri: str, tmp_path: Path) -> Callable:
 def server_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same server over the same sockets, without the seconds a new process takes."""
     from components.infra_validator import executor
+    from serving.server.config_files import single_model
     from serving.server.core import Core
     from serving.server.grpc_server import start_grpc_server
     from serving.server.loading import make_load
-    from serving.server.model_config import single_model
     from serving.server.observer import Observer
     from serving.server.options import ServerOptions
     from serving.server.service import Service

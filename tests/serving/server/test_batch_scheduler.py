@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from serving.server.batch_scheduler import BatchScheduler
-from serving.server.batching_parameters import BatchingParameters
+from serving.server.batch_scheduler import BatchingParameters, BatchScheduler
 from serving.server.faults import Fault
 
 SECONDS = 30

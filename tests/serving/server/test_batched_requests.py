@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.server.batching_parameters import BatchingParameters
+from serving.server.batch_scheduler import BatchingParameters
 
 MODEL = "batched"
 # Long enough for all requests of a test to come in, of a size that they fill.

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.server.batch_scheduler import BatchScheduler
+from serving.server.batch_scheduler import BatchingParameters, BatchScheduler
 from serving.server.batching import Batcher
-from serving.server.batching_parameters import BatchingParameters
 from serving.server.faults import Fault, invalid
 
 Outputs = dict[str, np.ndarray]

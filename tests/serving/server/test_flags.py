@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from serving.errors import InputError
-from serving.server.batching_parameters import BatchingParameters
+from serving.server.batch_scheduler import BatchingParameters
 from serving.server.config_files import channel_arguments
-from serving.server.flags import parse_flags
-from serving.server.options import ServerOptions, flags
+from serving.server.options import ServerOptions, flags, parse_flags
 
 KEY = "-----BEGIN PRIVATE KEY-----\\nabc\\n-----END PRIVATE KEY-----"
 CERT = "-----BEGIN CERTIFICATE-----\\nabc\\n-----END CERTIFICATE-----"

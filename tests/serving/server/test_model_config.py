@@ -10,8 +10,8 @@ import pytest
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.errors import InputError
+from serving.server.config_files import read_config
 from serving.server.faults import Fault, invalid
-from serving.server.model_config import read_config
 from serving.server.polling import ConfigFile, Poller
 
 

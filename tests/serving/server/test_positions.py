@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from serving.server.faults import ModelFault
-from serving.server.positions import locate
+from serving.server.servable import locate
 
 Run = Callable[[dict[str, np.ndarray]], None]
 WHOLE = ModelFault(grpc.StatusCode.INVALID_ARGUMENT, "as a whole")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from serving.errors import InputError
-from serving.server.flags import parse_flags
+from serving.server.options import parse_flags
 
 
 class _Run:

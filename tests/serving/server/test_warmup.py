@@ -16,9 +16,9 @@ from components.export.saved_model import finish_signatures
 from serving.names import ASSETS_EXTRA, WARMUP_FILE
 from serving.server.core import Core
 from serving.server.faults import Fault
-from serving.server.flags import parse_flags
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
+from serving.server.options import parse_flags
 from serving.wire.tensors import to_proto
 
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from serving.server.config_files import single_model
 from serving.server.core import Core
-from serving.server.model_config import single_model
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.rest.server import RestServer, start_rest_server

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from serving.server.faults import Fault
-from serving.server.rest.paths import parse_path
+from serving.server.rest.app import parse_path
 
 MODEL = "values"
 
