@@ -4,8 +4,7 @@ import subprocess
 import sys
 
 NAMES = (
-    "help",
-    "client_start",
+    "commands",
     "predict",
     "grad_cam",
     "batching",

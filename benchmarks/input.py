@@ -10,13 +10,12 @@ Two claims, each a ratio of times that were taken in turn in one process:
   input alone, as it is where a GPU does the training. With a small model trained along on the
   same cores it is told beside: there its work, the same for both, counts too.
 
-Draws its own images; `--data DIR` takes those of a folder of Cat/*.jpg and Dog/*.jpg.
+Draws its own images.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,20 +34,16 @@ BOOK: dict[str, Any] = {"flip": True, "rotation": 0.1, "zoom": 0.2}
 _ENDLESS = 1_000_000  # epochs
 
 
-def measure(folder: Path, data: str, images: int, image_size: int) -> Iterator[Result]:
-    same_files, split, decoding = prepare(folder, data, images, image_size)
-    about = {
-        "images": len(split),
-        "image_size": image_size,
-        "batch_size": BATCH,
-        "data": data or "drawn",
-    }
+def measure(folder: Path, images: int, image_size: int) -> Iterator[Result]:
+    split, decoding = prepare(folder / "drawn", images, image_size)
+    about = {"images": len(split), "image_size": image_size, "batch_size": BATCH}
     yield measure_steps(split) | about
-    yield measure_epochs(same_files, split) | {"decoding_once_seconds": decoding} | about
+    times = measure_epochs(folder / "drawn", split)
+    yield times | {"decoding_once_seconds": decoding} | about
 
 
-def prepare(scratch: Path, data: str, images: int, image_size: int) -> tuple[Path, Any, float]:
-    """A folder of whole batches of images, the same ones decoded, and the seconds that took."""
+def prepare(folder: Path, images: int, image_size: int) -> tuple[Any, float]:
+    """Draws whole batches into a folder; the same ones decoded, and the seconds that took."""
     import tensorflow as tf
 
     from components.datasets.examples import COMPRESSION, write_classes
@@ -56,43 +51,23 @@ def prepare(scratch: Path, data: str, images: int, image_size: int) -> tuple[Pat
     from components.datasets.settings import DataConfig
     from components.datasets.settling import settle_labels
     from components.datasets.synth import synthesize
+    from components.example_gen.settings import ExampleGenConfig
     from components.tasks import get_task
     from components.trainer.input.split import index_split, load_split
 
-    root = Path(data or scratch / "drawn")
-    if not data:
-        synthesize(root, "class_folders", images, size=(500, 375))
-    found = settle_labels(auto.read(root, DataConfig()), DataConfig())
-    classes = [[r for r in found.records if r.label == name] for name in found.classes.names]
-    chosen = [record for each in zip(*classes, strict=False) for record in each]
+    synthesize(folder, "class_folders", images // BATCH * BATCH, size=(500, 375))
+    found = settle_labels(auto.read(folder, DataConfig()), DataConfig())
     task = get_task("image_classification")
-    kept = list(_accepted(root, chosen[:images], task.data(found.classes)))
-    kept = kept[: len(kept) // BATCH * BATCH]
-    file = scratch / "examples" / "Split-train" / "data.gz"
+    data, part = task.data(found.classes), task.training(found.classes)
+    file = folder.with_name("examples") / "Split-train" / "data.gz"
     file.parent.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(file), COMPRESSION) as writer:
-        for _, example in kept:
-            writer.write(example)
-    write_classes(str(scratch / "examples"), found.classes)
-    folder = scratch / "same_files"
-    for path, _ in kept:
-        link = folder / path
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to((root / path).resolve())
+        for record in found.records:
+            writer.write(data.convert(folder, record, ExampleGenConfig().max_side).example)
+    write_classes(str(file.parents[1]), found.classes)
     start = time.perf_counter()
-    part = task.training(found.classes)
     split = load_split(index_split([str(file)], "train", task, part), part, image_size)
-    return folder, split, round(time.perf_counter() - start, 2)
-
-
-def _accepted(root: Path, records: list[Any], part: Any) -> Iterator[tuple[str, bytes]]:
-    """Path and Example of the records that ingest accepts."""
-    from components.example_gen.settings import ExampleGenConfig
-    from components.tasks.parts import RejectedError
-
-    for record in records:
-        with suppress(RejectedError):
-            yield record.path, part.convert(root, record, ExampleGenConfig().max_side).example
+    return split, round(time.perf_counter() - start, 2)
 
 
 def measure_steps(split: Any) -> Result:
@@ -103,7 +78,8 @@ def measure_steps(split: Any) -> Result:
     from components.trainer.input.batches import training_batches
     from components.trainer.sections import AugmentationConfig
 
-    held = split.inputs[:BATCH].astype("float32"), split.targets[:BATCH]
+    spread = slice(None, None, len(split) // BATCH)  # both classes, which lie one after the other
+    held = split.inputs[spread].astype("float32"), split.targets[spread]
     augment = make_augment(AugmentationConfig(**BOOK), masks=False, seed=SEED)
     feeds = {
         # `batch` leaves the size open, as that of real batches is; the cache holds the one tensor.
@@ -199,4 +175,4 @@ def trainee(name: str, side: int, batch: int, *, fused: bool = True, **how: Any)
 
 
 if __name__ == "__main__":
-    benchmark(measure, data="", images=320, image_size=112)
+    benchmark(measure, images=320, image_size=112)

@@ -8,16 +8,56 @@ import multiprocessing
 import random
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from benchmarks.tools import Result, benchmark
 
 FILES, FILE_BYTES = 40, 50_000
 SEED = 11
 SPAWN = multiprocessing.get_context("spawn")
+
+
+class Bucket(LocalFileSystem):
+    """An object store in a folder, for many processes at once: objects appear whole, or not at all.
+
+    URLs are like `bucket:///somewhere/bucket/models/cats`; what is being uploaded lies in
+    `/somewhere/uploads` and cannot be seen.
+    """
+
+    protocol = "bucket"
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, str):
+            path = path.removeprefix("bucket://")
+        return super()._strip_protocol(path)
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        place = Path(self._strip_protocol(path))
+        draft = Path(str(place).partition("/bucket/")[0], "uploads", uuid.uuid4().hex)
+        draft.parent.mkdir(exist_ok=True)
+        draft.write_bytes(value)
+        while True:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                draft.replace(place)
+                return
+            except FileNotFoundError:  # an object store has no folders that others could remove
+                continue
+
+    def put_file(self, lpath: str, rpath: str, callback: Any = None, **kwargs: Any) -> None:
+        self.pipe_file(rpath, Path(lpath).read_bytes())
+
+
+def register() -> None:
+    fsspec.register_implementation("bucket", Bucket, clobber=True)
 
 
 class Pusher:
@@ -42,7 +82,6 @@ class Pusher:
 
 
 def _push(pipe: Connection) -> None:
-    from benchmarks.bucket import register
     from components.pusher.push import push_model
 
     register()
@@ -101,8 +140,6 @@ def kill_pushes(base: str, scratch: Path, kills: int, seed: int = SEED) -> dict[
 
 
 def measure(folder: Path, kills: int) -> Iterator[Result]:
-    from benchmarks.bucket import register
-
     register()
     start = time.perf_counter()
     places = {"folder": f"{folder}/serving/cats", "object_store": f"bucket://{folder}/bucket/cats"}

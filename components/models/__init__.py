@@ -36,12 +36,18 @@ _SPECS = {
             smallest=32,
             ablations=("residual", "batch_norm", "separable"),
         ),
-        _shipped("residual_convnet", _CLASSIFIERS, smallest=8),
+        _shipped("residual_convnet", _CLASSIFIERS, "convnets:residual_convnet", smallest=8),
         _shipped("vgg16", _CLASSIFIERS, "pretrained:vgg16", fine_tune_from="block5_conv1"),
         _shipped(
             "xception", _CLASSIFIERS, "pretrained:xception", fine_tune_from="block13_sepconv1_act"
         ),
-        _shipped("segmentation_convnet", _SEGMENTERS, smallest=32, multiple_of=8),
+        _shipped(
+            "segmentation_convnet",
+            _SEGMENTERS,
+            "convnets:segmentation_convnet",
+            smallest=32,
+            multiple_of=8,
+        ),
         _shipped("xception_unet", _SEGMENTERS, smallest=32),
         _shipped("linear", _POINTS),
     )

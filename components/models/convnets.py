@@ -1,9 +1,13 @@
-"""The book's plain convnets ("Deep Learning with Python"): unpadded convolutions and poolings."""
+"""The book's smaller convnets ("Deep Learning with Python")."""
 
 import keras
 
 from components.models import blocks
 from components.models.spec import TRUNK_OUTPUT_LAYER
+
+# Channels, and whether the block pools.
+_RESIDUAL_BLOCKS = ((32, True), (64, True), (128, False))
+_ENCODER_FILTERS = (64, 128, 256)
 
 
 def convnet_baseline(image_size: int, classes: int) -> keras.Model:
@@ -32,6 +36,67 @@ def convnet_small_150(image_size: int, classes: int) -> keras.Model:
     x = keras.layers.Dense(512, activation="relu", name="dense")(x)
     outputs = blocks.class_output(x, classes, dropout=0.0)
     return keras.Model(inputs, outputs, name="convnet_small_150")
+
+
+def residual_convnet(image_size: int, classes: int) -> keras.Model:
+    """The residual network of the 2nd edition, 9.3.2; see `components.models.build`.
+
+    297,697 parameters at every size; the book's own is 32.
+    """
+    inputs = blocks.picture_input(image_size)
+    x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
+    for number, (filters, pooling) in enumerate(_RESIDUAL_BLOCKS, start=1):
+        name = f"block{number}"
+        block_input = x
+        for part in ("a", "b"):
+            x = keras.layers.Conv2D(
+                filters, 3, padding="same", activation="relu", name=f"{name}_conv_{part}"
+            )(x)
+        if pooling:
+            x = keras.layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
+        x = blocks.residual_sum(
+            x,
+            block_input,
+            strides=2 if pooling else 1,
+            bias=True,
+            name=name,
+            output_name=TRUNK_OUTPUT_LAYER if number == len(_RESIDUAL_BLOCKS) else f"{name}_add",
+        )
+    x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
+    return keras.Model(
+        inputs, blocks.class_output(x, classes, dropout=0.0), name="residual_convnet"
+    )
+
+
+def segmentation_convnet(image_size: int, classes: int) -> keras.Model:
+    """The encoder-decoder for masks of the 2nd edition, 9.2; see `components.models.build`.
+
+    2,880,643 parameters at every size; the book's own is 200.
+    """
+    inputs = blocks.picture_input(image_size)
+    x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
+    for number, filters in enumerate(_ENCODER_FILTERS, start=1):
+        last = number == len(_ENCODER_FILTERS)
+        x = keras.layers.Conv2D(
+            filters, 3, strides=2, padding="same", activation="relu", name=f"encoder{number}_down"
+        )(x)
+        x = keras.layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            activation="relu",
+            name=TRUNK_OUTPUT_LAYER if last else f"encoder{number}",
+        )(x)
+    for number, filters in zip(
+        range(len(_ENCODER_FILTERS), 0, -1), reversed(_ENCODER_FILTERS), strict=True
+    ):
+        x = keras.layers.Conv2DTranspose(
+            filters, 3, padding="same", activation="relu", name=f"decoder{number}"
+        )(x)
+        x = keras.layers.Conv2DTranspose(
+            filters, 3, strides=2, padding="same", activation="relu", name=f"decoder{number}_up"
+        )(x)
+    return keras.Model(inputs, blocks.mask_output(x, classes), name="segmentation_convnet")
 
 
 def _convolutions_and_poolings(

@@ -11,9 +11,8 @@ from typing import Any
 import yaml
 
 from pipelines.kubeflow import ir
-from pipelines.kubeflow.beam import check_beam
 from pipelines.kubeflow.platform import kubeflow_name, kubernetes_platform, seen_by
-from pipelines.kubeflow.platform_checks import check_mounted, check_platform
+from pipelines.kubeflow.platform_checks import check_beam, check_mounted, check_platform
 from pipelines.kubeflow.settings import KubeflowConfig
 from pipelines.sections import PipelineConfig
 from pipelines.steps import STEPS, using

@@ -1,7 +1,9 @@
 """What a pipeline needs on a server before it can run: itself, its version, an experiment."""
 
 import hashlib
+import json
 import tempfile
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +12,23 @@ import kfp_server_api as api
 from rich.console import Console
 
 from pipelines.kubeflow.client.options import Wish
-from pipelines.kubeflow.client.parameters import read_parameters
 from pipelines.kubeflow.client.server import Server
+from serving.errors import InputError, check_one_of
 
 if TYPE_CHECKING:
     from pipelines.kubeflow.compiler import Compiled
 
 DIGEST_LENGTH = 12
+_FLAG = "--param"
+# KFP's types: what a value looks like, and what JSON makes of it.
+_KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "STRING": ("a text", (str,)),
+    "NUMBER_INTEGER": ("a whole number", (int,)),
+    "NUMBER_DOUBLE": ("a number", (int, float)),
+    "BOOLEAN": ("true or false", (bool,)),
+    "LIST": ("a list in JSON", (list,)),
+    "STRUCT": ("an object in JSON", (dict,)),
+}
 
 
 def prepare(server: Server, package: "Compiled", wish: Wish, console: Console) -> dict[str, Any]:
@@ -98,3 +110,47 @@ def _ensure(server: Server, service: str, kind: str, name: str, wanted: Any) -> 
         return server.once(f"{service}_create_{kind}", **{kind: wanted})
 
     return find() or server.make(find, send)
+
+
+def read_parameters(
+    texts: Iterable[str], declared: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Reads `NAME=VALUE` for the parameters of a pipeline, in the types that it declares.
+
+    Args:
+        texts: as on the command line.
+        declared: by name, `parameterType` (one of _KINDS) and, if there is one, `defaultValue`;
+            the pipeline's `root.inputDefinitions.parameters`.
+
+    Returns:
+        What was given, by name; the pipeline's defaults are left to the server.
+
+    Raises:
+        InputError: a name that is not declared or comes twice, a value of another type, or nothing
+            for a parameter that has no default.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{_FLAG} {text}", expected="NAME=VALUE, like epochs=5")
+        check_one_of(_FLAG, name, declared)
+        if name in values:
+            raise InputError(f"{_FLAG} {name}", expected="it once", found="it twice")
+        values[name] = _value(name, value, declared[name]["parameterType"])
+    for name, about in declared.items():
+        needed = "defaultValue" not in about and not about.get("isOptional")
+        if needed and name not in values:
+            raise InputError(f"{_FLAG} {name}", expected="a value, it has no default", found="none")
+    return values
+
+
+def _value(name: str, text: str, kind: str) -> Any:
+    expected, types = _KINDS[kind]
+    try:
+        value = text if kind == "STRING" else json.loads(text, parse_constant=str)
+    except ValueError:
+        value = None
+    if type(value) not in types:
+        raise InputError(f"{_FLAG} {name}", expected=expected, found=f"'{text}'")
+    return value

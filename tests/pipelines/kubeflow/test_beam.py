@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipelines.config import load_config
-from pipelines.kubeflow.beam import check_beam
+from pipelines.kubeflow.platform_checks import check_beam
 from serving.errors import InputError
 
 FLINK = [

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from components.trainer.input.geometry import draw_moves, move
+from components.trainer.input.augmentation import draw_moves, move
 from components.trainer.sections import AugmentationConfig
 
 SIDE = 32

@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.kubeflow.client.parameters import read_parameters
+from pipelines.kubeflow.client.resources import read_parameters
 from serving.errors import InputError
 
 DECLARED = {
