@@ -35,4 +35,5 @@ DIGEST_FILE = "pawlens_digest.txt"  # content digest of the version (serving/ver
 ROLLBACK_FILE = "pawlens_rollback.json"  # of which version a rolled-back one is the copy
 UNCHECKED_FILE = "pawlens_unchecked.txt"  # there until the live server was seen to serve it well
 WARMUP_FILE = "tf_serving_warmup_requests"  # replayed by a server before the version answers
+MODEL_FILE = "pawlens_model.json"  # architecture and what is explained of it, to look into it
 MODEL_CLASSES_FILE = "pawlens_classes.json"  # the model's classes (serving/classes.py)

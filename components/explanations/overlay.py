@@ -35,14 +35,15 @@ def overlay_png(image_bytes: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
     )
 
 
-def blend(pixels: tf.Tensor, heatmap: tf.Tensor) -> tf.Tensor:
+def blend(pixels: tf.Tensor, heatmap: tf.Tensor, colors: str = "jet") -> tf.Tensor:
     """Blends an image and the colours of a heatmap: uint8 [height, width, 3], RGB.
 
-    Takes float32 [height, width, 3] in [0, 255] and float32 [height, width] in [0, 1].
+    Takes float32 [height, width, 3] in [0, 255] and float32 [height, width] in [0, 1], and
+    the name of one of matplotlib's maps: `jet` is the book's, `viridis` an even one.
     """
     from matplotlib import colormaps
 
-    palette = tf.constant(colormaps["jet"](range(256))[:, :3] * 255.0, tf.float32)
+    palette = tf.constant(colormaps[colors](range(256))[:, :3] * 255.0, tf.float32)
     colours = tf.gather(palette, tf.cast(tf.round(heatmap * 255.0), tf.int32))
     blended = (pixels + OVERLAY_ALPHA * colours) / (1.0 + OVERLAY_ALPHA)
     return tf.cast(tf.round(blended), tf.uint8)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from components import models
-from components.explanations.grad_cam import join_model, split_model
+from components.explanations.cutting import join_model, split_model
 
 
 def flip_averaged_model(model: keras.Model, spec: models.ModelSpec) -> keras.Model:
@@ -29,7 +29,7 @@ def flip_averaged(trunk: keras.Model, head: keras.Model) -> tuple[keras.Model, k
     Maps of the mirror image are mirrored back: where both stand side by side, the same place of
     the image is at the same place of both.
 
-    Takes and gives what `components.explanations.grad_cam.split_model` does. The features hold the
+    Takes and gives what `components.explanations.cutting.split_model` does. The features hold the
     channels of the image and then those of the mirror image, [batch, h, w, 2 * channels]; what else
     the head needs is that of the image and then that of the mirror image, not mirrored back.
     """

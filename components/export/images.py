@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from components import features as f
 from components import models
-from components.explanations.grad_cam import join_model, split_model
+from components.explanations.cutting import join_model, split_model
+from components.explanations.methods import heatmaps
 from components.explanations.overlay import overlay_png
 from components.export.flip_averaging import flip_averaged
 from components.export.saved_model import Explain, ExportOptions
@@ -116,7 +117,8 @@ class ImageExport(Export):
         def score(logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
             return self.score(logits, probabilities, self.choose(probabilities, asked))
 
-        heatmap, probabilities = explain(*halves, images, score)
+        maps, probabilities = explain(*halves, images, score)
+        heatmap = heatmaps(maps, images.shape[1:3])
         chosen = self.choose(probabilities, asked)
         return {
             names.OUTPUT_HEATMAP: heatmap,

@@ -1,5 +1,6 @@
 """Writes the SavedModel of a trained model: what TensorFlow Serving answers with."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,12 @@ import keras
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
-from components.explanations.grad_cam import grad_cam
+from components.explanations.methods import grad_cam
 from components.export.warmup_requests import write_warmup_requests
-from components.models import ModelSpec
+from components.models import ModelSpec, explained_layers
 from components.tasks import Task
 from serving.classes import Classes
-from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
+from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
 from serving.stores.versions import SAVED_MODEL_FILE
 
 Explain = Callable[..., tuple[Any, Any]]
@@ -26,6 +27,7 @@ class ExportOptions:
 
     spec: ModelSpec  # of the architecture
     explain: Explain = grad_cam  # computes heatmaps; see there
+    explanation: str = "grad_cam"  # its name or import path
     grad_cam_layer: str = ""  # to explain instead of the architecture's own; empty: that one
     test_time_flip: bool = False  # see `components.export.flip_averaging`
 
@@ -59,8 +61,23 @@ def export_model(
     archive.write_out(str(folder), verbose=False)
     finish_signatures(folder, methods)
     write_warmup_requests(folder, part.warmup_requests())
-    told = folder / ASSETS_EXTRA / MODEL_CLASSES_FILE
-    told.write_text(classes.to_json(), encoding="utf-8")
+    extra = folder / ASSETS_EXTRA
+    (extra / MODEL_CLASSES_FILE).write_text(classes.to_json(), encoding="utf-8")
+    if side is not None:
+        (extra / MODEL_FILE).write_text(_described(model, options), encoding="utf-8")
+
+
+def _described(model: keras.Model, options: ExportOptions) -> str:
+    """The architecture, to be opened with the SavedModel's weights, and what is explained of it."""
+    explained, logits = explained_layers(model, options.spec)
+    told = {
+        "explained": options.grad_cam_layer or explained,
+        "logits": logits,
+        "explanation": options.explanation,
+        "test_time_flip": options.test_time_flip,
+        "architecture": json.loads(model.to_json()),
+    }
+    return json.dumps(told) + "\n"
 
 
 def finish_signatures(folder: Path, methods: Mapping[str, str]) -> None:

@@ -47,7 +47,7 @@ def application(name: str) -> Callable[..., keras.Model]:
         inputs = blocks.picture_input(image_size)
         trunk = _trunk(name, inputs, IMAGENET if weights == IMAGENET else None)
         if weights not in ("", IMAGENET):
-            _load(trunk, weights, name)
+            _load(trunk, weights, f"{name} without its top (*_notop.h5 or *.weights.h5)")
         x = keras.layers.Identity(name=TRUNK_OUTPUT_LAYER)(trunk.output)
         x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
         outputs = blocks.class_output(x, classes, dropout=dropout)
@@ -117,11 +117,16 @@ def _plain(values: np.ndarray) -> float | list[float]:
     return rounded[0] if len(set(rounded)) == 1 else rounded
 
 
-def _load(trunk: keras.Model, weights: str, name: str) -> None:
+def _load(
+    model: keras.Model,
+    weights: str,
+    what: str,
+    key: str = "trainer.model_args.weights",
+) -> None:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise InputError(
-            "trainer.model_args.weights",
+            key,
             expected=f"'' (random), '{IMAGENET}' (download) or the path of a weights file",
             found=f"'{weights}', which is " + ("a folder" if path.is_dir() else "not there"),
         )
@@ -129,13 +134,39 @@ def _load(trunk: keras.Model, weights: str, name: str) -> None:
         with warnings.catch_warnings():
             # Of a file that does not fit Keras says so a hundred times before it raises.
             warnings.filterwarnings("ignore", message="Skipping nested container")
-            trunk.load_weights(path)
+            model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:  # not HDF5, other layers, other shapes
         raise InputError(
-            "trainer.model_args.weights",
-            expected=f"the weights of {name} without its top (*_notop.h5 or *.weights.h5)",
+            key,
+            expected=f"the weights of {what}",
             found=f"'{path}', which does not fit",
         ) from error
+
+
+def published(name: str, weights: str, *, top: bool) -> keras.Model:
+    """A backbone as it was published, of the size it was trained at, to look into.
+
+    Args:
+        name: as `keras.applications` has it, or `vgg16` or `xception`.
+        weights: path of a local file; empty: random ones.
+        top: with the 1,000 classes of ImageNet, from pictures in [0, 255]; else the convolutions
+            alone, from pictures of any size as the library has prepared them.
+
+    Raises:
+        InputError: a file that is not there or holds the weights of something else.
+    """
+    called = {"vgg16": "VGG16", "xception": "Xception"}.get(name, name.removeprefix(PREFIX))
+    backbone = getattr(keras.applications, called)
+    model = backbone(include_top=top, weights=None)
+    if weights:
+        _load(model, weights, f"{name} {'with' if top else 'without'} its top", "--weights")
+    if not top:
+        return model
+    inputs = blocks.picture_input(model.input_shape[1])
+    prepared = _prepared(inputs, sys.modules[backbone.__module__].preprocess_input)
+    whole = backbone(weights=None, input_tensor=prepared, name=name)
+    whole.set_weights(model.get_weights())
+    return whole
 
 
 vgg16, xception = application("vgg16"), application("xception")

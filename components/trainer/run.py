@@ -13,7 +13,7 @@ from tfx.utils import io_utils
 
 from components import artifacts, models
 from components.explanations import load_explanation
-from components.explanations.grad_cam import check_layer
+from components.explanations.cutting import check_layer
 from components.export.saved_model import Explain, ExportOptions, export_model
 from components.tasks import get_task
 from components.tasks.parts import Training
@@ -132,7 +132,11 @@ def _hand_on(
     best.load_weights(done[-1].best_checkpoint)
     export = config.export
     options = ExportOptions(
-        models.spec(config.model), explain, export.grad_cam_layer, export.test_time_flip
+        models.spec(config.model),
+        explain,
+        export.explanation,
+        export.grad_cam_layer,
+        export.test_time_flip,
     )
     # Made beside and copied over: the destinations may be on an object store.
     with tempfile.TemporaryDirectory() as scratch:

@@ -133,8 +133,9 @@ class ExportConfig(Section):
     """What is fixed when the best epoch is exported."""
 
     explanation: str = "grad_cam"
-    """What the signature `grad_cam` computes: `grad_cam`, or the import path of another function
-    that takes and gives what `components.explanations.grad_cam.grad_cam` does."""
+    """How the signature `grad_cam` weighs what speaks for a class: `grad_cam`,
+    `grad_cam_plus_plus`, `hires_cam`, `score_cam` (a prediction for each channel), or the import
+    path of a function like those of `components.explanations.methods`."""
     grad_cam_layer: str = ""
     """Layer that Grad-CAM explains; empty: the architecture's own."""
     test_time_flip: bool = False

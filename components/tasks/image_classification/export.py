@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from components import features as f
-from components.explanations.grad_cam import class_score
+from components.explanations.methods import class_score
 from components.export.images import ImageExport, Outputs, Predict, best, parse
 from components.export.warmup_requests import classify_request, drawn_example
 from components.tasks.parts import Endpoint

@@ -80,7 +80,8 @@ def test_the_heatmap_is_that_of_both_together(case, images):
     """Channels of both side by side, each weighed by its own mean gradient of the mean score."""
     import tensorflow as tf
 
-    from components.explanations.grad_cam import grad_cam, split_model
+    from components.explanations.cutting import split_model
+    from components.explanations.methods import grad_cam
 
     model, spec = case
     halves = split_model(model, spec.grad_cam_layer, spec.logits_layer)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components import models
-from components.explanations.grad_cam import split_model
+from components.explanations.cutting import split_model
 from serving.errors import InputError
 
 # Name: the size it is published for; its parameters and the map that Grad-CAM explains there.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components import models
-from components.explanations.grad_cam import split_model
+from components.explanations.cutting import split_model
 from serving.errors import FailedError, InputError
 
 SIZE = 75  # pixels; 71 is the smallest that Xception takes

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from components import artifacts
-from components.explanations.grad_cam import grad_cam, split_model
+from components.explanations.cutting import split_model
+from components.explanations.methods import grad_cam
 from components.preprocessing import decode_images
 from components.trainer import run
 from components.trainer.devices.distribution import Distribution

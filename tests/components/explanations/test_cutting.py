@@ -3,7 +3,7 @@
 import pytest
 
 from components import models
-from components.explanations.grad_cam import check_layer
+from components.explanations.cutting import check_layer
 from serving.errors import InputError
 
 KEY = "trainer.export.grad_cam_layer"

@@ -1,24 +1,14 @@
-"""Grad-CAM: the one implementation, behind the endpoint, the report and every metric.
+"""A model cut in two at the layer that is explained.
 
-Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
-Localization" (2017); "Deep Learning with Python", 9.4.3. For segmentation the score is summed
-over the pixels of the class, as in Vinogradova et al., "Towards Interpretable Semantic
-Segmentation via Gradient-weighted Class Activation Mapping" (2020).
-
-The model is cut in two at the explained layer: the trunk runs once, and only the head, which is
-small, is differentiated. Scores are logits: a saturated sigmoid or softmax has no gradient.
+The trunk runs once, and only the head, which is small, is differentiated.
 """
 
 import difflib
-from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from serving.errors import InputError
-
-FLAT = 1e-5  # relative span below which a heatmap counts as constant
 
 
 def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str) -> None:
@@ -28,7 +18,7 @@ def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str)
         InputError: the model has no such layer, its output is no map [batch, height, width,
             channels], or the logits do not follow from it; names the nearest layers.
     """
-    possible = _explainable(model, logits_name)
+    possible = explainable(model, logits_name)
     if layer_name in possible:
         return
     if layer_name not in [layer.name for layer in model.layers]:
@@ -96,7 +86,7 @@ def _followers(model: keras.Model, features: Any) -> set[int]:
     return later
 
 
-def _explainable(model: keras.Model, logits_name: str) -> list[str]:
+def explainable(model: keras.Model, logits_name: str) -> list[str]:
     """The layers that Grad-CAM can explain, in the order of the graph."""
     logits = model.get_layer(logits_name).output
     return [
@@ -107,52 +97,3 @@ def _explainable(model: keras.Model, logits_name: str) -> list[str]:
         and layer.output is not logits
         and id(logits) in _followers(model, layer.output)
     ]
-
-
-def class_score(logits: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
-    """What speaks for a class of a classifier, float32 [batch].
-
-    Args:
-        logits: float32 [batch, classes]; or [batch, 1] for two classes: what speaks for class 1
-            speaks against class 0.
-        chosen: int32 [batch], a class for each image.
-    """
-    if logits.shape[-1] == 1:
-        return tf.where(chosen == 1, logits[:, 0], -logits[:, 0])
-    return tf.gather(logits, chosen, batch_dims=1)
-
-
-def grad_cam(
-    trunk: Callable[..., Any],
-    head: Callable[..., Any],
-    images: tf.Tensor,
-    score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes heatmaps for a batch.
-
-    Args:
-        trunk, head: the two halves of the model, see `split_model`.
-        images: float32 [batch, height, width, 3] in [0, 255].
-        score: (logits, probabilities) -> float32 [batch], what is explained.
-
-    Returns:
-        Heatmaps float32 [batch, height, width] in [0, 1], each with maximum 1, or all zeros
-        where nothing speaks for the score or everything does alike; and the head's probabilities.
-    """
-    between = trunk(images, training=False)
-    features = between[0] if isinstance(between, list) else between
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(features)
-        logits, probabilities = head(between, training=False)
-        scores = score(logits, probabilities)
-    gradients = tape.gradient(scores, features, unconnected_gradients="zero")
-    weights = tf.reduce_mean(gradients, axis=[1, 2], keepdims=True)
-    heatmaps = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1))
-    height, width = images.shape[1], images.shape[2]
-    heatmaps = tf.image.resize(heatmaps[..., tf.newaxis], [height, width])[..., 0]
-    peaks = tf.reduce_max(heatmaps, axis=[1, 2], keepdims=True)
-    lows = tf.reduce_min(heatmaps, axis=[1, 2], keepdims=True)
-    # A map that is the same everywhere points nowhere (rounding aside, which resizing adds).
-    telling = peaks - lows > FLAT * peaks
-    heatmaps = tf.where(telling, tf.math.divide_no_nan(heatmaps, peaks), 0.0)
-    return heatmaps, probabilities

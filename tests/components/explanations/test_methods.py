@@ -1,4 +1,4 @@
-"""Grad-CAM against NumPy: gradients known by hand, or taken by finite differences."""
+"""Class activation maps against NumPy: gradients known by hand, or by finite differences."""
 
 import numpy as np
 import pytest
@@ -65,14 +65,16 @@ def images():
     return np.random.default_rng(1).uniform(0, 255, (5, SIDE, SIDE, 3)).astype(np.float32)
 
 
-def run(model, images, score, layer="trunk_output"):
+def run(model, images, score, layer="trunk_output", method="grad_cam"):
     import tensorflow as tf
 
-    from components.explanations.grad_cam import grad_cam, split_model
+    from components.explanations import methods
+    from components.explanations.cutting import split_model
+    from components.explanations.methods import heatmaps
 
     trunk, head = split_model(model, layer, "logits")
-    heatmaps, probabilities = grad_cam(trunk, head, tf.constant(images), score)
-    return heatmaps.numpy(), probabilities.numpy()
+    maps, probabilities = getattr(methods, method)(trunk, head, tf.constant(images), score)
+    return heatmaps(maps, images.shape[1:3]).numpy(), probabilities.numpy()
 
 
 def logit(logits, _):
@@ -105,7 +107,7 @@ def test_channel_weights_equal_finite_differences(images):
     import keras
     import tensorflow as tf
 
-    from components.explanations.grad_cam import grad_cam
+    from components.explanations.methods import grad_cam
 
     rng = np.random.default_rng(3)
     features = rng.normal(0, 1, (2, MAP, MAP, CHANNELS))
@@ -130,15 +132,13 @@ def test_channel_weights_equal_finite_differences(images):
                 down[:, row, column, channel] -= step
                 difference = (score_of(up) - score_of(down)) / (2 * step)
                 alpha[:, channel] += difference / MAP**2
-    seen, _ = grad_cam(
-        lambda _, training: tf.constant(features),
-        head,
-        tf.zeros((2, MAP, MAP, 3)),  # of the map's size: no resize in the way
-        logit,
+    maps, _ = grad_cam(
+        lambda _, training: tf.constant(features), head, tf.zeros((2, MAP, MAP, 3)), logit
     )
     expected = heatmap_from(features, alpha, side=MAP)
     assert 0 < (expected > 0).mean() < 1
-    np.testing.assert_allclose(seen, expected, atol=1e-6)
+    peaks = maps.numpy().max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(maps.numpy() / peaks, expected, atol=1e-6)
 
 
 def test_nothing_that_speaks_for_the_score_gives_zeros(images):
@@ -188,6 +188,65 @@ def test_a_layer_with_a_way_round_it_is_explained():
     expected = heatmap_from(features, slope.mean(axis=(1, 2)) * dense)
     assert (expected > 0).mean() > 0
     np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities, np.asarray(model(images)), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def located():
+    """trunk_output -> a weight for each value of the map -> the one logit: gradients differ."""
+    import keras
+
+    from components.models.blocks import class_output
+
+    model = tiny_classifier(DENSE)
+    features = model.get_layer("trunk_output").output
+    flat = keras.layers.Flatten()(features)
+    whole = keras.Model(model.input, class_output(flat, 2))
+    weights = np.random.default_rng(2).normal(0, 1, (MAP * MAP * CHANNELS, 1))
+    whole.get_layer("logits").set_weights([weights, np.zeros(1)])
+    return whole, weights.reshape(MAP, MAP, CHANNELS)
+
+
+def normalised(maps):
+    laid = bilinear(np.maximum(maps, 0), SIDE)
+    return laid / laid.max(axis=(1, 2), keepdims=True)
+
+
+def test_hires_cam_takes_each_cells_own_gradient(located, images):
+    model, gradients = located
+    seen, _ = run(model, images, logit, method="hires_cam")
+    expected = normalised((trunk_by_hand(model, images) * gradients).sum(axis=-1))
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    averaged, _ = run(model, images, logit)
+    assert np.abs(averaged - seen).max() > 0.1
+
+
+def test_grad_cam_plus_plus_by_its_equations(located, images):
+    model, gradients = located
+    seen, _ = run(model, images, logit, method="grad_cam_plus_plus")
+    features = trunk_by_hand(model, images)
+    total = features.sum(axis=(1, 2), keepdims=True)
+    alpha = gradients**2 / (2 * gradients**2 + total * gradients**3)
+    weights = (alpha * np.maximum(gradients, 0)).sum(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(seen, normalised((weights * features).sum(axis=-1)), atol=1e-4)
+
+
+@pytest.mark.parametrize(("score", "sign"), [(logit, 1), (negative_logit, -1)])
+def test_score_cam_asks_the_model_through_every_channel(images, score, sign):
+    model = tiny_classifier([15.0, -7.0, 4.0, -11.0])
+    seen, probabilities = run(model, images, score, method="score_cam")
+    features = trunk_by_hand(model, images)
+    dense = model.get_layer("logits").get_weights()[0][:, 0]
+    low, high = features.min(axis=(1, 2), keepdims=True), features.max(axis=(1, 2), keepdims=True)
+    masks = (features - low) / (high - low)
+    scores = []
+    for channel in range(CHANNELS):
+        masked = bilinear(masks[..., channel], SIDE)[..., None] * images
+        scores.append(sign * (trunk_by_hand(model, masked).mean(axis=(1, 2)) @ dense + 0.1))
+    raised = np.exp(np.stack(scores, axis=1) - np.max(scores, axis=0)[:, None])
+    weights = raised / raised.sum(axis=1, keepdims=True)
+    assert 0.3 < weights.max(axis=1).min() < 0.99
+    np.testing.assert_allclose(seen, heatmap_from(features, weights), atol=1e-4)
     np.testing.assert_allclose(probabilities, np.asarray(model(images)), atol=1e-6)
 
 

@@ -1,0 +1,153 @@
+"""Models of every making are opened, and what the command draws of them lies in files."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import models
+from components.explanations import looking
+from components.explanations.filters import Ascent
+from components.explanations.opening import class_names, open_model
+from components.export.saved_model import ExportOptions, export_model
+from components.tasks import get_task
+from serving.classes import Classes
+from serving.errors import InputError
+
+SIDE = 48
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """One model as a pushed version, in a work directory, and as a Keras file."""
+    folder = tmp_path_factory.mktemp("models")
+    keras.utils.set_random_seed(2)
+    model = models.build("mini_xception", SIDE, 3)
+    model.get_layer("logits").bias.assign([0.3, -0.1, 0.2])
+    model.save(folder / "best.keras")
+    for number in (9, 10):  # of two runs, the last
+        exported = folder / f"work/artifacts/trainer/model/{number}/Format-Serving"
+        export_model(
+            model,
+            exported,
+            task=get_task("image_classification"),
+            classes=Classes(("a", "b", "c") if number == 10 else ("x", "y", "z")),
+            side=SIDE,
+            options=ExportOptions(models.spec("mini_xception"), explanation="hires_cam"),
+        )
+    return {"version": exported, "work": folder / "work", "keras": folder / "best.keras"}
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp("image") / "an image.png"
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 50, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["version", "work", "keras"])
+def test_the_same_model_from_wherever_it_lies(places, kind):
+    opened = open_model(str(places[kind]))
+    original = keras.models.load_model(places["keras"])
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, SIDE, SIDE, 3)).astype(np.float32)
+    expected = original.predict(pixels, verbose=0)
+    np.testing.assert_allclose(opened.model.predict(pixels, verbose=0), expected, atol=1e-6)
+    assert (opened.side, opened.value_range, opened.logits) == (SIDE, 255.0, "logits")
+    if kind != "keras":
+        assert opened.classes == ("a", "b", "c")
+        assert (opened.explained, opened.explanation) == ("trunk_output", "hires_cam")
+
+
+@pytest.mark.parametrize(("units", "activation"), [(1, "sigmoid"), (4, "softmax")])
+def test_a_model_of_other_making_is_cut_before_its_probabilities(tmp_path, units, activation):
+    layers = [
+        keras.Input((16, 16, 3)),
+        keras.layers.Conv2D(4, 3),
+        keras.layers.Flatten(),
+        keras.layers.Dense(units, activation=activation),
+    ]
+    theirs = keras.Sequential(layers)
+    theirs.save(tmp_path / "theirs.keras")
+    opened = open_model(str(tmp_path / "theirs.keras"))
+    pixels = np.random.default_rng(0).uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
+    expected = theirs.predict(pixels, verbose=0)
+    if units == 1:
+        expected = np.concatenate([1 - expected, expected], axis=1)
+    np.testing.assert_allclose(opened.model.predict(pixels, verbose=0), expected, atol=1e-6)
+    assert opened.value_range == 1.0  # it has no layer that rescales
+
+
+def test_activations_are_drawn_for_each_layer(places, image, tmp_path, capsys):
+    written = looking.draw_activations(open_model(str(places["version"])), image, tmp_path)
+    assert all(path.exists() for path in written)
+    assert written[0].name == "an_image_01_stem.png"
+    assert written[-1].name == "an_image_depth.png"
+    grid = Image.open(written[0])
+    assert grid.size == (16 * (44 + 1) - 1, 2 * (44 + 1) - 1)  # 32 channels of 44 x 44
+    # 512 channels of 2 x 2, each cell as 24 x 24 pixels.
+    assert Image.open(written[-2]).size == (16 * (48 + 1) - 1, 32 * (48 + 1) - 1)
+    assert "stem: 32 channels of 44 x 44, 0 dead" in capsys.readouterr().out
+    opened = open_model(str(places["version"]))
+    (alone,) = looking.draw_activations(opened, image, tmp_path, layer="stem", channel=17)
+    ours = np.asarray(Image.open(alone))
+    np.testing.assert_array_equal(ours, np.asarray(grid)[45:, 45 : 45 + 44])
+
+
+def test_patterns_are_drawn_eight_in_a_row(places, tmp_path):
+    opened, how = open_model(str(places["keras"])), Ascent(steps=2, value_range=255.0)
+    (path,) = looking.draw_filters(opened, "stem", tmp_path, count=10, how=how)
+    tile = SIDE - 2 * (SIDE // 8)
+    assert Image.open(path).size == (8 * (tile + 1) - 1, 2 * (tile + 1) - 1)
+
+
+def test_what_the_command_draws_is_what_the_endpoint_answers(places, image, tmp_path):
+    import tensorflow as tf
+
+    opened = open_model(str(places["work"]))
+    written = looking.draw_class_activation(opened, [image], tmp_path, classes=[2, 0])
+    names = [path.name for path in written]
+    assert names == [
+        *(f"an_image_{name}_{what}.png" for name in "ca" for what in ("heatmap", "overlay")),
+        "an_image_classes.png",
+    ]
+    loaded = tf.saved_model.load(str(places["version"]))
+    answer = loaded.signatures["grad_cam"](
+        image_bytes=tf.constant([image.read_bytes()]), class_index=tf.constant([2])
+    )
+    heat = np.asarray(Image.open(written[0])) / 255
+    assert heat.max() == 1
+    np.testing.assert_allclose(heat, answer["heatmap"].numpy()[0], atol=1 / 254)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda o, i, t: looking.draw_activations(o, i, t, layer="stemm"), "did you mean 'stem'"),
+        (lambda o, i, t: looking.draw_activations(o, i, t, layer="stem", channel=32), "0 to 31"),
+        (lambda o, i, t: looking.draw_filters(o, "stem", t, chosen=[40], how=Ascent()), "0 to 31"),
+        (lambda o, i, t: looking.draw_class_activation(o, [i], t, layer="logits"), "--layer"),
+        (lambda o, i, t: looking.draw_class_activation(o, [i], t, method="gradcam"), "grad_cam"),
+        (lambda o, i, t: looking.draw_class_activation(o, [t], t), "expected a JPEG, PNG"),
+        (lambda o, i, t: looking.class_indices(o, ["3"]), "0 to 2 or a name, found '3'"),
+        (lambda o, i, t: open_model(str(t)), "expected the folder of a pushed version"),
+        (lambda o, i, t: open_model("xception", weights=str(t)), "--weights"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_and_nothing_is_written(places, image, tmp_path, call, told):
+    with pytest.raises(InputError, match=told):
+        call(open_model(str(places["version"])), image, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_imagenet_come_from_a_local_file(tmp_path):
+    path = tmp_path / "imagenet_class_index.json"
+    path.write_text(json.dumps({"0": ["n01", "tench"], "1": ["n02", "goldfish"]}))
+    assert class_names(path, 2) == ("tench", "goldfish")
+    with pytest.raises(InputError, match="expected 3 classes, found 2"):
+        class_names(path, 3)
+    path.write_text("[1]")
+    with pytest.raises(InputError, match="n01440764"):
+        class_names(path, 2)
