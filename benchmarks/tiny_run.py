@@ -10,6 +10,7 @@ SETTINGS = [
     "trainer.epochs=1",
     "evaluator.thresholds={accuracy: {min: 0.0}}",
     "evaluator.slice_thresholds={}",
+    "evaluator.graded_images=0",
 ]
 
 

@@ -88,8 +88,8 @@ TRAINING_KEYS = "training_keys.txt"
 # ModelEvaluation: {"blessed", "baseline": null | {"version", "warning": null | text},
 #   "figures": [{"metric", "class": null | name, "slice": "overall" | "key=value", "examples",
 #                "value", "lower", "upper", "baseline": null | number}],
-#   "checks": [{"metric", "class", "slice", "kind": "min" | "max_drop", "bound", "value", "ok",
-#               "message"}],
+#   "checks": [{"metric", "class", "slice", "kind": "min" | "max_drop", "bound", "value": what was
+#               judged, maybe an interval's end, "ok", "message"}],
 #   "confusion": {"classes": [name], "rows": null | [[count]]}: a row a true class, a column a
 #                predicted one; images, points or, at the model's size, pixels of the whole test
 #                split; null where there are more than 50 classes,
@@ -97,6 +97,10 @@ TRAINING_KEYS = "training_keys.txt"
 #   "roc": null | [{"threshold", "false_positive_rate", "recall"}], thresholds falling: the curve
 #          of the second of two classes}
 FIGURES = "figures.json"
+# ModelEvaluation, where explanations are graded: a line for each graded picture, {"key": its split
+#   key, "label", "predicted": names, "values": {measure: number}}; a measure that a picture has no
+#   value of is left out. The figures `explanation/<measure>` are their means.
+EXPLANATIONS = "explanations.jsonl"
 
 # PushedModel: {"status": "pushed" | "already served" | "set aside" (it was rolled back from) |
 #                         "rolled back" (it failed on the live server) | "not blessed" |

@@ -16,6 +16,9 @@ ORIENTATION = "image/orientation"  # bytes: one of ORIENTATIONS; an evaluation s
 LABEL = "image/label"  # int64: index into the classes
 LABEL_NAME = "image/label_name"  # bytes: the name of that class; an evaluation slice
 
+# bytes, only where the data has masks: 8-bit grey PNG, as large as the picture, 0 off the object
+OBJECT_MASK = "image/mask"
+
 # Segmentation --------------------------------------------------------------------------------
 # bytes: 8-bit grey PNG of class ids, 255 where ignored, same size as the picture
 MASK = "mask/encoded"

@@ -30,17 +30,19 @@ def read_checks(
             for kind, bound in threshold.bounds():
                 if kind == "max_drop" and not has_baseline:
                     continue
-                checks += [_check(figure, kind, bound) for figure in found]
+                judged = "lower" if kind == "min" and threshold.judge == "lower" else "value"
+                checks += [_check(figure, kind, bound, judged) for figure in found]
                 if not found and not by_slice:
-                    missing = dict.fromkeys(("class", "value", "baseline"))
-                    check = _check({**missing, "metric": metric, "slice": OVERALL}, kind, bound)
+                    missing = dict.fromkeys(("class", "value", "lower", "baseline"))
+                    missing |= {"metric": metric, "slice": OVERALL}
+                    check = _check(missing, kind, bound, judged)
                     checks.append(check | {"ok": False})
     configured = bool(config.thresholds or config.slice_thresholds)
     return configured and all(check["ok"] for check in checks), checks
 
 
-def _check(figure: dict[str, Any], kind: str, bound: float) -> dict[str, Any]:
-    value, baseline = figure["value"], figure["baseline"]
+def _check(figure: dict[str, Any], kind: str, bound: float, judged: str) -> dict[str, Any]:
+    value, baseline = figure[judged], figure["baseline"]
     if kind == "min":
         least, need = bound, f"at least {bound:g} needed"
     elif baseline is None:
@@ -52,6 +54,8 @@ def _check(figure: dict[str, Any], kind: str, bound: float) -> dict[str, Any]:
     name = figure["metric"] + (f" of {figure['class']}" if figure["class"] else "")
     where = "" if figure["slice"] == OVERALL else f" on {figure['slice']}"
     shown = "no number" if value is None else f"{value:.4f}"
+    if judged == "lower":
+        name = f"lower end of 95% interval of {name}"
     return {
         "metric": figure["metric"],
         "class": figure["class"],

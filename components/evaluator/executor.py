@@ -15,7 +15,8 @@ from components.datasets.examples import read_classes, read_examples
 from components.declared import Artifacts, Properties
 from components.evaluator.checks import read_checks
 from components.evaluator.eval_config import make_eval_config
-from components.evaluator.figures import confusion_of, figures_of, read_slices
+from components.evaluator.explanations import explanation_figures
+from components.evaluator.figures import confusion_of, figures_of, in_order, read_slices
 from components.evaluator.settings import EvaluatorConfig
 from components.export import model_classes
 from components.tasks import Task, get_task
@@ -34,7 +35,8 @@ class Executor(executor.Executor):
         """Evaluates, then writes `artifacts.FIGURES` beside TFMA's own files.
 
         Raises:
-            InputError: the Examples have no classes, or an own metric is none.
+            InputError: the Examples have no classes, or an own metric is none; a threshold on
+                explanations needs masks, and there are none.
         """
         task = get_task(exec_properties["task"])
         config = EvaluatorConfig.model_validate_json(exec_properties["config"])
@@ -54,6 +56,20 @@ class Executor(executor.Executor):
         uri = artifact_utils.get_single_uri(output_dict[specs.EVALUATION_KEY])
         slices = read_slices(uri)
         figures = figures_of(slices, part, config)
+        if config.graded_images and task.grades:
+            figures += explanation_figures(
+                task,
+                config,
+                classes,
+                split=artifact_utils.get_split_uri([examples], SPLIT),
+                models=[
+                    path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
+                    for key in (specs.MODEL_KEY, specs.BASELINE_MODEL_KEY)
+                    if input_dict.get(key)
+                ],
+                evaluation=uri,
+            )
+            figures = in_order(figures)
         blessed, checks = read_checks(config, figures, has_baseline=has_baseline)
         blessing = artifact_utils.get_single_instance(output_dict[specs.BLESSING_KEY])
         _write_blessing(blessing, blessed, input_dict, exec_properties)

@@ -74,8 +74,15 @@ def figures_of(
                     "baseline": others.get((metric, class_name)),
                 }
             )
-    figures.sort(key=lambda x: (x["slice"] != OVERALL, x["slice"], x["metric"], x["class"] or ""))
-    return figures
+    return in_order(figures)
+
+
+def in_order(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The whole split first, then by slice, metric and class."""
+    return sorted(
+        figures,
+        key=lambda x: (x["slice"] != OVERALL, x["slice"], x["metric"], x["class"] or ""),
+    )
 
 
 def confusion_of(slices: list[Slice], part: Evaluation) -> dict[str, Any]:

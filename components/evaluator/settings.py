@@ -1,7 +1,7 @@
 """What is asked of a model; a section of the pipeline's configuration."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -18,6 +18,9 @@ class Threshold(Section):
     """Smallest allowed value."""
     max_drop: Annotated[float, Field(ge=0.0)] | None = None
     """How much worse than the model now served it may be (0: not at all)."""
+    judge: Literal["value", "lower"] = "value"
+    """What `min` is compared with: the value, or the lower end of its 95% interval, which few
+    Examples leave far below it."""
 
     def bounds(self) -> Iterator[tuple[str, float]]:
         """Those that are set, by name."""
@@ -49,6 +52,9 @@ class EvaluatorConfig(Section):
     """Slices with fewer Examples are neither shown nor checked."""
     confidence_intervals: bool = True
     """95% intervals beside each figure; see components/metrics/intervals.py."""
+    graded_images: Annotated[int, Field(ge=0)] = 0
+    """How many test pictures the explanations are graded on, the same in every run (0: none); the
+    served model's as well. See docs/interpretation.md."""
     metrics: dict[str, MetricConfig] = {}
     """Metrics of your own by the name they get; an import path may stand for the whole entry."""
 
@@ -68,6 +74,13 @@ class EvaluatorConfig(Section):
             if not list(threshold.bounds()):
                 key = f"evaluator.{section}.{name}"
                 yield InputError(key, expected="min, max_drop or both", found="neither")
+            if threshold.judge == "lower":
+                key = f"evaluator.{section}.{name}.judge"
+                if threshold.min is None:
+                    yield InputError(key, expected="a min, which it is about", found="none")
+                if not self.confidence_intervals:
+                    expected = "evaluator.confidence_intervals: true, for there to be a lower end"
+                    yield InputError(key, expected=expected, found="false")
         if self.slice_thresholds and not self.slices:
             yield InputError(
                 "evaluator.slice_thresholds",
@@ -81,15 +94,26 @@ class EvaluatorConfig(Section):
         if not list(self._thresholds()):
             expected = "at least one metric with what it must reach, or no model is ever pushed"
             yield InputError("evaluator.thresholds", expected=expected, found="none")
-        known = [*task.thresholds, *self.metrics]
+        if self.graded_images and not task.grades:
+            expected = f"0: explanations of {task.name} have no grades"
+            yield InputError(
+                "evaluator.graded_images", expected=expected, found=str(self.graded_images)
+            )
+        known = [*task.thresholds, *(task.grades if self.graded_images else ()), *self.metrics]
         of = f"a metric of {task.name}:"
-        asked = [(f"evaluator.{x}.{name}", name, known, of) for x, name, _ in self._thresholds()]
+        asked = []
+        for section, name, _ in self._thresholds():
+            key = f"evaluator.{section}.{name}"
+            if name in task.grades and not self.graded_images:
+                yield InputError(key, expected="evaluator.graded_images above 0", found="0")
+            else:
+                asked.append((key, name, known, of))
         of = f"keys of {task.name}:"
         asked += [("evaluator.slices", feature, list(task.slices), of) for feature in self.slices]
         for arguments in asked:
             yield from mistakes_of(check_one_of, *arguments)
         for name in self.metrics:
-            if name in task.thresholds:
+            if name in (*task.thresholds, *task.grades):
                 yield InputError(
                     f"evaluator.metrics.{name}",
                     expected="a name of its own",

@@ -4,21 +4,29 @@ from typing import Any
 
 from components import extension
 
-# Each is a function as `components.explanations.grad_cam.grad_cam` is one.
-SHIPPED = {"grad_cam": "components.explanations.grad_cam:grad_cam"}
+PREFIX = "explanation/"  # of a grade's name among the metrics
+# What thresholds may judge, higher is better; see `components.explanations.grades`.
+MASKED = (f"{PREFIX}energy_above_area", f"{PREFIX}object_dependence")  # these need masks
+GRADES = (f"{PREFIX}mosaic", f"{PREFIX}faithfulness", *MASKED)
+
+# Each is a function as those of `components.explanations.methods` are.
+SHIPPED = {
+    name: f"{__name__}.methods:{name}"
+    for name in ("grad_cam", "grad_cam_plus_plus", "hires_cam", "score_cam")
+}
 KEY = "trainer.export.explanation"
 
 
-def explanation_path(name: str) -> str:
+def explanation_path(name: str, key: str = KEY) -> str:
     """The import path of an explanation: a shipped or announced one, or that path itself.
 
     Raises:
         InputError: there is none of that name.
     """
-    return extension.resolve(name, SHIPPED, kind="explanations", key=KEY)
+    return extension.resolve(name, SHIPPED, kind="explanations", key=key)
 
 
-def load_explanation(name: str) -> Any:
+def load_explanation(name: str, key: str = KEY) -> Any:
     """The function itself; see `extension.load_function`."""
     takes = ("trunk", "head", "images", "score")
-    return extension.load_function(explanation_path(name), key=KEY, takes=takes)
+    return extension.load_function(explanation_path(name, key), key=key, takes=takes)

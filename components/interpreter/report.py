@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from components.explanations import GRADES, PREFIX
 from components.interpreter import readers
 from components.interpreter.readers import Facts
 from components.reporting import drawing
@@ -20,6 +21,18 @@ SHOWN = 50  # rows of a table by class or slice, and names of classes
 TURNED = 6  # more classes than these have their names upright above the confusion's columns
 # What tells which classes and slices a model does badly on; the first of them that was measured.
 RANKED_BY = ("f1", "iou", "accuracy", "mean_iou")
+
+
+# Of `components.explanations.grades`, in a line each.
+MEANINGS = {
+    "mosaic": "share of the heat on the explained class beside another one; 0.5: it tells neither",
+    "faithfulness": "whether the heat names the pixels that decide; above 0: more than a blob does",
+    "energy_above_area": "share of the heat on the object beyond an even map's",
+    "object_dependence": "accuracy lost where the object is painted out",
+    "background_dependence": "accuracy lost where all but the object is painted out",
+    "pointing": "share of hottest pixels that are on the object",
+    "iou": "overlap of the object and as many of the hottest pixels",
+}
 
 
 def render(
@@ -44,7 +57,7 @@ def render(
     Returns:
         One self-contained HTML file in UTF-8. The same arguments give the same bytes.
     """
-    figures = facts.figures["figures"]
+    figures = [f for f in facts.figures["figures"] if not f["metric"].startswith(PREFIX)]
     page = (
         environment(autoescape=True)
         .get_template(TEMPLATE)
@@ -67,6 +80,7 @@ def render(
             headlines=[f for f in figures if f["slice"] == OVERALL and f["class"] is None],
             by_class=pivot([f for f in figures if f["slice"] == OVERALL and f["class"]], "class"),
             by_slice=pivot([f for f in figures if f["slice"] != OVERALL], "slice"),
+            grades=grades_of(facts.figures["figures"]),
             predictions=predictions,
             tested=facts.ingest["splits"].get("test", 0),
             legend=legend,
@@ -74,6 +88,23 @@ def render(
     )
     # File names that are not UTF-8 reach JSON as lone surrogates, which no encoding takes.
     return page.encode("utf-8", "replace")
+
+
+def grades_of(figures: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the section on graded explanations shows of entries of `artifacts.FIGURES`."""
+    own = [
+        figure | {"metric": figure["metric"].removeprefix(PREFIX)}
+        for figure in figures
+        if figure["metric"].startswith(PREFIX)
+    ]
+    judged = [figure for figure in own if PREFIX + figure["metric"] in GRADES]
+    overall = [figure for figure in own if figure["slice"] == OVERALL]
+    measured = {figure["metric"] for figure in overall}
+    return {
+        "overall": overall,
+        "by_slice": pivot([figure for figure in judged if figure["slice"] != OVERALL], "slice"),
+        "meanings": {name: told for name, told in MEANINGS.items() if name in measured},
+    }
 
 
 def training_rows(history: dict[str, Any]) -> list[dict[str, Any]]:

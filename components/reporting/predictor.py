@@ -24,12 +24,17 @@ class Predictor:
         # The signatures only work while the loaded object lives, so it is kept.
         self._model = tf.saved_model.load(saved_model_path)
 
+    @property
+    def endpoints(self) -> list[str]:
+        """Names of its signatures, sorted."""
+        return sorted(self._model.signatures)
+
     def predict(self, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls `serving_default` with its inputs in a batch: outputs by name, strings as bytes."""
         return self._call(names.SIGNATURE_SERVING, inputs)
 
     def explain(
-        self, images: Sequence[bytes], class_index: int | Sequence[int] = -1
+        self, images: Sequence[bytes], class_index: int | Sequence[int] | np.ndarray = -1
     ) -> dict[str, np.ndarray]:
         """Calls `grad_cam` on encoded pictures; -1, of all or each, is the predicted class."""
         inputs = {names.INPUT_IMAGE_BYTES: images, names.INPUT_CLASS_INDEX: class_index}

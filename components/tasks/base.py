@@ -40,6 +40,7 @@ class Task:
     key: ClassVar[str] = features.KEY  # the feature of the split key
     origin: ClassVar[str] = features.FILENAME  # that of where an Example was read from
     thresholds: ClassVar[tuple[str, ...]] = ()  # metrics for them; of all of these higher is better
+    grades: ClassVar[tuple[str, ...]] = ()  # of explanations, for thresholds; the same holds
     monitors: ClassVar[tuple[str, ...]] = ("val_loss",)  # values that can tell the best epoch
     slices: ClassVar[tuple[str, ...]] = ()  # features to slice an evaluation by
     # Whether an Example is a picture: then it has a size, augmentation, Grad-CAM and conversions.

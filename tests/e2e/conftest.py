@@ -19,6 +19,7 @@ TINY = {
     "evaluator.thresholds": "{accuracy: {min: 0.0, max_drop: 0.0}}",
     "evaluator.slice_thresholds": "{}",
     "evaluator.slices": "[]",
+    "evaluator.graded_images": "4",
     "infra_validator.images": "1",
     "interpreter.images": "2",
 }

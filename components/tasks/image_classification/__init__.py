@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from components import features
 from components.datasets.layouts import SHIPPED
+from components.explanations import GRADES
 from components.tasks.base import Task
 
 
@@ -27,6 +28,7 @@ class ImageClassification(Task):
         "f1",
         "top_k_accuracy",
     )
+    grades: ClassVar[tuple[str, ...]] = GRADES
     monitors: ClassVar[tuple[str, ...]] = ("val_loss", "val_accuracy")
     slices: ClassVar[tuple[str, ...]] = (features.LABEL_NAME, features.ORIENTATION)
     mixes: ClassVar[bool] = True

@@ -3,12 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from components import features as f
+from components.datasets.masks import BROKEN, open_mask
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_labels
 from components.tasks import schemas
-from components.tasks.images import ImageData, Sizes
+from components.tasks.images import ImageData, Sizes, encode
+
+_BACKGROUND = 2  # of Oxford's trimaps; 1 is the object, 3 its outline
 
 
 class Part(ImageData):
@@ -19,10 +25,12 @@ class Part(ImageData):
         return settle_labels(listing, data)
 
     def truth(self, root: Path, record: Record, sizes: Sizes) -> tuple[int, dict[str, Any]]:
-        """Index and name of the class."""
+        """Index and name of the class; where the object is if there is a trimap of it."""
         name = str(record.label)
         label = self.classes.names.index(name)
-        return label, {f.LABEL: label, f.LABEL_NAME: name}
+        told: dict[str, Any] = {f.LABEL: label, f.LABEL_NAME: name}
+        mask = _object_mask(root, record, sizes)
+        return label, told if mask is None else told | {f.OBJECT_MASK: mask}
 
     def schema(self) -> Any:
         """Also that the class is one of those that ingest settled."""
@@ -31,3 +39,21 @@ class Part(ImageData):
         label = schemas.integers(f.LABEL, 0, len(names) - 1, categorical=True)
         schema.feature.extend([label, schemas.texts(f.LABEL_NAME, names)])
         return schema
+
+
+def _object_mask(root: Path, record: Record, sizes: Sizes) -> bytes | None:
+    """The PNG of `features.OBJECT_MASK`: all of a trimap that is not background.
+
+    None where there is no usable one: nothing is learned from it, so the picture is kept.
+    """
+    if not record.mask_path:
+        return None
+    decoded, (height, width) = sizes
+    try:
+        trimap = np.asarray(open_mask(root, record))
+    except BROKEN:
+        return None
+    if trimap.shape != decoded:
+        return None
+    mask = Image.fromarray(np.where(trimap == _BACKGROUND, 0, 255).astype(np.uint8))
+    return encode(mask.resize((width, height), Image.Resampling.NEAREST), "PNG")

@@ -21,6 +21,10 @@ class Outcome:
     result: dict[str, Any]
     blessing_files: list[str]
     blessed_property: int
+    evaluation: Path
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.evaluation / name).read_text().splitlines()]
 
     def figure(self, metric: str, slice_name: str = "overall", class_name: str | None = None):
         (found,) = [
@@ -127,6 +131,7 @@ def evaluate(
             json.loads((folder / "evaluation" / FIGURES).read_text()),
             sorted(path.name for path in (folder / "blessing").iterdir()),
             outputs["blessing"].get_int_custom_property("blessed"),
+            folder / "evaluation",
         )
 
     return run

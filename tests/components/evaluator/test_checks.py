@@ -41,6 +41,19 @@ def test_verdict_at_the_bounds(bounds, value, baseline, blessed):
     assert len(checks) == 1
 
 
+@pytest.mark.parametrize(("lower", "blessed"), [(0.71, True), (0.69, False), (None, False)])
+def test_the_lower_end_may_be_judged(lower, blessed):
+    asked = config(thresholds={"accuracy": {"min": 0.7, "max_drop": 0.0, "judge": "lower"}})
+    given = [accuracy(0.8, 0.8) | {"lower": lower}]
+    found, (least, drop) = read_checks(asked, given, has_baseline=True)
+    assert found is blessed
+    shown = "no number" if lower is None else f"{lower:.4f}"
+    start = f"lower end of 95% interval of accuracy is {shown}, at least 0.7 needed"
+    assert (least["value"], least["message"]) == (lower, start)
+    assert (drop["ok"], drop["value"]) == (True, 0.8)  # of the value
+    assert read_checks(asked, [], has_baseline=False)[0] is False
+
+
 def test_no_threshold_no_blessing():
     assert read_checks(config(), [accuracy(1.0)], has_baseline=False) == (False, [])
 
@@ -85,6 +98,17 @@ def test_what_makes_no_sense_for_a_task(task, given, messages):
         (
             {"slice_thresholds": {"accuracy": {"min": 0.5}}},
             r"evaluator\.slice_thresholds: expected evaluator\.slices",
+        ),
+        (
+            {"thresholds": {"accuracy": {"max_drop": 0.5, "judge": "lower"}}},
+            r"evaluator\.thresholds\.accuracy\.judge: expected a min",
+        ),
+        (
+            {
+                "thresholds": {"accuracy": {"min": 0.5, "judge": "lower"}},
+                "confidence_intervals": False,
+            },
+            r"evaluator\.thresholds\.accuracy\.judge: expected evaluator\.confidence_intervals: tr",
         ),
         ({"metrics": {"own": "nothing"}}, r"evaluator\.metrics\.own: expected .*found 'nothing'"),
     ],

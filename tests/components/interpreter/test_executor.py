@@ -127,6 +127,34 @@ def test_a_classifier_s_page_tells_everything(kit):
     assert "cat: Cat/1.png" in alts
 
 
+def test_graded_explanations_have_a_section_of_their_own(kit):
+    case = kit.Case()
+    whole = {"lower": 0.79, "upper": 0.91}
+    case.figures["figures"] += [
+        kit.figure("explanation/mosaic", 0.85, **whole),
+        kit.figure("explanation/faithfulness", -0.02),
+        kit.figure("explanation/mosaic", 0.5, slice="right=no", examples=20),
+    ]
+    case.figures["checks"] = [kit.check("explanation/mosaic", 0.65, 0.79, True, "kept")]
+    outputs = kit.outputs(case)
+    page = Page(Path(outputs["report"].uri, artifacts.REPORT_PAGE))
+    assert ("a", {"href": "#explanations"}) in page.tags
+    before, _, graded = page.text.partition("Graded explanations")
+    assert "By slice" not in before
+    assert "0.850 0.790 to 0.910" in graded
+    assert "mosaic share of the heat on the explained class" in graded
+    assert "pointing share" not in graded  # not measured
+    assert "right=no 0.500 20" in graded
+    assert outputs["metrics"].get_float_custom_property("explanation_mosaic") == 0.85
+    card = Path(outputs["report"].uri, artifacts.MODEL_CARD).read_text()
+    assert "| explanation/mosaic | 0.850 | 0.790 to 0.910 |" in card
+    assert "| `right=no`: explanation/mosaic | 0.500 |" in card
+
+
+def test_without_grades_there_is_no_such_section(kit):
+    assert "explanations" not in Page(kit.facts_page(kit.Case())).html
+
+
 def of_many(kit, count):
     """A classifier's case with more classes than a page has room for."""
     names = tuple(f"kind {number:03d}" for number in range(count))

@@ -31,7 +31,7 @@ def make_model() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def bucket() -> None:
     """URLs that begin with bucket:// work, also in other processes that register them."""
-    from benchmarks.bucket import register
+    from benchmarks.push_kill import register
 
     register()
 

@@ -67,10 +67,10 @@ WHOLE = _encoded(_pixels(), "JPEG")
 MASK = _trimap()
 
 
-def _convert(encoded: bytes, max_side: int = 512) -> Converted:
+def _convert(encoded: bytes, max_side: int = 512, root: Path = HERE, **more: str) -> Converted:
     classes = Classes(("cat", "dog"))
-    record = replace(RECORD, content=encoded)
-    return get_task("image_classification").data(classes).convert(HERE, record, max_side)
+    record = replace(RECORD, content=encoded, **more)
+    return get_task("image_classification").data(classes).convert(root, record, max_side)
 
 
 def _convert_with(
@@ -289,6 +289,24 @@ def test_mask_of_a_small_image_becomes_class_ids():
     np.testing.assert_array_equal(stored, MASK.astype(int) - 1)
     fractions = [np.mean(value == MASK) for value in (1, 2, 3)]
     assert found[f.MASK_FRACTIONS] == pytest.approx(fractions, rel=1e-6)
+
+
+def test_a_classifier_s_trimap_tells_where_the_object_is(tmp_path):
+    Image.fromarray(MASK).save(tmp_path / "a.png")
+    found = _features(_convert(WHOLE, root=tmp_path, mask_path="a.png"))
+    stored = np.asarray(Image.open(io.BytesIO(found[f.OBJECT_MASK][0])))
+    np.testing.assert_array_equal(stored > 0, MASK != 2)
+    assert found[f.LABEL_NAME] == [b"cat"]
+    found = _features(_convert(WHOLE, 30, tmp_path, mask_path="a.png"))
+    stored = Image.open(io.BytesIO(found[f.OBJECT_MASK][0]))
+    assert stored.size == (found[f.WIDTH][0], found[f.HEIGHT][0]) == (30, 20)
+
+
+@pytest.mark.parametrize("bad", [b"", b"no picture", _encoded(MASK[:, 1:])])
+def test_an_unusable_trimap_costs_a_classifier_no_picture(bad, tmp_path):
+    (tmp_path / "a.png").write_bytes(bad)
+    for name in ("a.png", "gone.png"):
+        assert f.OBJECT_MASK not in _features(_convert(WHOLE, root=tmp_path, mask_path=name))
 
 
 def test_ignored_pixels_are_stored_so_and_count_in_no_share():

@@ -1,0 +1,150 @@
+"""Graded explanations as figures like all others, so that thresholds and slices work as usual."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import logging
+from tfx.utils import io_utils
+
+from components.artifacts import EXPLANATIONS
+from components.datasets.examples import read_examples
+from components.evaluator.figures import OVERALL
+from components.evaluator.settings import EvaluatorConfig
+from components.explanations import MASKED, PREFIX
+from components.explanations.grading import Graded, choose, grade, has_mask
+from components.metrics import intervals
+from components.tasks import Task
+from serving.classes import Classes
+from serving.errors import InputError
+
+SIGNED = ("faithfulness", "energy_above_area", "object_dependence", "background_dependence")
+RIGHT = "right"  # slices by whether the candidate's answer is: `right=yes`, `right=no`
+
+
+def explanation_figures(
+    task: Task,
+    config: EvaluatorConfig,
+    classes: Classes,
+    *,
+    split: str,
+    models: Sequence[str],
+    evaluation: str,
+) -> list[dict[str, Any]]:
+    """Grades both models on the same pictures; writes `artifacts.EXPLANATIONS`.
+
+    Args:
+        task, config, classes: of the evaluation.
+        split: folder of the Examples.
+        models: folders of SavedModels: the candidate's, maybe that of what it is compared with.
+        evaluation: folder of the ModelEvaluation.
+
+    Returns:
+        Entries of `artifacts.FIGURES`; none of an empty split.
+
+    Raises:
+        InputError: a threshold needs masks and no Example has one; the model has no `grad_cam`.
+    """
+    examples = choose(read_examples(split), config.graded_images, task.key)
+    _check_masks(config, examples)
+    if not examples:
+        return []
+    own = grade(models[0], examples)
+    other = _grade_baseline(models[1:], examples, own.rivals)
+    keys = [one.features.feature[task.key].bytes_list.value[0].decode() for one in examples]
+    lines = [
+        json.dumps(
+            {
+                "key": key,
+                "label": classes.names[own.labels[at]],
+                "predicted": classes.names[own.predicted[at]],
+                "values": {k: float(v[at]) for k, v in own.values.items() if np.isfinite(v[at])},
+            }
+        )
+        for at, key in enumerate(keys)
+    ]
+    io_utils.write_string_file(f"{evaluation}/{EXPLANATIONS}", "\n".join(lines) + "\n")
+    return [
+        figure
+        for name, rows in _slices(examples, own, config).items()
+        for measure in own.values
+        if (figure := _figure(measure, name, rows, own=own, other=other, config=config))
+    ]
+
+
+def _check_masks(config: EvaluatorConfig, examples: Sequence[Any]) -> None:
+    for section in ("thresholds", "slice_thresholds"):
+        needy = [name for name in getattr(config, section) if name in MASKED]
+        if needy and not any(map(has_mask, examples)):
+            raise InputError(
+                f"evaluator.{section}.{needy[0]}",
+                expected="Examples with masks of their objects",
+                found=f"none of {len(examples)} test pictures has one",
+            )
+
+
+def _grade_baseline(
+    folders: Sequence[str], examples: Sequence[Any], rivals: list[int]
+) -> dict[str, np.ndarray]:
+    """Values on the same pictures and mosaics; none where nothing is served that explains."""
+    try:
+        return {
+            name: v for one in folders for name, v in grade(one, examples, rivals).values.items()
+        }
+    except InputError as error:
+        logging.warning("the served model's explanations are not graded: %s", error)
+        return {}
+
+
+def _slices(
+    examples: Sequence[Any], graded: Graded, config: EvaluatorConfig
+) -> dict[str, np.ndarray]:
+    """Which of the pictures are in a slice: bool [n] by its name."""
+    right = np.where(graded.labels == graded.predicted, f"{RIGHT}=yes", f"{RIGHT}=no")
+    columns = [right] + [
+        np.array([f"{key}={_text(one.features.feature[key])}" for one in examples])
+        for key in config.slices
+    ]
+    found = {OVERALL: np.ones(len(examples), bool)}
+    return found | {name: column == name for column in columns for name in np.unique(column)}
+
+
+def _text(feature: Any) -> str:
+    """The one value of a feature, as TFMA names slices by it."""
+    (value,) = getattr(feature, feature.WhichOneof("kind")).value
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _figure(
+    measure: str,
+    slice_name: str,
+    rows: np.ndarray,
+    *,
+    own: Graded,
+    other: dict[str, np.ndarray],
+    config: EvaluatorConfig,
+) -> dict[str, Any] | None:
+    """The mean over a slice; None where too few of its pictures have a value."""
+    values = own.values[measure][rows]
+    values = values[np.isfinite(values)]
+    count = len(values)
+    if count < (1 if slice_name == OVERALL else config.min_slice_size):
+        return None
+    value, lower, upper = float(values.mean()), None, None
+    if config.confidence_intervals and count > 1:
+        half = intervals.of_mean(values.sum(), (values**2).sum(), count) or 0.0
+        lower, upper = value - half, value + half
+        if measure not in SIGNED:  # a share
+            lower, upper = max(lower, 0.0), min(upper, 1.0)
+    baseline = float(np.nanmean(other[measure][rows])) if measure in other else None
+    return {
+        "metric": PREFIX + measure,
+        "class": None,
+        "slice": str(slice_name),
+        "examples": count,
+        "value": value,
+        "lower": lower,
+        "upper": upper,
+        "baseline": baseline,
+    }

@@ -1,0 +1,199 @@
+"""Grades the explanations of an exported model on some pictures of a split.
+
+The SavedModel is asked alone and as a server would be, through `serving_default` and `grad_cam`.
+Pixels go in as PNG at the model's size, so that what is painted or moved arrives as it is.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from components import features as f
+from components.explanations import grades
+from components.explanations.grades import Model
+from components.preprocessing import decode_image, decode_mask
+from components.reporting.predictor import BATCH_SIZE, Predictor
+from serving import names
+from serving.errors import InputError
+
+_SALT = b"graded explanations"  # fixes which pictures are graded
+
+
+class Graded(NamedTuple):
+    """What became of each picture, in the order of the Examples."""
+
+    labels: np.ndarray  # int64 [n], true classes
+    predicted: np.ndarray  # int64 [n], the likeliest class
+    rivals: list[int]  # for each class the one that it is most often taken for, that occurs
+    # By measure float64 [n], NaN where a picture has none; without masks, none that needs them.
+    values: dict[str, np.ndarray]
+
+
+def choose(examples: Iterable[Any], count: int, key: str = f.KEY) -> list[Any]:
+    """The same parsed Examples of a split in every run, in whatever order they are read.
+
+    Drawn by a hash of the split key (equal keys: of the picture), so that most of them stay where
+    the data grows.
+
+    Args:
+        examples: all of the split; no more than `count` are held at a time.
+        count: how many at most.
+        key: the feature of the split key.
+    """
+
+    def rank(example: Any) -> list[bytes]:
+        feature = example.features.feature
+        told = (feature[name].bytes_list.value[0] for name in (key, f.IMAGE))
+        return [hashlib.sha256(_SALT + value).digest() for value in told]
+
+    return heapq.nsmallest(count, examples, key=rank)
+
+
+def has_mask(example: Any) -> bool:
+    """Whether an Example tells where its object is."""
+    return bool(example.features.feature[f.OBJECT_MASK].bytes_list.value)
+
+
+def grade(folder: str, examples: Sequence[Any], rivals: list[int] | None = None) -> Graded:
+    """All measures of `components.explanations.grades` for each of the Examples.
+
+    Mosaics explain the true class, everything else the predicted one. What is painted out gets the
+    mean color of the graded pictures, for the training split need not be at hand.
+
+    Args:
+        folder: of the SavedModel.
+        examples: parsed ones of a classifier, at least one; of `choose`.
+        rivals: of another model, to lay out the same mosaics; None: of this one's own mistakes.
+
+    Raises:
+        InputError: the model has no endpoint `grad_cam`.
+    """
+    predictor = Predictor(folder)
+    if names.SIGNATURE_GRAD_CAM not in predictor.endpoints:
+        raise InputError(
+            "evaluator.graded_images",
+            expected=f"a model with the endpoint {names.SIGNATURE_GRAD_CAM}",
+            found=", ".join(predictor.endpoints),
+        )
+    model = _asked(predictor)
+    first = predictor.explain([_bytes(examples[0], f.IMAGE)], [0])
+    side = first[names.OUTPUT_HEATMAP].shape[1]
+    images = np.stack([decode_image(_bytes(one, f.IMAGE), side) for one in examples]).round()
+    labels = np.array([one.features.feature[f.LABEL].int64_list.value[0] for one in examples])
+    probabilities = model.predict(images)
+    predicted = probabilities.argmax(axis=1)
+    if rivals is None:
+        rivals = rivals_of(probabilities, labels)
+    even = side // 2 * 2
+    heat = model.explain(images, predicted)
+    values = {
+        "mosaic": grades.mosaic(
+            _filled(model, side - even), images[:, :even, :even], labels, rivals
+        ),
+        "faithfulness": np.concatenate(
+            [
+                grades.faithfulness(model, images[rows], predicted[rows], heat[rows])
+                for rows in _batches(len(images))
+            ]
+        ),
+    }
+    values |= _by_masks(model, images, labels, heat, examples)
+    return Graded(labels, predicted, rivals, values)
+
+
+def rivals_of(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
+    """For each class the one that its pictures are most often taken for.
+
+    Args:
+        probabilities: float [n, classes].
+        labels: int [n], true classes.
+
+    Returns:
+        [classes] of classes that occur. Where several are taken for it equally often, or none is,
+        the one with the highest mean probability.
+    """
+    count = probabilities.shape[1]
+    taken = np.eye(count)[probabilities.argmax(axis=1)] + probabilities / (len(labels) + 1)
+    score = np.zeros((count, count))
+    np.add.at(score, labels, taken)
+    score[:, np.bincount(labels, minlength=count) == 0] = -1
+    np.fill_diagonal(score, -2)
+    return score.argmax(axis=1).tolist()
+
+
+def _asked(predictor: Predictor) -> Model:
+    def predict(images: np.ndarray) -> np.ndarray:
+        parts = [
+            predictor.predict(image_bytes=_encoded(images[rows]))[names.OUTPUT_PROBABILITIES]
+            for rows in _batches(len(images))
+        ]
+        return np.concatenate(parts)
+
+    def explain(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        parts = [
+            predictor.explain(_encoded(images[rows]), classes[rows])[names.OUTPUT_HEATMAP]
+            for rows in _batches(len(images))
+        ]
+        return np.concatenate(parts)
+
+    return Model(predict, explain)
+
+
+def _filled(model: Model, missing: int) -> Model:
+    """For canvases that lack a last row and column: of a model of odd side, they are repeated."""
+
+    def explain(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        whole = np.pad(images, ((0, 0), (0, missing), (0, missing), (0, 0)), mode="edge")
+        return model.explain(whole, classes)[:, : images.shape[1], : images.shape[2]]
+
+    return model._replace(explain=explain)
+
+
+def _by_masks(
+    model: Model, images: np.ndarray, labels: np.ndarray, heat: np.ndarray, examples: Sequence[Any]
+) -> dict[str, np.ndarray]:
+    """The measures that need masks, of the pictures that have one with anything on it."""
+    side = images.shape[1]
+    masks = np.zeros(images.shape[:3], bool)
+    for number, example in enumerate(examples):
+        if has_mask(example):
+            masks[number] = decode_mask(_bytes(example, f.OBJECT_MASK), side).numpy() > 0
+    told = np.flatnonzero(masks.any(axis=(1, 2)))
+    if not len(told):
+        return {}
+    color = images.mean(axis=(0, 1, 2))
+    images, labels, heat, masks = images[told], labels[told], heat[told], masks[told]
+    blobs = np.broadcast_to(grades.blob(side), heat.shape)
+    found = {
+        "energy_above_area": grades.energy_above_area(heat, masks),
+        "object_dependence": grades.dependence(model, images, labels, masks, color),
+        "background_dependence": grades.dependence(model, images, labels, ~masks, color),
+        "pointing": grades.pointing(heat, masks),
+        "pointing_of_blob": grades.pointing(blobs, masks),
+        "iou": grades.iou(heat, masks),
+        "iou_of_blob": grades.iou(blobs, masks),
+    }
+    spread = {name: np.full(len(examples), np.nan) for name in found}
+    for name, values in found.items():
+        spread[name][told] = values
+    return spread
+
+
+def _batches(count: int) -> Iterator[slice]:
+    for start in range(0, count, BATCH_SIZE):
+        yield slice(start, start + BATCH_SIZE)
+
+
+def _encoded(images: np.ndarray) -> list[bytes]:
+    """PNGs of float32 [n, side, side, 3] in [0, 255], packed loosely: they are read at once."""
+    pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    return [tf.io.encode_png(one, compression=0).numpy() for one in pixels]
+
+
+def _bytes(example: Any, feature: str) -> bytes:
+    value: bytes = example.features.feature[feature].bytes_list.value[0]
+    return value

@@ -1,0 +1,290 @@
+"""Graded explanations in the evaluator: models whose grades are known, and what they decide."""
+
+import numpy as np
+import pytest
+
+from components import features as f
+from components.artifacts import EXPLANATIONS
+from components.tasks import get_task
+from serving import names
+from serving.classes import Classes
+from serving.errors import InputError
+
+SIDE, STORED, COUNT = 16, 24, 36
+CLASSES = Classes(("red", "blue"))
+TASK = "image_classification"
+MOSAIC = "explanation/mosaic"
+ASKED = {MOSAIC: {"min": 0.65, "judge": "lower"}}
+
+
+def picture(rng, label):
+    """A square of the class's colour on grey: uint8 [STORED, STORED, 3], and where it is."""
+    pixels = rng.uniform(90, 110, (STORED, STORED, 3))
+    top, left = rng.integers(1, STORED - 11, 2)
+    mask = np.zeros((STORED, STORED), np.uint8)
+    mask[top : top + 10, left : left + 10] = 255
+    pixels[mask > 0] = (255, 0, 0) if label == 0 else (0, 0, 255)
+    return pixels.astype(np.uint8), mask
+
+
+@pytest.fixture(scope="session")
+def shown():
+    """Values of Examples; every fifth label is wrong."""
+    rng = np.random.default_rng(5)
+    made = []
+    for number in range(COUNT):
+        truth = number % 2
+        label = truth if number % 5 else 1 - truth
+        pixels, mask = picture(rng, truth)
+        made.append(
+            {
+                f.KEY: f"{number:08x}",
+                f.IMAGE: pixels,
+                f.LABEL: label,
+                f.LABEL_NAME: CLASSES.names[label],
+                f.OBJECT_MASK: mask,
+            }
+        )
+    return made
+
+
+@pytest.fixture(scope="session")
+def examples(shown, write_examples, tmp_path_factory):
+    """By name: with masks (in two orders), and without."""
+    bare = [{k: v for k, v in one.items() if k != f.OBJECT_MASK} for one in shown]
+    kinds = {"masked": shown, "turned": shown[::-1], "bare": bare}
+    return {
+        name: write_examples(tmp_path_factory.mktemp(name), {"test": some}, CLASSES)
+        for name, some in kinds.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def models(make_artifact, tmp_path_factory):
+    """By name, a Model that tells red from blue and explains itself well, blindly, or not at all.
+
+    `odd` is one of odd side that explains well.
+    """
+    import tensorflow as tf
+    from tfx.types import standard_artifacts
+
+    from components.preprocessing import decode_images
+
+    many = tf.TensorSpec([None], tf.string)
+
+    def build(explanation, side):
+        def answer(encoded):
+            images = decode_images(encoded, side)
+            bluer = tf.reduce_mean(images[..., 2] - images[..., 0], axis=[1, 2])
+            blue = tf.sigmoid((bluer - 15) / 20)  # what is hardly blue is called red
+            return {names.OUTPUT_PROBABILITIES: tf.stack([1 - blue, blue], axis=1)}
+
+        def from_examples(examples):
+            spec = {f.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+            return answer(tf.io.parse_example(examples, spec)[f.IMAGE])
+
+        def explain(image_bytes, class_index):
+            images = decode_images(image_bytes, side)
+            bluer = images[..., 2] - images[..., 0]
+            heat = tf.nn.relu(tf.where(class_index[:, None, None] == 1, bluer, -bluer))
+            heat = tf.where(heat > 100, heat, 0.0) if explanation == "seeing" else 0 * heat + 0.5
+            return {names.OUTPUT_HEATMAP: heat / 255}
+
+        module = tf.Module()
+        taken = {
+            names.SIGNATURE_SERVING: (answer, [many]),
+            names.SIGNATURE_FROM_EXAMPLES: (from_examples, [many]),
+            names.SIGNATURE_GRAD_CAM: (explain, [many, tf.TensorSpec([None], tf.int32)]),
+        }
+        inputs = {
+            names.SIGNATURE_SERVING: (names.INPUT_IMAGE_BYTES,),
+            names.SIGNATURE_FROM_EXAMPLES: (names.INPUT_EXAMPLES,),
+            names.SIGNATURE_GRAD_CAM: (names.INPUT_IMAGE_BYTES, names.INPUT_CLASS_INDEX),
+        }
+        if explanation is None:
+            del taken[names.SIGNATURE_GRAD_CAM]
+        module.functions = {
+            name: tf.function(
+                function,
+                input_signature=[
+                    tf.TensorSpec(spec.shape, spec.dtype, name=given)
+                    for spec, given in zip(specs, inputs[name], strict=True)
+                ],
+            )
+            for name, (function, specs) in taken.items()
+        }
+        folder = tmp_path_factory.mktemp(str(explanation))
+        saved = folder / "Format-Serving"
+        tf.saved_model.save(module, str(saved), signatures=dict(module.functions))
+        (saved / names.ASSETS_EXTRA).mkdir()
+        told = saved / names.ASSETS_EXTRA / names.MODEL_CLASSES_FILE
+        told.write_text(CLASSES.to_json())
+        return make_artifact(standard_artifacts.Model, folder)
+
+    return {
+        "seeing": build("seeing", SIDE),
+        "blind": build("blind", SIDE),
+        "odd": build("seeing", SIDE + 1),
+        None: build(None, SIDE),
+    }
+
+
+@pytest.fixture(scope="session")
+def run(evaluate, examples, models):
+    """run(candidate, baseline=None, data="masked", **config)."""
+
+    def with_models(candidate, baseline="", data="masked", **config):
+        given = {"graded_images": COUNT, "confidence_intervals": True, "thresholds": ASKED}
+        served = models[baseline] if baseline != "" else None
+        return evaluate(TASK, examples[data], models[candidate], served, **given | config)
+
+    return with_models
+
+
+@pytest.fixture(scope="session")
+def seeing(run):
+    asked = ASKED | {
+        "explanation/object_dependence": {"min": 0.1},
+        "explanation/faithfulness": {"min": 0.0, "judge": "lower"},
+    }
+    return run("seeing", "blind", thresholds=asked, slices=[f.LABEL_NAME], min_slice_size=5)
+
+
+def kept(outcome):
+    return {line["key"]: line for line in outcome.lines(EXPLANATIONS)}
+
+
+def test_a_seeing_explanation_is_blessed_and_a_blind_one_refused(seeing, run):
+    seeing.assert_blessed(True)
+    blind = run("blind")
+    blind.assert_blessed(False)
+    (check,) = blind.result["checks"]
+    assert check["value"] == pytest.approx(0.5)
+    message = "lower end of 95% interval of explanation/mosaic is 0.5000, at least 0.65 needed"
+    assert check["message"] == message
+
+
+def test_grades_of_a_known_model(seeing, shown):
+    right = 1 - np.mean([one[f.LABEL] != n % 2 for n, one in enumerate(shown)])
+    assert seeing.figure("accuracy")["value"] == pytest.approx(right)
+    value = {
+        x["metric"].partition("/")[2]: x["value"]
+        for x in seeing.result["figures"]
+        if x["slice"] == "overall" and "/" in x["metric"]
+    }
+    assert value["faithfulness"] > 0.02
+    # What is explained is the predicted class; on mosaics it is the true one, for which the
+    # partner of a wrongly labelled picture has heat; for the other, its two rivals have most.
+    assert min(line["values"]["faithfulness"] for line in kept(seeing).values()) > 0
+    assert 0.6 < seeing.figure(MOSAIC, "right=no")["value"] < 0.9
+    # The heat is on the square and nowhere else, which has 100 of 576 pixels.
+    assert value["energy_above_area"] == pytest.approx(1 - 100 / 576, abs=0.1)
+    assert value["pointing"] == 1 > value["pointing_of_blob"]
+    assert value["iou"] > 0.8 > value["iou_of_blob"]
+    # Without its square every picture is called red; without the rest nothing is lost.
+    assert value["object_dependence"] == pytest.approx(right - 0.5)
+    assert value["background_dependence"] == 0
+    blind = {x["metric"]: x["baseline"] for x in seeing.result["figures"]}
+    assert blind[MOSAIC] == pytest.approx(0.5)
+
+
+def test_slices_by_class_and_by_right_and_wrong(seeing, shown):
+    wrong = {one[f.KEY] for n, one in enumerate(shown) if one[f.LABEL] != n % 2}
+    lines = kept(seeing)
+    assert {k for k, one in lines.items() if one["label"] != one["predicted"]} == wrong
+    for name, keys in (("yes", lines.keys() - wrong), ("no", wrong)):
+        figure = seeing.figure(MOSAIC, f"right={name}")
+        values = np.array([lines[key]["values"]["mosaic"] for key in keys])
+        assert figure["examples"] == len(keys)
+        assert figure["value"] == pytest.approx(values.mean())
+        half = 1.96 * values.std() / np.sqrt(len(values))
+        assert figure["lower"] == pytest.approx(figure["value"] - half, abs=1e-4)
+        assert figure["upper"] == pytest.approx(min(figure["value"] + half, 1), abs=1e-4)
+    signs = [x["lower"] for x in seeing.result["figures"] if x["metric"].endswith("_dependence")]
+    assert min(signs) < 0
+    assert seeing.figure(MOSAIC, f"{f.LABEL_NAME}=red")["examples"] == COUNT // 2
+    assert MOSAIC not in {x["metric"] for x in seeing.result["figures"] if x["class"]}
+
+
+def test_the_same_pictures_in_every_run_whatever_their_order(run, seeing):
+    few = [kept(run("seeing", data=data, graded_images=20)) for data in ("masked", "turned")]
+    assert few[0] == few[1]
+    assert len(few[0]) == 20
+    assert few[0].keys() < kept(seeing).keys()
+
+
+def test_worse_explained_than_the_served_model(run):
+    asked = {MOSAIC: {"max_drop": 0.05}}
+    worse = run("blind", "seeing", thresholds=asked)
+    worse.assert_blessed(False)
+    assert "at most 0.05 below" in worse.result["checks"][0]["message"]
+    run("seeing", "blind", thresholds=asked).assert_blessed(True)
+
+
+def test_a_served_model_that_explains_nothing_is_not_compared_with(run):
+    outcome = run("odd", None, thresholds=ASKED | {MOSAIC: {"max_drop": 0.0}}, graded_images=12)
+    assert outcome.figure(MOSAIC)["baseline"] is None
+    assert outcome.figure(MOSAIC)["value"] > 0.6  # of an odd side, too
+    outcome.assert_blessed(True)
+
+
+def test_without_masks_what_needs_none_is_graded(run):
+    outcome = run("seeing", data="bare", graded_images=12)
+    found = {x["metric"] for x in outcome.result["figures"] if "/" in x["metric"]}
+    assert found == {MOSAIC, "explanation/faithfulness"}
+
+
+def test_what_cannot_be_graded_is_told_in_one_line(run):
+    dependence = {"explanation/object_dependence": {"min": 0.1}}
+    line = (
+        r"^evaluator\.thresholds\.explanation/object_dependence: expected Examples with masks of"
+        r" their objects, found none of 36 test pictures has one$"
+    )
+    with pytest.raises(InputError, match=line):
+        run("seeing", data="bare", thresholds=dependence)
+    with pytest.raises(InputError, match=r"graded_images: expected a model with the endpoint grad"):
+        run(None)
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "line"),
+    [
+        (
+            TASK,
+            {"graded_images": 9, "thresholds": {"explanation/mosaics": {"min": 0.5}}},
+            "evaluator.thresholds.explanation/mosaics: expected a metric of image_classification:",
+        ),
+        (
+            TASK,
+            {"thresholds": {MOSAIC: {"min": 0.5}}},
+            f"evaluator.thresholds.{MOSAIC}: expected evaluator.graded_images above 0, found 0",
+        ),
+        (
+            "points",
+            {"graded_images": 9, "thresholds": {"accuracy": {"min": 0.5}}},
+            "evaluator.graded_images: expected 0: explanations of points have no grades, found 9",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_the_run(task, given, line):
+    from components.evaluator import EvaluatorConfig
+
+    (found,) = EvaluatorConfig.model_validate(given).task_mistakes(get_task(task))
+    assert str(found).startswith(line)
+
+
+def test_rivals_are_what_a_class_is_taken_for():
+    from components.explanations.grading import rivals_of
+
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    probabilities = np.array(
+        [
+            [0.1, 0.8, 0.1, 0.0],  # 0 taken for 1
+            [0.1, 0.1, 0.8, 0.0],  # and for 2, twice
+            [0.2, 0.0, 0.8, 0.0],
+            [0.1, 0.5, 0.0, 0.4],  # never; 3 is likelier, but there are no pictures of it
+            [0.1, 0.5, 0.2, 0.2],
+            [0.3, 0.1, 0.6, 0.0],
+        ]
+    )
+    assert rivals_of(probabilities, labels)[:3] == [2, 0, 0]
