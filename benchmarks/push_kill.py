@@ -72,8 +72,8 @@ class Pusher:
     def tell(self, model: Path, base: str) -> None:
         self._pipe.send((model, base))
 
-    def answer(self) -> tuple[int, bool]:
-        """The version, and whether it was pushed."""
+    def answer(self) -> tuple[int, bool, float]:
+        """The version, whether it was pushed, and the seconds that took."""
         return self._pipe.recv()
 
     def kill(self) -> None:
@@ -87,8 +87,10 @@ def _push(pipe: Connection) -> None:
     register()
     pipe.send("ready")
     while True:
-        push = push_model(*pipe.recv())
-        pipe.send((push.version, push.pushed))
+        told = pipe.recv()
+        start = time.perf_counter()
+        push = push_model(*told)
+        pipe.send((push.version, push.pushed, time.perf_counter() - start))
 
 
 def make_model(folder: Path, seed: int, files: int = FILES, size: int = FILE_BYTES) -> Path:
@@ -117,14 +119,12 @@ def kill_pushes(base: str, scratch: Path, kills: int, seed: int = SEED) -> dict[
         models = [make_model(scratch / f"{turn}-{who}", 2 * turn + who) for who in (0, 1)]
         contents.update(model_digest(model) for model in models)
         victim = Pusher()
-        start = time.perf_counter()
         victim.tell(models[0], base)
         survivor.tell(models[1], base)
-        moment = rng.uniform(0.0, 1.1 * max(seconds[-3:], default=0.2))
-        time.sleep(moment)
+        time.sleep(rng.uniform(0.0, 1.1 * max(seconds[-3:], default=0.1)))
         victim.kill()
-        version, pushed = survivor.answer()
-        seconds.append(time.perf_counter() - start)
+        version, pushed, took = survivor.answer()
+        seconds.append(took)
         listed = set(store.versions())
         assert pushed and version in listed, "the other push was harmed"
         assert known <= listed, "a version vanished"

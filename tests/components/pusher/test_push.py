@@ -124,7 +124,7 @@ def test_two_pushers_at_once_never_share_a_version(kind, tmp_path, make_model, p
         for pusher, model in zip(pushers, models, strict=True):
             pusher.tell(model, base)
         for pusher, model in zip(pushers, models, strict=True):
-            version, pushed = pusher.answer()
+            version, pushed, _ = pusher.answer()
             assert pushed
             assert version not in digests
             digests[version] = model_digest(model)
@@ -144,8 +144,8 @@ def test_two_pushers_of_one_model_push_it_once(tmp_path, make_model, pushers):
         for pusher in pushers:
             pusher.tell(model, base)
         answers = [pusher.answer() for pusher in pushers]
-        assert [pushed for _, pushed in answers].count(True) == 1
-        assert len({version for version, _ in answers}) == len(open_store(base).versions()) == 1
+        assert [pushed for _, pushed, _ in answers].count(True) == 1
+        assert len({version for version, _, _ in answers}) == len(open_store(base).versions()) == 1
 
 
 def test_a_version_is_whole_the_moment_it_appears(tmp_path, make_model: Callable[..., Path]):
