@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from components import artifacts
 from components.explanations.cutting import split_model
-from components.explanations.methods import grad_cam
+from components.explanations.methods import grad_cam, heatmaps
 from components.preprocessing import decode_images
 from components.trainer import run
 from components.trainer.devices.distribution import Distribution
@@ -67,7 +67,8 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
 
     def expected(name):
         halves = split_model(best, name, "logits")
-        return grad_cam(*halves, decode_images(picture, 32), lambda logits, _: logits[:, 0])[0]
+        maps, _ = grad_cam(*halves, decode_images(picture, 32), lambda logits, _: logits[:, 0])
+        return heatmaps(maps, (32, 32))
 
     heatmap = answer[names.OUTPUT_HEATMAP].numpy()
     np.testing.assert_allclose(heatmap, expected(layer).numpy(), atol=1e-4)
