@@ -23,7 +23,7 @@ SETTINGS = {
     "trainer.batch_size": "16",
     "trainer.epochs": "8",
     "trainer.model_args.batch_norm_momentum": "0.8",
-    "evaluator.graded_images": "32",
+    "evaluator.graded_images": "12",
 }
 MODEL = "cats_vs_dogs"
 READY = "Serving "  # the server's first word once it answers
