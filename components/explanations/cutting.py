@@ -21,7 +21,9 @@ def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str)
     possible = explainable(model, logits_name)
     if layer_name in possible:
         return
-    if layer_name not in [layer.name for layer in model.layers]:
+    if not possible:
+        found = f"none in {model.name}"
+    elif layer_name not in [layer.name for layer in model.layers]:
         found = f"'{layer_name}', which {model.name} does not have"
     elif len(model.get_layer(layer_name).output.shape) != 4:
         found = f"'{layer_name}', whose output is no such map"
@@ -32,7 +34,7 @@ def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str)
         key,
         expected="a layer with an output [batch, height, width, channels], before the logits",
         found=found,
-        todo="the nearest: " + ", ".join(f"'{name}'" for name in close),
+        todo="the nearest: " * bool(close) + ", ".join(f"'{name}'" for name in close),
     )
 
 

@@ -1,28 +1,27 @@
 """The work of `pawlens visualize`: pictures of what a model learned, as PNG files."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib import colormaps
 from PIL import Image
 
 from components.explanations import load_explanation
-from components.explanations.activations import (
-    activations,
-    grid,
-    spatial_layers,
-    standardised,
-)
+from components.explanations.activations import activations, grid, spatial_layers, standardised
 from components.explanations.cutting import check_layer, explainable, split_model
 from components.explanations.filters import Ascent, drawn, patterns
-from components.explanations.methods import class_score, heatmaps
+from components.explanations.methods import heatmaps
 from components.explanations.opening import Opened, read_image
 from components.explanations.overlay import blend
 from components.export.flip_averaging import flip_averaged
-from serving.errors import InputError, nearest
+from components.tasks import get_task
+from serving.classes import Classes
+from serving.errors import InputError, check_one_of, nearest
 
 LEAST = 48  # pixels that a channel is drawn at least, about
 CROP = 25  # pixels of a pattern's border, as in the book; less of small models
@@ -110,13 +109,18 @@ def draw_class_activation(
         opened: the model.
         images: the pictures.
         output: folder.
-        classes: indices; empty: the likeliest.
+        classes: indices; empty: the one that the endpoint explains.
         layer: to look at; empty: the model's own.
         method: name or import path; empty: that of the model's endpoint.
         colors: of matplotlib's maps.
     """
-    model = opened.model
-    layer = layer or opened.explained or explainable(model, opened.logits)[-1]
+    check_one_of("--colors", colors, list(colormaps))
+    model, masks = opened.model, len(opened.model.output.shape) == 4
+    names = opened.classes or tuple(f"class_{index}" for index in range(model.output.shape[-1]))
+    part = get_task("image_segmentation" if masks else "image_classification").export(
+        Classes(names)
+    )
+    layer = layer or opened.explained or next(reversed(explainable(model, opened.logits)), "")
     check_layer(model, layer, opened.logits, "--layer")
     trunk, head = split_model(model, layer, opened.logits)
     if opened.test_time_flip:
@@ -126,19 +130,18 @@ def draw_class_activation(
     for image in images:
         pixels = read_image(image, opened.side)
         batch = tf.constant(pixels[None] * (opened.value_range / 255.0))
-        _, answer = head(trunk(batch, training=False), training=False)
-        probabilities = answer.numpy()[0]
-        wanted = list(classes) or [int(probabilities.argmax())]
+        _, probabilities = head(trunk(batch, training=False), training=False)
+        wanted = list(classes) or part.choose(probabilities, tf.constant([-1])).numpy().tolist()
         overlays = []
         for index in wanted:
             chosen = tf.constant([index], tf.int32)
-            maps, _ = explain(trunk, head, batch, _scored(chosen))
+            maps, _ = explain(trunk, head, batch, partial(part.score, chosen=chosen))
             heat = heatmaps(maps, batch.shape[1:3])[0]
             overlays.append(blend(tf.constant(pixels), heat, colors).numpy())
-            name = f"{image.stem}_{_named(opened, index)}"
+            name = f"{image.stem}_{names[index]}"
             written.append(_save(output, f"{name}_heatmap", (heat.numpy() * 255).astype(np.uint8)))
             written.append(_save(output, f"{name}_overlay", overlays[-1]))
-            print(f"{image}: {_named(opened, index)} {probabilities[index]:.3f}")
+            print(f"{image}: {names[index]} {part.probability(probabilities, chosen)[0]:.3f}")
         if len(wanted) > 1:
             written.append(_save(output, f"{image.stem}_classes", grid(overlays)))
     return written
@@ -165,14 +168,6 @@ def class_indices(opened: Opened, told: Sequence[str]) -> list[int]:
                 todo=nearest(text, opened.classes),
             )
     return found
-
-
-def _scored(chosen: tf.Tensor) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    return lambda logits, _: class_score(logits, chosen)
-
-
-def _named(opened: Opened, index: int) -> str:
-    return opened.classes[index] if opened.classes else f"class_{index}"
 
 
 def _checked(model: keras.Model, layer: str) -> str:

@@ -168,4 +168,6 @@ def read_image(path: Path, side: int) -> np.ndarray:
         return decode_image(tf.constant(path.read_bytes()), side).numpy()
     except (OSError, tf.errors.InvalidArgumentError) as error:
         reason = getattr(error, "strerror", None) or "no picture that can be read"
-        raise InputError(str(path), expected="a JPEG, PNG, GIF or BMP", found=reason) from error
+        raise InputError(
+            str(path), expected="a JPEG, PNG, GIF, BMP or WebP", found=reason
+        ) from error

@@ -131,6 +131,7 @@ def test_what_the_command_draws_is_what_the_endpoint_answers(places, image, tmp_
         (lambda o, i, t: looking.draw_class_activation(o, [i], t, layer="logits"), "--layer"),
         (lambda o, i, t: looking.draw_class_activation(o, [i], t, method="gradcam"), "grad_cam"),
         (lambda o, i, t: looking.draw_class_activation(o, [t], t), "expected a JPEG, PNG"),
+        (lambda o, i, t: looking.draw_class_activation(o, [i], t, colors="jett"), "mean 'jet'"),
         (lambda o, i, t: looking.class_indices(o, ["3"]), "0 to 2 or a name, found '3'"),
         (lambda o, i, t: open_model(str(t)), "expected the folder of a pushed version"),
         (lambda o, i, t: open_model("xception", weights=str(t)), "--weights"),
@@ -151,3 +152,38 @@ def test_names_of_imagenet_come_from_a_local_file(tmp_path):
     path.write_text("[1]")
     with pytest.raises(InputError, match="n01440764"):
         class_names(path, 2)
+
+
+def test_masks_are_explained_as_their_endpoint_does(image, tmp_path):
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(4)
+    model = models.build("segmentation_convnet", 32, 3)
+    export_model(
+        model,
+        tmp_path / "1",
+        task=get_task("image_segmentation"),
+        classes=Classes(("a", "b", "c")),
+        side=32,
+        options=ExportOptions(models.spec("segmentation_convnet")),
+    )
+    signature = tf.saved_model.load(str(tmp_path / "1")).signatures["grad_cam"]
+    answers = [
+        signature(image_bytes=tf.constant([image.read_bytes()]), class_index=tf.constant([k]))
+        for k in range(3)
+    ]
+    heats = [answer["heatmap"].numpy()[0] for answer in answers]
+    assert max(heat.max() for heat in heats) == 1  # some class has pixels
+    written = looking.draw_class_activation(
+        open_model(str(tmp_path / "1")), [image], tmp_path / "out", classes=[0, 1, 2]
+    )
+    for heat, path in zip(heats, written[::2], strict=False):
+        seen = np.asarray(Image.open(path)) / 255
+        np.testing.assert_allclose(seen, heat, atol=1 / 254)
+
+
+def test_a_model_without_a_map_before_its_answer_is_told(image, tmp_path):
+    layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+    keras.Sequential(layers).save(tmp_path / "flat.keras")
+    with pytest.raises(InputError, match=r"--layer: expected a layer with an output.*found none"):
+        looking.draw_class_activation(open_model(str(tmp_path / "flat.keras")), [image], tmp_path)
