@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -117,9 +118,8 @@ def draw_class_activation(
     check_one_of("--colors", colors, list(colormaps))
     model, masks = opened.model, len(opened.model.output.shape) == 4
     names = opened.classes or tuple(f"class_{index}" for index in range(model.output.shape[-1]))
-    part = get_task("image_segmentation" if masks else "image_classification").export(
-        Classes(names)
-    )
+    task = get_task("image_segmentation" if masks else "image_classification")
+    part: Any = task.export(Classes(names))
     layer = layer or opened.explained or next(reversed(explainable(model, opened.logits)), "")
     check_layer(model, layer, opened.logits, "--layer")
     trunk, head = split_model(model, layer, opened.logits)
