@@ -73,7 +73,8 @@ BASELINE_VERSION = "version"
 
 # ModelRun: {"model", "parameters", "seed", "made_with", "hyperparameters": what a tuner chose, by
 #            dotted key, "test_time_flip": whether the model answers for picture and mirror image
-#            together, "finished": date and time in UTC, "monitor", "best_epoch",
+#            together, "temperature": null | what its logits were divided by, "finished": date and
+#            time in UTC, "monitor", "best_epoch",
 #            "epochs": [{"epoch": 1.., "seconds", "loss", "val_loss", <metric>, "val_<metric>",
 #                        and with earlier stages "stage": 1..; the best epoch is one of the last}],
 #            or, where nothing was trained, a single epoch 0}

@@ -26,7 +26,12 @@ def explanation_path(name: str, key: str = KEY) -> str:
     return extension.resolve(name, SHIPPED, kind="explanations", key=key)
 
 
-def load_explanation(name: str, key: str = KEY) -> Any:
-    """The function itself; see `extension.load_function`."""
+def load_explanation(name: str, key: str = KEY, *, flip: bool = False) -> Any:
+    """The function itself, with `flip` that of `methods.flip_averaged`; see `extension`."""
     takes = ("trunk", "head", "images", "score")
-    return extension.load_function(explanation_path(name, key), key=key, takes=takes)
+    explain = extension.load_function(explanation_path(name, key), key=key, takes=takes)
+    if flip:
+        from components.explanations import methods
+
+        return methods.flip_averaged(explain)
+    return explain

@@ -125,7 +125,9 @@ def draw_class_activation(
     trunk, head = split_model(model, layer, opened.logits)
     if opened.test_time_flip:
         trunk, head = flip_averaged(trunk, head)
-    explain = load_explanation(method or opened.explanation, "--method")
+    explain = load_explanation(
+        method or opened.explanation, "--method", flip=opened.explanation_flip
+    )
     written = []
     for image in images:
         pixels = read_image(image, opened.side)

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 Half: TypeAlias = Callable[..., Any]
 Score: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Explain: TypeAlias = Callable[[Half, Half, tf.Tensor, Score], tuple[tf.Tensor, tf.Tensor]]
 
 FLAT = 1e-5  # relative span below which a heatmap counts as constant
 MASKED_TOGETHER = 16  # copies of each image that Score-CAM sends through the model at once
@@ -111,6 +112,27 @@ def score_cam(
     )
     weights = tf.nn.softmax(tf.transpose(tf.reshape(scores, [channels, -1])))
     return _positive(weights[:, tf.newaxis, tf.newaxis] * features), probabilities
+
+
+def flip_averaged(explain: Explain) -> Explain:
+    """The same method, from an image and its mirror image, at twice the work.
+
+    A layer's strides with `same` padding see more of one side, so that heat lies some pixels beside
+    what it is of, and as many on the other side in the mirror image.
+    """
+
+    def both(
+        trunk: Half, head: Half, images: tf.Tensor, score: Score
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        maps, probabilities = explain(trunk, head, images, score)
+        seen = probabilities if len(probabilities.shape) == 2 else probabilities[:, :, ::-1]
+        # What is explained is chosen by the image's own answer.
+        mirrored, _ = explain(
+            trunk, head, images[:, :, ::-1], lambda logits, _: score(logits, seen)
+        )
+        return (maps + mirrored[:, :, ::-1]) / 2.0, probabilities
+
+    return both
 
 
 def heatmaps(maps: tf.Tensor, size: tuple[int, int]) -> Any:

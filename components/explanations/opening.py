@@ -32,6 +32,7 @@ class Opened:
     classes: tuple[str, ...] = ()  # names in the order of the outputs
     value_range: float = 255.0  # what is white in the model's input
     explanation: str = "grad_cam"  # that its endpoint uses, a name or import path
+    explanation_flip: bool = False  # whether its heatmaps do so, where the answers do not
     test_time_flip: bool = False  # whether its endpoint looks at the mirror image as well
 
     @property

@@ -16,10 +16,10 @@ import tensorflow as tf
 from components import features as f
 from components import models
 from components.explanations.cutting import join_model, split_model
-from components.explanations.methods import heatmaps
+from components.explanations.methods import Explain, heatmaps
 from components.explanations.overlay import overlay_png
 from components.export.flip_averaging import flip_averaged
-from components.export.saved_model import Explain, ExportOptions
+from components.export.saved_model import ExportOptions
 from components.export.warmup_requests import drawn_example, drawn_image, predict_request
 from components.preprocessing import decode_images
 from components.tasks.parts import Endpoint, Export

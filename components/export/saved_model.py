@@ -1,24 +1,21 @@
 """Writes the SavedModel of a trained model: what TensorFlow Serving answers with."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
-from components.explanations.methods import grad_cam
+from components.explanations.methods import Explain, grad_cam
 from components.export.warmup_requests import write_warmup_requests
 from components.models import ModelSpec, explained_layers
 from components.tasks import Task
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
 from serving.stores.versions import SAVED_MODEL_FILE
-
-Explain = Callable[..., tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,7 @@ class ExportOptions:
     spec: ModelSpec  # of the architecture
     explain: Explain = grad_cam  # computes heatmaps; see there
     explanation: str = "grad_cam"  # its name or import path
+    explanation_flip: bool = False  # whether `explain` was made by `methods.flip_averaged`
     grad_cam_layer: str = ""  # to explain instead of the architecture's own; empty: that one
     test_time_flip: bool = False  # see `components.export.flip_averaging`
 
@@ -74,6 +72,7 @@ def _described(model: keras.Model, options: ExportOptions) -> str:
         "explained": options.grad_cam_layer or explained,
         "logits": logits,
         "explanation": options.explanation,
+        "explanation_flip": options.explanation_flip,
         "test_time_flip": options.test_time_flip,
         "architecture": json.loads(model.to_json()),
     }

@@ -14,7 +14,8 @@ from tfx.utils import io_utils
 from components import artifacts, models
 from components.explanations import load_explanation
 from components.explanations.cutting import check_layer
-from components.export.saved_model import Explain, ExportOptions, export_model
+from components.export.saved_model import ExportOptions, export_model
+from components.export.temperature import check_scalable, scale_logits
 from components.tasks import get_task
 from components.tasks.parts import Training
 from components.trainer.devices.distribution import Distribution
@@ -22,10 +23,11 @@ from components.trainer.fit import stages
 from components.trainer.fit.building import bare_model, dtype_policy
 from components.trainer.fit.weights import digests
 from components.trainer.hyperparameters import Scalar, describe, replace_values
-from components.trainer.input.split import Splits, classes_beside, index_splits
+from components.trainer.input.split import Splits, classes_beside, index_splits, load_split
 from components.trainer.records import history
 from components.trainer.records.model_run import write_records
 from components.trainer.records.state import TENSORBOARD_FOLDER, fingerprint
+from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
 from serving import names
 
@@ -59,8 +61,8 @@ def run_fn(fn_args: Any) -> None:
         config.check_trains("a tuner")  # the epochs may be a parameter of the run
     config.check_task(task)
     distribution = Distribution()  # before anything else uses TensorFlow
-    _check_grad_cam_layer(config, part)
-    explain = load_explanation(config.export.explanation)
+    _check_export(config, part)
+    options = _export_options(config.model, config.export)
     splits = index_splits(fn_args.train_files, fn_args.eval_files, task, part.classes)
 
     with dtype_policy(config.precision):
@@ -90,22 +92,30 @@ def run_fn(fn_args: Any) -> None:
             )
             if is_chief:
                 last = config.trainings[-1]
-                _hand_on(fn_args, last, done, splits, explain=explain, chosen=chosen)
+                _hand_on(fn_args, last, done, splits, options=options, chosen=chosen)
 
 
-def _check_grad_cam_layer(config: TrainerConfig, part: Training) -> None:
-    """Refuses, before the training, a layer that its export could not explain."""
-    layer = config.export.grad_cam_layer
-    if not layer:
-        return
+def _export_options(model: str, config: ExportConfig) -> ExportOptions:
+    flip = config.explanation_flip and not config.test_time_flip  # which makes it needless
+    return ExportOptions(
+        spec=models.spec(model),
+        explain=load_explanation(config.explanation, flip=flip),
+        explanation=config.explanation,
+        explanation_flip=flip,
+        grad_cam_layer=config.grad_cam_layer,
+        test_time_flip=config.test_time_flip,
+    )
+
+
+def _check_export(config: TrainerConfig, part: Training) -> None:
+    """Refuses, before the training, what its export could not explain or calibrate."""
+    layer, spec = config.export.grad_cam_layer, models.spec(config.model)
+    if config.export.temperature_scaling:
+        check_scalable(bare_model(config.trainings[-1], part), spec)
     # Twice: names that Keras makes up, such as conv2d_1, are others in every build.
-    for _ in range(2):
-        check_layer(
-            bare_model(config.trainings[-1], part),
-            layer,
-            models.spec(config.model).logits_layer,
-            "trainer.export.grad_cam_layer",
-        )
+    for _ in range(2 * bool(layer)):
+        model = bare_model(config.trainings[-1], part)
+        check_layer(model, layer, spec.logits_layer, "trainer.export.grad_cam_layer")
 
 
 @contextlib.contextmanager
@@ -124,20 +134,22 @@ def _hand_on(
     done: list[stages.Stage],
     splits: Splits,
     *,
-    explain: Explain,
+    options: ExportOptions,
     chosen: dict[str, Scalar],
 ) -> None:
     """Writes the best epoch of the last of all stages, which `config` is of, and the records."""
     best = bare_model(config, splits.part)
     best.load_weights(done[-1].best_checkpoint)
-    export = config.export
-    options = ExportOptions(
-        models.spec(config.model),
-        explain,
-        export.explanation,
-        export.grad_cam_layer,
-        export.test_time_flip,
-    )
+    temperature = None
+    if config.export.temperature_scaling:
+        held_out = load_split(splits.eval_index, splits.part, config.image_size)
+        temperature = scale_logits(
+            best,
+            options.spec,
+            held_out.inputs,
+            held_out.targets,
+            flip=options.test_time_flip,
+        )
     # Made beside and copied over: the destinations may be on an object store.
     with tempfile.TemporaryDirectory() as scratch:
         model, records = Path(scratch, "model"), Path(scratch, "run")
@@ -147,7 +159,15 @@ def _hand_on(
                 shutil.copytree(stage.state.tensorboard, records / TENSORBOARD_FOLDER / own)
         records.mkdir(exist_ok=True)
         epochs = history.joined([stage.epochs for stage in done])
-        write_records(records, config, best, epochs, splits.train_index.keys, chosen=chosen)
+        write_records(
+            records,
+            config,
+            best,
+            epochs,
+            splits.train_index.keys,
+            temperature=temperature,
+            chosen=chosen,
+        )
         export_model(
             best,
             model,

@@ -136,6 +136,12 @@ class ExportConfig(Section):
     """How the signature `grad_cam` weighs what speaks for a class: `grad_cam`,
     `grad_cam_plus_plus`, `hires_cam`, `score_cam` (a prediction for each channel), or the import
     path of a function like those of `components.explanations.methods`."""
+    explanation_flip: bool = False
+    """Whether a heatmap is the mean of the image's and its mirror image's, at twice the work: so it
+    lies no further to one side than to the other. `test_time_flip` does this already."""
+    temperature_scaling: bool = False
+    """Whether logits are divided by a temperature, fitted on the eval split, with which
+    probabilities are as often right as they say. The likeliest class stays the same."""
     grad_cam_layer: str = ""
     """Layer that Grad-CAM explains; empty: the architecture's own."""
     test_time_flip: bool = False

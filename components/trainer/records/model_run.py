@@ -21,11 +21,13 @@ def write_records(
     epochs: list[history.EpochRecord],
     keys: list[str],
     *,
+    temperature: float | None,
     chosen: Mapping[str, Scalar],
 ) -> None:
     """Writes the best epoch, the history, its curves and the split keys of what was trained on.
 
-    `config` is of the last training; `chosen` is what a tuner chose, by dotted key.
+    `config` is of the last training, `temperature` what its logits were divided by; `chosen` is
+    what a tuner chose, by dotted key.
     """
     content = {
         "model": config.model,
@@ -34,6 +36,7 @@ def write_records(
         "made_with": history.made_with(config.precision),
         "hyperparameters": dict(chosen),
         "test_time_flip": config.export.test_time_flip,
+        "temperature": temperature,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "monitor": config.monitor,
         "best_epoch": history.best_epoch(epochs, config.monitor)["epoch"],

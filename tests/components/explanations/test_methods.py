@@ -65,15 +65,16 @@ def images():
     return np.random.default_rng(1).uniform(0, 255, (5, SIDE, SIDE, 3)).astype(np.float32)
 
 
-def run(model, images, score, layer="trunk_output", method="grad_cam"):
+def run(model, images, score, layer="trunk_output", *, method="grad_cam", flip=False):
     import tensorflow as tf
 
-    from components.explanations import methods
+    from components.explanations import load_explanation
     from components.explanations.cutting import split_model
     from components.explanations.methods import heatmaps
 
     trunk, head = split_model(model, layer, "logits")
-    maps, probabilities = getattr(methods, method)(trunk, head, tf.constant(images), score)
+    explain = load_explanation(method, flip=flip)
+    maps, probabilities = explain(trunk, head, tf.constant(images), score)
     return heatmaps(maps, images.shape[1:3]).numpy(), probabilities.numpy()
 
 
@@ -248,6 +249,18 @@ def test_score_cam_asks_the_model_through_every_channel(images, score, sign):
     assert 0.3 < weights.max(axis=1).min() < 0.99
     np.testing.assert_allclose(seen, heatmap_from(features, weights), atol=1e-4)
     np.testing.assert_allclose(probabilities, np.asarray(model(images)), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "score_cam"])
+def test_heat_of_an_image_and_its_mirror_image_takes_no_side(images, method):
+    model = tiny_classifier([15.0, -7.0, 4.0, -11.0])
+    flipped = images[:, :, ::-1]
+    own, probabilities = run(model, images, logit, method=method, flip=True)
+    mirrored, _ = run(model, flipped, logit, method=method, flip=True)
+    np.testing.assert_allclose(own, mirrored[:, :, ::-1], atol=1e-5)
+    plain, expected = run(model, images, logit, method=method)
+    assert np.abs(plain - own).max() > 0.05
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 def export(model, task, classes, folder):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from components import models
-from components.explanations import looking
+from components.explanations import load_explanation, looking
 from components.explanations.filters import Ascent
 from components.explanations.opening import class_names, open_model
 from components.export.saved_model import ExportOptions, export_model
@@ -35,7 +35,12 @@ def places(tmp_path_factory):
             task=get_task("image_classification"),
             classes=Classes(("a", "b", "c") if number == 10 else ("x", "y", "z")),
             side=SIDE,
-            options=ExportOptions(models.spec("mini_xception"), explanation="hires_cam"),
+            options=ExportOptions(
+                models.spec("mini_xception"),
+                load_explanation("hires_cam", flip=True),
+                explanation="hires_cam",
+                explanation_flip=True,
+            ),
         )
     return {"version": exported, "work": folder / "work", "keras": folder / "best.keras"}
 

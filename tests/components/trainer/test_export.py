@@ -124,6 +124,31 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
     assert abs(plain[0] - plain[1]) > 1e-3
 
 
+def test_what_is_exported_and_kept_has_the_temperature_of_the_eval_split(make_fn_args):
+    common = {"model": "residual_convnet", "model_args": {}}
+    first = make_fn_args("image_classification", **common)
+    run.run_fn(first)
+    weights = Path(first.model_run_dir, artifacts.BEST_CHECKPOINT)
+    as_they_are = {"epochs": 0, "weights": str(weights), "export": {"temperature_scaling": True}}
+    second = make_fn_args("image_classification", execution=2, **common, **as_they_are)
+    run.run_fn(second)
+    history = json.loads(Path(second.model_run_dir, artifacts.HISTORY).read_text())
+    assert abs(history["temperature"] - 1) > 0.05
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    before, after = (
+        keras.models.load_model(Path(each.model_run_dir, artifacts.BEST_CHECKPOINT)).predict(
+            pixels.astype(np.float32), verbose=0
+        )
+        for each in (first, second)
+    )
+    odds, scaled = (np.log(each[:, 1] / each[:, 0]) for each in (before, after))
+    np.testing.assert_allclose(scaled, odds / history["temperature"], rtol=1e-3)
+    pictures = tf.stack([tf.io.encode_png(each) for each in pixels])
+    served = tf.saved_model.load(second.serving_model_dir).signatures[names.SIGNATURE_SERVING]
+    answers = served(image_bytes=pictures)[names.OUTPUT_PROBABILITIES].numpy()
+    np.testing.assert_allclose(answers, after, atol=1e-5)
+
+
 @pytest.mark.parametrize("broken", [0, 1])
 def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
     """Images of one split alone may overflow; here their targets stand for that."""
