@@ -9,6 +9,7 @@ import typer
 from pipelines.cli_ask import COMMANDS, DEFAULT_TARGET, Target
 from pipelines.cli_data import config_app, data_app, init
 from pipelines.cli_kubeflow import kubeflow_app
+from pipelines.cli_runs import runs_app
 from pipelines.cli_visualize import visualize_app
 from serving.errors import FailedError, InputError, Mistakes
 
@@ -22,6 +23,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
 app.add_typer(kubeflow_app, name="kubeflow")
 app.add_typer(visualize_app, name="visualize")
+app.add_typer(runs_app, name="runs")
 app.command()(init)
 
 Data = Annotated[str | None, typer.Option(help="Folder with the data.")]

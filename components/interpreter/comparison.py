@@ -1,0 +1,171 @@
+"""Two runs side by side: what changed in settings and figures, and for which pictures."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from components.artifacts import MODEL_CARD_DATA, PREDICTIONS
+from components.interpreter.report import environment
+from components.metrics import intervals
+from components.reporting import drawing
+from serving.errors import InputError
+
+TEMPLATE = "comparison.html"
+SHOWN = 60  # pictures under a heading
+_REPORTS = "artifacts/interpreter/report/*"  # of a run, below its work directory
+
+
+class Changed(NamedTuple):
+    """A value of both runs; None where a run has none."""
+
+    name: str
+    first: Any
+    second: Any
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a run's report says."""
+
+    folder: Path
+    card: dict[str, Any]  # `artifacts.MODEL_CARD_DATA`
+    answers: dict[tuple[str, str], dict[str, Any]]  # of `artifacts.PREDICTIONS` by key and origin
+
+    @property
+    def title(self) -> str:
+        """The run by the folder that its reports are in, and when its training ended."""
+        return f"{self.folder} ({self.card['model']['finished'] or 'no date'})"
+
+
+def read_report(where: Path) -> Reported:
+    """Reads a report, the last one of a work directory.
+
+    Raises:
+        InputError: there is none, or one of before predictions were kept.
+    """
+    found = sorted(where.glob(_REPORTS), key=lambda path: int(path.name))
+    folder = found[-1] if found else where
+    try:
+        card = json.loads((folder / MODEL_CARD_DATA).read_text(encoding="utf-8"))
+        lines = map(json.loads, (folder / PREDICTIONS).read_text(encoding="utf-8").splitlines())
+        answers = {(one["key"], one["origin"]): one for one in lines}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            str(where),
+            expected=f"a run's work directory, or the folder of a report with {MODEL_CARD_DATA}"
+            f" and {PREDICTIONS}",
+            found=getattr(error, "strerror", None) or "something that cannot be read",
+        ) from error
+    return Reported(folder, card, answers)
+
+
+def compare(first: Reported, second: Reported, data: Path | None = None) -> dict[str, Any]:
+    """What the page shows.
+
+    Args:
+        first, second: the runs.
+        data: folder that the test pictures lie in, to show those that changed.
+
+    Raises:
+        InputError: they are of different tasks.
+    """
+    tasks = first.card["task"], second.card["task"]
+    if tasks[0] != tasks[1]:
+        raise InputError("the second run", expected=f"one of {tasks[0]}", found=tasks[1])
+    common = [key for key in second.answers if key in first.answers]
+    pairs = [(first.answers[key], second.answers[key]) for key in common]
+    gains = [_score(after) - _score(before) for before, after in pairs]
+    half = intervals.of_mean(sum(gains), sum(gain**2 for gain in gains), len(gains) or 1)
+    mean = sum(gains) / (len(gains) or 1)
+    rows = sorted(zip(gains, pairs, strict=True), key=lambda row: (-abs(row[0]), row[1][1]["key"]))
+    moved = {
+        "Worse": [pair for gain, pair in rows if gain < 0],
+        "Better": [pair for gain, pair in rows if gain > 0],
+        "Otherwise wrong": [
+            pair
+            for gain, pair in rows
+            if not gain and pair[0].get("predicted") != pair[1].get("predicted")
+        ],
+    }
+    return {
+        "first": first,
+        "second": second,
+        "common": len(common),
+        "alone": (len(first.answers) - len(common), len(second.answers) - len(common)),
+        "score": "accuracy" if any("predicted" in one for one, _ in pairs) else "IoU of a picture",
+        "gain": (mean, mean - (half or 0.0), mean + (half or 0.0)),
+        "settings": list(_changes(_flat(first.card["config"]), _flat(second.card["config"]))),
+        "figures": _figures(first, second),
+        "moved": moved,
+        "shown": SHOWN,
+        "pictures": _pictures([pair[1] for some in moved.values() for pair in some[:SHOWN]], data),
+    }
+
+
+def render(content: Mapping[str, Any]) -> bytes:
+    """The page of `compare`, one self-contained HTML file in UTF-8."""
+    page = environment(autoescape=True).get_template(TEMPLATE).render(content)
+    return page.encode("utf-8", "replace")
+
+
+def _score(answer: Mapping[str, Any]) -> float:
+    """How good one answer is, in [0, 1]."""
+    if "iou" in answer:
+        return float(answer["iou"])
+    return float(answer["predicted"] == answer["label"])
+
+
+def _figures(first: Reported, second: Reported) -> list[Changed]:
+    """Entries of `artifacts.FIGURES` of either run, those of the whole split first."""
+
+    def named(card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        figures = [*card["evaluation"]["metrics"], *card["evaluation"]["slices"]]
+        return {
+            " ".join(
+                [figure["metric"], *([f"of {figure['class']}"] if figure["class"] else [])]
+                + [f"on {figure['slice']}"] * (figure["slice"] != "overall")
+            ): figure
+            for figure in figures
+        }
+
+    before, after = named(first.card), named(second.card)
+    return [Changed(name, before.get(name), after.get(name)) for name in before | after]
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Changed]:
+    for name in before | after:
+        if before.get(name) != after.get(name):
+            yield Changed(name, before.get(name), after.get(name))
+
+
+def _flat(section: Any, path: str = "") -> dict[str, Any]:
+    """Settings by dotted key."""
+    if not isinstance(section, dict) or not section:
+        return {path: section}
+    prefix = f"{path}." if path else ""
+    return {
+        key: value
+        for name, part in section.items()
+        for key, value in _flat(part, f"{prefix}{name}").items()
+    }
+
+
+def _pictures(answers: list[dict[str, Any]], data: Path | None) -> dict[str, drawing.Figure]:
+    """Those that lie in the folder, by origin, small."""
+    found = {}
+    for origin in dict.fromkeys(answer["origin"] for answer in answers) if data else ():
+        path = Path(data or "", origin)
+        if not path.is_file():
+            continue
+        try:
+            picture = Image.open(path).convert("RGB")
+        except OSError as error:
+            raise InputError(str(path), expected="a picture", found=str(error)) from error
+        picture.thumbnail((drawing.THUMBNAIL_SIDE,) * 2)
+        found[origin] = drawing.photo(np.asarray(picture), origin)
+    return found
