@@ -122,7 +122,7 @@ def test_the_command_writes_a_page_with_the_pictures_at_hand(tmp_path):
 
 
 def test_what_cannot_be_compared_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"work directory, or the folder of a report.*No such file"):
+    with pytest.raises(InputError, match=r"work directory, or .*No such file"):
         comparison.read_report(tmp_path / "nowhere")
     masks = write(tmp_path / "1", [("a", "a", 0.5)], task="image_segmentation")
     other = write(tmp_path / "2", SECOND)
