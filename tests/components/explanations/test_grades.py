@@ -140,11 +140,13 @@ def test_insertion_and_deletion_by_hand(cornered):
             found.append(np.trapezoid(inserted, dx=1 / 8) - np.trapezoid(deleted, dx=1 / 8))
         return np.array(found)
 
-    expected = area(heat) - area([blob(32)] * 6)
-    found = faithfulness(Model(mean, blind), images, np.zeros(6, int), heat)
-    assert np.abs(expected).min() > 1e-2
+    model, other = Model(mean, blind), heat[:, :, ::-1] ** 2
+    found = [faithfulness(model, images, np.zeros(6, int), maps) for maps in (heat, other)]
     # The blob has the same value in four places, of which any may come first.
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found[0], area(heat) - area([blob(32)] * 6), atol=2e-4)
+    expected = area(heat) - area(other)
+    assert np.abs(expected).min() > 1e-2
+    np.testing.assert_allclose(found[0] - found[1], expected, atol=1e-6)
 
 
 def test_measures_on_masks():
