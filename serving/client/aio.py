@@ -108,7 +108,7 @@ class AsyncImageClient:
     ) -> T:
         """Sends what an exchange asks for until it is done."""
         deadline = deadline or self._connection.deadline(options)
-        headers = self._connection.metadata(options)
+        headers = self._connection.call_headers(options)
         outcome: Any = None
         try:
             while True:
