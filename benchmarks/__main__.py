@@ -14,9 +14,7 @@ NAMES = (
     "input",
     "train_step",
     "evaluation",
-    "tiny_run",
-    "linear_blobs",
-    "demo",
+    "runs",
 )
 
 

@@ -20,14 +20,7 @@ from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
 from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, explaining
 from serving.client.images import Image, PreparedImage, RequestPacker, check_many
-from serving.results import (
-    Answer,
-    Explanation,
-    Metadata,
-    Prediction,
-    Segmentation,
-    VersionStatus,
-)
+from serving.results import Answer, Explanation, Metadata, Prediction, Segmentation, VersionStatus
 
 T = TypeVar("T")
 Images = Iterable[Image] | AsyncIterable[Image]

@@ -227,10 +227,7 @@ def _rows(outputs: Mapping[str, np.ndarray], wanted: Sequence[str], count: int) 
 
 
 def call(
-    signature: str,
-    inputs: Mapping[str, np.ndarray],
-    outputs: Sequence[str],
-    spec: pb.ModelSpec,
+    signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], spec: pb.ModelSpec
 ) -> Exchange[dict[str, np.ndarray]]:
     """Runs a signature; see `ImageClient.call`."""
     message = pb.PredictRequest(model_spec=spec, output_filter=outputs)
@@ -272,9 +269,7 @@ def status(spec: pb.ModelSpec) -> Exchange[list[VersionStatus]]:
     response = yield from _answer(GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec))
     return [
         VersionStatus(
-            one.version,
-            pb.ModelVersionStatus.State.Name(one.state),
-            one.status.error_message,
+            one.version, pb.ModelVersionStatus.State.Name(one.state), one.status.error_message
         )
         for one in sorted(response.model_version_status, key=lambda one: one.version)
     ]

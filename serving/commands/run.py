@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,15 +12,7 @@ import grpc
 
 from serving.client import CLASSIFIER_NAME, Image, ImageClient
 from serving.commands.inputs import list_sources
-from serving.commands.outputs import (
-    ERROR,
-    FORMATS,
-    TABLE_ROWS,
-    Row,
-    open_writer,
-    output_files,
-    save,
-)
+from serving.commands.outputs import ERROR, FORMATS, TABLE_ROWS, Row, output_files, save
 from serving.errors import InputError, check_one_of
 from serving.names import INPUT_CLASS_INDEX
 from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
@@ -149,29 +141,26 @@ def _run(
     sources = list_sources(images, options.files_from, output)
     files = [""] * len(sources) if output is None else output_files(sources, output, kind)
     failed: list[str] = []
-    failures = 0
-    with (
-        options.client(model_name=model_name) as client,
-        contextlib.closing(open_writer(options.style)) as writer,
-        _progress(len(sources), options.style) as advance,
-        _telling_what_is_unfit(client),
-    ):
-        for answer in ask(client, (one.image for one in sources)):
-            name = sources[answer.position].name
-            if answer.error is not None:
-                failures += 1
-                if failures <= _NAMED:
+
+    def rows(client: ImageClient) -> Generator[Row, None, None]:
+        with _progress(len(sources), options.style) as advance, _telling_what_is_unfit(client):
+            for answer in ask(client, (one.image for one in sources)):
+                name = sources[answer.position].name
+                if answer.error is not None:
                     failed.append(f"{name}: {answer.error.reason}")
-                writer.write({"image": name, ERROR: answer.error.reason})
-            else:
-                writer.write({"image": name, **row(answer.result, files[answer.position])})
-            advance()
-    if not failures:
-        return
-    if len(sources) == 1:
+                    yield {"image": name, ERROR: answer.error.reason}
+                else:
+                    yield {"image": name, **row(answer.result, files[answer.position])}
+                advance()
+
+    with options.client(model_name=model_name) as client, contextlib.closing(rows(client)) as told:
+        FORMATS[options.style](told)
+    if len(sources) == 1 and failed:
         raise InputError(f"image {failed[0]}")
-    more = f"; and {failures - _NAMED} more" if failures > _NAMED else ""
-    raise InputError(f"{failures} of {len(sources)} images not answered: {'; '.join(failed)}{more}")
+    if failed:
+        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        what = f"{len(failed)} of {len(sources)} images not answered"
+        raise InputError(f"{what}: {'; '.join(failed[:_NAMED])}{more}")
 
 
 @contextlib.contextmanager

@@ -83,12 +83,9 @@ class LocalStore(VersionStore):
             with self._locked() as last:
                 if not needed():
                     return None
-                version = 1 + max(int(time.time()) - 1, self.newest() or 0, _read_number(last))
-                while os.path.lexists(self._folder(version)):  # a stranger: no version, not ours
-                    version += 1
-                _write_number(last, version)
+                version = self._take_number(last)
                 staging.rename(self._folder(version))
-                _flush_folder(self._base)
+                _flush(self._base)
         return version
 
     def remove(self, version: int) -> None:
@@ -112,6 +109,17 @@ class LocalStore(VersionStore):
         with (self._base / LOCK_FILE).open("a+", encoding="ascii") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
+
+    def _take_number(self, last: TextIO) -> int:
+        last.seek(0)
+        given = version_number(last.read().strip()) or 0
+        version = max(int(time.time()), 1 + max(self.newest() or 0, given))
+        while os.path.lexists(self._folder(version)):  # a stranger: no version, not ours
+            version += 1
+        last.truncate(0)
+        last.write(f"{version}\n")
+        last.flush()
+        return version
 
     @contextlib.contextmanager
     def _staging(self) -> Iterator[Path]:
@@ -156,19 +164,9 @@ def _fill(
         path = staging / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    _flush(staging)
+    for path in (staging, *staging.rglob("*")):  # a rename must not outrun its files
+        _flush(path)
     check_written(str(staging.parent), sizes, file_sizes(staging))
-
-
-def _read_number(file: TextIO) -> int:
-    file.seek(0)
-    return version_number(file.read().strip()) or 0
-
-
-def _write_number(file: TextIO, number: int) -> None:
-    file.truncate(0)
-    file.write(f"{number}\n")
-    file.flush()
 
 
 def _reason(error: OSError) -> str:
@@ -203,17 +201,9 @@ def _is_dead(folder: Path, is_ours: bool) -> bool:
     return (is_ours and locked is True) or time.time() - changed > LEFTOVER_SECONDS
 
 
-def _flush(folder: Path) -> None:
-    """Forces everything below a folder to disk: a rename must not outrun its files."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with Path(parent, name).open("rb") as file:
-                os.fsync(file.fileno())
-        _flush_folder(Path(parent))
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Forces a file, or the names in a folder, to disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
