@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
-from typing import Any, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 import grpc
 import numpy as np
@@ -161,15 +161,16 @@ class ImageClient(Connection):
         """Sends what an exchange asks for until it is done."""
         deadline = deadline or self.deadline(options)
         headers = self.call_headers(options)
-        outcome: Any = None
         try:
+            method, message = next(exchange)
             while True:
-                method, message = exchange.send(outcome)
                 send = method.on(self._channel)
                 try:
-                    outcome = send(message, timeout=deadline.left(), metadata=headers)
+                    response = send(message, timeout=deadline.left(), metadata=headers)
                 except grpc.RpcError as error:
-                    outcome = self.refusal(error, deadline)
+                    method, message = exchange.throw(self.refusal(error, deadline))
+                else:
+                    method, message = exchange.send(response)
         except StopIteration as done:
             return done.value
 

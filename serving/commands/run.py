@@ -86,8 +86,7 @@ def run_explain(
         class_index: the class to explain; -1: the model's own choice.
 
     Raises:
-        InputError: as `run_predict`; two results would have one name.
-        ServingError: the server refused for another reason.
+        As `run_predict`; InputError also: two results would have one name.
     """
 
     def ask(client: ImageClient, asked: Iterator[Image]) -> Iterator[Answer[Explanation]]:
@@ -114,8 +113,7 @@ def run_segment(
         output: folder for the masks; made if need be.
 
     Raises:
-        InputError: as `run_predict`; two results would have one name.
-        ServingError: the server refused for another reason.
+        As `run_explain`.
     """
 
     def row(result: Segmentation, file: str) -> Row:
@@ -143,15 +141,15 @@ def _run(
     failed: list[str] = []
 
     def rows(client: ImageClient) -> Generator[Row, None, None]:
-        with _progress(len(sources), options.style) as advance, _telling_what_is_unfit(client):
-            for answer in ask(client, (one.image for one in sources)):
+        with _telling_what_is_unfit(client):
+            answers = ask(client, (one.image for one in sources))
+            for answer in _watched(answers, len(sources), options.style):
                 name = sources[answer.position].name
                 if answer.error is not None:
                     failed.append(f"{name}: {answer.error.reason}")
                     yield {"image": name, ERROR: answer.error.reason}
                 else:
                     yield {"image": name, **row(answer.result, files[answer.position])}
-                advance()
 
     with options.client(model_name=model_name) as client, contextlib.closing(rows(client)) as told:
         FORMATS[options.style](told)
@@ -185,12 +183,11 @@ def _telling_what_is_unfit(client: ImageClient) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _progress(count: int, style: str) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, if a person watches and rows do not go to the same terminal."""
+def _watched(answers: Iterator[Answer[T]], count: int, style: str) -> Iterator[Answer[T]]:
+    """With a bar on standard error, if a person watches and rows do not go to the same terminal."""
     shared = sys.stdout.isatty() and (style != "table" or count > TABLE_ROWS)
     if count < _MANY or shared or not sys.stderr.isatty():
-        yield lambda: None
+        yield from answers
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -204,5 +201,4 @@ def _progress(count: int, style: str) -> Iterator[Callable[[], None]]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as bar:
-        task = bar.add_task("", total=count)
-        yield lambda: bar.advance(task)
+        yield from bar.track(answers, count, description="")

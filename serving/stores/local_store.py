@@ -40,31 +40,25 @@ class LocalStore(VersionStore):
         self._base = base
 
     def versions(self) -> list[int]:
-        """See `VersionStore`."""
         return list_versions(self._base)
 
     @contextlib.contextmanager
     def on_disk(self, version: int) -> Iterator[Path]:
-        """See `VersionStore`."""
         yield self._folder(version)
 
     def read(self, version: int, name: str) -> bytes | None:
-        """See `VersionStore`."""
         path = self._folder(version) / name
         return path.read_bytes() if path.is_file() else None
 
     def discard(self, version: int, name: str) -> None:
-        """See `VersionStore`."""
         (self._folder(version) / name).unlink(missing_ok=True)
 
     def fetch(self, version: int, folder: Path) -> None:
-        """See `VersionStore`."""
         shutil.copytree(self._folder(version), folder)
 
     def publish(
         self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
     ) -> int | None:
-        """See `VersionStore`."""
         self._base.mkdir(parents=True, exist_ok=True)
         with self._locked():
             self._sweep()
@@ -89,7 +83,6 @@ class LocalStore(VersionStore):
         return version
 
     def remove(self, version: int) -> None:
-        """See `VersionStore`."""
         hidden = self._base / f"{REMOVING_PREFIX}{version}-{uuid.uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):  # somebody else did it
             self._folder(version).rename(hidden)

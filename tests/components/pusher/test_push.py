@@ -16,10 +16,9 @@ from serving.stores.versions import model_digest
 KILLS = 8
 
 
-def _content(store: VersionStore, version: int) -> dict[str, bytes]:
-    with store.on_disk(version) as folder:
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+def _content(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def _assert_whole(store: VersionStore, version: int, digest: str) -> None:
@@ -40,14 +39,11 @@ def test_first_push(base, tmp_path, make_model):
     assert store.versions() == [push.version]
     _assert_whole(store, push.version, push.digest)
     # All of it, what the digest leaves out too, and nothing but that, the digest and the card.
-    expected = {
-        path.relative_to(model).as_posix(): path.read_bytes()
-        for path in model.rglob("*")
-        if path.is_file()
-    }
+    expected = _content(model)
     expected[f"{ASSETS_EXTRA}/{DIGEST_FILE}"] = f"{push.digest}\n".encode()
     expected[f"{ASSETS_EXTRA}/card.md"] = b"# Cats"
-    assert _content(store, push.version) == expected
+    with store.on_disk(push.version) as folder:
+        assert _content(folder) == expected
     assert not (model / ASSETS_EXTRA / DIGEST_FILE).exists()
 
 
