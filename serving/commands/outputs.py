@@ -70,30 +70,26 @@ def _write_csv(rows: Iterable[Row]) -> None:
 
     Which columns there are, the first answer tells: errors before it wait for it.
     """
-    writer: csv.DictWriter | None = None
-    waiting: list[Row] = []
-
-    def flush() -> None:
-        nonlocal writer
-        if writer is None:
-            columns = [name for name in waiting[-1] if name != ERROR]
+    flat = map(_flat, rows)
+    first: list[Row] = []
+    try:
+        for row in flat:
+            first.append(row)
+            if ERROR not in row:
+                break
+    finally:
+        if first:
+            columns = [name for name in first[-1] if name != ERROR]
             writer = csv.DictWriter(sys.stdout, [*columns, ERROR], lineterminator="\n")
             writer.writeheader()
+            writer.writerows(first)
+            sys.stdout.flush()
+    for row in flat:
         try:
-            writer.writerows(waiting)
+            writer.writerow(row)
         except ValueError as error:  # a column that is not in the header
             raise FailedError("the model's classes changed while it was asked") from error
-        waiting.clear()
         sys.stdout.flush()
-
-    try:
-        for row in rows:
-            waiting.append(_flat(row))
-            if writer is not None or ERROR not in row:
-                flush()
-    finally:
-        if waiting and writer is None:
-            flush()
 
 
 def _flat(row: Row) -> Row:

@@ -118,33 +118,23 @@ def test_executor_says_that_there_is_none(base, execute, served):
     assert not baseline.has_custom_property("version")
 
 
-@pytest.fixture
-def cache_properties(base, candidate):
-    """What the driver would put into the cache key now."""
+def test_driver_follows_what_is_served_but_the_candidate(base, candidate):
+    """By what it would put into the cache key now."""
     from tfx.orchestration import metadata
     from tfx.orchestration.portable import data_types
 
     from components.baseline.driver import Driver
 
-    def run() -> dict[str, str]:
-        driver = Driver(metadata.Metadata(metadata.sqlite_metadata_connection_config("unused")))
-        output = driver.run(
-            data_types.ExecutionInfo(
-                input_dict={"model": [candidate]}, exec_properties={"model_base_path": str(base)}
-            )
-        )
-        return {key: value.string_value for key, value in output.exec_properties.items()}
+    driver = Driver(metadata.Metadata(metadata.sqlite_metadata_connection_config("unused")))
+    asked = data_types.ExecutionInfo(
+        input_dict={"model": [candidate]}, exec_properties={"model_base_path": str(base)}
+    )
 
-    return run
-
-
-def test_driver_follows_what_is_served_but_the_candidate(base, cache_properties):
     def look() -> str:
-        properties = cache_properties()
-        assert properties.pop("model_base_path") == str(base)
-        digest = properties.pop("baseline_digest")
-        assert not properties
-        return digest
+        found = driver.run(asked).exec_properties
+        assert set(found) == {"model_base_path", "baseline_digest"}
+        assert found["model_base_path"].string_value == str(base)
+        return found["baseline_digest"].string_value
 
     assert look() == ""
     old = _serve(base, 1, b"old")
