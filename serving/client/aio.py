@@ -2,14 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar, Unpack
 
@@ -148,7 +141,7 @@ class AsyncImageClient:
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _batches(self, images: Images) -> AsyncIterator[list[PreparedImage]]:
+    async def _batches(self, images: Images) -> AsyncIterable[list[PreparedImage]]:
         packer = RequestPacker(self._connection.batch_size, self._connection.max_message_bytes)
         async for image in _each(images):
             encoded = isinstance(image, bytes)
@@ -159,7 +152,7 @@ class AsyncImageClient:
             yield batch
 
 
-async def _each(images: Images) -> AsyncIterator[Image]:
+async def _each(images: Images) -> AsyncIterable[Image]:
     if isinstance(images, AsyncIterable):
         async for image in images:
             yield image

@@ -48,13 +48,9 @@ class Peer:
         self.most_at_once = 0
         self._running = 0
         self._lock = threading.Lock()
-        self.server = grpc.server(
-            ThreadPoolExecutor(16),
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ],
-        )
+        limit = ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)
+        options = [("grpc.so_reuseport", 0), limit]
+        self.server = grpc.server(ThreadPoolExecutor(16), options=options)
         handler = grpc.unary_unary_rpc_method_handler(
             self._predict,
             request_deserializer=pb.PredictRequest.FromString,
@@ -62,12 +58,8 @@ class Peer:
         )
         handlers = {methods.PREDICT: handler}
         self.server.add_registered_method_handlers(methods.PREDICTION_SERVICE, handlers)
-        address = f"127.0.0.1:{port}"
-        self.port = (
-            self.server.add_secure_port(address, credentials)
-            if credentials
-            else self.server.add_insecure_port(address)
-        )
+        credentials = credentials or grpc.insecure_server_credentials()
+        self.port = self.server.add_secure_port(f"127.0.0.1:{port}", credentials)
         self.target = f"127.0.0.1:{self.port}"
         self.server.start()
 
