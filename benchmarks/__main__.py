@@ -2,27 +2,14 @@
 
 import subprocess
 import sys
-
-NAMES = (
-    "commands",
-    "predict",
-    "grad_cam",
-    "batching",
-    "soak",
-    "fuzz",
-    "push_kill",
-    "input",
-    "train_step",
-    "evaluation",
-    "tiny_run",
-    "linear_blobs",
-    "demo",
-)
+from pathlib import Path
 
 
 def main() -> int:
     """The number of benchmarks that failed."""
-    commands = [[sys.executable, "-m", f"benchmarks.{name}"] for name in NAMES]
+    scripts = sorted(Path(__file__).parent.glob("*.py"))
+    names = [path.stem for path in scripts if "\n    benchmark(" in path.read_text()]
+    commands = [[sys.executable, "-m", f"benchmarks.{name}"] for name in names]
     return sum(subprocess.run(command, check=False).returncode != 0 for command in commands)
 
 

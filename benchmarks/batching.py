@@ -18,6 +18,7 @@ from benchmarks.predict import saved_model_call
 from benchmarks.serving import draw_images, export, image_input, serving
 from benchmarks.tools import Result, benchmark, hammer, milliseconds, timed
 from serving import names
+from serving.client import ImageClient
 
 MODEL, IMAGE_SIZE = "mini_xception", 180
 CLIENTS = (1, 8, 32)
@@ -35,8 +36,6 @@ Block = tuple[float, list[float]]  # calls a second, and the seconds of each
 
 
 def measure(folder: Path, blocks: int, seconds: float) -> Iterator[Result]:
-    from serving.client import ImageClient
-
     images = draw_images(folder / "images", IMAGES)
     export(MODEL, IMAGE_SIZE, folder / "base" / "1")
     inputs = [image_input(image) for image in images]

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tools import Result, benchmark
+from serving import names
+from serving.classes import Classes
 
 CLASSES = 1001
 IMAGES = 2000
@@ -61,8 +63,7 @@ def _write_examples(folder: Path) -> None:
     import tensorflow as tf
 
     from components import features as f
-    from components.datasets.examples import write_classes
-    from serving.classes import Classes
+    from components.datasets.examples import make_example, write_classes
 
     rng = np.random.default_rng(1)
     split = folder / "Split-test"
@@ -74,21 +75,19 @@ def _write_examples(folder: Path) -> None:
             logits = rng.normal(0, 1, CLASSES)
             logits[label] += 3
             scaled = np.exp(logits)
-            example = tf.train.Example()
-            feature = example.features.feature
-            feature[f.KEY].bytes_list.value.append(f"{number:016x}".encode())
-            feature[f.LABEL_NAME].bytes_list.value.append(f"class {label}".encode())
-            feature[f.ORIENTATION].bytes_list.value.append(b"landscape")
-            feature[f.LABEL].int64_list.value.append(label)
-            feature[ANSWER].float_list.value.extend(scaled / scaled.sum())
-            writer.write(example.SerializeToString())
+            values = {
+                f.KEY: f"{number:016x}",
+                f.LABEL_NAME: f"class {label}",
+                f.ORIENTATION: "landscape",
+                f.LABEL: label,
+                ANSWER: scaled / scaled.sum(),
+            }
+            writer.write(make_example(values).SerializeToString())
     write_classes(str(folder), Classes(tuple(f"class {number}" for number in range(CLASSES))))
 
 
 def _write_model(folder: Path) -> None:
     import tensorflow as tf
-
-    from serving import names
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)])
     def answer(examples: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -12,9 +12,11 @@ import http.client
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import grpc
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 
@@ -22,6 +24,7 @@ from benchmarks.fuzz_requests import Requests, methods
 from benchmarks.serving import Server, draw_images, export, image_input, serving
 from benchmarks.tools import Result, benchmark
 from serving import names
+from serving.client import ImageClient
 
 NAME, IMAGE_SIZE = "mini_xception", 32
 SECONDS = 30.0
@@ -107,10 +110,6 @@ class Fuzzer:
     """
 
     def __init__(self, server: Server, model: str, base: Path, image: bytes):
-        import grpc
-
-        from serving.client import ImageClient
-
         self._server, self._model, self._base = server, model, base
         self._channel = grpc.insecure_channel(server.target, (("grpc.enable_retries", 0),))
         self.client = ImageClient(server.target, model)
@@ -122,34 +121,26 @@ class Fuzzer:
     def grpc(self, path: str, message: bytes) -> None:
         """One request over gRPC."""
         status, details = self._call(path, message)
-        name = f"gRPC {status}"
-        self.answers[name] += 1
         told = status == "OK" or details.strip()
-        if status not in PROPER or not told or "Traceback" in details:
-            self.improper.append(f"{name} {path} {message[:300]!r}: {details[:300]}")
+        proper = status in PROPER and told and "Traceback" not in details
         if path.endswith(RELOAD):
             self._restore()
-        self._check_up()
+        self._note(f"gRPC {status}", proper, f"{path} {message[:300]!r}: {details[:300]}")
 
     def rest(self, method: str, path: str, body: bytes) -> None:
         """One request over HTTP."""
-        connection = http.client.HTTPConnection(self._server.rest, timeout=SECONDS)
-        try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            status, text = str(answer.status), answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            status, text = type(error).__name__, str(error).encode()
-        finally:
-            connection.close()
-        self.answers[f"HTTP {status}"] += 1
+        with closing(http.client.HTTPConnection(self._server.rest, timeout=SECONDS)) as connection:
+            try:
+                connection.request(method, path, body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                status, text = str(answer.status), answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                status, text = type(error).__name__, str(error).encode()
         proper = status.isdigit() and (int(status) < 500 or status == "501")
         if proper and int(status) >= 400 and method != "HEAD":
             proper = _tells_an_error(text)
-        if not proper:
-            request = f"{method} {path[:200]} {body[:300]!r}"
-            self.improper.append(f"HTTP {status} {request}: {text[:300]!r}")
-        self._check_up()
+        request = f"{method} {path[:200]} {body[:300]!r}"
+        self._note(f"HTTP {status}", proper, f"{request}: {text[:300]!r}")
 
     def check_good(self) -> None:
         """Raises unless a good request is answered as before."""
@@ -161,8 +152,6 @@ class Fuzzer:
         return float(answer[names.OUTPUT_PROBABILITY][0])
 
     def _call(self, path: str, message: bytes, seconds: float = SECONDS) -> tuple[str, str]:
-        import grpc
-
         call = self._channel.unary_unary(path)
         try:
             call(message, timeout=seconds)
@@ -181,7 +170,11 @@ class Fuzzer:
         if status != "OK":
             raise AssertionError(f"the configuration cannot be restored: {status} {details}")
 
-    def _check_up(self) -> None:
+    def _note(self, status: str, proper: Any, told: str) -> None:
+        """Counts an answer; the server has to be up after it."""
+        self.answers[status] += 1
+        if not proper:
+            self.improper.append(f"{status} {told}")
         if self._server.process.poll() is not None:
             raise AssertionError(f"the server ended; the last answers: {self.answers}")
         states = [version.state for version in self.client.status()]

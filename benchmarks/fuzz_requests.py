@@ -32,21 +32,14 @@ def methods() -> dict[str, tuple[str, type]]:
 
 def mutations(data: bytes) -> st.SearchStrategy[bytes]:
     """The same bytes with a few replaced, taken out, put in or cut off."""
-    ways = st.sampled_from(["replace", "delete", "insert", "cut"])
     where = st.floats(0, 1, exclude_max=True)
-    edit = st.tuples(ways, where, st.binary(min_size=1, max_size=4))
+    edit = st.tuples(where, st.sampled_from([0, 1, 4, len(data)]), st.binary(max_size=4))
 
-    def apply(edits: list[tuple[str, float, bytes]]) -> bytes:
+    def apply(edits: list[tuple[float, int, bytes]]) -> bytes:
         changed = data
-        for kind, where, new in edits:
+        for where, gone, new in edits:
             at = int(where * len(changed))
-            rest = {
-                "replace": new + changed[at + len(new) :],
-                "delete": changed[at + len(new) :],
-                "insert": new + changed[at:],
-                "cut": b"",
-            }[kind]
-            changed = changed[:at] + rest
+            changed = changed[:at] + new + changed[at + gone :]
         return changed
 
     return st.lists(edit, min_size=1, max_size=4).map(apply)

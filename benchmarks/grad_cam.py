@@ -24,6 +24,7 @@ import numpy as np
 from benchmarks.serving import draw_images, export, image_input, serving
 from benchmarks.tools import Result, benchmark, in_turn, milliseconds, timed
 from serving import names
+from serving.client import ImageClient
 
 MODELS = (("mini_xception", 180, 150), ("segmentation_convnet", 200, 25))  # with side and rounds
 LIBRARY_ROUNDS = 15
@@ -33,7 +34,6 @@ WARM_UP = 5
 
 def measure(folder: Path, rounds: int) -> Iterator[Result]:
     from components import models
-    from serving.client import ImageClient
 
     [image] = draw_images(folder / "images", 1)
     inputs = image_input(image)

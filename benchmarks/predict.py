@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.serving import draw_images, export, image_input, serving
 from benchmarks.tools import Result, benchmark, hammer, in_turn, medians, milliseconds, ratio, timed
 from serving import names
+from serving.client import ImageClient
 
 MODEL, IMAGE_SIZE = "mini_xception", 180
 WARM_UP = 10
@@ -26,8 +27,6 @@ LIMIT_MS, LIMIT_RATIO = 2.0, 0.9
 
 def measure(folder: Path, rounds: int, blocks: int, seconds: float) -> Iterator[Result]:
     """Both figures, from one server."""
-    from serving.client import ImageClient
-
     [image] = draw_images(folder / "images", 1)
     export(MODEL, IMAGE_SIZE, folder / "base" / "1")
     in_process = saved_model_call(folder / "base" / "1", image)

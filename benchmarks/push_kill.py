@@ -18,6 +18,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from benchmarks.tools import Result, benchmark
+from serving.stores import open_store
+from serving.stores.versions import model_digest
 
 FILES, FILE_BYTES = 40, 50_000
 SEED = 11
@@ -105,9 +107,6 @@ def make_model(folder: Path, seed: int, files: int = FILES, size: int = FILE_BYT
 
 def kill_pushes(base: str, scratch: Path, kills: int, seed: int = SEED) -> dict[str, Any]:
     """Counts what was seen; raises AssertionError on a version that is not whole."""
-    from serving.stores import open_store
-    from serving.stores.versions import model_digest
-
     rng = random.Random(seed)
     store = open_store(base)
     survivor = Pusher()

@@ -14,24 +14,34 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import count, cycle, islice
 from pathlib import Path
 
+import grpc
 import numpy as np
+from google.protobuf.message import Message
 
 from benchmarks.serving import draw_images, export, image_input, memory, serving
 from benchmarks.tools import Result, benchmark, milliseconds
 from serving import names
+from serving.client import exchanges
+from serving.client.connection import PREDICT
+from serving.wire import methods
+from serving.wire.messages_pb2 import ModelSpec
+from serving.wire.tensors import to_array
 
 SEEDS = (1, 2)  # of the weights, by turns
 LIMIT = 0.05  # how far memory may move
 TOLERANCE = 1e-4
 _SAMPLE_SECONDS = 0.05
 _IMAGES = 4
+
+Key = tuple[str, int]  # signature and number of the image
+Answers = dict[Key, float]  # probabilities
+Outcome = tuple[float, int, str]  # seconds, the version that answered, and what failed
 
 
 def measure(
@@ -63,25 +73,33 @@ def measure(
     push()
     flags = ["--file_system_poll_wait_seconds=0.5", "--access_log=off", *server_flag]
     with serving(model, base, *flags) as server:
-        load = Load(model, images, [expected(one, images) for one in exports])
+        answers = [answers_of(one, images) for one in exports]
+        kinds = [(key, request(model, key[0], images[key[1]])) for key in sorted(answers[0])]
+        asked = islice(cycle(kinds), requests)
+        outcomes: list[Outcome] = []
         samples: list[tuple[int, int]] = []
 
         def sample() -> None:
-            samples.append((len(load.times), memory(server)))
+            samples.append((len(outcomes), memory(server)))
 
+        begin = time.perf_counter()
         with every(switch_seconds, push), every(_SAMPLE_SECONDS, sample):
-            load.run(server.target, requests, concurrency)
+            for outcome in load(server.target, asked, answers, concurrency):
+                outcomes.append(outcome)
+        seconds = time.perf_counter() - begin
+    times, versions, told = zip(*outcomes, strict=True)
+    failures = Counter(filter(None, told))
     yield {
         "model": model,
         "requests": requests,
         "concurrency": concurrency,
-        "seconds": round(load.seconds, 1),
-        "p50_ms": milliseconds(load.times),
-        "p99_ms": milliseconds(load.times, 0.99),
+        "seconds": round(seconds, 1),
+        "p50_ms": milliseconds(times),
+        "p99_ms": milliseconds(times, 0.99),
         "pushed_every_seconds": switch_seconds,
-        "versions_that_answered": len(load.versions),
-        "failed": sum(load.failures.values()),
-        "failures": dict(load.failures.most_common(5)),
+        "versions_that_answered": len(set(versions)),
+        "failed": failures.total(),
+        "failures": dict(failures.most_common(5)),
         **memory_result(samples, requests),
     }
 
@@ -104,80 +122,48 @@ def every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-class Load:
-    """So many requests from so many threads, each checked against what its version answers."""
+def load(
+    target: str, asked: Iterable[tuple[Key, Message]], answers: list[Answers], concurrency: int
+) -> Iterator[Outcome]:
+    """What becomes of requests, so many at a time, each checked against what its version answers.
 
-    def __init__(
-        self, model: str, images: list[bytes], answers: list[dict[tuple[str, int], float]]
-    ):
-        self._answers = answers
-        self._requests = [
-            (key, request(model, key[0], images[key[1]])) for key in sorted(answers[0])
-        ]
-        self.seconds = 0.0
-        self.times: list[float] = []
-        self.versions: set[int] = set()
-        self.failures: Counter[str] = Counter()
-        self._lock = threading.Lock()
+    Neither gRPC nor our client tries again: what fails is seen.
+    """
 
-    def run(self, target: str, requests: int, concurrency: int) -> None:
-        import grpc
-
-        from serving.wire import methods
-
-        # Neither gRPC nor our client tries again: what fails is seen.
-        options = (("grpc.enable_retries", 0), *methods.MESSAGE_SIZE_OPTIONS)
-        begin = time.perf_counter()
-        with (
-            grpc.insecure_channel(target, options=options) as channel,
-            ThreadPoolExecutor(concurrency) as pool,
-        ):
-            call = channel.unary_unary(methods.path(methods.PREDICTION_SERVICE, methods.PREDICT))
-            list(pool.map(partial(self._ask, call), islice(cycle(self._requests), requests)))
-        self.seconds = time.perf_counter() - begin
-
-    def _ask(self, call: Callable[..., bytes], asked: tuple[tuple[str, int], bytes]) -> None:
-        import grpc
-
-        from serving.wire.messages_pb2 import PredictResponse
-        from serving.wire.tensors import to_array
-
-        key, message = asked
+    def ask(one: tuple[Key, Message]) -> Outcome:
+        key, message = one
         begin = time.perf_counter()
         failure = ""
         version = 0
         try:
-            response = PredictResponse.FromString(call(message, timeout=60))
+            response = call(message, timeout=60)
             version = response.model_spec.version.value
             found = float(to_array(response.outputs[names.OUTPUT_PROBABILITY])[0])
-            if abs(found - self._answers[version % len(self._answers)][key]) > TOLERANCE:
+            if abs(found - answers[version % len(answers)][key]) > TOLERANCE:
                 failure = f"wrong answer {found} of {key}"
         except grpc.RpcError as error:
             failure = f"{error.code().name}: {error.details()}"
-        taken = time.perf_counter() - begin
-        with self._lock:
-            self.times.append(taken)
-            self.versions.add(version)
-            if failure:
-                self.failures[failure] += 1
+        return time.perf_counter() - begin, version, failure
+
+    options = (("grpc.enable_retries", 0), *methods.MESSAGE_SIZE_OPTIONS)
+    with (
+        grpc.insecure_channel(target, options=options) as channel,
+        ThreadPoolExecutor(concurrency) as pool,
+    ):
+        call = PREDICT.on(channel)
+        yield from pool.map(ask, asked)
 
 
-def request(model: str, signature: str, image: bytes) -> bytes:
-    """A PredictRequest for the probability of one image, as it goes over the wire."""
-    from serving.wire.messages_pb2 import PredictRequest
-    from serving.wire.tensors import to_proto
-
-    message = PredictRequest(output_filter=[names.OUTPUT_PROBABILITY])
+def request(model: str, signature: str, image: bytes) -> Message:
+    """A PredictRequest for the probability of one image."""
+    outputs = [names.OUTPUT_PROBABILITY]
     if signature == names.SIGNATURE_GRAD_CAM:
-        message.output_filter.append(names.OUTPUT_HEATMAP)
-    message.model_spec.name = model
-    message.model_spec.signature_name = signature
-    for name, value in image_input(image).items():
-        message.inputs[name].CopyFrom(to_proto(value))
-    return message.SerializeToString()
+        outputs.append(names.OUTPUT_HEATMAP)
+    _, message = next(exchanges.call(signature, image_input(image), outputs, ModelSpec(name=model)))
+    return message
 
 
-def expected(export_folder: Path, images: list[bytes]) -> dict[tuple[str, int], float]:
+def answers_of(export_folder: Path, images: list[bytes]) -> Answers:
     """What an export answers in this process, by signature and number of the image."""
     import tensorflow as tf
 

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 PAWLENS = str(Path(sys.executable).parent / "pawlens")
 
 Times = dict[str, list[float]]
@@ -84,11 +86,8 @@ def medians(times: Times, digits: int = 3) -> dict[str, float]:
 
 
 def milliseconds(times: Sequence[float], quantile: float = 0.5) -> float:
-    """A quantile of times in seconds, in ms: the smallest time that so many did not exceed."""
-    ordered = sorted(times)
-    rank = min(len(ordered) - 1, int(quantile * len(ordered)))
-    value = statistics.median(ordered) if quantile == 0.5 else ordered[rank]
-    return round(value * 1000, 2)
+    """A quantile of times in seconds, in ms; between two of them it is interpolated."""
+    return round(float(np.quantile(times, quantile)) * 1000, 2)
 
 
 def hammer(calls: Sequence[Callable[[], Any]], seconds: float) -> tuple[float, list[float]]:

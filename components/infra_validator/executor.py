@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from absl import logging
-from tfx.types import Artifact, artifact_utils
+from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.datasets.examples import read_classes, read_records
@@ -39,6 +39,7 @@ class Executor(StepExecutor):
         Its int custom property `blessed` says the same.
         """
         examples, blessing = inputs["examples"], outputs["blessing"]
+        reason = ""
         try:
             validate(
                 path_utils.serving_model_path(inputs["model"].uri),
@@ -48,9 +49,15 @@ class Executor(StepExecutor):
                 config=InfraValidatorConfig.model_validate_json(properties["config"]),
             )
         except NotServable as error:
-            _write(blessing, blessed=False, reason=str(error))
+            reason = str(error)
+        name = NOT_BLESSED_FILE if reason else BLESSED_FILE
+        io_utils.write_string_file(f"{blessing.uri}/{name}", "")
+        blessing.set_int_custom_property(BLESSED_KEY, int(not reason))
+        if reason:
+            io_utils.write_string_file(f"{blessing.uri}/{REASON_FILE}", f"{reason}\n")
+            logging.error("The model is not blessed: %s", reason)
         else:
-            _write(blessing, blessed=True)
+            logging.info("The model answers in a server as it does by itself.")
 
 
 def validate(
@@ -78,14 +85,3 @@ def validate(
             with ImageClient(server.target, model_name, timeout_seconds=left) as client:
                 answers = ask(client, export, examples, deadline)
         compare(base / str(VERSION), answers)
-
-
-def _write(blessing: Artifact, *, blessed: bool, reason: str = "") -> None:
-    name = BLESSED_FILE if blessed else NOT_BLESSED_FILE
-    io_utils.write_string_file(f"{blessing.uri}/{name}", "")
-    blessing.set_int_custom_property(BLESSED_KEY, int(blessed))
-    if blessed:
-        logging.info("The model answers in a server as it does by itself.")
-        return
-    io_utils.write_string_file(f"{blessing.uri}/{REASON_FILE}", f"{reason}\n")
-    logging.error("The model is not blessed: %s", reason)

@@ -46,12 +46,9 @@ def previous(store: VersionStore, version: int) -> int | None:
 
 def set_aside(store: VersionStore, digest: str) -> int | None:
     """A version of this content that the newest version, a copy by roll-back, set aside."""
-    versions = store.versions()
-    if not versions:
+    newest = store.newest()
+    if newest is None:
         return None
-    newest = versions[-1]
-    first = origin(store, newest)
-    for version in versions:
-        if first < version < newest and store.digest(version) == digest:
-            return version
-    return None
+    between = range(origin(store, newest) + 1, newest)
+    found = (one for one in store.versions() if one in between and store.digest(one) == digest)
+    return next(found, None)

@@ -44,7 +44,7 @@ class ModelConfigFile:
         Raises:
             InputError: the file cannot be read or is not such a text.
         """
-        return _entry(self._parse(self._read()), self.name)
+        return _entry(self._read()[1], self.name)
 
     def existing(self) -> ModelConfig:
         """The model's entry.
@@ -52,7 +52,7 @@ class ModelConfigFile:
         Raises:
             InputError: see `entry`; or there is none.
         """
-        return self._existing(self._parse(self._read()))
+        return self._existing(self._read()[1])
 
     def change(self, change: Callable[[ModelConfig], T], base_path: str = "") -> T:
         """Has `change` change the model's entry, under a lock; returns what that returns.
@@ -67,8 +67,7 @@ class ModelConfigFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                text = self._read()
-                config = self._parse(text)
+                text, config = self._read()
                 if base_path and _entry(config, self.name) is None:
                     config.model_config_list.config.add(
                         name=self.name, base_path=base_path, model_platform="tensorflow"
@@ -94,25 +93,17 @@ class ModelConfigFile:
             raise InputError(what, expected=expected, found="" if names else "no model", todo=todo)
         return entry
 
-    def _read(self) -> str:
+    def _read(self) -> tuple[str, ModelServerConfig]:
+        expected = "a text file"
         try:
-            return self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8")
+            expected = "TensorFlow Serving's ModelServerConfig in text form"
+            return text, text_format.Parse(text, ModelServerConfig())
         except FileNotFoundError:
-            return ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"model config file {self.path}", expected="a text file", found=str(error)
-            ) from error
-
-    def _parse(self, text: str) -> ModelServerConfig:
-        try:
-            return text_format.Parse(text, ModelServerConfig())
-        except text_format.ParseError as error:
-            raise InputError(
-                f"model config file {self.path}",
-                expected="TensorFlow Serving's ModelServerConfig in text form",
-                found=str(error),
-            ) from error
+            return "", ModelServerConfig()
+        except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+            what = f"model config file {self.path}"
+            raise InputError(what, expected=expected, found=str(error)) from error
 
     def _write(self, text: str) -> None:
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")

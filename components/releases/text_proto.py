@@ -8,12 +8,9 @@ whoever uses them has the parser check the result.
 import re
 from dataclasses import dataclass
 
-_TOKEN = re.compile(
-    r"""(?P<comment>\#[^\n]*) | (?P<space>\s+) | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
-    | (?P<mark>[{}<>\[\]:,;]) | (?P<word>[^\s{}<>\[\]:,;"'\#]+)""",
-    re.VERBOSE,
-)
-_CLOSING = {"{": "}", "<": ">"}
+# What may hold marks that are none: comments and strings.
+_OPAQUE = re.compile(r"""\#[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.VERBOSE)
+_MARK = re.compile(r"(?P<name>\w+)\s*:?\s*[{<] | [}>\[\]]", re.VERBOSE)
 
 
 class UnknownForm(ValueError):
@@ -36,34 +33,26 @@ class Field:
 def message_fields(text: str, body: tuple[int, int] | None = None) -> list[Field]:
     """The fields with messages that stand directly in a message (None: in the text), in order.
 
+    Args:
+        text: one that the parser takes.
+        body: the message's place.
+
     Raises:
-        UnknownForm: a list in brackets, or no text format at all.
+        UnknownForm: a list in brackets.
     """
-    start, stop = body or (0, len(text))
     fields: list[Field] = []
-    opened: list[tuple[str, int, int]] = []  # closing brace, place of the name, of the body
-    word, word_start = "", start
-    position = start
-    while position < stop:
-        token = _TOKEN.match(text, position, stop)
-        if token is None or token.group() in ("[", "]"):
-            raise UnknownForm(f"at character {position}")
-        mark = token.group("mark")
-        if token.lastgroup == "word":
-            word, word_start = token.group(), position
-        elif mark in _CLOSING:
-            opened.append((_CLOSING[mark], word_start, token.end()))
-            if len(opened) == 1:
-                name = word
-        elif mark in ("}", ">"):
-            if not opened or opened[-1][0] != mark:
-                raise UnknownForm(f"unexpected {mark} at character {position}")
-            _, name_start, body_start = opened.pop()
+    opened: list[re.Match[str]] = []
+    bare = _OPAQUE.sub(lambda found: " " * len(found[0]), text)
+    for mark in _MARK.finditer(bare, *(body or (0, len(text)))):
+        if mark["name"]:
+            opened.append(mark)
+        elif mark[0] in "[]":
+            raise UnknownForm(f"at character {mark.start()}")
+        else:
+            first = opened.pop()
             if not opened:
-                fields.append(Field(name, name_start, token.end(), (body_start, position)))
-        position = token.end()
-    if opened:
-        raise UnknownForm("a brace is not closed")
+                inside = first.end(), mark.start()
+                fields.append(Field(first["name"], first.start(), mark.end(), inside))
     return fields
 
 

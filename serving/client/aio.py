@@ -2,16 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 import grpc
 import numpy as np
@@ -20,14 +13,7 @@ from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
 from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, explaining
 from serving.client.images import Image, PreparedImage, RequestPacker, check_many
-from serving.results import (
-    Answer,
-    Explanation,
-    Metadata,
-    Prediction,
-    Segmentation,
-    VersionStatus,
-)
+from serving.results import Answer, Explanation, Metadata, Prediction, Segmentation, VersionStatus
 
 T = TypeVar("T")
 Images = Iterable[Image] | AsyncIterable[Image]
@@ -53,35 +39,29 @@ class AsyncImageClient:
         self._channel = None
 
     async def predict(self, images: Images, **options: Unpack[CallOptions]) -> list[Prediction]:
-        """See `ImageClient.predict`."""
         return await self._all(CLASSIFY, images, options)
 
     async def explain(
         self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
     ) -> list[Explanation]:
-        """See `ImageClient.explain`."""
         return await self._all(explaining(class_index), images, options)
 
     async def segment(self, images: Images, **options: Unpack[CallOptions]) -> list[Segmentation]:
-        """See `ImageClient.segment`."""
         return await self._all(SEGMENT, images, options)
 
     def predict_stream(
         self, images: Images, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Prediction], None]:
-        """See `ImageClient.predict_stream`."""
         return self._stream(CLASSIFY, images, options)
 
     def explain_stream(
         self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Explanation], None]:
-        """See `ImageClient.explain_stream`."""
         return self._stream(explaining(class_index), images, options)
 
     def segment_stream(
         self, images: Images, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Segmentation], None]:
-        """See `ImageClient.segment_stream`."""
         return self._stream(SEGMENT, images, options)
 
     async def call(
@@ -91,16 +71,13 @@ class AsyncImageClient:
         outputs: Sequence[str] = (),
         **options: Unpack[CallOptions],
     ) -> dict[str, np.ndarray]:
-        """See `ImageClient.call`."""
         exchange = exchanges.call(signature, inputs, outputs, self._connection.spec())
         return await self._hold(exchange, options)
 
     async def metadata(self, **options: Unpack[CallOptions]) -> Metadata:
-        """See `ImageClient.metadata`."""
         return await self._hold(exchanges.metadata(self._connection.spec()), options)
 
     async def status(self, **options: Unpack[CallOptions]) -> list[VersionStatus]:
-        """See `ImageClient.status`."""
         return await self._hold(exchanges.status(self._connection.spec()), options)
 
     async def _hold(
@@ -108,16 +85,17 @@ class AsyncImageClient:
     ) -> T:
         """Sends what an exchange asks for until it is done."""
         deadline = deadline or self._connection.deadline(options)
-        headers = self._connection.metadata(options)
-        outcome: Any = None
+        headers = self._connection.call_headers(options)
         try:
+            method, message = next(exchange)
             while True:
-                method, message = exchange.send(outcome)
                 send = method.on(self._here())
                 try:
-                    outcome = await send(message, timeout=deadline.left(), metadata=headers)
+                    response = await send(message, timeout=deadline.left(), metadata=headers)
                 except grpc.RpcError as error:
-                    outcome = self._connection.refusal(error, deadline)
+                    method, message = exchange.throw(self._connection.refusal(error, deadline))
+                else:
+                    method, message = exchange.send(response)
         except StopIteration as done:
             return done.value
 
@@ -163,7 +141,7 @@ class AsyncImageClient:
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _batches(self, images: Images) -> AsyncIterator[list[PreparedImage]]:
+    async def _batches(self, images: Images) -> AsyncIterable[list[PreparedImage]]:
         packer = RequestPacker(self._connection.batch_size, self._connection.max_message_bytes)
         async for image in _each(images):
             encoded = isinstance(image, bytes)
@@ -174,7 +152,7 @@ class AsyncImageClient:
             yield batch
 
 
-async def _each(images: Images) -> AsyncIterator[Image]:
+async def _each(images: Images) -> AsyncIterable[Image]:
     if isinstance(images, AsyncIterable):
         async for image in images:
             yield image

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
@@ -84,9 +84,9 @@ def _pem(kind: str, path: Path | None) -> bytes | None:
     return content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Connection:
-    """One model on one server, and how it is asked; see `ImageClient` for the attributes.
+    """One model on one server, and how it is asked: what an `ImageClient` is; see its arguments.
 
     Attributes:
         lacking: outputs that the model was found not to have, which are not asked for again.
@@ -95,19 +95,20 @@ class Connection:
     target: str = DEFAULT_TARGET
     model_name: str = CLASSIFIER_NAME
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    _: KW_ONLY
     version: int | None = None
     label: str | None = None
     tls: Tls | None = None
     max_message_bytes: int = methods.MAX_MESSAGE_BYTES
     attempts: int = MAX_ATTEMPTS
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = None
     batch_size: int = BATCH_SIZE
     in_flight: int = IN_FLIGHT
-    lacking: set[str] = field(default_factory=set)
+    lacking: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.deadline({})
-        self.metadata({})
+        self.call_headers({})
         for name in ("batch_size", "in_flight"):
             if getattr(self, name) < 1:
                 raise InputError(name, expected="1 or more", found=str(getattr(self, name)))
@@ -116,6 +117,7 @@ class Connection:
             raise InputError("the model", expected="a version or a label", found=found)
         if not 1 <= self.attempts <= MAX_ATTEMPTS:
             raise InputError("attempts", expected=f"1 to {MAX_ATTEMPTS}", found=str(self.attempts))
+        self.credentials  # noqa: B018 - wrong files are told here
 
     @cached_property
     def credentials(self) -> grpc.ChannelCredentials | None:
@@ -126,9 +128,9 @@ class Connection:
         """When a call that starts now has to be done."""
         return Deadline(options.get("timeout_seconds", self.timeout_seconds))
 
-    def metadata(self, options: "CallOptions") -> tuple[tuple[str, str], ...]:
+    def call_headers(self, options: "CallOptions") -> tuple[tuple[str, str], ...]:
         """The headers of a call as gRPC takes them."""
-        headers = {**self.headers, **options.get("headers", {})}
+        headers = {**(self.headers or {}), **options.get("headers", {})}
         for name, value in headers.items():
             if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
                 raise InputError(

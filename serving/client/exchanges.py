@@ -1,7 +1,7 @@
 """What is said for each question, free of how it is sent.
 
-An exchange is a generator: it yields requests, is sent the response to each, or the ServingError
-of its refusal, and returns the answer. Both clients, for `await` or not, drive the same ones.
+An exchange is a generator: it yields requests, is sent the response to each, or thrown the
+ServingError of its refusal, and returns the answer. Both clients, for `await` or not, drive it.
 """
 
 import re
@@ -227,34 +227,24 @@ def _rows(outputs: Mapping[str, np.ndarray], wanted: Sequence[str], count: int) 
 
 
 def call(
-    signature: str,
-    inputs: Mapping[str, np.ndarray],
-    outputs: Sequence[str],
-    spec: pb.ModelSpec,
+    signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], spec: pb.ModelSpec
 ) -> Exchange[dict[str, np.ndarray]]:
     """Runs a signature; see `ImageClient.call`."""
     message = pb.PredictRequest(model_spec=spec, output_filter=outputs)
     message.model_spec.signature_name = signature
     for name, value in inputs.items():
         fill_proto(message.inputs[name], np.asarray(value))
-    response = yield from _answer(PREDICT, message)
+    response = yield PREDICT, message
     try:
         return {name: to_array(proto) for name, proto in response.outputs.items()}
     except TensorError as error:
         raise ServingError(grpc.StatusCode.INTERNAL, f"an unreadable answer: {error}") from error
 
 
-def _answer(method: Method, message: Message) -> Exchange[Any]:
-    outcome = yield method, message
-    if isinstance(outcome, ServingError):
-        raise outcome
-    return outcome
-
-
 def metadata(spec: pb.ModelSpec) -> Exchange[Metadata]:
     """Asks which version serves, and its signatures."""
     message = pb.GetModelMetadataRequest(model_spec=spec, metadata_field=[methods.METADATA_FIELD])
-    response = yield from _answer(GET_MODEL_METADATA, message)
+    response = yield GET_MODEL_METADATA, message
     packed = response.metadata[methods.METADATA_FIELD]
     signatures = pb.SignatureDefMap.FromString(packed.value).signature_def
     return Metadata(
@@ -269,12 +259,10 @@ def metadata(spec: pb.ModelSpec) -> Exchange[Metadata]:
 
 def status(spec: pb.ModelSpec) -> Exchange[list[VersionStatus]]:
     """Asks for the state of each version that the server knows, ascending."""
-    response = yield from _answer(GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec))
+    response = yield GET_MODEL_STATUS, pb.GetModelStatusRequest(model_spec=spec)
     return [
         VersionStatus(
-            one.version,
-            pb.ModelVersionStatus.State.Name(one.state),
-            one.status.error_message,
+            one.version, pb.ModelVersionStatus.State.Name(one.state), one.status.error_message
         )
         for one in sorted(response.model_version_status, key=lambda one: one.version)
     ]

@@ -1,37 +1,26 @@
 """The client as ordinary code calls it."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Unpack
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import cached_property
+from typing import TypeVar, Unpack
 
+import grpc
 import numpy as np
 
 from serving.client import exchanges
 from serving.client.aio import AsyncImageClient
-from serving.client.blocking import BlockingCalls
-from serving.client.connection import (
-    CLASSIFIER_NAME,
-    DEFAULT_TARGET,
-    DEFAULT_TIMEOUT_SECONDS,
-    IN_FLIGHT,
-    MAX_ATTEMPTS,
-    CallOptions,
-    Connection,
-    Tls,
-)
-from serving.client.exchanges import CLASSIFY, SEGMENT, explaining
-from serving.client.images import BATCH_SIZE, Image
-from serving.results import (
-    Answer,
-    Explanation,
-    Metadata,
-    Prediction,
-    Segmentation,
-    VersionStatus,
-)
-from serving.wire import methods
+from serving.client.connection import CallOptions, Connection, Deadline
+from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, explaining
+from serving.client.images import Image, PreparedImage, RequestPacker, check_many
+from serving.results import Answer, Explanation, Metadata, Prediction, Segmentation, VersionStatus
+
+T = TypeVar("T")
 
 
-class ImageClient:
+class ImageClient(Connection):
     """Talks to TensorFlow Serving or to the embedded server.
 
     Close it after use, or use it in a `with` statement. `aio` has the same methods for `await`;
@@ -61,39 +50,10 @@ class ImageClient:
         in_flight: requests of one call under way at a time.
     """
 
-    def __init__(
-        self,
-        target: str = DEFAULT_TARGET,
-        model_name: str = CLASSIFIER_NAME,
-        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
-        *,
-        version: int | None = None,
-        label: str | None = None,
-        tls: Tls | None = None,
-        max_message_bytes: int = methods.MAX_MESSAGE_BYTES,
-        attempts: int = MAX_ATTEMPTS,
-        headers: Mapping[str, str] | None = None,
-        batch_size: int = BATCH_SIZE,
-        in_flight: int = IN_FLIGHT,
-    ):
-        self._connection = Connection(
-            target=target,
-            model_name=model_name,
-            timeout_seconds=timeout_seconds,
-            version=version,
-            label=label,
-            tls=tls,
-            max_message_bytes=max_message_bytes,
-            attempts=attempts,
-            headers=headers or {},
-            batch_size=batch_size,
-            in_flight=in_flight,
-        )
-        self._connection.credentials  # noqa: B018 - wrong files are told here
-        self._calls = BlockingCalls(self._connection)
-        self.target = target
-        self.model_name = model_name
-        self.aio = AsyncImageClient(self._connection)
+    @cached_property
+    def aio(self) -> AsyncImageClient:
+        """The same for `await`, over a connection of its own."""
+        return AsyncImageClient(self)
 
     def __enter__(self) -> "ImageClient":
         return self
@@ -110,7 +70,8 @@ class ImageClient:
 
     def close(self) -> None:
         """Closes the connection; what is under way ends with an error. That of `aio` stays."""
-        self._calls.close()
+        if "_channel" in self.__dict__:
+            self._channel.close()
 
     def predict(self, images: Iterable[Image], **options: Unpack[CallOptions]) -> list[Prediction]:
         """Classifies images.
@@ -123,19 +84,19 @@ class ImageClient:
         Returns:
             One result per image, in order.
         """
-        return self._calls.all(CLASSIFY, images, options)
+        return self._all(CLASSIFY, images, options)
 
     def explain(
         self, images: Iterable[Image], class_index: int = -1, **options: Unpack[CallOptions]
     ) -> list[Explanation]:
         """Shows by Grad-CAM what speaks for a class, -1: the model's choice; see `predict`."""
-        return self._calls.all(explaining(class_index), images, options)
+        return self._all(explaining(class_index), images, options)
 
     def segment(
         self, images: Iterable[Image], **options: Unpack[CallOptions]
     ) -> list[Segmentation]:
         """Segments images; see `predict`."""
-        return self._calls.all(SEGMENT, images, options)
+        return self._all(SEGMENT, images, options)
 
     def predict_stream(
         self, images: Iterable[Image], **options: Unpack[CallOptions]
@@ -147,19 +108,19 @@ class ImageClient:
         Yields:
             One answer per image, in order: its result, or what is wrong with that image.
         """
-        return self._calls.stream(CLASSIFY, images, options)
+        return self._stream(CLASSIFY, images, options)
 
     def explain_stream(
         self, images: Iterable[Image], class_index: int = -1, **options: Unpack[CallOptions]
     ) -> Generator[Answer[Explanation], None, None]:
         """Explains images while they come; see `explain` and `predict_stream`."""
-        return self._calls.stream(explaining(class_index), images, options)
+        return self._stream(explaining(class_index), images, options)
 
     def segment_stream(
         self, images: Iterable[Image], **options: Unpack[CallOptions]
     ) -> Generator[Answer[Segmentation], None, None]:
         """Segments images while they come; see `predict_stream`."""
-        return self._calls.stream(SEGMENT, images, options)
+        return self._stream(SEGMENT, images, options)
 
     def call(
         self,
@@ -179,13 +140,81 @@ class ImageClient:
         Returns:
             The outputs by name; strings as `object` arrays of `bytes`.
         """
-        exchange = exchanges.call(signature, inputs, outputs, self._connection.spec())
-        return self._calls.hold(exchange, options)
+        exchange = exchanges.call(signature, inputs, outputs, self.spec())
+        return self._hold(exchange, options)
 
     def metadata(self, **options: Unpack[CallOptions]) -> Metadata:
         """Asks which version serves, and its signatures."""
-        return self._calls.hold(exchanges.metadata(self._connection.spec()), options)
+        return self._hold(exchanges.metadata(self.spec()), options)
 
     def status(self, **options: Unpack[CallOptions]) -> list[VersionStatus]:
         """Asks for the state of each version that the server knows, ascending."""
-        return self._calls.hold(exchanges.status(self._connection.spec()), options)
+        return self._hold(exchanges.status(self.spec()), options)
+
+    @cached_property
+    def _channel(self) -> grpc.Channel:
+        return self.open(grpc)
+
+    def _hold(
+        self, exchange: Exchange[T], options: CallOptions, deadline: Deadline | None = None
+    ) -> T:
+        """Sends what an exchange asks for until it is done."""
+        deadline = deadline or self.deadline(options)
+        headers = self.call_headers(options)
+        try:
+            method, message = next(exchange)
+            while True:
+                send = method.on(self._channel)
+                try:
+                    response = send(message, timeout=deadline.left(), metadata=headers)
+                except grpc.RpcError as error:
+                    method, message = exchange.throw(self.refusal(error, deadline))
+                else:
+                    method, message = exchange.send(response)
+        except StopIteration as done:
+            return done.value
+
+    def _all(self, question: Question[T], images: Iterable[Image], options: CallOptions) -> list[T]:
+        """The results of all images, by one deadline; raises for the first that has none."""
+        with closing(self._stream(question, images, options, self.deadline(options))) as answers:
+            return [answer.result for answer in answers]
+
+    def _stream(
+        self,
+        question: Question[T],
+        images: Iterable[Image],
+        options: CallOptions,
+        deadline: Deadline | None = None,
+    ) -> Generator[Answer[T], None, None]:
+        check_many(images)
+        self.deadline(options)  # a mistake is told before the first answer is taken
+        return self._in_order(question, images, options, deadline)
+
+    def _in_order(
+        self,
+        question: Question[T],
+        images: Iterable[Image],
+        options: CallOptions,
+        deadline: Deadline | None,
+    ) -> Generator[Answer[T], None, None]:
+        """Asks about several batches at a time."""
+        pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix="pawlens-client")
+        waiting: deque[Future[list[Answer[T]]]] = deque()
+        try:
+            for batch in self._batches(images):
+                exchange = exchanges.ask(question, batch, self)
+                waiting.append(pool.submit(self._hold, exchange, options, deadline))
+                if len(waiting) == self.in_flight:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False)
+
+    def _batches(self, images: Iterable[Image]) -> Iterator[list[PreparedImage]]:
+        packer = RequestPacker(self.batch_size, self.max_message_bytes)
+        for image in images:
+            if batch := packer.add(image):
+                yield batch
+        if batch := packer.rest():
+            yield batch

@@ -3,16 +3,15 @@
 import csv
 import json
 import sys
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from serving.commands.inputs import Source
 from serving.errors import FailedError, InputError
 
-Row = dict[str, Any]
+Row = dict[str, Any]  # `image` and either the results or `error`
 ERROR = "error"  # the column of what could not be answered
 # A table is laid out as a whole: beyond this many rows another one begins.
 TABLE_ROWS = 500
@@ -20,97 +19,76 @@ TABLE_ROWS = 500
 TABLE_CLASSES = 10
 
 
-class Writer(ABC):
-    """Takes rows one by one and writes them to standard output."""
-
-    @abstractmethod
-    def write(self, row: Row) -> None:
-        """Takes a row: `image` and either the results or `error`."""
-
-    def close(self) -> None:  # noqa: B027 - some have nothing left
-        """Writes what is left."""
-
-
-class _Table(Writer):
+def _write_tables(rows: Iterable[Row]) -> None:
     """For people; what could not be answered is left to the end of the command."""
-
-    def __init__(self) -> None:
-        self._rows: list[Row] = []
-
-    def write(self, row: Row) -> None:
-        if ERROR not in row:
-            self._rows.append(row)
-        if len(self._rows) == TABLE_ROWS:
-            self.close()
-
-    def close(self) -> None:
-        if not self._rows:
-            return
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table()
-        for name in self._rows[0]:
-            table.add_column(name.replace("_", " "), overflow="fold")  # paths stay whole
-        for row in self._rows:
-            table.add_row(*(_cell(value) for value in row.values()))
-        Console(markup=False, emoji=False).print(table)
-        self._rows = []
+    part: list[Row] = []
+    try:
+        for row in rows:
+            if ERROR not in row:
+                part.append(row)
+            if len(part) == TABLE_ROWS:
+                _write_table(part)
+                part = []
+    finally:  # what came before a failure is told
+        if part:
+            _write_table(part)
 
 
-class _JsonList(Writer):
+def _write_table(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")  # paths stay whole
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console(markup=False, emoji=False).print(table)
+
+
+def _write_json(rows: Iterable[Row]) -> None:
     """One list, written as it grows; nothing at all if there is no row."""
-
-    def __init__(self) -> None:
-        self._begun = False
-
-    def write(self, row: Row) -> None:
-        text = json.dumps(row, indent=2).replace("\n", "\n  ")
-        sys.stdout.write(f"{',' if self._begun else '['}\n  {text}")
-        self._begun = True
-
-    def close(self) -> None:
-        if self._begun:
+    begun = False
+    try:
+        for row in rows:
+            text = json.dumps(row, indent=2).replace("\n", "\n  ")
+            sys.stdout.write(f"{',' if begun else '['}\n  {text}")
+            begun = True
+    finally:
+        if begun:
             sys.stdout.write("\n]\n")
 
 
-class _JsonLines(Writer):
+def _write_json_lines(rows: Iterable[Row]) -> None:
     """One object a line, each at once."""
-
-    def write(self, row: Row) -> None:
+    for row in rows:
         print(json.dumps(row), flush=True)
 
 
-class _Csv(Writer):
+def _write_csv(rows: Iterable[Row]) -> None:
     """A header, then one line a row; `probabilities.cat` is a value in a value.
 
     Which columns there are, the first answer tells: errors before it wait for it.
     """
-
-    def __init__(self) -> None:
-        self._writer: csv.DictWriter | None = None
-        self._waiting: list[Row] = []
-
-    def write(self, row: Row) -> None:
-        self._waiting.append(_flat(row))
-        if self._writer is None and ERROR in row:
-            return
-        self._flush()
-
-    def close(self) -> None:
-        if self._waiting:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._writer is None:
-            columns = [name for name in self._waiting[-1] if name != ERROR]
-            self._writer = csv.DictWriter(sys.stdout, [*columns, ERROR], lineterminator="\n")
-            self._writer.writeheader()
+    flat = map(_flat, rows)
+    first: list[Row] = []
+    try:
+        for row in flat:
+            first.append(row)
+            if ERROR not in row:
+                break
+    finally:
+        if first:
+            columns = [name for name in first[-1] if name != ERROR]
+            writer = csv.DictWriter(sys.stdout, [*columns, ERROR], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(first)
+            sys.stdout.flush()
+    for row in flat:
         try:
-            self._writer.writerows(self._waiting)
+            writer.writerow(row)
         except ValueError as error:  # a column that is not in the header
             raise FailedError("the model's classes changed while it was asked") from error
-        self._waiting = []
         sys.stdout.flush()
 
 
@@ -124,18 +102,13 @@ def _flat(row: Row) -> Row:
     return flat
 
 
-_FORMATS: dict[str, type[Writer]] = {
-    "table": _Table,
-    "json": _JsonList,
-    "jsonl": _JsonLines,
-    "csv": _Csv,
+# Each takes rows one by one and writes them to standard output.
+FORMATS: dict[str, Callable[[Iterable[Row]], None]] = {
+    "table": _write_tables,
+    "json": _write_json,
+    "jsonl": _write_json_lines,
+    "csv": _write_csv,
 }
-FORMATS = tuple(_FORMATS)
-
-
-def open_writer(style: str) -> Writer:
-    """A writer in one of `FORMATS`."""
-    return _FORMATS[style]()
 
 
 def output_files(sources: Sequence[Source], output: Path, kind: str) -> list[str]:

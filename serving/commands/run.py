@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,15 +12,7 @@ import grpc
 
 from serving.client import CLASSIFIER_NAME, Image, ImageClient
 from serving.commands.inputs import list_sources
-from serving.commands.outputs import (
-    ERROR,
-    FORMATS,
-    TABLE_ROWS,
-    Row,
-    open_writer,
-    output_files,
-    save,
-)
+from serving.commands.outputs import ERROR, FORMATS, TABLE_ROWS, Row, output_files, save
 from serving.errors import InputError, check_one_of
 from serving.names import INPUT_CLASS_INDEX
 from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
@@ -94,8 +86,7 @@ def run_explain(
         class_index: the class to explain; -1: the model's own choice.
 
     Raises:
-        InputError: as `run_predict`; two results would have one name.
-        ServingError: the server refused for another reason.
+        As `run_predict`; InputError also: two results would have one name.
     """
 
     def ask(client: ImageClient, asked: Iterator[Image]) -> Iterator[Answer[Explanation]]:
@@ -122,8 +113,7 @@ def run_segment(
         output: folder for the masks; made if need be.
 
     Raises:
-        InputError: as `run_predict`; two results would have one name.
-        ServingError: the server refused for another reason.
+        As `run_explain`.
     """
 
     def row(result: Segmentation, file: str) -> Row:
@@ -149,29 +139,26 @@ def _run(
     sources = list_sources(images, options.files_from, output)
     files = [""] * len(sources) if output is None else output_files(sources, output, kind)
     failed: list[str] = []
-    failures = 0
-    with (
-        options.client(model_name=model_name) as client,
-        contextlib.closing(open_writer(options.style)) as writer,
-        _progress(len(sources), options.style) as advance,
-        _telling_what_is_unfit(client),
-    ):
-        for answer in ask(client, (one.image for one in sources)):
-            name = sources[answer.position].name
-            if answer.error is not None:
-                failures += 1
-                if failures <= _NAMED:
+
+    def rows(client: ImageClient) -> Generator[Row, None, None]:
+        with _telling_what_is_unfit(client):
+            answers = ask(client, (one.image for one in sources))
+            for answer in _watched(answers, len(sources), options.style):
+                name = sources[answer.position].name
+                if answer.error is not None:
                     failed.append(f"{name}: {answer.error.reason}")
-                writer.write({"image": name, ERROR: answer.error.reason})
-            else:
-                writer.write({"image": name, **row(answer.result, files[answer.position])})
-            advance()
-    if not failures:
-        return
-    if len(sources) == 1:
+                    yield {"image": name, ERROR: answer.error.reason}
+                else:
+                    yield {"image": name, **row(answer.result, files[answer.position])}
+
+    with options.client(model_name=model_name) as client, contextlib.closing(rows(client)) as told:
+        FORMATS[options.style](told)
+    if len(sources) == 1 and failed:
         raise InputError(f"image {failed[0]}")
-    more = f"; and {failures - _NAMED} more" if failures > _NAMED else ""
-    raise InputError(f"{failures} of {len(sources)} images not answered: {'; '.join(failed)}{more}")
+    if failed:
+        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        what = f"{len(failed)} of {len(sources)} images not answered"
+        raise InputError(f"{what}: {'; '.join(failed[:_NAMED])}{more}")
 
 
 @contextlib.contextmanager
@@ -196,12 +183,11 @@ def _telling_what_is_unfit(client: ImageClient) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _progress(count: int, style: str) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, if a person watches and rows do not go to the same terminal."""
+def _watched(answers: Iterator[Answer[T]], count: int, style: str) -> Iterator[Answer[T]]:
+    """With a bar on standard error, if a person watches and rows do not go to the same terminal."""
     shared = sys.stdout.isatty() and (style != "table" or count > TABLE_ROWS)
     if count < _MANY or shared or not sys.stderr.isatty():
-        yield lambda: None
+        yield from answers
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -215,5 +201,4 @@ def _progress(count: int, style: str) -> Iterator[Callable[[], None]]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as bar:
-        task = bar.add_task("", total=count)
-        yield lambda: bar.advance(task)
+        yield from bar.track(answers, count, description="")

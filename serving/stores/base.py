@@ -26,8 +26,7 @@ class VersionStore(ABC):
 
     def newest(self) -> int | None:
         """The highest whole version, or None if there is none."""
-        versions = self.versions()
-        return versions[-1] if versions else None
+        return max(self.versions(), default=None)
 
     def digest(self, version: int) -> str:
         """Content digest of a version: the one that travels with it, or the computed one.

@@ -40,31 +40,25 @@ class LocalStore(VersionStore):
         self._base = base
 
     def versions(self) -> list[int]:
-        """See `VersionStore`."""
         return list_versions(self._base)
 
     @contextlib.contextmanager
     def on_disk(self, version: int) -> Iterator[Path]:
-        """See `VersionStore`."""
         yield self._folder(version)
 
     def read(self, version: int, name: str) -> bytes | None:
-        """See `VersionStore`."""
         path = self._folder(version) / name
         return path.read_bytes() if path.is_file() else None
 
     def discard(self, version: int, name: str) -> None:
-        """See `VersionStore`."""
         (self._folder(version) / name).unlink(missing_ok=True)
 
     def fetch(self, version: int, folder: Path) -> None:
-        """See `VersionStore`."""
         shutil.copytree(self._folder(version), folder)
 
     def publish(
         self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
     ) -> int | None:
-        """See `VersionStore`."""
         self._base.mkdir(parents=True, exist_ok=True)
         with self._locked():
             self._sweep()
@@ -83,16 +77,12 @@ class LocalStore(VersionStore):
             with self._locked() as last:
                 if not needed():
                     return None
-                version = 1 + max(int(time.time()) - 1, self.newest() or 0, _read_number(last))
-                while os.path.lexists(self._folder(version)):  # a stranger: no version, not ours
-                    version += 1
-                _write_number(last, version)
+                version = self._take_number(last)
                 staging.rename(self._folder(version))
-                _flush_folder(self._base)
+                _flush(self._base)
         return version
 
     def remove(self, version: int) -> None:
-        """See `VersionStore`."""
         hidden = self._base / f"{REMOVING_PREFIX}{version}-{uuid.uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):  # somebody else did it
             self._folder(version).rename(hidden)
@@ -112,6 +102,17 @@ class LocalStore(VersionStore):
         with (self._base / LOCK_FILE).open("a+", encoding="ascii") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
+
+    def _take_number(self, last: TextIO) -> int:
+        last.seek(0)
+        given = version_number(last.read().strip()) or 0
+        version = max(int(time.time()), 1 + max(self.newest() or 0, given))
+        while os.path.lexists(self._folder(version)):  # a stranger: no version, not ours
+            version += 1
+        last.truncate(0)
+        last.write(f"{version}\n")
+        last.flush()
+        return version
 
     @contextlib.contextmanager
     def _staging(self) -> Iterator[Path]:
@@ -156,19 +157,9 @@ def _fill(
         path = staging / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    _flush(staging)
+    for path in (staging, *staging.rglob("*")):  # a rename must not outrun its files
+        _flush(path)
     check_written(str(staging.parent), sizes, file_sizes(staging))
-
-
-def _read_number(file: TextIO) -> int:
-    file.seek(0)
-    return version_number(file.read().strip()) or 0
-
-
-def _write_number(file: TextIO, number: int) -> None:
-    file.truncate(0)
-    file.write(f"{number}\n")
-    file.flush()
 
 
 def _reason(error: OSError) -> str:
@@ -203,17 +194,9 @@ def _is_dead(folder: Path, is_ours: bool) -> bool:
     return (is_ours and locked is True) or time.time() - changed > LEFTOVER_SECONDS
 
 
-def _flush(folder: Path) -> None:
-    """Forces everything below a folder to disk: a rename must not outrun its files."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with Path(parent, name).open("rb") as file:
-                os.fsync(file.fileno())
-        _flush_folder(Path(parent))
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Forces a file, or the names in a folder, to disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -35,7 +35,6 @@ class ObjectStore(VersionStore):
         self._objects = Objects(filesystem, root)
 
     def versions(self) -> list[int]:
-        """See `VersionStore`."""
         return [
             number
             for number in self._numbers()
@@ -43,15 +42,12 @@ class ObjectStore(VersionStore):
         ]
 
     def read(self, version: int, name: str) -> bytes | None:
-        """See `VersionStore`."""
         return self._objects.read(f"{version}/{name}")
 
     def discard(self, version: int, name: str) -> None:
-        """See `VersionStore`."""
         self._objects.remove(f"{version}/{name}")
 
     def fetch(self, version: int, folder: Path) -> None:
-        """See `VersionStore`."""
         sizes = self._objects.sizes(str(version))
         if SAVED_MODEL_FILE not in sizes:
             raise FileNotFoundError(self.path(version))
@@ -61,7 +57,6 @@ class ObjectStore(VersionStore):
     def publish(
         self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
     ) -> int | None:
-        """See `VersionStore`."""
         self._sweep()
         if not needed():
             return None
@@ -90,7 +85,6 @@ class ObjectStore(VersionStore):
         return version
 
     def remove(self, version: int) -> None:
-        """See `VersionStore`."""
         bury(self._objects, version)
         # First what makes it a version, then the rest.
         self._objects.remove(f"{version}/{SAVED_MODEL_FILE}")

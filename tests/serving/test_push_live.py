@@ -27,13 +27,12 @@ def examples(tmp_path_factory: pytest.TempPathFactory, gray_png) -> str:
     """Three images as the ingest stores them."""
     import tensorflow as tf
 
+    from components.datasets.examples import make_example
+
     folder = tmp_path_factory.mktemp("examples")
     with tf.io.TFRecordWriter(str(folder / "data-00000.gz"), "GZIP") as writer:
         for value in (20, 120, 250):
-            example = tf.train.Example()
-            feature = example.features.feature["image/encoded"]
-            feature.bytes_list.value.append(gray_png(value))
-            writer.write(example.SerializeToString())
+            writer.write(make_example({"image/encoded": gray_png(value)}).SerializeToString())
     return str(folder)
 
 

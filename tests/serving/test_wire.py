@@ -1,8 +1,12 @@
 """Our messages against TensorFlow's: the same fields, the same bytes, the same arrays."""
 
+import contextlib
+
 import numpy as np
 import pytest
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
 from serving.wire import messages_pb2
 from serving.wire.tensors import MAX_TENSOR_BYTES, TensorError, to_array, to_proto
@@ -16,33 +20,15 @@ LEFT_OUT = {
 
 
 def _theirs() -> dict[str, type]:
-    from tensorflow.core.framework import tensor_pb2 as tf_tensor
-    from tensorflow.core.framework import tensor_shape_pb2 as tf_shape
-    from tensorflow.core.protobuf import meta_graph_pb2 as tf_graph
-    from tensorflow_serving.apis import (
-        get_model_metadata_pb2,
-        get_model_status_pb2,
-        model_pb2,
-        predict_pb2,
-        status_pb2,
-    )
+    from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2  # noqa: F401
 
-    modules = (
-        tf_tensor,
-        tf_shape,
-        tf_graph,
-        get_model_metadata_pb2,
-        get_model_status_pb2,
-        model_pb2,
-        predict_pb2,
-        status_pb2,
-    )
-    return {
-        name: getattr(module, name)
-        for name in messages_pb2.DESCRIPTOR.message_types_by_name
-        for module in modules
-        if hasattr(module, name)
-    }
+    found = {}
+    for name in messages_pb2.DESCRIPTOR.message_types_by_name:
+        for package in ("tensorflow.serving", "tensorflow"):
+            with contextlib.suppress(KeyError):
+                descriptor = descriptor_pool.Default().FindMessageTypeByName(f"{package}.{name}")
+                found[name] = GetMessageClass(descriptor)
+    return found
 
 
 def _type_name(full_name: str) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,39 +65,27 @@ def _build(folder: Path, *, failing: str = "", noisy: bool = False) -> None:
 
 
 @pytest.fixture(scope="module")
-def examples_uri(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> str:
+def examples(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> Any:
     """Six Examples in the test split, none in eval."""
     images = [np.full((5, 7, 3), value, np.uint8) for value in range(0, 240, 40)]
     splits = {"test": [{"image/encoded": image} for image in images], "eval": []}
-    return write_examples(tmp_path_factory.mktemp("examples"), splits, PETS).uri
+    return write_examples(tmp_path_factory.mktemp("examples"), splits, PETS)
 
 
 @pytest.fixture
-def run_step(examples_uri: str, tmp_path: Path) -> Callable:
-    """Runs the executor on a model; returns the blessing artifact."""
-    from tfx.types import standard_artifacts
+def bless(examples: Any, tmp_path: Path, make_artifact: Callable, run_step: Callable) -> Callable:
+    """Runs the step on a model; returns the blessing artifact."""
+    from tfx.types.channel_utils import as_channel
+    from tfx.types.standard_artifacts import Model
 
-    from components.infra_validator.executor import Executor
+    from components.infra_validator import InfraValidator
 
-    def run(build: Callable[[Path], None], **config: float):
-        model = standard_artifacts.Model()
-        model.uri = str(tmp_path / "model")
+    def run(build: Callable[[Path], None], **config: float) -> Any:
         build(tmp_path / "model" / "Format-Serving")
-        examples = standard_artifacts.Examples()
-        examples.uri = examples_uri
-        examples.split_names = '["eval", "test"]'
-        blessing = standard_artifacts.InfraBlessing()
-        blessing.uri = str(tmp_path / "blessing")
-        Executor().Do(
-            {"model": [model], "examples": [examples]},
-            {"blessing": [blessing]},
-            {
-                "model_name": "pets",
-                "task": "image_classification",
-                "config": InfraValidatorConfig(**config).model_dump_json(),
-            },
-        )
-        return blessing
+        inputs = {"model": make_artifact(Model, tmp_path / "model"), "examples": examples}
+        channels = {key: as_channel([artifact]) for key, artifact in inputs.items()}
+        how = {"model_name": "pets", "config": InfraValidatorConfig(**config)}
+        return run_step(InfraValidator(**channels, **how), tmp_path, **inputs)["blessing"]
 
     return run
 
@@ -146,22 +135,22 @@ def _reason(blessing) -> str:
     return reason
 
 
-def test_a_good_model_is_blessed(run_step: Callable) -> None:
-    blessing = run_step(_build)
+def test_a_good_model_is_blessed(bless: Callable) -> None:
+    blessing = bless(_build)
     assert [path.name for path in Path(blessing.uri).iterdir()] == ["INFRA_BLESSED"]
     assert blessing.get_int_custom_property("blessed") == 1
     assert _pusher_accepts(blessing)
 
 
 @pytest.mark.usefixtures("server_in_this_process")
-def test_a_failing_endpoint_is_named(run_step: Callable) -> None:
-    reason = _reason(run_step(lambda folder: _build(folder, failing="grad_cam")))
+def test_a_failing_endpoint_is_named(bless: Callable) -> None:
+    reason = _reason(bless(lambda folder: _build(folder, failing="grad_cam")))
     assert reason.startswith("endpoint grad_cam fails: INVALID_ARGUMENT")
 
 
 @pytest.mark.usefixtures("server_in_this_process")
-def test_a_model_with_other_answers_is_not_blessed(run_step: Callable) -> None:
-    reason = _reason(run_step(lambda folder: _build(folder, noisy=True)))
+def test_a_model_with_other_answers_is_not_blessed(bless: Callable) -> None:
+    reason = _reason(bless(lambda folder: _build(folder, noisy=True)))
     assert "answers differ" in reason
 
 
@@ -170,15 +159,15 @@ def _corrupt(folder: Path) -> None:
     (folder / "saved_model.pb").write_bytes(b"no graph")
 
 
-def test_a_corrupt_model_is_not_blessed(run_step: Callable) -> None:
-    reason = _reason(run_step(_corrupt))
+def test_a_corrupt_model_is_not_blessed(bless: Callable) -> None:
+    reason = _reason(bless(_corrupt))
     assert reason.startswith("the server did not start: exit status 1: ")
     assert "does not load" in reason
 
 
-def test_a_late_server_is_ended(run_step: Callable) -> None:
+def test_a_late_server_is_ended(bless: Callable) -> None:
     started = time.monotonic()
-    reason = _reason(run_step(_build, timeout_seconds=0.3))
+    reason = _reason(bless(_build, timeout_seconds=0.3))
     assert reason.startswith("timed out: the server did not start in time")
     assert time.monotonic() - started < 60
 
@@ -231,13 +220,13 @@ def test_a_model_of_points_is_tried_with_points(
         executor.validate(str(tmp_path / "classifier"), points, **settings)
 
 
-def test_an_empty_split_is_told(examples_uri: str, tmp_path: Path) -> None:
+def test_an_empty_split_is_told(examples: Any, tmp_path: Path) -> None:
     from components.infra_validator.executor import validate
 
     with pytest.raises(NotServable, match="no Example in the test split"):
         validate(
             str(tmp_path),
-            f"{examples_uri}/Split-eval",
+            f"{examples.uri}/Split-eval",
             model_name="pets",
             export=get_task("image_classification").export(PETS),
             config=InfraValidatorConfig(),

@@ -13,59 +13,43 @@ from serving.stores.versions import list_versions, model_digest
 
 
 @pytest.fixture
-def push(tmp_path: Path):
+def push(tmp_path: Path, make_artifact, run_step):
     """`push(content, model_blessed, infra_blessed, *classes, **config)` -> artifact, push.json."""
     turns = iter(range(100))
 
     def run(
         content: bytes, model_blessed: bool, infra_blessed: bool, *classes: str, **config: bool
     ) -> tuple[Any, dict]:
-        from google.protobuf import json_format
-        from tfx.proto import pusher_pb2
         from tfx.types import standard_artifacts as kinds
+        from tfx.types.channel_utils import as_channel
 
         from components.artifacts import Report
-        from components.pusher.executor import Executor
-        from components.pusher.settings import PusherConfig
+        from components.pusher import Pusher, PusherConfig
 
-        turn = tmp_path / str(next(turns))
-
-        def make(kind: type, blessed: bool | None = None) -> Any:
-            artifact = kind()
-            artifact.uri = str(turn / kind.TYPE_NAME)
-            Path(artifact.uri).mkdir(parents=True)
-            if blessed is not None:
-                artifact.set_int_custom_property("blessed", int(blessed))
-            return artifact
-
-        model = make(kinds.Model)
-        folder = Path(model.uri, "Format-Serving")
-        folder.mkdir()
-        (folder / "saved_model.pb").write_bytes(content)
-        (folder / ASSETS_EXTRA).mkdir()
-        (folder / ASSETS_EXTRA / MODEL_CLASSES_FILE).write_text(
-            Classes(classes or ("cat", "dog")).to_json()
+        turn, told = tmp_path / str(next(turns)), Classes(classes or ("cat", "dog"))
+        files = {
+            "model/Format-Serving/saved_model.pb": content,
+            f"model/Format-Serving/{ASSETS_EXTRA}/{MODEL_CLASSES_FILE}": told.to_json().encode(),
+            "report/model_card.md": b"# " + content,
+            "report/model_card.json": b"{}",
+        }
+        for name, written in files.items():
+            (turn / name).parent.mkdir(parents=True, exist_ok=True)
+            (turn / name).write_bytes(written)
+        inputs = {
+            "model": make_artifact(kinds.Model, turn / "model"),
+            "model_blessing": make_artifact(kinds.ModelBlessing, turn / "model_blessing"),
+            "infra_blessing": make_artifact(kinds.InfraBlessing, turn / "infra_blessing"),
+            "report": make_artifact(Report, turn / "report"),
+        }
+        inputs["model_blessing"].set_int_custom_property("blessed", int(model_blessed))
+        inputs["infra_blessing"].set_int_custom_property("blessed", int(infra_blessed))
+        step = Pusher(
+            **{key: as_channel([artifact]) for key, artifact in inputs.items()},
+            base_directory=str(tmp_path / "serving" / "pets"),
+            config=PusherConfig(model_name="pets", **config),
         )
-        pushed = make(kinds.PushedModel)
-        destination = pusher_pb2.PushDestination()
-        destination.filesystem.base_directory = str(tmp_path / "serving" / "pets")
-        report = make(Report)
-        Path(report.uri, "model_card.md").write_text(f"# {content.decode()}")
-        Path(report.uri, "model_card.json").write_text("{}")
-        Executor().Do(
-            {
-                "model": [model],
-                "model_blessing": [make(kinds.ModelBlessing, model_blessed)],
-                "infra_blessing": [make(kinds.InfraBlessing, infra_blessed)],
-                "report": [report],
-            },
-            {"pushed_model": [pushed]},
-            {
-                "push_destination": json_format.MessageToJson(destination),
-                "task": "image_classification",
-                "config": PusherConfig(model_name="pets", **config).model_dump_json(),
-            },
-        )
+        pushed = run_step(step, turn, **inputs)["pushed_model"]
         return pushed, json.loads(Path(pushed.uri, PUSH).read_text())
 
     return run

@@ -16,10 +16,9 @@ from serving.stores.versions import model_digest
 KILLS = 8
 
 
-def _content(store: VersionStore, version: int) -> dict[str, bytes]:
-    with store.on_disk(version) as folder:
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+def _content(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def _assert_whole(store: VersionStore, version: int, digest: str) -> None:
@@ -40,14 +39,11 @@ def test_first_push(base, tmp_path, make_model):
     assert store.versions() == [push.version]
     _assert_whole(store, push.version, push.digest)
     # All of it, what the digest leaves out too, and nothing but that, the digest and the card.
-    expected = {
-        path.relative_to(model).as_posix(): path.read_bytes()
-        for path in model.rglob("*")
-        if path.is_file()
-    }
+    expected = _content(model)
     expected[f"{ASSETS_EXTRA}/{DIGEST_FILE}"] = f"{push.digest}\n".encode()
     expected[f"{ASSETS_EXTRA}/card.md"] = b"# Cats"
-    assert _content(store, push.version) == expected
+    with store.on_disk(push.version) as folder:
+        assert _content(folder) == expected
     assert not (model / ASSETS_EXTRA / DIGEST_FILE).exists()
 
 
@@ -110,13 +106,11 @@ def pushers(bucket: None) -> Iterator[list]:
         pusher.kill()
 
 
-def _url(kind: str, folder: Path) -> str:
-    return f"bucket://{folder}/bucket/cats" if kind == "bucket" else f"{folder}/cats"
+PLACES = pytest.mark.parametrize("base", ["folder", "bucket"], indirect=True)
 
 
-@pytest.mark.parametrize("kind", ["folder", "bucket"])
-def test_two_pushers_at_once_never_share_a_version(kind, tmp_path, make_model, pushers):
-    base = _url(kind, tmp_path)
+@PLACES
+def test_two_pushers_at_once_never_share_a_version(base, tmp_path, make_model, pushers):
     store = open_store(base)
     digests: dict[int, str] = {}
     for turn in range(12):
@@ -133,7 +127,7 @@ def test_two_pushers_at_once_never_share_a_version(kind, tmp_path, make_model, p
         _assert_whole(store, version, digest)
     names = {path.name for path in Path(base.removeprefix("bucket://")).iterdir()}
     assert names == {str(version) for version in digests} | (
-        {".push"} if kind == "bucket" else {".push.lock"}
+        {".push"} if base.startswith("bucket") else {".push.lock"}
     )
 
 
@@ -170,10 +164,10 @@ def test_a_version_is_whole_the_moment_it_appears(tmp_path, make_model: Callable
     assert seen == [digest]
 
 
-@pytest.mark.parametrize("kind", ["folder", "bucket"])
-def test_killed_at_any_moment(kind, tmp_path, bucket):
+@PLACES
+def test_killed_at_any_moment(base, tmp_path):
     from benchmarks.push_kill import kill_pushes
 
-    told = kill_pushes(_url(kind, tmp_path), tmp_path, KILLS)
+    told = kill_pushes(base, tmp_path, KILLS)
     assert told["killed_before_the_end"] > 0  # otherwise no kill hit a push under way
     assert told["versions"] == 2 * KILLS - told["killed_before_the_end"]

@@ -2,10 +2,12 @@
 
 import asyncio
 import io
+import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, closing
 from typing import Any
 
 import grpc
@@ -46,31 +48,18 @@ class Peer:
         self.most_at_once = 0
         self._running = 0
         self._lock = threading.Lock()
-        self.server = grpc.server(
-            ThreadPoolExecutor(16),
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ],
-        )
+        limit = ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)
+        options = [("grpc.so_reuseport", 0), limit]
+        self.server = grpc.server(ThreadPoolExecutor(16), options=options)
         handler = grpc.unary_unary_rpc_method_handler(
             self._predict,
             request_deserializer=pb.PredictRequest.FromString,
             response_serializer=lambda response: response.SerializeToString(),
         )
-        self.server.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler(
-                    methods.PREDICTION_SERVICE, {methods.PREDICT: handler}
-                ),
-            )
-        )
-        address = f"127.0.0.1:{port}"
-        self.port = (
-            self.server.add_secure_port(address, credentials)
-            if credentials
-            else self.server.add_insecure_port(address)
-        )
+        handlers = {methods.PREDICT: handler}
+        self.server.add_registered_method_handlers(methods.PREDICTION_SERVICE, handlers)
+        credentials = credentials or grpc.insecure_server_credentials()
+        self.port = self.server.add_secure_port(f"127.0.0.1:{port}", credentials)
         self.target = f"127.0.0.1:{self.port}"
         self.server.start()
 
@@ -149,15 +138,31 @@ def peer(start_peer: Callable[..., Peer]) -> Peer:
 
 @pytest.fixture(params=["blocking", "asyncio"])
 def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """ask(client, method, *arguments, **more): what either face of a client answers."""
+    """ask(client, method, *arguments, **more): what either face of a client answers.
 
-    def call(client: ImageClient, method: str, *arguments: object, **more: object) -> Any:
+    Of a stream, a list of the first answers, `most` of them or all.
+    """
+
+    def call(
+        client: ImageClient, method: str, *arguments: object, most: int | None = None, **more: Any
+    ) -> Any:
         if request.param == "blocking":
-            return getattr(client, method)(*arguments, **more)
+            found = getattr(client, method)(*arguments, **more)
+            if not isinstance(found, Generator):
+                return found
+            with closing(found):
+                return list(itertools.islice(found, most))
 
         async def run() -> Any:
             try:
-                return await getattr(client.aio, method)(*arguments, **more)
+                found = getattr(client.aio, method)(*arguments, **more)
+                if not isinstance(found, AsyncGenerator):
+                    return await found
+                taken: list[Any] = []
+                async with aclosing(found):
+                    while len(taken) != most and (answer := await anext(found, None)):
+                        taken.append(answer)
+                return taken
             finally:
                 await client.aio.close()
 

@@ -11,6 +11,7 @@ from serving.results import ServingError
 from serving.wire import messages_pb2 as pb
 from serving.wire.tensors import fill_proto
 
+RESOURCE = 20  # a type of TensorFlow's without values
 PREPARED = [PreparedImage(4, "a.jpg", b"a"), PreparedImage(5, "b.jpg", b"b")]
 GOOD = {
     "label": np.array([b"cat", b"dog"], object),
@@ -20,10 +21,12 @@ GOOD = {
 }
 
 
-def _answer(**outputs: np.ndarray | None):
+def _answer(**outputs: np.ndarray | int | None):
     response = pb.PredictResponse()
     for name, value in (GOOD | outputs).items():
-        if value is not None:
+        if isinstance(value, int):
+            response.outputs[name].dtype = value
+        elif value is not None:
             fill_proto(response.outputs[name], value)
     exchange = ask(CLASSIFY, PREPARED, Connection())
     _, message = next(exchange)
@@ -50,18 +53,10 @@ def test_rows_become_results() -> None:
             r"output label: expected 2 rows, found shape \[1\]",
         ),
         ({"probability": np.array(1.0)}, r"expected 2 rows, found shape \[\]"),
+        ({"label": RESOURCE}, r"an unreadable answer: .*resource"),
     ],
 )
-def test_answers_of_another_shape(outputs: dict, words: str) -> None:
+def test_answers_that_cannot_be_read(outputs: dict, words: str) -> None:
     with pytest.raises(ServingError, match=words) as caught:
         _answer(**outputs)
     assert caught.value.code is grpc.StatusCode.INTERNAL
-
-
-def test_an_unreadable_tensor() -> None:
-    response = pb.PredictResponse()
-    response.outputs["label"].dtype = 20  # a resource
-    exchange = ask(CLASSIFY, PREPARED, Connection())
-    next(exchange)
-    with pytest.raises(ServingError, match=r"an unreadable answer: .*resource"):
-        exchange.send(response)

@@ -108,10 +108,9 @@ def test_a_list_of_unsendable_images_sends_nothing(peer) -> None:
 )
 def test_a_single_image_is_no_list(image: object) -> None:
     with ImageClient("127.0.0.1:1") as client:
-        with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
-            client.predict(image)
-        with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
-            client.aio.predict_stream(image)
+        for ask in (client.predict, client.aio.predict_stream):
+            with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
+                ask(image)
 
 
 def test_images_beyond_a_message_are_refused_before_they_are_sent(peer, gray) -> None:

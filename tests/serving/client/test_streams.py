@@ -1,10 +1,10 @@
 """Many images: in order, several requests at a time, and no further ahead than that."""
 
 import asyncio
-import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -20,28 +20,10 @@ def _values(count: int | None, gray, read: list[int]) -> Iterator[bytes]:
         yield gray(number % 256)
 
 
-@pytest.fixture(params=["blocking", "asyncio"])
-def stream(request: pytest.FixtureRequest) -> Callable[..., list]:
+@pytest.fixture
+def stream(ask: Callable[..., Any]) -> Callable[..., list]:
     """stream(client, images, most=None): so many of the answers that either face gives."""
-
-    def call(client: ImageClient, images: Iterable[bytes], most: int | None = None) -> list:
-        if request.param == "blocking":
-            with contextlib.closing(client.predict_stream(images)) as answers:
-                return list(itertools.islice(answers, most))
-
-        async def run() -> list:
-            taken = []
-            async with contextlib.aclosing(client.aio.predict_stream(images)) as answers:
-                async for answer in answers:
-                    taken.append(answer)
-                    if len(taken) == most:
-                        break
-            await client.aio.close()
-            return taken
-
-        return asyncio.run(run())
-
-    return call
+    return lambda client, images, **more: ask(client, "predict_stream", images, **more)
 
 
 def test_answers_come_in_order_although_requests_overtake(peer, gray, stream) -> None:

@@ -1,5 +1,6 @@
 """The commands as a person or a script calls them, each in a process of its own."""
 
+import contextlib
 import json
 import os
 import pty
@@ -18,16 +19,10 @@ PAWLENS = [sys.executable, "-m", "pipelines.cli"]
 
 
 def pawlens(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*PAWLENS, *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
+    text = {"encoding": "utf-8", "errors": "surrogateescape"}
+    command = [*PAWLENS, *map(str, arguments)]
+    how = {"input": stdin.decode(**text), "capture_output": True, "timeout": 60}
+    return subprocess.run(command, check=False, **how, **text)
 
 
 @pytest.fixture
@@ -114,14 +109,9 @@ def _on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, 
     )
     os.close(terminal)
     shown = b""
-    while True:
-        try:
-            part = os.read(screen, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        shown += part
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(screen, 65536):
+            shown += part
     os.close(screen)
     return process.wait(60), shown.decode()
 

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from serving.commands.inputs import Source
-from serving.commands.outputs import open_writer, output_files, save
+from serving.commands.outputs import FORMATS, output_files, save
 from serving.errors import FailedError, InputError
 
 COLUMNS = ["image", "label", "share.cat", "share.dog"]
@@ -20,11 +21,8 @@ ROWS = [
 ]
 
 
-def _written(style: str, rows: list[dict], capsys) -> str:
-    writer = open_writer(style)
-    for row in rows:
-        writer.write(row)
-    writer.close()
+def _written(style: str, rows: Iterable[dict], capsys) -> str:
+    FORMATS[style](rows)
     return capsys.readouterr().out
 
 
@@ -77,25 +75,39 @@ def test_tables_leave_errors_out(capsys) -> None:
 
 
 def test_long_tables_are_written_in_parts(capsys) -> None:
-    writer = open_writer("table")
-    rows = [{"image": f"{number}.jpg", "label": "cat"} for number in range(501)]
-    for row in rows[:-1]:
-        writer.write(row)
-    first = capsys.readouterr().out
-    assert "499.jpg" in first
-    writer.write(rows[-1])
-    writer.close()
-    second = capsys.readouterr().out
+    def rows() -> Iterator[dict]:
+        for number in range(501):
+            if number == 500:
+                assert "499.jpg" in capsys.readouterr().out
+            yield {"image": f"{number}.jpg", "label": "cat"}
+
+    second = _written("table", rows(), capsys)
     assert "500.jpg" in second
     assert "499.jpg" not in second
+
+
+@pytest.mark.parametrize("style", FORMATS)
+def test_what_came_before_a_failure_is_written(style: str, capsys) -> None:
+    def rows() -> Iterator[dict]:
+        yield ROWS[0]
+        raise FailedError("the server went away")
+
+    with pytest.raises(FailedError, match="went away"):
+        FORMATS[style](rows())
+    text = capsys.readouterr().out
+    assert text == _written(style, ROWS[:1], capsys) != ""
 
 
 @pytest.mark.parametrize("style", ["jsonl", "csv"])
 def test_rows_are_written_at_once(style: str, monkeypatch) -> None:
     pipe = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding="utf-8"))
-    open_writer(style).write(ROWS[0])
-    assert b"0.75" in pipe.getvalue()
+
+    def rows() -> Iterator[dict]:
+        yield ROWS[0]
+        assert b"0.75" in pipe.getvalue()
+
+    FORMATS[style](rows())
 
 
 def _sources(*places: str) -> list[Source]:

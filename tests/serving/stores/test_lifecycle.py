@@ -5,7 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -91,29 +91,20 @@ def _config(path: Path, models: dict[str, Path], **labels: int) -> None:
     new.rename(path)
 
 
-class _Load:
-    """Asks over and over; every answer counts, every failure is kept."""
-
-    def __init__(self) -> None:
-        self.answers: list[float] = []
-        self.failures: list[str] = []
-
-    def run(self, ask: Callable[[], float], end: threading.Event) -> None:
-        while not end.is_set():
-            try:
-                self.answers.append(ask())
-            except Exception as error:  # noqa: BLE001 - any of them is a failed request
-                self.failures.append(repr(error))
-
-
 @contextmanager
-def _loads(*asks: Callable[[], float]) -> Iterator[list[_Load]]:
-    loads, end = [_Load() for _ in asks], threading.Event()
+def _loads(*asks: Callable[[], float]) -> Iterator[list[Future[set[float]]]]:
+    """Asks over and over; every answer counts, and the first failure ends it."""
+    end = threading.Event()
+
+    def run(ask: Callable[[], float]) -> set[float]:
+        answers = set()
+        while not end.is_set():
+            answers.add(ask())
+        return answers
+
     with ThreadPoolExecutor() as pool:
-        for load, ask in zip(loads, asks, strict=True):
-            pool.submit(load.run, ask, end)
         try:
-            yield loads
+            yield [pool.submit(run, ask) for ask in asks]
         finally:
             end.set()
 
@@ -186,9 +177,7 @@ def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
         _until(lambda: "third" in server.stderr.read_text(), "the wrong file was never told")
         assert over_rest("other") == 0.5
         assert over_grpc(label="stable") == 1.0
-    for load in loads:
-        assert load.failures == []
-        assert set(load.answers) == {1.0, 0.5}
+    assert [load.result() for load in loads] == [{1.0, 0.5}] * 3
 
     # A stop lets what runs finish, over both, and takes no more.
     with ThreadPoolExecutor() as pool:

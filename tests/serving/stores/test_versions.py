@@ -23,9 +23,6 @@ def test_only_whole_versions_count(tmp_path: Path) -> None:
     (tmp_path / "99").mkdir()  # no saved_model.pb yet
     (tmp_path / "98").write_text("a file")
     assert list_versions(tmp_path) == [2, 9, 10]
-
-
-def test_nothing_there(tmp_path: Path) -> None:
     assert list_versions(tmp_path / "absent") == []
 
 
