@@ -23,6 +23,9 @@ def measure(
     folder: Path, model: str, data: str, pictures: int, layers: list[str]
 ) -> Iterator[Result]:
     del folder
+    if not model or not data:
+        yield {"skipped": "needs --model and --data"}
+        return
     from components.explanations.cutting import explainable
     from components.explanations.grades import Model, faithfulness, mosaic
     from components.explanations.grading import rivals_of

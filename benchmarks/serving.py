@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _START_SECONDS = 180
 
 
-def export(name: str, image_size: int, folder: Path, seed: int = 1) -> Any:
+def export(
+    name: str, image_size: int, folder: Path, seed: int = 1, explanation: str = "grad_cam"
+) -> Any:
     """Writes a SavedModel with the project's endpoints.
 
     Args:
@@ -28,6 +30,7 @@ def export(name: str, image_size: int, folder: Path, seed: int = 1) -> Any:
         image_size: side of its square input in pixels.
         folder: the version's folder; must not exist yet.
         seed: of the weights. They are untrained: they change the numbers, not the work.
+        explanation: the method of its heatmaps.
 
     Returns:
         The Keras model.
@@ -35,6 +38,7 @@ def export(name: str, image_size: int, folder: Path, seed: int = 1) -> Any:
     import keras
 
     from components import models
+    from components.explanations import load_explanation
     from components.export.saved_model import ExportOptions, export_model
     from components.tasks import get_task
 
@@ -43,7 +47,7 @@ def export(name: str, image_size: int, folder: Path, seed: int = 1) -> Any:
     classes = classes_of(task)
     keras.utils.set_random_seed(seed)
     model = models.build(name, image_size, len(classes))
-    options = ExportOptions(spec)
+    options = ExportOptions(spec, load_explanation(explanation), explanation)
     export_model(model, folder, task=task, classes=classes, side=image_size, options=options)
     return model
 
