@@ -23,11 +23,7 @@ class Source:
     ] = None
 
     def load(self) -> "PipelineConfig":
-        """The configuration.
-
-        Raises:
-            InputError: it has a mistake.
-        """
+        """The configuration."""
         from pipelines.config import load_config
 
         return load_config(self.config, self.sets or [], self.data)

@@ -5,7 +5,7 @@ They are KFP's recurring runs, kept as they are asked for.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from pipelines.kubeflow.client.faults import ServerFault
 from pipelines.kubeflow.client.options import Access, Plan, Source, Wish
 from pipelines.kubeflow.client.resources import prepare
 from pipelines.kubeflow.client.server import Server
-from pipelines.kubeflow.client.source import compile_config, plain_console
+from pipelines.kubeflow.client.source import plain_console
 from serving.errors import InputError, check_one_of
 
 MADE_BY = "Scheduled by pawlens"
@@ -39,12 +39,9 @@ def run_schedule(source: Source, access: Access, wish: Wish, plan: Plan) -> None
         InputError: something is refused, or a schedule of that name was made elsewhere.
         FailedError: the server failed; then an old one stays.
     """
-    config = source.load()
     next_times(plan.cron)
     console = plain_console()
-    server = Server(access).connect()
-    package = compile_config(config, console)
-    prepared = prepare(server, package, wish, console)
+    server, package, prepared = prepare(source, access, wish, console)
     wanted = _wanted(plan, plan.name or package.name, prepared)
     what, schedule = _ensure(server, wanted)
     link = server.link("recurringrun", schedule.recurring_run_id)
@@ -145,10 +142,10 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
     def find(among: Iterable[Schedule]) -> Schedule | None:
         return next((one for one in among if _essence(one) == _essence(wanted)), None)
 
-    def named() -> list[Schedule]:
+    def named() -> Iterator[Schedule]:
         return server.named(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
 
-    present = named()
+    present = list(named())
     for one in present:
         if not (one.description or "").startswith(MADE_BY):
             raise InputError(

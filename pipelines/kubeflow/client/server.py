@@ -119,10 +119,14 @@ class Server:
 
     def named(
         self, method: str, name: str, operation: str = "EQUALS", **arguments: Any
-    ) -> list[Any]:
+    ) -> Iterator[Any]:
         """Those items of a list whose name is this, or holds it (`IS_SUBSTRING`)."""
         wanted = {"operation": operation, "key": "display_name", "string_value": name}
-        return list(self.all(method, filter=json.dumps({"predicates": [wanted]}), **arguments))
+        return self.all(method, filter=json.dumps({"predicates": [wanted]}), **arguments)
+
+    def find(self, method: str, name: str, operation: str = "EQUALS", **arguments: Any) -> Any:
+        """The first of them; None: there is none."""
+        return next(self.named(method, name, operation, **arguments), None)
 
     def once(self, method: str, **arguments: Any) -> Any:
         """Sends one request.

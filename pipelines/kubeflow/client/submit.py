@@ -11,8 +11,8 @@ from rich.console import Console
 from pipelines.kubeflow.client.options import Access, Patience, Source, Wish
 from pipelines.kubeflow.client.resources import prepare
 from pipelines.kubeflow.client.server import Server
-from pipelines.kubeflow.client.source import compile_config, plain_console
-from pipelines.kubeflow.client.watch import SUCCEEDED, failure, follow, step_names, steps_of
+from pipelines.kubeflow.client.source import plain_console
+from pipelines.kubeflow.client.watch import SUCCEEDED, failure, follow, step_names
 from serving.errors import FailedError, InputError
 
 INTERRUPTED = 130  # as a shell counts a program that Ctrl-C ended
@@ -28,13 +28,11 @@ def run_submit(source: Source, access: Access, wish: Wish, patience: Patience) -
         InputError: something is refused.
         FailedError: the run or the server failed.
     """
-    config = source.load()
     console = plain_console()
     run: api.V2beta1Run | None = None
     try:
-        server = Server(access).connect()
-        package = compile_config(config, console)
-        run = _start(server, package.name, prepare(server, package, wish, console))
+        server, package, prepared = prepare(source, access, wish, console)
+        run = _start(server, package.name, prepared)
         link = server.link("runs", run.run_id)
         console.print(f"run       {run.display_name}: {link}")
         if patience.wait:
@@ -53,8 +51,7 @@ def _start(server: Server, pipeline: str, prepared: Mapping[str, Any]) -> api.V2
 
     def find() -> api.V2beta1Run | None:
         experiment = prepared["experiment_id"]
-        found = server.named("run_service_list_runs", name, experiment_id=experiment)
-        return next(iter(found), None)
+        return server.find("run_service_list_runs", name, experiment_id=experiment)
 
     return server.make(find, lambda: server.once("run_service_create_run", run=wanted))
 
@@ -73,7 +70,7 @@ def _wait(
         told = f"run {run.display_name} goes on, but is no longer watched: {error}"
         raise type(error)(told) from error
     if ended.state != SUCCEEDED:
-        reason = failure(ended, steps_of(ended, names))
+        reason = failure(ended, names)
         link = server.link("runs", run.run_id)
         raise FailedError(f"run {run.display_name} {reason}; see {link}")
     console.print(f"run       {run.display_name} succeeded")

@@ -200,15 +200,12 @@ SCRIPT = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
-from types import SimpleNamespace
 import yaml
-from pipelines.kubeflow.client import submit
+from pipelines.kubeflow.client import resources, submit
 from pipelines.kubeflow.client.options import Access, Patience, Source, Wish
-text = Path(sys.argv[2]).read_text()
-package = SimpleNamespace(
-    name="tiny", spec=yaml.safe_load(text), parameters={}, service_account="", to_yaml=lambda: text
-)
-submit.compile_config = lambda config, console: package
+from pipelines.kubeflow.compiler import Compiled
+package = Compiled("tiny", *yaml.safe_load_all(Path(sys.argv[2]).read_text()), "")
+resources.compile_config = lambda config, console: package
 source, access = Source("linear_blobs"), Access(host=sys.argv[1])
 sys.exit(submit.run_submit(source, access, Wish(), Patience(poll_seconds=0.1)))
 """
