@@ -19,7 +19,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from pipelines.pipeline import Places, build_pipeline
 from pipelines.records import fail_abandoned_executions, read_step
 from pipelines.sections import PipelineConfig
-from pipelines.source_digest import ROOT, source_digest
+from pipelines.source_digest import source_digest
 from pipelines.step_sources import step_sources, training_sources
 from pipelines.steps import STEPS
 from pipelines.workdir import WorkDir
@@ -44,29 +44,20 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         console: gets a line a step.
         metadata_path: the sqlite file.
         sources: by step, modules besides its own whose code it runs.
-        root: folder that holds our packages.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        metadata_path: Path,
-        sources: Mapping[str, Sequence[str]],
-        *,
-        root: Path = ROOT,
-    ):
+    def __init__(self, console: Console, metadata_path: Path, sources: Mapping[str, Sequence[str]]):
         super().__init__()
         self._console = console
         self._metadata_path = metadata_path
         self._sources = sources
-        self._root = root
         self.steps: dict[str, dict[str, Any]] = {}
 
     def run(self, pipeline: Pipeline, **kwargs: Any) -> None:
         """Compiles and runs."""
         for node in pipeline.components:
             modules = [node.executor_spec.executor_class.__module__, type(node).__module__]
-            digest = source_digest(modules, self._sources.get(node.id, ()), root=self._root)
+            digest = source_digest(modules, self._sources.get(node.id, ()))
             # TFX's cache key covers the executor's specification, its flags included.
             node.executor_spec.add_extra_flags([f"{SOURCE_FLAG}={digest}"])
         ir = compiler.Compiler().compile(pipeline)

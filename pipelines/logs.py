@@ -16,6 +16,11 @@ def terminal(**options: Any) -> Console:
     return Console(markup=False, emoji=False, **options)
 
 
+def plain_terminal() -> Console:
+    """The same in whole lines, as scripts read them."""
+    return terminal(soft_wrap=True, highlight=False)
+
+
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Sends what TFX, Beam and TensorFlow say to a file, from Python and from below it.

@@ -64,12 +64,13 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     _check_places(config)
     images = {step: GPU_IMAGE if kubeflow.step(step).accelerator else IMAGE for step in steps}
     name = kubeflow_name(config.name)
+    defaults = {DATA: config.data.path or kubeflow.data, EPOCHS: config.trainer.epochs}
     spec = ir.for_open_source(
         _tfx_spec(config, name, images),
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
         uncached=_uncached(config),
-        defaults=_defaults(config, images),
+        defaults=defaults | {key: getattr(kubeflow, key) for key in sorted(set(images.values()))},
     )
     spec["pipelineInfo"]["displayName"] = config.name
     spec["pipelineInfo"]["description"] = f"{config.task}, served as {config.pusher.model_name}"
@@ -151,17 +152,6 @@ def _check_places(config: PipelineConfig) -> None:
             )
 
 
-def _defaults(config: PipelineConfig, images: dict[str, str]) -> dict[str, str | int]:
-    kubeflow = config.kubeflow
-    values: dict[str, str | int] = {
-        DATA: config.data.path or kubeflow.data,
-        EPOCHS: config.trainer.epochs,
-        IMAGE: kubeflow.image,
-        GPU_IMAGE: kubeflow.gpu_image,
-    }
-    return {name: values[name] for name in (DATA, EPOCHS, *sorted(set(images.values())))}
-
-
 def _check_images(kubeflow: KubeflowConfig) -> None:
     """Refuses none, and tags that move: the backend's cache goes by the name."""
     if not kubeflow.image:
@@ -182,16 +172,11 @@ def _check_images(kubeflow: KubeflowConfig) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """For readers: no references, texts of several lines as such."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Nothing becomes an anchor."""
-        return True
-
-    def represent_str(self, data: str) -> yaml.ScalarNode:
-        """JSON and schemas in their own lines."""
-        style = "|" if "\n" in data else None
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+    """For readers: JSON and schemas, texts of several lines, in their own lines."""
 
 
-_Dumper.add_representer(str, _Dumper.represent_str)
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

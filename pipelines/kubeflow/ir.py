@@ -4,7 +4,6 @@ Both are PipelineSpec 2.1.0 (kubeflow/pipelines, api/v2alpha1/pipeline_spec.prot
 open-source backend implements less of it, and runs it on Argo, whose names have no underscores.
 """
 
-import copy
 import json
 from collections.abc import Mapping, Set
 from typing import Any
@@ -45,7 +44,7 @@ def for_open_source(
     """Rewrites the whole specification.
 
     Args:
-        spec: as TFX's KubeflowV2DagRunner makes it; stays as it is.
+        spec: as TFX's KubeflowV2DagRunner makes it; changed in place.
         steps: by step, what its pod gets.
         images: by step, the parameter that names its image.
         uncached: steps that always run.
@@ -57,7 +56,6 @@ def for_open_source(
     Raises:
         InputError: the pipeline has a node that it cannot run.
     """
-    spec = copy.deepcopy(spec)
     executors = spec["deploymentSpec"]["executors"]
     _refuse_unknown(executors)
     tasks = spec["root"]["dag"]["tasks"]
@@ -110,8 +108,7 @@ def _finish_task(task: Json, config: StepConfig, *, image: str, cached: bool) ->
     parameters[image] = {"componentInputParameter": image}
     if not cached:
         task["cachingOptions"] = {}
-    policy = retry_policy(config)
-    if policy:
+    if policy := retry_policy(config):
         task["retryPolicy"] = policy
 
 

@@ -42,7 +42,7 @@ def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool)
 
 
 def _refusal(error: api.ApiException, host: str, token: Token | None) -> ServerFault:
-    """An answer that tells of a failure, or of a mistake: then `what`, `found` and so on of it."""
+    """An answer that tells of a failure of the server, or of a mistake in what was asked."""
     status, headers = int(error.status), error.headers or {}
     said = _message(error)
     if status in PASSING:

@@ -1,6 +1,7 @@
 """What a pipeline needs on a server before it can run: itself, its version, an experiment."""
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -12,14 +13,30 @@ from rich.console import Console
 
 from pipelines.kubeflow.client.options import Access, Source, Wish
 from pipelines.kubeflow.client.server import Server
-from pipelines.kubeflow.client.source import compile_config
-from serving.errors import InputError, check_one_of
+from pipelines.logs import logging_to
+from serving.errors import FailedError, InputError, check_one_of
 
 if TYPE_CHECKING:
+    from pipelines.config import PipelineConfig
     from pipelines.kubeflow.compiler import Compiled
 
 DIGEST_LENGTH = 12
 _FLAG = "--param"
+
+
+def compile_config(config: "PipelineConfig", console: Console) -> "Compiled":
+    """Compiles; what TFX and TensorFlow have to say meanwhile is dropped.
+
+    Raises:
+        InputError: the configuration does not do for a cluster.
+        FailedError: TFX cannot be imported.
+    """
+    with console.status("compiling"), logging_to(Path(os.devnull)):
+        try:
+            from pipelines.kubeflow.compiler import compile_pipeline
+        except ImportError as error:
+            raise FailedError(f"cannot import {error.name}: {error}") from error
+        return compile_pipeline(config)
 
 
 def prepare(

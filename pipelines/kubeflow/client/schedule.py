@@ -16,7 +16,7 @@ from pipelines.kubeflow.client.faults import ServerFault
 from pipelines.kubeflow.client.options import Access, Plan, Source, Wish
 from pipelines.kubeflow.client.resources import prepare
 from pipelines.kubeflow.client.server import Server
-from pipelines.kubeflow.client.source import plain_console
+from pipelines.logs import plain_terminal
 from serving.errors import InputError, check_one_of
 
 MADE_BY = "Scheduled by pawlens"
@@ -40,7 +40,7 @@ def run_schedule(source: Source, access: Access, wish: Wish, plan: Plan) -> None
         FailedError: the server failed; then an old one stays.
     """
     next_times(plan.cron)
-    console = plain_console()
+    console = plain_terminal()
     server, package, prepared = prepare(source, access, wish, console)
     wanted = _wanted(plan, plan.name or package.name, prepared)
     what, schedule = _ensure(server, wanted)
@@ -56,7 +56,7 @@ def run_schedule(source: Source, access: Access, wish: Wish, plan: Plan) -> None
 def run_list(access: Access, experiment: str) -> None:
     """A line for each schedule."""
     found = _schedules(Server(access).connect(), experiment)
-    console = plain_console()
+    console = plain_terminal()
     if not found:
         console.print("no schedules")
     for one in found:
@@ -76,7 +76,7 @@ def run_change(access: Access, name: str, experiment: str, what: str) -> None:
         raise InputError(f"schedule '{name}'", expected="the id of one of them", found=ids)
     deed, done = CHANGES[what]
     _change(server, found[0], deed)
-    plain_console().print(f"schedule  {found[0].display_name} {done}")
+    plain_terminal().print(f"schedule  {found[0].display_name} {done}")
 
 
 def _change(server: Server, schedule: Schedule, deed: str) -> None:

@@ -1,21 +1,33 @@
-"""One run of a compiled pipeline: the command `pawlens kubeflow submit`."""
+"""A compiled pipeline, and one run of it: the commands `pawlens kubeflow compile` and `submit`."""
 
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import kfp_server_api as api
 from rich.console import Console
 
 from pipelines.kubeflow.client.options import Access, Patience, Source, Wish
-from pipelines.kubeflow.client.resources import prepare
+from pipelines.kubeflow.client.resources import compile_config, prepare
 from pipelines.kubeflow.client.server import Server
-from pipelines.kubeflow.client.source import plain_console
 from pipelines.kubeflow.client.watch import SUCCEEDED, failure, follow, step_names
+from pipelines.logs import plain_terminal
+from pipelines.workdir import write_whole
 from serving.errors import FailedError, InputError
 
 INTERRUPTED = 130  # as a shell counts a program that Ctrl-C ended
+
+
+def run_compile(source: Source, output: Path) -> None:
+    """Writes the compiled pipeline; an older file stays whole until the new one is complete."""
+    if not output.parent.is_dir():
+        raise InputError(f"--output {output}", expected="an existing folder", found="none")
+    console = plain_terminal()
+    package = compile_config(source.load(), console)
+    write_whole(output, package.to_yaml().encode())
+    console.print(f"{package.name}: {output}")
 
 
 def run_submit(source: Source, access: Access, wish: Wish, patience: Patience) -> int:
@@ -28,7 +40,7 @@ def run_submit(source: Source, access: Access, wish: Wish, patience: Patience) -
         InputError: something is refused.
         FailedError: the run or the server failed.
     """
-    console = plain_console()
+    console = plain_terminal()
     run: api.V2beta1Run | None = None
     try:
         server, package, prepared = prepare(source, access, wish, console)

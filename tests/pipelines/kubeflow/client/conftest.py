@@ -181,13 +181,12 @@ class Peer:
         del items[asked[1][-1]]
         return {}
 
-    def _disable(self, items, *asked):
-        self._get(items, *asked)["status"] = "DISABLED"
+    def _disable(self, items, *asked, status="DISABLED"):
+        self._get(items, *asked)["status"] = status
         return {}
 
-    def _enable(self, items, *asked):
-        self._get(items, *asked)["status"] = "ENABLED"
-        return {}
+    def _enable(self, *asked):
+        return self._disable(*asked, status="ENABLED")
 
     def _known(self, items, key):
         return self._get(items, "", [key], {}, None)

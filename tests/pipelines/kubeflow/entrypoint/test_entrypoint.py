@@ -12,7 +12,7 @@ import yaml
 
 from components.artifacts import INGEST_SUMMARY, VALIDATION
 from pipelines.kubeflow.entrypoint import main
-from pipelines.kubeflow.invocation import parse
+from pipelines.kubeflow.invocation import parse, step_name
 from pipelines.kubeflow.locations import Locations
 
 ROOT = Path(__file__).parents[4]
@@ -56,7 +56,7 @@ def test_every_step_of_a_compiled_pipeline_is_understood(backend):
             backend.path("before", key).mkdir(parents=True, exist_ok=True)
         assert "{{$}}" in container["args"]
         invocation = parse([x.replace("{{$}}", json.dumps(request)) for x in container["args"]])
-        assert name == f"comp-{invocation.step.replace('_', '-')}"
+        assert name == f"comp-{step_name(invocation.executor).replace('_', '-')}"
         _executor(invocation.executor, invocation.beam_args, "unused")
         for definitions, restore in ((inputs, restore_inputs), (outputs, restore_outputs)):
             restored = restore(invocation, Locations())
