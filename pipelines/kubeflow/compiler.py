@@ -66,7 +66,7 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     name = kubeflow_name(config.name)
     defaults = {DATA: config.data.path or kubeflow.data, EPOCHS: config.trainer.epochs}
     spec = ir.for_open_source(
-        _tfx_spec(config, name, images),
+        _tfx_spec(config, name),
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
         uncached=_uncached(config),
@@ -80,11 +80,10 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     return Compiled(name, spec, platform, kubeflow.service_account)
 
 
-def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict[str, Any]:
+def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
     """What TFX's own runner makes of the pipeline."""
     from tfx.orchestration.data_types import RuntimeParameter
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
-    from tfx.orchestration.kubeflow.v2 import pipeline_builder
 
     from pipelines.pipeline import Places, build_pipeline
 
@@ -104,9 +103,7 @@ def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict
     runner = tfx_runner.KubeflowV2DagRunner(
         tfx_runner.KubeflowV2DagRunnerConfig(
             display_name=config.name,
-            # A map without this key makes TFX take its own image.
-            default_image={pipeline_builder.DEFAULT_IMAGE_PATH_KEY: ir.parameter(IMAGE)}
-            | {step: ir.parameter(image) for step, image in images.items()},
+            default_image=IMAGE,  # `ir` names the one of each step
             default_commands=COMMAND,
             use_pipeline_spec_2_1=True,
         )

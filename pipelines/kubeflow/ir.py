@@ -12,6 +12,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipelines.kubeflow.invocation import INPUTS_SPEC_FLAG
 from pipelines.kubeflow.platform import (
     container_resources,
     executor_label,
@@ -23,14 +24,8 @@ from serving.errors import InputError
 
 Json = dict[str, Any]
 
-_INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
 _PARAMETER_TYPES = {str: "STRING", int: "NUMBER_INTEGER"}
 _UI_TYPES = "system."
-
-
-def parameter(name: str) -> str:
-    """What the backend replaces by the value of a component's input parameter."""
-    return f"{{{{$.inputs.parameters['{name}']}}}}"
 
 
 def for_open_source(
@@ -63,7 +58,7 @@ def for_open_source(
     for step, config in steps.items():
         component = components[step]
         executor = executors[component["executorLabel"]]
-        _finish_container(executor["container"], config)
+        _finish_container(executor["container"], config, image=images[step])
         _finish_component(component, image=images[step])
         _finish_task(tasks[step], config, image=images[step], cached=step not in uncached)
     spec["root"].setdefault("inputDefinitions", {})["parameters"] = {
@@ -84,11 +79,13 @@ def _refuse_unknown(executors: Json) -> None:
             )
 
 
-def _finish_container(container: Json, config: StepConfig) -> None:
+def _finish_container(container: Json, config: StepConfig, *, image: str) -> None:
+    # What the backend replaces by the value of the component's input parameter.
+    container["image"] = f"{{{{$.inputs.parameters['{image}']}}}}"
     # The hook that would run example_gen's driver is never read; the entrypoint does it.
     container.pop("lifecycle", None)
     container["resources"] = container_resources(config)
-    flag = container["args"].index(_INPUTS_SPEC_FLAG)
+    flag = container["args"].index(INPUTS_SPEC_FLAG)
     inputs = json.loads(container["args"][flag + 1])
     container["args"][flag + 1] = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
 

@@ -49,11 +49,13 @@ def ingest_in():
             step = ImageExampleGen(
                 str(data), data=config.data, config=config.example_gen, rehash=rehash
             )
-            runner = local.LocalRunner(Console(quiet=True), workdir.metadata, step_sources(config))
+            pipeline = assemble(config, places, {"example_gen": step})
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("pipelines.source_digest.ROOT", sources)
-                runner.run(assemble(config, places, {"example_gen": step}))
-            return {name for name, step in runner.steps.items() if not step["cached"]}
+                ran = local.run_steps(
+                    pipeline, workdir.metadata, step_sources(config), Console(quiet=True)
+                )
+            return {name for name, step in ran.items() if not step["cached"]}
 
         return run
 

@@ -115,10 +115,8 @@ def _ensure(server: Server, kind: str, name: str, wanted: Any) -> Any:
     def find() -> Any:
         return server.find(f"{kind}_service_list_{kind}s", name, **server.scope)
 
-    def send() -> Any:
-        return server.once(f"{kind}_service_create_{kind}", **{kind: wanted})
-
-    return find() or server.make(find, send)
+    create = f"{kind}_service_create_{kind}"
+    return find() or server.make(find, lambda: server.once(create, **{kind: wanted}))
 
 
 def read_parameters(
