@@ -77,14 +77,12 @@ def run_steps(
                 executor_spec=runner_utils.extract_executor_spec(deployment, step),
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, step),
             ).launch()
+            seconds = time.monotonic() - start
+            record = read_step(metadata_path, ir.pipeline_info.id, step)
         except InputError:
             raise
         except Exception as error:
             raise StepError(step, error) from error
-        seconds = time.monotonic() - start
-        record = read_step(metadata_path, ir.pipeline_info.id, step)
-        if record is None:
-            raise StepError(step, RuntimeError("it left no result in the metadata"))
         steps[step] = {"seconds": round(seconds, 3), "cached": record.cached}
         took = "cached" if record.cached else f"{seconds:6.1f} s"
         console.print(f"  {step:<18} {took}")

@@ -23,10 +23,7 @@ class _Artifacts:
         self._name, self._metadata = config.name, workdir.metadata
 
     def uri(self, step: str, key: str) -> str:
-        record = read_step(self._metadata, self._name, step)
-        if record is None:
-            raise RuntimeError(f"step {step} left no result in the metadata")
-        return record.outputs[key]
+        return read_step(self._metadata, self._name, step).outputs[key]
 
     def json(self, step: str, key: str, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(Path(self.uri(step, key), name).read_text("utf-8"))

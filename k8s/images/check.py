@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 import subprocess
-import sys
 
 PACKAGES = ("components", "pipelines", "serving")
 # What is imported late, or by name.
@@ -33,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -30,13 +30,11 @@ class Compiled:
         name: of the pipeline.
         spec: the PipelineSpec (schema 2.1.0), as JSON.
         platform: the PlatformSpec: what only Kubernetes knows of, as JSON.
-        service_account: of the pods, unless a run asks for another; empty: the installation's.
     """
 
     name: str
     spec: dict[str, Any]
     platform: dict[str, Any]
-    service_account: str
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -64,20 +62,20 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     _check_places(config)
     images = {step: GPU_IMAGE if kubeflow.step(step).accelerator else IMAGE for step in steps}
     name = kubeflow_name(config.name)
-    defaults = {DATA: config.data.path or kubeflow.data, EPOCHS: config.trainer.epochs}
+    data, epochs = config.data.path or kubeflow.data, config.trainer.epochs
+    named = {key: getattr(kubeflow, key) for key in sorted(set(images.values()))}
     spec = ir.for_open_source(
         _tfx_spec(config, name),
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
         uncached=_uncached(config),
-        defaults=defaults | {key: getattr(kubeflow, key) for key in sorted(set(images.values()))},
+        defaults={DATA: data, EPOCHS: epochs, **named},
     )
     spec["pipelineInfo"]["displayName"] = config.name
     spec["pipelineInfo"]["description"] = f"{config.task}, served as {config.pusher.model_name}"
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root
-    platform = kubernetes_platform(kubeflow, steps)
-    return Compiled(name, spec, platform, kubeflow.service_account)
+    return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
 
 
 def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def prepare(
             "runtime_config": api.V2beta1RuntimeConfig(
                 parameters=parameters, pipeline_root=wish.pipeline_root or None
             ),
-            "service_account": wish.service_account or package.service_account or None,
+            "service_account": wish.service_account or config.kubeflow.service_account or None,
         },
     )
 

@@ -48,7 +48,7 @@ def run_submit(source: Source, access: Access, wish: Wish, patience: Patience) -
         link = server.link("runs", run.run_id)
         console.print(f"run       {run.display_name}: {link}")
         if patience.wait:
-            _wait(server, run, package.spec, patience, console)
+            _wait(server, run, step_names(package.spec), patience, console)
     except KeyboardInterrupt:
         goes_on = run and f"left alone; run {run.display_name} goes on"
         console.print(goes_on or "stopped before a run was seen")
@@ -69,13 +69,8 @@ def _start(server: Server, pipeline: str, prepared: Mapping[str, Any]) -> api.V2
 
 
 def _wait(
-    server: Server,
-    run: api.V2beta1Run,
-    spec: Mapping[str, Any],
-    patience: Patience,
-    console: Console,
+    server: Server, run: api.V2beta1Run, names: list[str], patience: Patience, console: Console
 ) -> None:
-    names = step_names(spec)
     try:
         ended = follow(server, run.run_id, names, console, patience)
     except (InputError, FailedError) as error:

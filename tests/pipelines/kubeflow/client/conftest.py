@@ -324,7 +324,7 @@ deploymentSpec:
 
 
 def compiled(text):
-    return Compiled("tiny", yaml.safe_load(text), {"platforms": {}}, service_account="")
+    return Compiled("tiny", yaml.safe_load(text), {"platforms": {}})
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ import yaml
 from pipelines.kubeflow.client import resources, submit
 from pipelines.kubeflow.client.options import Access, Patience, Source, Wish
 from pipelines.kubeflow.compiler import Compiled
-package = Compiled("tiny", *yaml.safe_load_all(Path(sys.argv[2]).read_text()), "")
+package = Compiled("tiny", *yaml.safe_load_all(Path(sys.argv[2]).read_text()))
 resources.compile_config = lambda config, console: package
 source, access = Source("linear_blobs"), Access(host=sys.argv[1])
 sys.exit(submit.run_submit(source, access, Wish(), Patience(poll_seconds=0.1)))
