@@ -1,6 +1,5 @@
 """Runs on a small server that holds every request against KFP's API."""
 
-import json
 import os
 import signal
 import subprocess
@@ -228,10 +227,8 @@ def test_ctrl_c_leaves_the_run_alone(peer, package, tmp_path):
 
 
 def test_the_servers_check_refuses_what_kfp_does_not_know(peer):
+    url = f"{peer.host}/apis/v2beta1"
     for body in ({"display_name": "a", "colour": "red"}, {"display_name": 5}):
-        answer = urllib3.request(
-            "POST", f"{peer.host}/apis/v2beta1/experiments", body=json.dumps(body)
-        )
-        assert answer.status == 400
-    assert urllib3.request("GET", f"{peer.host}/apis/v2beta1/runs?colour=red").status == 400
-    assert urllib3.request("GET", f"{peer.host}/apis/v2beta1/run").status == 404
+        assert urllib3.request("POST", f"{url}/experiments", json=body).status == 400
+    assert urllib3.request("GET", f"{url}/runs?colour=red").status == 400
+    assert urllib3.request("GET", f"{url}/run").status == 404
