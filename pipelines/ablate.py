@@ -100,9 +100,7 @@ def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Consol
     from pipelines.records import read_step
 
     run_pipeline(config, data, place, console, rehash=False, build=build_ingest)
-    record = read_step(place.metadata, config.name, "example_gen")
-    assert record is not None, "the step has just run"
-    uri = record.outputs["examples"]
+    uri = read_step(place.metadata, config.name, "example_gen").outputs["examples"]
     train, evaluation = (
         [io_utils.all_files_pattern(f"{uri}/Split-{split}")] for split in SPLITS[:2]
     )

@@ -22,51 +22,43 @@ Images = Annotated[
         metavar="IMAGE", help="Files; folders, for the images in and below; - for stdin."
     ),
 ]
-FilesFrom = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="More paths, one a line; -: from stdin.")
-]
 Target = Annotated[str, typer.Option(help="HOST:PORT of the server.")]
 ModelName = Annotated[str, typer.Option(help="Served model.")]
-Version = Annotated[
-    int | None, typer.Option("--model-version", help="Its version; default: the server's choice.")
-]
-Label = Annotated[str | None, typer.Option(help="Label of a version, such as stable.")]
-Timeout = Annotated[
-    float, typer.Option(help="Seconds for a request of up to 8 images, repeats included.")
-]
-Format = Annotated[
-    str | None, typer.Option("--format", help="table (default), json, jsonl or csv.")
-]
-Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-ClassIndex = Annotated[int, typer.Option(help="Class to explain; -1: the predicted one.")]
 Output = Annotated[Path, typer.Option(help="Folder for the images that are written.")]
-Header = Annotated[
-    list[str] | None, typer.Option(metavar="KEY=VALUE", help="Sent along: x-request-id=42")
-]
-Tls = Annotated[bool, typer.Option("--tls", help="Encrypt; the four below imply it.")]
-TlsCa = Annotated[Path | None, typer.Option(help="PEM file of the authorities to trust.")]
-TlsCert = Annotated[Path | None, typer.Option(help="PEM file of the client's certificate.")]
-TlsKey = Annotated[Path | None, typer.Option(help="PEM file of its key.")]
-TlsServerName = Annotated[
-    str | None, typer.Option(help="Name in the server's certificate, if not the target's.")
-]
 
 
 def _options(
     *,
-    files_from: FilesFrom = None,
+    files_from: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="More paths, one a line; -: from stdin.")
+    ] = None,
     target: Target = DEFAULT_TARGET,
-    version: Version = None,
-    label: Label = None,
-    timeout: Timeout = DEFAULT_TIMEOUT_SECONDS,
-    style: Format = None,
-    json: Json = False,
-    header: Header = None,
-    tls: Tls = False,
-    tls_ca: TlsCa = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    tls_server_name: TlsServerName = None,
+    version: Annotated[
+        int | None,
+        typer.Option("--model-version", help="Its version; default: the server's choice."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Label of a version, such as stable.")] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for a request of up to 8 images, repeats included.")
+    ] = DEFAULT_TIMEOUT_SECONDS,
+    style: Annotated[
+        str | None, typer.Option("--format", help="table (default), json, jsonl or csv.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Sent along: x-request-id=42")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Encrypt; the four below imply it.")] = False,
+    tls_ca: Annotated[Path | None, typer.Option(help="PEM file of the authorities to trust.")] = (
+        None
+    ),
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM file of the client's certificate.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+    tls_server_name: Annotated[
+        str | None, typer.Option(help="Name in the server's certificate, if not the target's.")
+    ] = None,
 ) -> "Options":
     """What the flags that all three commands share stand for."""
     # gRPC's own notes, as of a handshake that fails, would stand beside the one line of an error.
@@ -113,7 +105,7 @@ def predict(
 def explain(
     images: Images = None,
     model_name: ModelName = "cats_vs_dogs",
-    class_index: ClassIndex = -1,
+    class_index: Annotated[int, typer.Option(help="Class to explain; -1: the predicted one.")] = -1,
     output: Output = Path(),
     *,
     options: "Options",

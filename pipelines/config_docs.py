@@ -40,16 +40,13 @@ def markdown() -> str:
         for key, field in section["properties"].items():
             inner = list(_below(field, schema))
             text = field.get("description") or (inner[0][1].get("description", "") if inner else "")
-            lines.append(_row(key, field, key in section.get("required", ()), text))
+            required = key in section.get("required", ())
+            default = "required" if required else _default(field.get("default"))
+            lines.append(f"| `{key}` | {_type(field)} | {default} | {_one_line(text)} |")
             below += [(f"{prefix}.{key}{more}".lstrip("."), one) for more, one in inner]
         lines.append("")
         tables = below + tables
     return "\n".join(lines)
-
-
-def _row(key: str, field: Schema, required: bool, text: str) -> str:
-    default = "required" if required else _default(field.get("default"))
-    return f"| `{key}` | {_type(field)} | {default} | {_one_line(text)} |"
 
 
 def _default(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine: TFX's LocalDagRunner, with a cache that can be trusted."""
+"""Runs a pipeline on this machine, with TFX's launcher and a cache that can be trusted."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from absl import logging
 from rich.console import Console
 from tfx.dsl.compiler import compiler
 from tfx.orchestration import metadata
-from tfx.orchestration.local import local_dag_runner, runner_utils
+from tfx.orchestration.local import runner_utils
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
@@ -19,7 +19,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from pipelines.pipeline import Places, build_pipeline
 from pipelines.records import fail_abandoned_executions, read_step
 from pipelines.sections import PipelineConfig
-from pipelines.source_digest import ROOT, source_digest
+from pipelines.source_digest import source_digest
 from pipelines.step_sources import step_sources, training_sources
 from pipelines.steps import STEPS
 from pipelines.workdir import WorkDir
@@ -37,82 +37,72 @@ class StepError(FailedError):
         super().__init__(f"step {step} failed: {type(cause).__name__}: {text}")
 
 
-class LocalRunner(local_dag_runner.LocalDagRunner):
-    """LocalDagRunner whose cache key holds the code, and which tells how far it is.
+def run_steps(
+    pipeline: Pipeline, metadata_path: Path, sources: Mapping[str, Sequence[str]], console: Console
+) -> dict[str, dict[str, Any]]:
+    """Runs every step in order, as TFX's LocalDagRunner, but timed and with its errors named.
 
     Args:
-        console: gets a line a step.
+        pipeline: what runs; the cache key of its steps will hold their code.
         metadata_path: the sqlite file.
         sources: by step, modules besides its own whose code it runs.
-        root: folder that holds our packages.
+        console: gets a line a step.
+
+    Returns:
+        By step, its seconds and whether it was cached.
+
+    Raises:
+        InputError: a step refused the user's input.
+        StepError: a step failed.
     """
-
-    def __init__(
-        self,
-        console: Console,
-        metadata_path: Path,
-        sources: Mapping[str, Sequence[str]],
-        *,
-        root: Path = ROOT,
-    ):
-        super().__init__()
-        self._console = console
-        self._metadata_path = metadata_path
-        self._sources = sources
-        self._root = root
-        self.steps: dict[str, dict[str, Any]] = {}
-
-    def run(self, pipeline: Pipeline, **kwargs: Any) -> None:
-        """Compiles and runs."""
-        for node in pipeline.components:
-            modules = [node.executor_spec.executor_class.__module__, type(node).__module__]
-            digest = source_digest(modules, self._sources.get(node.id, ()), root=self._root)
-            # TFX's cache key covers the executor's specification, its flags included.
-            node.executor_spec.add_extra_flags([f"{SOURCE_FLAG}={digest}"])
-        ir = compiler.Compiler().compile(pipeline)
-        for node in ir.nodes:
-            options = node.pipeline_node.execution_options
-            step = STEPS.get(node.pipeline_node.node_info.id)
-            if step and not step.cached:
-                options.caching_options.enable_cache = False
-        self.run_with_ir(ir, **kwargs)
-
-    def run_with_ir(
-        self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
-    ) -> None:
-        """Runs every step in order; as in the base class, but timed and with its errors named."""
-        del run_options
-        run_id = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns()}"
-        runtime_parameter_utils.substitute_runtime_parameter(pipeline, {"pipeline-run-id": run_id})
-        connection = metadata.sqlite_metadata_connection_config(str(self._metadata_path))
-        deployment = runner_utils.extract_local_deployment_config(pipeline)
-        for node in pipeline.nodes:
-            step = node.pipeline_node.node_info.id
-            # On a terminal the line is overwritten by the step's result; in a log it stays.
-            talkative = step in STEPS and STEPS[step].talkative
-            overwritten = self._console.is_terminal and not talkative
-            self._console.print(f"  {step} ...", end="\r" if overwritten else "\n")
-            start = time.monotonic()
-            try:
-                launcher.Launcher(
-                    pipeline_node=node.pipeline_node,
-                    mlmd_connection=metadata.Metadata(connection),
-                    pipeline_info=pipeline.pipeline_info,
-                    pipeline_runtime_spec=pipeline.runtime_spec,
-                    executor_spec=runner_utils.extract_executor_spec(deployment, step),
-                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, step),
-                ).launch()
-            except InputError:
-                raise
-            except Exception as error:
-                raise StepError(step, error) from error
+    ir = _compiled(pipeline, sources)
+    run_id = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns()}"
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": run_id})
+    connection = metadata.sqlite_metadata_connection_config(str(metadata_path))
+    deployment = runner_utils.extract_local_deployment_config(ir)
+    steps: dict[str, dict[str, Any]] = {}
+    for node in ir.nodes:
+        step = node.pipeline_node.node_info.id
+        # On a terminal the line is overwritten by the step's result; in a log it stays.
+        talkative = step in STEPS and STEPS[step].talkative
+        overwritten = console.is_terminal and not talkative
+        console.print(f"  {step} ...", end="\r" if overwritten else "\n")
+        start = time.monotonic()
+        try:
+            launcher.Launcher(
+                pipeline_node=node.pipeline_node,
+                mlmd_connection=metadata.Metadata(connection),
+                pipeline_info=ir.pipeline_info,
+                pipeline_runtime_spec=ir.runtime_spec,
+                executor_spec=runner_utils.extract_executor_spec(deployment, step),
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, step),
+            ).launch()
             seconds = time.monotonic() - start
-            record = read_step(self._metadata_path, pipeline.pipeline_info.id, step)
-            if record is None:
-                raise StepError(step, RuntimeError("it left no result in the metadata"))
-            self.steps[step] = {"seconds": round(seconds, 3), "cached": record.cached}
-            took = "cached" if record.cached else f"{seconds:6.1f} s"
-            self._console.print(f"  {step:<18} {took}")
+            record = read_step(metadata_path, ir.pipeline_info.id, step)
+        except InputError:
+            raise
+        except Exception as error:
+            raise StepError(step, error) from error
+        steps[step] = {"seconds": round(seconds, 3), "cached": record.cached}
+        took = "cached" if record.cached else f"{seconds:6.1f} s"
+        console.print(f"  {step:<18} {took}")
+    return steps
+
+
+def _compiled(pipeline: Pipeline, sources: Mapping[str, Sequence[str]]) -> pipeline_pb2.Pipeline:
+    """What TFX's launcher takes, with a cache that can be trusted."""
+    for node in pipeline.components:
+        modules = [node.executor_spec.executor_class.__module__, type(node).__module__]
+        digest = source_digest(modules, sources.get(node.id, ()))
+        # TFX's cache key covers the executor's specification, its flags included.
+        node.executor_spec.add_extra_flags([f"{SOURCE_FLAG}={digest}"])
+    ir = compiler.Compiler().compile(pipeline)
+    for node in ir.nodes:
+        options = node.pipeline_node.execution_options
+        step = STEPS.get(node.pipeline_node.node_info.id)
+        if step and not step.cached:
+            options.caching_options.enable_cache = False
+    return ir
 
 
 def run_pipeline(
@@ -143,9 +133,7 @@ def run_pipeline(
         rehash=rehash,
         metadata=metadata.sqlite_metadata_connection_config(str(workdir.metadata)),
     )
-    runner = LocalRunner(console, workdir.metadata, step_sources(config))
-    runner.run(build(config, places))
-    return runner.steps
+    return run_steps(build(config, places), workdir.metadata, step_sources(config), console)
 
 
 def state_folder(workdir: WorkDir, config: PipelineConfig) -> Path:

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,6 +15,11 @@ def terminal(**options: Any) -> Console:
     return Console(markup=False, emoji=False, **options)
 
 
+def plain_terminal() -> Console:
+    """The same in whole lines, as scripts read them."""
+    return terminal(soft_wrap=True, highlight=False)
+
+
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Sends what TFX, Beam and TensorFlow say to a file, from Python and from below it.
@@ -23,32 +27,33 @@ def logging_to(path: Path) -> Iterator[None]:
     To be entered before TensorFlow is imported. `sys.stderr` still reaches the terminal.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    terminal = os.dup(2)
-    before = sys.stderr
-    with path.open("a", encoding="utf-8") as file, os.fdopen(terminal, "w") as stderr:
-        # TensorFlow's C++ code writes to the descriptor itself.
-        os.dup2(file.fileno(), 2)
-        sys.stderr = stderr
-        try:
-            with everything_to(file):
-                yield
-        finally:
-            stderr.flush()
-            os.dup2(terminal, 2)
-            sys.stderr = before
+    with (
+        path.open("a", encoding="utf-8") as file,
+        os.fdopen(os.dup(2), "w") as terminal,
+        contextlib.redirect_stderr(terminal),
+        _descriptor_to(file),
+        everything_to(file),
+    ):
+        yield
 
 
 @contextlib.contextmanager
 def libraries_silent() -> Iterator[None]:
     """Drops what is written to the descriptor of stderr, as TensorFlow does when it is imported."""
-    terminal = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere, _descriptor_to(nowhere):
+        yield
+
+
+@contextlib.contextmanager
+def _descriptor_to(file: TextIO) -> Iterator[None]:
+    """Sends to a file what is written to the descriptor of stderr: TensorFlow's C++ code does."""
+    before = os.dup(2)
+    os.dup2(file.fileno(), 2)
     try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        os.dup2(before, 2)
+        os.close(before)
 
 
 @contextlib.contextmanager

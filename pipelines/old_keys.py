@@ -1,6 +1,7 @@
 """Keys of the last release, still read: each is told with what to write now."""
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -61,6 +62,7 @@ def rewrite(tree: Tree) -> tuple[Tree, list[str]]:
     Raises:
         InputError: a value that an old key could not have.
     """
+    tree = copy.deepcopy(tree)
     told: list[str] = []
     for (path, key), (kind, rule) in _RULES.items():
         section = _section(tree, path)
@@ -72,9 +74,9 @@ def rewrite(tree: Tree) -> tuple[Tree, list[str]]:
         new = rule(value, section)
         if new is None:
             continue
-        kept = {name: value for name, value in section.items() if name != key}
-        beside = [name for name in new if name in kept]
-        tree = _with_section(tree, path, new | kept)
+        del section[key]
+        beside = [name for name in new if name in section]
+        section.update({name: new[name] for name in new if name not in section})
         if beside and len(beside) == len(new):
             told.append(f"{where} does not count beside {', '.join(beside)}; leave {key} out")
         else:
@@ -89,15 +91,8 @@ def _advice(path: str, new: Tree) -> str:
     return f"write {text[1:-1]}" + (f" in section {path}" if path else "")
 
 
-def _section(tree: Mapping[str, Any], path: str) -> Tree | None:
+def _section(tree: Tree, path: str) -> Tree | None:
     found: Any = tree
     for name in filter(None, path.split(".")):
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else None
-
-
-def _with_section(tree: Tree, path: str, section: Tree) -> Tree:
-    if not path:
-        return section
-    name, _, rest = path.partition(".")
-    return tree | {name: _with_section(tree[name], rest, section)}

@@ -46,17 +46,15 @@ def fail_abandoned_executions(path: Path) -> int:
     return len(abandoned)
 
 
-def read_step(path: Path, pipeline: str, node: str) -> StepRecord | None:
-    """The last execution of a node; None if it never ran to its end."""
+def read_step(path: Path, pipeline: str, node: str) -> StepRecord:
+    """The last execution of a node that has run to its end."""
     store = open_store(path)
     context = store.get_context_by_type_and_name(NODE_CONTEXT, f"{pipeline}.{node}")
-    if context is None:
-        return None
-    executions = store.get_executions_by_context(context.id)
+    executions = store.get_executions_by_context(context.id) if context else []
     ends = (Execution.COMPLETE, Execution.CACHED)
     done = [one for one in executions if one.last_known_state in ends]
     if not done:
-        return None
+        raise RuntimeError(f"step {node} left no result in the metadata")
     last = max(done, key=lambda execution: execution.id)
     keys = {
         event.artifact_id: event.path.steps[0].key

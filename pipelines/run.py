@@ -89,8 +89,15 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         console.print(f"test      {name} {'-' if value is None else format(value, '.4f')}")
     if len(metrics) > METRICS:
         console.print(f"          and {len(metrics) - METRICS:,} more in summary.json")
-    for line in _conversions(summary["converted"]):
-        console.print(f"converted {line}", soft_wrap=True)
+    if converted := summary["converted"]:
+        own, metric = converted["original"], converted["metric"]
+        for found in converted["conversions"]:
+            console.print(
+                f"converted {converted['path']}/{found['file']}: {metric} {found['value']:.4f}"
+                f" ({own['value']:.4f}), {found['milliseconds']:.1f} ms an image"
+                f" ({own['milliseconds']:.1f}), {found['bytes'] / 2**20:.1f} MiB",
+                soft_wrap=True,
+            )
     console.print(f"blessed   {'yes' if summary['blessed'] else 'no'}")
     if summary["pushed"]:
         console.print(f"pushed    {summary['pushed']['path']}", soft_wrap=True)
@@ -100,16 +107,3 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     for reason in summary["reasons"]:
         console.print(f"          {reason}", soft_wrap=True)
     console.print(f"report    {summary['report']}", soft_wrap=True)
-
-
-def _conversions(converted: dict[str, Any] | None) -> list[str]:
-    """A line for each format that the model was converted to."""
-    if not converted:
-        return []
-    own, metric = converted["original"], converted["metric"]
-    return [
-        f"{converted['path']}/{found['file']}: {metric} {found['value']:.4f}"
-        f" ({own['value']:.4f}), {found['milliseconds']:.1f} ms an image"
-        f" ({own['milliseconds']:.1f}), {found['bytes'] / 2**20:.1f} MiB"
-        for found in converted["conversions"]
-    ]

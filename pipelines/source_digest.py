@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent  # of our packages
 PACKAGES = ("components", "pipelines", "serving")
 DATA_FILES = ("*.html", "*.md")  # belong to the modules beside them
 STACK = (
@@ -27,38 +27,35 @@ STACK = (
 _INSTALLED = {name.replace("-", "_") for name in STACK}
 
 
-def source_digest(modules: Iterable[str], foreign: Iterable[str] = (), *, root: Path = ROOT) -> str:
+def source_digest(modules: Iterable[str], foreign: Iterable[str] = ()) -> str:
     """SHA-256 over the sources that `modules` and `foreign` reach, and the stack's versions.
 
     Args:
         modules: dotted names; those that are not ours add nothing.
         foreign: dotted names of modules that a configuration names: their packages count as ours.
-        root: folder that holds our packages.
     """
     digest = hashlib.sha256()
     for name in STACK:
         digest.update(f"{name}=={version(name)}\n".encode())
-    for name, path in sorted(reached_files(modules, foreign, root=root).items()):
+    for name, path in sorted(reached_files(modules, foreign).items()):
         content = path.read_bytes()
         told = _parsed(content)[0] if path.suffix == ".py" else hashlib.sha256(content).digest()
         digest.update(name.encode() + b"\0" + told)
     return digest.hexdigest()
 
 
-def reached_files(
-    modules: Iterable[str], foreign: Iterable[str] = (), *, root: Path = ROOT
-) -> dict[str, Path]:
+def reached_files(modules: Iterable[str], foreign: Iterable[str] = ()) -> dict[str, Path]:
     """Files that modules import, directly or not, with the data files beside them.
 
     Args:
-        modules, foreign, root: as of `source_digest`.
+        modules, foreign: as of `source_digest`.
 
     Returns:
         By path relative to the folder of its package, such as `components/features.py`.
     """
     named = list(foreign)
     tops = {module.partition(".")[0] for module in named} - _INSTALLED
-    bases = {top: _base(top) for top in tops} | dict.fromkeys(PACKAGES, root)
+    bases = {top: _base(top) for top in tops} | dict.fromkeys(PACKAGES, ROOT)
     todo = [*modules, *named]
     done: set[str] = set()
     files: dict[str, Path] = {}
@@ -95,10 +92,7 @@ def _base(package: str) -> Path | None:
 
 def _module_file(module: str, base: Path) -> Path | None:
     place = base.joinpath(*module.split("."))
-    for path in (place.with_suffix(".py"), place / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+    return next(filter(Path.is_file, (place.with_suffix(".py"), place / "__init__.py")), None)
 
 
 @functools.lru_cache(maxsize=2048)

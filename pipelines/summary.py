@@ -23,10 +23,7 @@ class _Artifacts:
         self._name, self._metadata = config.name, workdir.metadata
 
     def uri(self, step: str, key: str) -> str:
-        record = read_step(self._metadata, self._name, step)
-        if record is None:
-            raise RuntimeError(f"step {step} left no result in the metadata")
-        return record.outputs[key]
+        return read_step(self._metadata, self._name, step).outputs[key]
 
     def json(self, step: str, key: str, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(Path(self.uri(step, key), name).read_text("utf-8"))
@@ -72,9 +69,12 @@ def summarize(
         "rolled_back": push["reason"] if push["status"] == "rolled back" else None,
         "reasons": _reasons(left, evaluation, push),
         "made_with": _made_with(config, left),
-        "converted": _converted(left) if config.converter else None,
+        "converted": None,
         "report": str(workdir.report),
     }
+    if config.converter:
+        place = {"path": left.uri("converter", "conversions")}
+        summary["converted"] = place | left.json("converter", "conversions", COMPARISON)
     write_whole(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
@@ -90,11 +90,6 @@ def _made_with(config: PipelineConfig, left: _Artifacts) -> dict[str, Any]:
         "config_sha256": hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
         "code_sha256": source_digest(CODE),
     }
-
-
-def _converted(left: _Artifacts) -> dict[str, Any]:
-    place = {"path": left.uri("converter", "conversions")}
-    return place | left.json("converter", "conversions", COMPARISON)
 
 
 def _served(push: dict[str, Any], version: dict[str, Any]) -> dict[str, Any] | None:

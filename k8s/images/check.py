@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 import subprocess
-import sys
 
 PACKAGES = ("components", "pipelines", "serving")
 # What is imported late, or by name.
@@ -16,21 +15,14 @@ COMMANDS = (
 )
 
 
-def modules() -> list[str]:
-    """Names of all modules of ours, without those that are commands."""
-    found = [
-        module.name
-        for package in PACKAGES
-        for module in pkgutil.walk_packages(
-            importlib.import_module(package).__path__, f"{package}."
-        )
-    ]
-    return [name for name in found if not name.endswith(".__main__")]
-
-
 def main() -> None:
     """Imports everything, and starts what is started by name."""
-    for name in [*modules(), *LIBRARIES]:
+    for package in PACKAGES:
+        path = importlib.import_module(package).__path__
+        for module in pkgutil.walk_packages(path, f"{package}."):
+            if not module.name.endswith(".__main__"):  # those are commands
+                importlib.import_module(module.name)
+    for name in LIBRARIES:
         importlib.import_module(name)
     fsspec = importlib.import_module("fsspec")
     for protocol in PROTOCOLS:
@@ -40,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

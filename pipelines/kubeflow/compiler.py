@@ -30,13 +30,11 @@ class Compiled:
         name: of the pipeline.
         spec: the PipelineSpec (schema 2.1.0), as JSON.
         platform: the PlatformSpec: what only Kubernetes knows of, as JSON.
-        service_account: of the pods, unless a run asks for another; empty: the installation's.
     """
 
     name: str
     spec: dict[str, Any]
     platform: dict[str, Any]
-    service_account: str
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -64,26 +62,26 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     _check_places(config)
     images = {step: GPU_IMAGE if kubeflow.step(step).accelerator else IMAGE for step in steps}
     name = kubeflow_name(config.name)
+    data, epochs = config.data.path or kubeflow.data, config.trainer.epochs
+    named = {key: getattr(kubeflow, key) for key in sorted(set(images.values()))}
     spec = ir.for_open_source(
-        _tfx_spec(config, name, images),
+        _tfx_spec(config, name),
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
         uncached=_uncached(config),
-        defaults=_defaults(config, images),
+        defaults={DATA: data, EPOCHS: epochs, **named},
     )
     spec["pipelineInfo"]["displayName"] = config.name
     spec["pipelineInfo"]["description"] = f"{config.task}, served as {config.pusher.model_name}"
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root
-    platform = kubernetes_platform(kubeflow, steps)
-    return Compiled(name, spec, platform, kubeflow.service_account)
+    return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
 
 
-def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict[str, Any]:
+def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
     """What TFX's own runner makes of the pipeline."""
     from tfx.orchestration.data_types import RuntimeParameter
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
-    from tfx.orchestration.kubeflow.v2 import pipeline_builder
 
     from pipelines.pipeline import Places, build_pipeline
 
@@ -103,9 +101,7 @@ def _tfx_spec(config: PipelineConfig, name: str, images: dict[str, str]) -> dict
     runner = tfx_runner.KubeflowV2DagRunner(
         tfx_runner.KubeflowV2DagRunnerConfig(
             display_name=config.name,
-            # A map without this key makes TFX take its own image.
-            default_image={pipeline_builder.DEFAULT_IMAGE_PATH_KEY: ir.parameter(IMAGE)}
-            | {step: ir.parameter(image) for step, image in images.items()},
+            default_image=IMAGE,  # `ir` names the one of each step
             default_commands=COMMAND,
             use_pipeline_spec_2_1=True,
         )
@@ -151,17 +147,6 @@ def _check_places(config: PipelineConfig) -> None:
             )
 
 
-def _defaults(config: PipelineConfig, images: dict[str, str]) -> dict[str, str | int]:
-    kubeflow = config.kubeflow
-    values: dict[str, str | int] = {
-        DATA: config.data.path or kubeflow.data,
-        EPOCHS: config.trainer.epochs,
-        IMAGE: kubeflow.image,
-        GPU_IMAGE: kubeflow.gpu_image,
-    }
-    return {name: values[name] for name in (DATA, EPOCHS, *sorted(set(images.values())))}
-
-
 def _check_images(kubeflow: KubeflowConfig) -> None:
     """Refuses none, and tags that move: the backend's cache goes by the name."""
     if not kubeflow.image:
@@ -182,16 +167,11 @@ def _check_images(kubeflow: KubeflowConfig) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """For readers: no references, texts of several lines as such."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Nothing becomes an anchor."""
-        return True
-
-    def represent_str(self, data: str) -> yaml.ScalarNode:
-        """JSON and schemas in their own lines."""
-        style = "|" if "\n" in data else None
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+    """For readers: JSON and schemas, texts of several lines, in their own lines."""
 
 
-_Dumper.add_representer(str, _Dumper.represent_str)
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)

@@ -30,9 +30,7 @@ _LOG = logging.getLogger("pawlens")
 
 # What TFX would run before the executor; only this driver leaves something to the executor. The
 # baseline's adds to the cache key alone, and the backend's cache asks no driver.
-_DRIVERS = {
-    "components.example_gen.executor.Executor": "components.example_gen.driver.Driver",
-}
+_DRIVERS = {"components.example_gen.executor.Executor": "components.example_gen.driver.Driver"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     stop = StopSignal(lambda words: last_words.say_last(f"{step}: {words}"))
     with stop.listening(), last_words.readable_logs():
         try:
-            _run(parse(argv))
+            _run(step, parse(argv))
             return 0
         except (InputError, FailedError) as error:
             status, words = (2 if isinstance(error, InputError) else 1), str(error)
@@ -75,7 +73,7 @@ def _step(argv: list[str]) -> str:
     return "entrypoint"
 
 
-def _run(invocation: Invocation) -> None:
+def _run(step: str, invocation: Invocation) -> None:
     """Restores what the executor needs, runs it, and writes what the launcher reads."""
     _class(invocation.executor)
     # TFX brings TensorFlow; a wrong command line has been told without.
@@ -89,6 +87,7 @@ def _run(invocation: Invocation) -> None:
     properties = restore.restore_parameters(invocation)
     inputs = restore.restore_inputs(invocation, locations)
     outputs = restore.restore_outputs(invocation, locations)
+    _LOG.info("step %s (%s)", step, invocation.executor)
     _log_start(invocation, inputs, properties, locations)
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
@@ -100,19 +99,18 @@ def _run(invocation: Invocation) -> None:
     write_output(Path(invocation.request.outputs.output_file), outputs, locations)
     for key, [artifact] in sorted(outputs.items()):
         _LOG.info("output %s: %s: %s", key, locations.to_remote(artifact.uri), _size(artifact))
-    _LOG.info("%s: done in %.1f s", invocation.step, time.monotonic() - start)
+    _LOG.info("%s: done in %.1f s", step, time.monotonic() - start)
 
 
 def _executor(path: str, beam_args: list[str], scratch: str) -> Any:
     """The executor, which may write to the folder `scratch`."""
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-    from tfx.dsl.components.base.base_executor import BaseExecutor
 
-    found = _class(path)
-    told: dict[str, Any] = {"tmp_dir": scratch, "unique_id": "0"}
-    if issubclass(found, BaseBeamExecutor):
-        return found(BaseBeamExecutor.Context(beam_pipeline_args=beam_args, **told))
-    return found(BaseExecutor.Context(extra_flags=beam_args, **told))
+    # An executor that is none of Beam's takes the options as flags.
+    context = BaseBeamExecutor.Context(
+        beam_pipeline_args=beam_args, extra_flags=beam_args, tmp_dir=scratch, unique_id="0"
+    )
+    return _class(path)(context)
 
 
 def _class(path: str) -> Any:
@@ -158,12 +156,8 @@ def _drive(
 
 
 def _log_start(
-    invocation: Invocation,
-    inputs: "Artifacts",
-    properties: dict[str, Any],
-    locations: Locations,
+    invocation: Invocation, inputs: "Artifacts", properties: dict[str, Any], locations: Locations
 ) -> None:
-    _LOG.info("step %s (%s)", invocation.step, invocation.executor)
     for key, listed in sorted(inputs.items()):
         for artifact in listed:
             uri = locations.to_remote(artifact.uri)

@@ -7,10 +7,9 @@ holds no null; a `uri` in it takes the place of the artifact's own.
 import logging
 import math
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import json_format
-from kfp.pipeline_spec.pipeline_spec_pb2 import ArtifactList, ExecutorOutput, RuntimeArtifact
+from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorOutput, RuntimeArtifact
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as tfx_utils
 from tfx.orchestration.portable import outputs_utils
@@ -30,10 +29,9 @@ def write_output(path: Path, outputs: Artifacts, locations: Locations) -> None:
     # What the UI draws has nothing but what is drawn.
     tagged = {k: v for k, v in outputs.items() if not v[0].TYPE_NAME.startswith(UI_NAMESPACE)}
     outputs_utils.tag_output_artifacts_with_version(tagged)
-    told = {key: [_runtime_artifact(key, one, locations)] for key, [one] in outputs.items()}
-    message = ExecutorOutput(
-        artifacts={key: ArtifactList(artifacts=listed) for key, listed in told.items()}
-    )
+    message = ExecutorOutput()
+    for key, [one] in outputs.items():
+        message.artifacts[key].artifacts.append(_runtime_artifact(key, one, locations))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(json_format.MessageToJson(message, sort_keys=True), encoding="utf-8")
@@ -71,7 +69,8 @@ def _storable(key: str, artifact: Artifact) -> Artifact:
             if value.WhichOneof("value") == "bool_value":  # as the backend itself stores them
                 properties[name].int_value = int(value.bool_value)
             elif not _is_storable(value):
-                _LOG.warning("output %s: %s is not stored: %s", key, name, _text(value))
+                text = " ".join(str(value).split())[:80]
+                _LOG.warning("output %s: %s is not stored: %s", key, name, text)
                 del properties[name]
     result = type(artifact)()
     result.set_mlmd_artifact(message)
@@ -88,7 +87,3 @@ def _is_storable(value: metadata_store_pb2.Value) -> bool:
         except ValueError:  # a number in it is not finite
             return False
     return kind in ("int_value", "string_value", "struct_value")
-
-
-def _text(value: Any) -> str:
-    return " ".join(str(value).split())[:80]

@@ -39,11 +39,6 @@ class Invocation:
     declared: ComponentInputsSpec = field(repr=False)
     beam_args: list[str] = field(repr=False)
 
-    @property
-    def step(self) -> str:
-        """The step's name, as far as the executor's path tells it."""
-        return step_name(self.executor)
-
 
 def parse(argv: list[str]) -> Invocation:
     """Reads the command line that the compiled pipeline holds.
@@ -84,9 +79,7 @@ def _message(flag: str, text: str, message: _AnyMessage, clean: Any = None) -> _
         return json_format.ParseDict(tree, message, ignore_unknown_fields=True)
     except (json.JSONDecodeError, json_format.ParseError, AttributeError, TypeError) as error:
         raise InputError(
-            flag,
-            expected=f"a {message.DESCRIPTOR.name} as JSON",
-            found=f"'{text[:60]}' ({error})",
+            flag, expected=f"a {message.DESCRIPTOR.name} as JSON", found=f"'{text[:60]}' ({error})"
         ) from error
 
 

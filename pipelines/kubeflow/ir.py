@@ -4,7 +4,6 @@ Both are PipelineSpec 2.1.0 (kubeflow/pipelines, api/v2alpha1/pipeline_spec.prot
 open-source backend implements less of it, and runs it on Argo, whose names have no underscores.
 """
 
-import copy
 import json
 from collections.abc import Mapping, Set
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipelines.kubeflow.invocation import INPUTS_SPEC_FLAG
 from pipelines.kubeflow.platform import (
     container_resources,
     executor_label,
@@ -24,14 +24,8 @@ from serving.errors import InputError
 
 Json = dict[str, Any]
 
-_INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
 _PARAMETER_TYPES = {str: "STRING", int: "NUMBER_INTEGER"}
 _UI_TYPES = "system."
-
-
-def parameter(name: str) -> str:
-    """What the backend replaces by the value of a component's input parameter."""
-    return f"{{{{$.inputs.parameters['{name}']}}}}"
 
 
 def for_open_source(
@@ -45,7 +39,7 @@ def for_open_source(
     """Rewrites the whole specification.
 
     Args:
-        spec: as TFX's KubeflowV2DagRunner makes it; stays as it is.
+        spec: as TFX's KubeflowV2DagRunner makes it; changed in place.
         steps: by step, what its pod gets.
         images: by step, the parameter that names its image.
         uncached: steps that always run.
@@ -57,7 +51,6 @@ def for_open_source(
     Raises:
         InputError: the pipeline has a node that it cannot run.
     """
-    spec = copy.deepcopy(spec)
     executors = spec["deploymentSpec"]["executors"]
     _refuse_unknown(executors)
     tasks = spec["root"]["dag"]["tasks"]
@@ -65,7 +58,7 @@ def for_open_source(
     for step, config in steps.items():
         component = components[step]
         executor = executors[component["executorLabel"]]
-        _finish_container(executor["container"], config)
+        _finish_container(executor["container"], config, image=images[step])
         _finish_component(component, image=images[step])
         _finish_task(tasks[step], config, image=images[step], cached=step not in uncached)
     spec["root"].setdefault("inputDefinitions", {})["parameters"] = {
@@ -86,11 +79,13 @@ def _refuse_unknown(executors: Json) -> None:
             )
 
 
-def _finish_container(container: Json, config: StepConfig) -> None:
+def _finish_container(container: Json, config: StepConfig, *, image: str) -> None:
+    # What the backend replaces by the value of the component's input parameter.
+    container["image"] = f"{{{{$.inputs.parameters['{image}']}}}}"
     # The hook that would run example_gen's driver is never read; the entrypoint does it.
     container.pop("lifecycle", None)
     container["resources"] = container_resources(config)
-    flag = container["args"].index(_INPUTS_SPEC_FLAG)
+    flag = container["args"].index(INPUTS_SPEC_FLAG)
     inputs = json.loads(container["args"][flag + 1])
     container["args"][flag + 1] = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
 
@@ -110,8 +105,7 @@ def _finish_task(task: Json, config: StepConfig, *, image: str, cached: bool) ->
     parameters[image] = {"componentInputParameter": image}
     if not cached:
         task["cachingOptions"] = {}
-    policy = retry_policy(config)
-    if policy:
+    if policy := retry_policy(config):
         task["retryPolicy"] = policy
 
 

@@ -7,7 +7,6 @@ which no released driver reads; a memory volume on /dev/shm does the same everyw
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
@@ -16,6 +15,7 @@ from kfp.dsl.pipeline_task import PipelineTask
 from kfp.dsl.structures import ComponentSpec, ContainerSpecImplementation, Implementation
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
+from kubernetes.utils.quantity import parse_quantity
 
 from pipelines.kubeflow.settings import KubeflowConfig, SecretConfig, StepConfig, VolumeConfig
 
@@ -32,10 +32,6 @@ _BACKOFF_FACTOR = 2.0
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
 _RetryPolicy = pipeline_spec_pb2.PipelineTaskSpec.RetryPolicy
 
-_SUFFIXES = {"m": Decimal("0.001"), "": Decimal(1)}
-_SUFFIXES |= {prefix: Decimal(1000) ** power for power, prefix in enumerate("kMGT", 1)}
-_SUFFIXES |= {f"{prefix}i": Decimal(1024) ** power for power, prefix in enumerate("KMGT", 1)}
-
 
 def kubeflow_name(step: str) -> str:
     """A step's or pipeline's name on Kubeflow Pipelines."""
@@ -45,16 +41,6 @@ def kubeflow_name(step: str) -> str:
 def executor_label(step: str) -> str:
     """The name under which a compiled pipeline keeps a step's container."""
     return f"exec-{kubeflow_name(step)}"
-
-
-def amount(quantity: str) -> Decimal:
-    """The number that one of Kubernetes' quantities stands for: CPUs or bytes.
-
-    Args:
-        quantity: like `500m`, `2` or `16Gi`.
-    """
-    digits = quantity.rstrip("kmMGTKi")
-    return Decimal(digits) * _SUFFIXES[quantity[len(digits) :]]
 
 
 def seen_by(step: str, entries: Iterable[_Entry]) -> list[_Entry]:
@@ -84,7 +70,7 @@ def container_resources(step: StepConfig) -> dict[str, Any]:
             quantity = getattr(step, f"{kind}_{bound}")
             if quantity is not None:
                 setattr(spec, f"resource_{kind}_{bound}", quantity)
-                setattr(spec, f"{kind}_{bound}", float(amount(quantity) / unit))
+                setattr(spec, f"{kind}_{bound}", float(parse_quantity(quantity) / unit))
     if step.accelerator:
         spec.accelerator.type = spec.accelerator.resource_type = step.accelerator.type
         spec.accelerator.count = step.accelerator.count

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from kubernetes.utils.quantity import parse_quantity
+
 from components.beam_args import runner, runs_elsewhere
-from pipelines.kubeflow.platform import SHARED_MEMORY, SHARED_MEMORY_PATH, amount, seen_by
+from pipelines.kubeflow.platform import SHARED_MEMORY, SHARED_MEMORY_PATH, seen_by
 from pipelines.kubeflow.settings import KubeflowConfig
 from pipelines.sections import PipelineConfig
 from pipelines.steps import using
@@ -13,17 +15,10 @@ from serving.errors import InputError
 
 # A pod's volumes are named after claims and secrets; these are the backend's, Argo's and ours.
 _TAKEN_NAMES = {
-    "kfp-launcher",
-    "kfp-workspace",
-    "gcs-scratch",
-    "s3-scratch",
-    "minio-scratch",
-    "dot-local-scratch",
-    "dot-cache-scratch",
-    "dot-config-scratch",
-    "var-run-argo",
-    "tmp-dir-argo",
     SHARED_MEMORY,
+    *("kfp-launcher", "kfp-workspace", "gcs-scratch", "s3-scratch", "minio-scratch"),
+    *("dot-local-scratch", "dot-cache-scratch", "dot-config-scratch"),
+    *("var-run-argo", "tmp-dir-argo"),
 }
 # A mount on one of these, or above it, hides what the container runs from.
 _NEEDED_FOLDERS = ("/app", "/kfp-launcher", "/usr", "/etc", "/proc", "/sys", "/dev", "/tmp")
@@ -103,7 +98,7 @@ def _check_resources(config: KubeflowConfig, name: str) -> None:
     # What lies in shared memory counts as the container's.
     for lower, upper in [*pairs, ("shared_memory", "memory_limit")]:
         asked, limit = getattr(step, lower), getattr(step, upper)
-        if asked is not None and limit is not None and amount(asked) > amount(limit):
+        if asked and limit and parse_quantity(asked) > parse_quantity(limit):
             raise InputError(
                 f"{key}.{lower}",
                 expected=f"at most {upper} = {limit} (a step's or the default)",

@@ -4,15 +4,11 @@ The backend forgets types: inputs come as `instanceSchema: ""` or as `system.Art
 component declares is what holds.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from kfp.pipeline_spec.pipeline_spec_pb2 import (
-    ArtifactList,
-    ArtifactTypeSchema,
-    ParameterType,
-    RuntimeArtifact,
-)
+from kfp.pipeline_spec.pipeline_spec_pb2 import ArtifactList, ArtifactTypeSchema, ParameterType
 from tfx.dsl.io import fileio
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as tfx_utils
@@ -44,14 +40,11 @@ def restore_inputs(invocation: Invocation, locations: Locations) -> Artifacts:
         InputError: an artifact has no type or no place that is known.
         FailedError: an artifact is not there.
     """
-    declared = invocation.declared.artifacts
-    restored = {}
-    for key, listed in invocation.request.inputs.artifacts.items():
-        if not listed.artifacts:
-            continue
-        types = [declared[key].artifact_type] if key in declared else []
-        restored[key] = _restore(f"input {key}", listed, types, locations)
-        for artifact, runtime in zip(restored[key], listed.artifacts, strict=True):
+    given = invocation.request.inputs.artifacts
+    types = {key: one.artifact_type for key, one in invocation.declared.artifacts.items()}
+    restored = _restore("input", given, types, locations)
+    for key, artifacts in restored.items():
+        for artifact, runtime in zip(artifacts, given[key].artifacts, strict=True):
             if not artifact.TYPE_NAME.startswith(UI_NAMESPACE) and not fileio.exists(artifact.uri):
                 raise FailedError(
                     f"input {key}: there is nothing at {artifact.uri}, where {runtime.uri}"
@@ -66,10 +59,7 @@ def restore_outputs(invocation: Invocation, locations: Locations) -> Artifacts:
     Raises:
         InputError: an artifact has no type or no place that is known.
     """
-    return {
-        key: _restore(f"output {key}", listed, [], locations)
-        for key, listed in invocation.request.outputs.artifacts.items()
-    }
+    return _restore("output", invocation.request.outputs.artifacts, {}, locations)
 
 
 def restore_parameters(invocation: Invocation) -> dict[str, Any]:
@@ -99,36 +89,34 @@ def restore_parameters(invocation: Invocation) -> dict[str, Any]:
 
 
 def _restore(
-    what: str, listed: ArtifactList, types: list[ArtifactTypeSchema], locations: Locations
-) -> list[Artifact]:
-    """Artifacts of one key, by the first of `types`, or else by their own."""
-    messages = []
-    for given in listed.artifacts:
-        message = RuntimeArtifact()
-        message.CopyFrom(given)
-        # A class that TFX has no title for is found by its import path.
-        cls = _artifact_class(what, [*types, given.type])
-        message.type.schema_title = name_utils.get_full_name(cls)
-        message.uri = locations.add(given.uri, given.custom_path)
-        message.name = given.name or what.rpartition(" ")[2]
-        messages.append(message)
-    restored: Artifacts = tfx_utils.parse_raw_artifact_dict(
-        {what: ArtifactList(artifacts=messages)}, locations.names
-    )
-    return restored[what]
+    what: str,
+    given: Mapping[str, ArtifactList],
+    types: Mapping[str, ArtifactTypeSchema],
+    locations: Locations,
+) -> Artifacts:
+    """Artifacts by key, of the key's type in `types`, or else of their own."""
+    known: dict[str, ArtifactList] = {}
+    for key, listed in given.items():
+        for artifact in listed.artifacts:
+            message = known.setdefault(key, ArtifactList()).artifacts.add()
+            message.CopyFrom(artifact)
+            said = [*([types[key]] if key in types else []), artifact.type]
+            # A class that TFX has no title for is found by its import path.
+            message.type.schema_title = _class_path(f"{what} {key}", said)
+            message.uri = locations.add(artifact.uri, artifact.custom_path)
+            message.name = artifact.name or key
+    restored: Artifacts = tfx_utils.parse_raw_artifact_dict(known, locations.names)
+    return restored
 
 
-def _artifact_class(what: str, types: list[ArtifactTypeSchema]) -> type[Artifact]:
-    """The class of the first schema that names one we know."""
+def _class_path(what: str, types: list[ArtifactTypeSchema]) -> str:
+    """The import path of the first schema's class that we know."""
     titles = list(filter(None, map(_title, types)))
     for title in titles:
         if title in ARTIFACT_TYPES:
-            return ARTIFACT_TYPES[title]
+            return str(name_utils.get_full_name(ARTIFACT_TYPES[title]))
         if title in compiler_utils.TITLE_TO_CLASS_PATH:
-            cls: type[Artifact] = name_utils.resolve_full_name(
-                compiler_utils.TITLE_TO_CLASS_PATH[title]
-            )
-            return cls
+            return str(compiler_utils.TITLE_TO_CLASS_PATH[title])
     raise InputError(
         f"{INVOCATION_FLAG}: {what}",
         expected="an artifact of TFX's types or of components.artifacts",

@@ -49,14 +49,13 @@ def ingest_in():
             step = ImageExampleGen(
                 str(data), data=config.data, config=config.example_gen, rehash=rehash
             )
-            runner = local.LocalRunner(
-                Console(quiet=True),
-                workdir.metadata,
-                step_sources(config),
-                root=sources,
-            )
-            runner.run(assemble(config, places, {"example_gen": step}))
-            return {name for name, step in runner.steps.items() if not step["cached"]}
+            pipeline = assemble(config, places, {"example_gen": step})
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("pipelines.source_digest.ROOT", sources)
+                ran = local.run_steps(
+                    pipeline, workdir.metadata, step_sources(config), Console(quiet=True)
+                )
+            return {name for name, step in ran.items() if not step["cached"]}
 
         return run
 
@@ -76,13 +75,8 @@ def ingest(ingest_in, data, tmp_path_factory):
 
 
 @pytest.fixture
-def own_data(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "images")
-
-
-@pytest.fixture
-def own_ingest(ingest_in, own_data, tmp_path):
-    return ingest_in(tmp_path / "work", own_data)
+def own_ingest(ingest_in, original, tmp_path):
+    return ingest_in(tmp_path / "work", shutil.copytree(original, tmp_path / "images"))
 
 
 def test_a_image_moved_between_classes_is_ingested_again(ingest, data):
@@ -149,11 +143,11 @@ def test_a_half_done_training_is_kept_until_nobody_uses_it(tmp_path):
     assert not other.exists()
 
 
-def test_nothing_changed_nothing_runs_and_wrong_input_is_told_as_such(own_ingest, own_data):
+def test_nothing_changed_nothing_runs_and_wrong_input_is_told_as_such(own_ingest, tmp_path):
     assert own_ingest() == {"example_gen"}
     assert own_ingest() == set()
-    shutil.rmtree(own_data / "Cat")
-    shutil.rmtree(own_data / "Dog")
+    for name in ("Cat", "Dog"):
+        shutil.rmtree(tmp_path / "images" / name)
     with pytest.raises(InputError, match="expected a folder a class"):
         own_ingest()
 

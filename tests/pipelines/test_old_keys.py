@@ -3,6 +3,15 @@ import pytest
 from pipelines.old_keys import rewrite
 
 STAGE = {"image_size": 80, "epochs": 3}
+RATE = {"epochs": 2, "learning_rate": 1e-5}
+CATS = {"layout": "auto", "classes": ["cat", "dog"]}
+PETS = {
+    "layout": "masks",
+    "classes": {"foreground": 1, "background": 2, "contour": 3},
+    "min_share": {"foreground": 0.001},
+}
+OWN = {"classes": {"cat": 1, "dog": 2}}
+ONLY = "is read for this release only;"
 
 
 @pytest.mark.parametrize(
@@ -10,26 +19,21 @@ STAGE = {"image_size": 80, "epochs": 3}
     [
         (
             {"problem": "classification", "data": {"layout": "cats_dogs", "path": "d"}},
-            {
-                "task": "image_classification",
-                "data": {"layout": "auto", "classes": ["cat", "dog"], "path": "d"},
-            },
+            {"task": "image_classification", "data": CATS | {"path": "d"}},
             [
-                "problem is read for this release only; write task: image_classification",
-                "data.layout is read for this release only; write layout: auto, classes: "
-                "[cat, dog] in section data",
+                f"problem {ONLY} write task: image_classification",
+                f"data.layout {ONLY} write layout: auto, classes: [cat, dog] in section data",
             ],
         ),
         (
             {"data": {"layout": "pets"}},
-            {
-                "data": {
-                    "layout": "masks",
-                    "classes": {"foreground": 1, "background": 2, "contour": 3},
-                    "min_share": {"foreground": 0.001},
-                }
-            },
+            {"data": PETS},
             ["write layout: masks, classes: {foreground: 1, background: 2, contour: 3}, "],
+        ),
+        (
+            {"data": {"layout": "pets", **OWN}},
+            {"data": {"layout": "masks", **OWN}},
+            ["write layout: masks in section data"],
         ),
         (
             {"trainer": {"model": "m", "earlier_stages": [STAGE]}},
@@ -37,24 +41,14 @@ STAGE = {"image_size": 80, "epochs": 3}
             ["trainer.earlier_stages is read"],
         ),
         (
-            {"trainer": {"fine_tune": {"epochs": 2, "learning_rate": 1e-5}}},
-            {
-                "trainer": {
-                    "stages": [
-                        {"learn": "head"},
-                        {"learn": "top", "epochs": 2, "learning_rate": 1e-5},
-                    ]
-                }
-            },
+            {"trainer": {"fine_tune": RATE}},
+            {"trainer": {"stages": [{"learn": "head"}, {"learn": "top", **RATE}]}},
             ["trainer.fine_tune is read"],
         ),
         (
             {"trainer": {"training_step": "fit", "fine_tune": None}},
             {"trainer": {}},
-            [
-                "trainer.fine_tune is read",
-                "trainer.training_step is read for this release only; leave it out",
-            ],
+            ["trainer.fine_tune is read", f"trainer.training_step {ONLY} leave it out"],
         ),
         (
             {"interpreter": {"pictures": 4}, "pusher": {"live_check": {"pictures": 2}}},
@@ -65,11 +59,6 @@ STAGE = {"image_size": 80, "epochs": 3}
             {"problem": "segmentation", "task": "points"},
             {"task": "points"},
             ["problem does not count beside task; leave problem out"],
-        ),
-        (
-            {"data": {"layout": "pets", "classes": {"cat": 1, "dog": 2}}},
-            {"data": {"layout": "masks", "classes": {"cat": 1, "dog": 2}}},
-            ["write layout: masks in section data"],
         ),
         ({"task": "points", "data": {"layout": "csv"}}, None, []),
         ({"trainer": {"stages": [{}]}, "data": None}, None, []),

@@ -29,25 +29,18 @@ def holder(tmp_path):
     process.wait()
 
 
-def test_second_run_is_refused_with_the_first_ones_pid(holder, tmp_path):
-    with (
-        pytest.raises(InputError, match=f"process {holder.pid} running there"),
-        WorkDir(tmp_path / "work").locked(),
-    ):
+def test_a_second_run_is_refused_until_the_first_is_killed(holder, tmp_path):
+    place = WorkDir(tmp_path / "work")
+    with pytest.raises(InputError, match=f"process {holder.pid} running there"), place.locked():
         pass
-
-
-def test_a_killed_run_holds_nothing(holder, tmp_path):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    with WorkDir(tmp_path / "work").locked():
+    with place.locked():
         assert (tmp_path / "work" / "run.lock").read_text() == f"{os.getpid()}\n"
 
 
 def test_a_file_in_its_place_is_told(tmp_path):
     (tmp_path / "work").write_text("")
-    with (
-        pytest.raises(InputError, match="expected a folder to write in"),
-        WorkDir(tmp_path / "work").locked(),
-    ):
+    place = WorkDir(tmp_path / "work")
+    with pytest.raises(InputError, match="expected a folder to write in"), place.locked():
         pass

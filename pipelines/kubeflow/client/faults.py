@@ -42,36 +42,31 @@ def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool)
 
 
 def _refusal(error: api.ApiException, host: str, token: Token | None) -> ServerFault:
-    status = int(error.status)
+    """An answer that tells of a failure of the server, or of a mistake in what was asked."""
+    status, headers = int(error.status), error.headers or {}
     said = _message(error)
-    if status == 401:
-        return ServerFault(_unauthenticated(host, said, token), status)
     if status in PASSING:
         failed = FailedError(f"{host} failed: {status} {said}")
         return ServerFault(failed, status, passing=True, perhaps_done=status != 429)
-    if status == 403:
-        what = f"{host} does not allow that"
-        todo = "ask for the right to it, or pass another --namespace or token"
-        return ServerFault(InputError(what, found=said, todo=todo), status)
-    if 300 <= status < 400:
-        target = (error.headers or {}).get("location", "elsewhere")
-        found = f"a redirect to {target.split('?')[0]}"
-        todo = "pass --token-file FILE if that is a page to log in, else that address"
-        return ServerFault(InputError(f"--host {host}", found=found, todo=todo), status)
-    if status == 404 and not _is_json(error):
-        what = f"--host {host}"
-        expected = "the address below which /apis/v2beta1 is"
-        return ServerFault(InputError(what, expected=expected, found=f"404 {said}"), status)
-    refused = InputError(f"{host} refuses that", found=f"{status} {said}")
-    return ServerFault(refused, status, perhaps_done=status == 409)
-
-
-def _unauthenticated(host: str, said: str, token: Token | None) -> InputError:
-    if token is None:
+    what, expected, found, todo = f"{host} refuses that", "", f"{status} {said}", ""
+    if status == 401 and token is None:
+        what = f"{host} wants to know who asks"
         todo = f"pass --token-file FILE or --in-cluster, or set {TOKEN_VARIABLE}"
-        return InputError(f"{host} wants to know who asks", found=f"401 {said}", todo=todo)
-    what = f"{host} refuses the token of {token.source}: it has expired or is for another audience"
-    return InputError(what, found=f"401 {said}", todo="write a new one there")
+    elif status == 401 and token:
+        what = f"{host} refuses the token of {token.source}"
+        what += ": it has expired or is for another audience"
+        todo = "write a new one there"
+    elif status == 403:
+        what, found = f"{host} does not allow that", said
+        todo = "ask for the right to it, or pass another --namespace or token"
+    elif 300 <= status < 400:
+        what = f"--host {host}"
+        found = f"a redirect to {headers.get('location', 'elsewhere').split('?')[0]}"
+        todo = "pass --token-file FILE if that is a page to log in, else that address"
+    elif status == 404 and "json" not in headers.get("content-type", ""):
+        what, expected = f"--host {host}", "the address below which /apis/v2beta1 is"
+    mistake = InputError(what, expected=expected, found=found, todo=todo)
+    return ServerFault(mistake, status, perhaps_done=status == 409)
 
 
 def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> ServerFault:
@@ -91,10 +86,6 @@ def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> S
         f"no Kubeflow Pipelines at {host}", found=text, todo=f"is it forwarded? {FORWARD}"
     )
     return ServerFault(unreachable, passing=True)
-
-
-def _is_json(error: api.ApiException) -> bool:
-    return "json" in (error.headers or {}).get("content-type", "")
 
 
 def _message(error: api.ApiException) -> str:

@@ -23,11 +23,7 @@ class Source:
     ] = None
 
     def load(self) -> "PipelineConfig":
-        """The configuration.
-
-        Raises:
-            InputError: it has a mistake.
-        """
+        """The configuration."""
         from pipelines.config import load_config
 
         return load_config(self.config, self.sets or [], self.data)
@@ -53,8 +49,7 @@ class Plan:
     """When runs come by themselves."""
 
     cron: Annotated[
-        str,
-        typer.Option(help="Six fields, seconds first, UTC: '0 0 3 * * *' is daily at 03:00."),
+        str, typer.Option(help="Six fields, seconds first, UTC: '0 0 3 * * *' is daily at 03:00.")
     ]
     name: Annotated[str, typer.Option(help="Default: the pipeline's.")] = ""
     max_concurrency: Annotated[int, typer.Option(min=1, max=10, help="Runs at a time.")] = 1

@@ -5,7 +5,7 @@ They are KFP's recurring runs, kept as they are asked for.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from pipelines.kubeflow.client.faults import ServerFault
 from pipelines.kubeflow.client.options import Access, Plan, Source, Wish
 from pipelines.kubeflow.client.resources import prepare
 from pipelines.kubeflow.client.server import Server
-from pipelines.kubeflow.client.source import compile_config, plain_console
+from pipelines.logs import plain_terminal
 from serving.errors import InputError, check_one_of
 
 MADE_BY = "Scheduled by pawlens"
@@ -39,12 +39,9 @@ def run_schedule(source: Source, access: Access, wish: Wish, plan: Plan) -> None
         InputError: something is refused, or a schedule of that name was made elsewhere.
         FailedError: the server failed; then an old one stays.
     """
-    config = source.load()
     next_times(plan.cron)
-    console = plain_console()
-    server = Server(access).connect()
-    package = compile_config(config, console)
-    prepared = prepare(server, package, wish, console)
+    console = plain_terminal()
+    server, package, prepared = prepare(source, access, wish, console)
     wanted = _wanted(plan, plan.name or package.name, prepared)
     what, schedule = _ensure(server, wanted)
     link = server.link("recurringrun", schedule.recurring_run_id)
@@ -59,7 +56,7 @@ def run_schedule(source: Source, access: Access, wish: Wish, plan: Plan) -> None
 def run_list(access: Access, experiment: str) -> None:
     """A line for each schedule."""
     found = _schedules(Server(access).connect(), experiment)
-    console = plain_console()
+    console = plain_terminal()
     if not found:
         console.print("no schedules")
     for one in found:
@@ -79,7 +76,7 @@ def run_change(access: Access, name: str, experiment: str, what: str) -> None:
         raise InputError(f"schedule '{name}'", expected="the id of one of them", found=ids)
     deed, done = CHANGES[what]
     _change(server, found[0], deed)
-    plain_console().print(f"schedule  {found[0].display_name} {done}")
+    plain_terminal().print(f"schedule  {found[0].display_name} {done}")
 
 
 def _change(server: Server, schedule: Schedule, deed: str) -> None:
@@ -145,10 +142,10 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
     def find(among: Iterable[Schedule]) -> Schedule | None:
         return next((one for one in among if _essence(one) == _essence(wanted)), None)
 
-    def named() -> list[Schedule]:
+    def named() -> Iterator[Schedule]:
         return server.named(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
 
-    present = named()
+    present = list(named())
     for one in present:
         if not (one.description or "").startswith(MADE_BY):
             raise InputError(

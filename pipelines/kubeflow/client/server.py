@@ -35,7 +35,7 @@ SERVICES = (
 
 
 class Server:
-    """See `Access`; `connect` first.
+    """See `Access`; `connect` first. What fails is an InputError or a FailedError.
 
     Attributes:
         host: its URL.
@@ -74,11 +74,7 @@ class Server:
         return f"{self._ui_host}/#/{kind}/details/{name}"
 
     def ask(self, method: str, **arguments: Any) -> Any:
-        """Sends a request that does no harm when it comes twice, until it is answered.
-
-        Raises:
-            InputError, FailedError: see `ServerFault`.
-        """
+        """Sends a request that does no harm when it comes twice, until it is answered."""
         return self.make(lambda: None, lambda: self.once(method, **arguments))
 
     def make(self, find: Callable[[], Any], send: Callable[[], Any]) -> Any:
@@ -87,9 +83,6 @@ class Server:
         Args:
             find: gives what was made, if it is there.
             send: makes it, by `once`.
-
-        Raises:
-            InputError, FailedError: see `ServerFault`.
         """
         start, pause = time.monotonic(), PAUSE_SECONDS
         while True:
@@ -119,10 +112,14 @@ class Server:
 
     def named(
         self, method: str, name: str, operation: str = "EQUALS", **arguments: Any
-    ) -> list[Any]:
+    ) -> Iterator[Any]:
         """Those items of a list whose name is this, or holds it (`IS_SUBSTRING`)."""
         wanted = {"operation": operation, "key": "display_name", "string_value": name}
-        return list(self.all(method, filter=json.dumps({"predicates": [wanted]}), **arguments))
+        return self.all(method, filter=json.dumps({"predicates": [wanted]}), **arguments)
+
+    def find(self, method: str, name: str, operation: str = "EQUALS", **arguments: Any) -> Any:
+        """The first of them; None: there is none."""
+        return next(self.named(method, name, operation, **arguments), None)
 
     def once(self, method: str, **arguments: Any) -> Any:
         """Sends one request.

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
@@ -21,27 +20,6 @@ DRIVER = "-driver"  # the pod that KFP starts before a step's own
 Task: TypeAlias = api.V2beta1PipelineTaskDetail
 
 
-@dataclass(frozen=True)
-class Step:
-    """Where a step is.
-
-    Attributes:
-        name: of the task.
-        state: one of KFP's runtime states.
-        seconds: that it took so far; None: not started.
-        message: why it failed, as far as the server tells.
-    """
-
-    name: str
-    state: str = WAITING
-    seconds: float | None = None
-    message: str = ""
-
-    def __str__(self) -> str:
-        took = self.state in ENDED and self.seconds is not None
-        return f"{self.state.lower()}, {self.seconds:.0f} s" if took else self.state.lower()
-
-
 def step_names(spec: Mapping[str, Any]) -> list[str]:
     """The tasks of a PipelineSpec, each after those that it waits for."""
     tasks = spec["root"]["dag"]["tasks"]
@@ -49,32 +27,13 @@ def step_names(spec: Mapping[str, Any]) -> list[str]:
     return list(TopologicalSorter(waits_for).static_order())
 
 
-def steps_of(run: api.V2beta1Run, names: list[str]) -> list[Step]:
-    """The steps of a run, in order."""
-    details = run.run_details.task_details if run.run_details else None
-    tasks = sorted(details or [], key=lambda task: _seconds(task.create_time))
-    # Of a step that was tried again, the last attempt stands.
-    latest = {task.display_name: task for task in tasks}
-    known = {key: task for task in tasks for key in (task.task_id, task.pod_name) if key}
-    steps = []
-    for name in names:
-        if task := latest.get(name):
-            state = task.state or WAITING
-        elif task := latest.get(name + DRIVER):
-            state = FAILED if task.state == FAILED else RUNNING
-        steps.append(
-            Step(name, state, _duration(task), _message(task, known)) if task else Step(name)
-        )
-    return steps
-
-
-def failure(run: api.V2beta1Run, steps: list[Step]) -> str:
+def failure(run: api.V2beta1Run, names: list[str]) -> str:
     """Why a run did not succeed: its first failed step and the message."""
     own = run.error.message if run.error and run.error.message else ""
-    for step in steps:
-        if step.state == FAILED:
-            reason = step.message or own or "see its log"
-            return f"failed at {step.name}: {' '.join(reason.split())}"
+    for name, (state, task) in _states(run, names).items():
+        if task and state == FAILED:
+            reason = _message(task, _tasks(run)) or own or "see its log"
+            return f"failed at {name}: {' '.join(reason.split())}"
     state = "was cancelled" if run.state == "CANCELED" else f"ended as {run.state}"
     return f"{state}: {' '.join(own.split())}" if own else state
 
@@ -94,10 +53,10 @@ def follow(
     before = dict.fromkeys(names, WAITING)
     while True:
         run = server.ask("run_service_get_run", run_id=run_id)
-        for step in steps_of(run, names):
-            if step.state != before[step.name]:
-                before[step.name] = step.state
-                console.print(f"  {step.name:<18} {step}")
+        for name, (state, task) in _states(run, names).items():
+            if state != before[name]:
+                before[name] = state
+                console.print(f"  {name:<18} {state.lower()}{_took(state, task)}")
         if run.state in ENDED:
             return run
         if limit is not None and time.monotonic() - start + poll > limit:
@@ -105,8 +64,29 @@ def follow(
         time.sleep(poll)
 
 
-def _message(task: Task, known: Mapping[str, Task]) -> str:
+def _tasks(run: api.V2beta1Run) -> list[Task]:
+    """A run's tasks as they came into being; steps, and what KFP has around and below them."""
+    details = run.run_details.task_details if run.run_details else None
+    return sorted(details or [], key=lambda task: _seconds(task.create_time))
+
+
+def _states(run: api.V2beta1Run, names: list[str]) -> dict[str, tuple[str, Task | None]]:
+    """By step, in order: one of KFP's runtime states, and the task that tells it, if any does."""
+    # Of a step that was tried again, the last attempt stands.
+    latest = {task.display_name: task for task in _tasks(run)}
+    states: dict[str, tuple[str, Task | None]] = {}
+    for name in names:
+        states[name] = (WAITING, None)
+        if task := latest.get(name):
+            states[name] = (task.state or WAITING, task)
+        elif task := latest.get(name + DRIVER):
+            states[name] = (FAILED if task.state == FAILED else RUNNING, task)
+    return states
+
+
+def _message(task: Task, tasks: list[Task]) -> str:
     """The message of a failed task or of the first below it that has one."""
+    known = {key: one for one in tasks for key in (one.task_id, one.pod_name) if key}
     queue = [task]
     for one in queue:  # which grows meanwhile
         errors = [one.error, *(status.error for status in reversed(one.state_history or []))]
@@ -118,9 +98,11 @@ def _message(task: Task, known: Mapping[str, Task]) -> str:
     return ""
 
 
-def _duration(task: Task) -> float | None:
-    start, end = _seconds(task.start_time), _seconds(task.end_time)
-    return max((end or time.time()) - start, 0.0) if start else None
+def _took(state: str, task: Task | None) -> str:
+    """How long a step took, once it has ended."""
+    if task is None or state not in ENDED or not (start := _seconds(task.start_time)):
+        return ""
+    return f", {max((_seconds(task.end_time) or time.time()) - start, 0.0):.0f} s"
 
 
 def _seconds(moment: datetime | None) -> float:

@@ -31,12 +31,8 @@ def check(args=(), root="", volumes=(), **steps):
     check_beam(load_config("linear_blobs", [f"{key}={json.dumps(sets[key])}" for key in sets]))
 
 
-def test_workers_in_the_steps_pod_need_nothing():
-    check()
-    check(LOCAL, root="s3://bucket/root")
-
-
 def test_workers_elsewhere_share_a_volume_or_read_gs():
+    check(LOCAL, root="s3://bucket/root")  # those in the step's pod need nothing
     check(FLINK, root="minio://mlpipeline/v2", volumes=SHARED)
     check(FLINK, root="gs://bucket/root")
     check(DATAFLOW, root="gs://bucket/root", example_gen=LOCAL)

@@ -66,9 +66,8 @@ def test_what_the_configuration_says_arrives():
     assert base == {"runtimeValue": {"constant": "s3://bucket/models/linear_blobs"}}
     custom = tasks["trainer"]["inputs"]["parameters"]["custom_config"]["runtimeValue"]["constant"]
     assert json.loads(custom)["state_dir"] == "/state/blobs"
-    assert tasks["trainer"]["inputs"]["parameters"]["epochs"] == {
-        "componentInputParameter": "epochs"
-    }
+    epochs = tasks["trainer"]["inputs"]["parameters"]["epochs"]
+    assert epochs == {"componentInputParameter": "epochs"}
     executors = compiled.spec["deploymentSpec"]["executors"]
     options = {name: one["container"]["args"][6:] for name, one in executors.items()}
     assert options["exec-statistics-gen"][0] == "--runner=DirectRunner"
@@ -108,9 +107,3 @@ def test_what_a_cluster_cannot_do_is_one_line(sets, line):
 def test_images_with_a_fixed_tag_or_a_digest_pass(image):
     compiled = compile_pipeline(load_config("linear_blobs", [f"kubeflow.image={image}"]))
     assert compiled.parameters["image"]["defaultValue"] == image
-
-
-def test_files_that_only_the_cluster_has_are_not_looked_for():
-    compile_pipeline(
-        load_config("cats_vs_dogs", [IMAGE, GPU_IMAGE, "trainer.weights=/state/no-such.weights.h5"])
-    )

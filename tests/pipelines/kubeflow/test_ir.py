@@ -25,11 +25,8 @@ def compiled(request):
 
 @pytest.fixture(scope="module")
 def cats():
-    return compile_pipeline(
-        load_config(
-            "cats_vs_dogs", [*IMAGES, "converter={formats: [onnx]}", "data.path=/data/cats"]
-        )
-    )
+    sets = [*IMAGES, "converter={formats: [onnx]}", "data.path=/data/cats"]
+    return compile_pipeline(load_config("cats_vs_dogs", sets))
 
 
 def _tasks(compiled):
@@ -103,10 +100,8 @@ def test_parameters_of_a_run_have_defaults(cats):
     assert {name: one["defaultValue"] for name, one in cats.parameters.items()} == defaults
     kinds = [one["parameterType"] for one in cats.parameters.values()]
     assert sorted(kinds) == ["NUMBER_INTEGER", "STRING", "STRING", "STRING"]
-    for task, key, name in (
-        ("example-gen", "input_base", "data"),
-        ("trainer", "epochs", "epochs"),
-    ):
+    taken = (("example-gen", "input_base", "data"), ("trainer", "epochs", "epochs"))
+    for task, key, name in taken:
         given = _tasks(cats)[task]["inputs"]["parameters"][key]
         assert given == {"componentInputParameter": name}
 
@@ -126,9 +121,9 @@ def test_what_may_change_under_its_path_is_never_cached(cats):
 
 
 def test_a_training_from_a_file_is_not_cached_by_the_files_name():
-    compiled = compile_pipeline(
-        load_config("cats_vs_dogs", [*IMAGES, "trainer.weights=/state/start.weights.h5"])
-    )
+    """Only the cluster has the file, so nobody looks for it here."""
+    sets = [*IMAGES, "trainer.weights=/state/start.weights.h5"]
+    compiled = compile_pipeline(load_config("cats_vs_dogs", sets))
     assert not _tasks(compiled)["trainer"]["cachingOptions"]
 
 

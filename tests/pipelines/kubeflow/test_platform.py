@@ -12,7 +12,6 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipelines.kubeflow.platform import (
-    amount,
     container_resources,
     executor_label,
     kubernetes_platform,
@@ -33,10 +32,9 @@ def make(**section):
 
 
 def executors(config, steps=("example_gen", "trainer")):
-    made = kubernetes_platform(config, steps)
-    [platform] = made["platforms"]
+    [(platform, made)] = kubernetes_platform(config, steps)["platforms"].items()
     assert platform == "kubernetes"
-    return made["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return made["deploymentSpec"]["executors"]
 
 
 def pod(config, step):
@@ -112,12 +110,8 @@ def test_the_document_holds_what_the_oldest_backend_parses():
         "pvcMount", "secretAsEnv", "secretAsVolume", "nodeSelector", "tolerations",
         "imagePullSecret", "imagePullPolicy", "activeDeadlineSeconds", "emptyDirMounts",
     }  # fmt: skip
-    default = {
-        **GPU,
-        "shared_memory": "1Gi",
-        "node_selector": {"a": "b"},
-        "tolerations": [{"key": "t"}],
-    }
+    nodes = {"node_selector": {"a": "b"}, "tolerations": [{"key": "t"}]}
+    default = {**GPU, **nodes, "shared_memory": "1Gi"}
     config = make(
         steps={"default": default},
         secrets=[{"name": "s", "env": {"KEY": "k"}, "path": "/secrets"}],
@@ -151,19 +145,15 @@ def test_volumes_and_secrets_go_to_the_steps_that_name_them():
     assert ingest["pvcMount"][0]["constant"] == "data"
     assert "secretAsEnv" not in ingest
     pairs = [pair for one in train["secretAsEnv"] for pair in one["keyToEnv"]]
-    assert pairs == [
-        {"secretKey": "id", "envVar": "ACCESS"},
-        {"secretKey": "id", "envVar": "AGAIN"},
-    ]
+    assert pairs == [{"secretKey": "id", "envVar": name} for name in ("ACCESS", "AGAIN")]
     for step in (ingest, train):
         [files] = step["secretAsVolume"]
         assert (files["secretName"], files["mountPath"]) == ("files", "/secrets/files")
 
 
 def test_nothing_is_said_where_nothing_is_asked_for():
-    config = make(
-        volumes=[], image_pull_policy="", steps={"default": {"timeout_seconds": None}}, state=""
-    )
+    steps = {"default": {"timeout_seconds": None}}
+    config = make(volumes=[], image_pull_policy="", steps=steps, state="")
     assert executors(config) == {"exec-example-gen": {}, "exec-trainer": {}}
 
 
@@ -218,16 +208,6 @@ def test_a_claim_may_be_mounted_twice_and_in_place_of_the_launchers_scratch_fold
         "/minio": ("c", "a"),
         "/b": ("c", "b"),
     }
-
-
-@pytest.mark.parametrize(
-    ("quantity", "number"),
-    [
-        *(("500m", 0.5), ("1.5", 1.5), ("3k", 3e3), ("1T", 1e12), ("1Ki", 1024), ("1Ti", 1024**4)),
-    ],
-)
-def test_quantities_are_kubernetes_own(quantity, number):
-    assert amount(quantity) == number
 
 
 def test_resources_are_given_to_newer_and_older_backends():
@@ -304,6 +284,7 @@ def test_mounts_and_variables_that_cannot_be_are_refused(volumes, secrets, messa
         check_platform(config, ["trainer"])
 
 
+FULL = {"memory_limit": "4Gi", "shared_memory": "4096Mi", "cpu_request": "2"}
 FINE = [
     # What another step has is no matter.
     {
@@ -321,9 +302,7 @@ FINE = [
     # A volume may lie in another, and shared memory may be all of it.
     {
         "volumes": [{"claim": "a", "path": "/x"}, {"claim": "b", "path": "/x/y"}],
-        "steps": {
-            "trainer": {"memory_limit": "4Gi", "shared_memory": "4096Mi", "cpu_request": "2"}
-        },
+        "steps": {"trainer": FULL},
     },
 ]
 

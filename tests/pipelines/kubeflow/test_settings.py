@@ -26,9 +26,9 @@ def test_a_steps_own_values_come_before_the_default_and_ours():
     assert (pusher.accelerator, pusher.timeout_seconds) == (None, None)
 
 
-@pytest.mark.parametrize("given, text", [("2", "2"), ("1.5", "1.5"), ("500m", "500m")])
-def test_quantities_are_kubernetes_own(given, text):
-    assert _kubeflow(f"steps.default.cpu_limit={given}").step("pusher").cpu_limit == text
+@pytest.mark.parametrize("quantity", ["2", "1.5", "500m"])
+def test_quantities_are_kubernetes_own(quantity):
+    assert _kubeflow(f"steps.default.cpu_limit={quantity}").step("pusher").cpu_limit == quantity
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ import kfp_server_api as api
 import pytest
 import yaml
 
-from pipelines.kubeflow.client import schedule, submit
+from pipelines.kubeflow.client import resources
 from pipelines.kubeflow.client.options import Source
 from pipelines.kubeflow.client.server import SERVICES
+from pipelines.kubeflow.compiler import Compiled
 
 # What the API calls it: where the peer keeps it, and the name of its id.
 STORES = {
@@ -180,13 +181,12 @@ class Peer:
         del items[asked[1][-1]]
         return {}
 
-    def _disable(self, items, *asked):
-        self._get(items, *asked)["status"] = "DISABLED"
+    def _disable(self, items, *asked, status="DISABLED"):
+        self._get(items, *asked)["status"] = status
         return {}
 
-    def _enable(self, items, *asked):
-        self._get(items, *asked)["status"] = "ENABLED"
-        return {}
+    def _enable(self, *asked):
+        return self._disable(*asked, status="ENABLED")
 
     def _known(self, items, key):
         return self._get(items, "", [key], {}, None)
@@ -323,34 +323,19 @@ deploymentSpec:
 """
 
 
-@dataclass
-class Tiny:
-    """A compiled pipeline of two steps, in the shape of the compiler's."""
-
-    name: str = "tiny"
-    text: str = PIPELINE
-    service_account: str = ""
-
-    @property
-    def spec(self):
-        return yaml.safe_load(self.text)
-
-    @property
-    def parameters(self):
-        return self.spec["root"]["inputDefinitions"]["parameters"]
-
-    def to_yaml(self):
-        return self.text
+def compiled(text):
+    return Compiled("tiny", yaml.safe_load(text), {"platforms": {}})
 
 
 @pytest.fixture
 def package():
-    return Tiny()
+    """A compiled pipeline of two steps."""
+    return compiled(PIPELINE)
 
 
 @pytest.fixture
 def other_package():
-    return Tiny(text=PIPELINE.replace("pawlens:1", "pawlens:2"))
+    return compiled(PIPELINE.replace("pawlens:1", "pawlens:2"))
 
 
 @pytest.fixture
@@ -358,8 +343,7 @@ def source_of(monkeypatch):
     """What compiles to a package, without TFX."""
 
     def make(package):
-        for module in (submit, schedule):
-            monkeypatch.setattr(module, "compile_config", lambda config, console: package)
+        monkeypatch.setattr(resources, "compile_config", lambda config, console: package)
         return Source("linear_blobs")
 
     return make

@@ -131,27 +131,15 @@ def test_schedules_are_listed_paused_resumed_and_deleted(peer, plan, access, cap
     for name in ("c", "a", "b"):
         plan(Plan(DAILY.cron, name))
     run_change(access, "b", "", "pause")
-    assert {one["display_name"]: one["status"] for one in peer.schedules.values()} == {
-        "a": "ENABLED",
-        "b": "DISABLED",
-        "c": "ENABLED",
-    }
     capsys.readouterr()
     run_list(access, "")
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [
-        ["a", "enabled"],
-        ["b", "paused"],
-        ["c", "enabled"],
-    ]
-    assert "next" in lines[0]
-    assert "next" not in lines[1]
+    told = [(*line.split()[:2], "next" in line) for line in lines]
+    assert told == [("a", "enabled", True), ("b", "paused", False), ("c", "enabled", True)]
     run_change(access, "b", "", "resume")
     run_change(access, "c", "", "delete")
-    assert {one["display_name"]: one["status"] for one in peer.schedules.values()} == {
-        "a": "ENABLED",
-        "b": "ENABLED",
-    }
+    left = {one["display_name"]: one["status"] for one in peer.schedules.values()}
+    assert left == {"a": "ENABLED", "b": "ENABLED"}
 
 
 def test_schedules_that_are_not_there(peer, plan, access):

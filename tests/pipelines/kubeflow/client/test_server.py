@@ -49,12 +49,6 @@ def test_a_token_that_expires_is_told_until_there_is_another(peer, token_file):
     assert peer.tokens == [f"Bearer {token}" for token in (SECRET, SECRET, "another")]
 
 
-def test_no_token_where_one_is_needed(peer):
-    peer.token = SECRET
-    with pytest.raises(InputError, match=r"wants to know who asks: .* pass --token-file FILE or"):
-        Server(Access(peer.host)).connect()
-
-
 @pytest.mark.parametrize("content", ["", "two\nlines", "a b", None])
 def test_a_file_without_a_token(tmp_path, content):
     file = tmp_path / "token"
@@ -91,9 +85,16 @@ def test_a_server_that_fails_on_and_on(peer):
     assert 2 <= len(peer.asked) <= 4
 
 
-def test_what_is_not_allowed_is_told(peer):
-    peer.fail = {"healthz_service_get_healthz": [403]}
-    with pytest.raises(InputError, match=r"does not allow that: found told to fail; ask for the"):
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, r"wants to know who asks: found 401 .*; pass --token-file FILE or --in-cluster"),
+        (403, r"does not allow that: found told to fail; ask for the"),
+    ],
+)
+def test_what_is_not_allowed_is_told(peer, status, told):
+    peer.fail = {"healthz_service_get_healthz": [status]}
+    with pytest.raises(InputError, match=told):
         Server(Access(peer.host)).connect()
     assert len(peer.asked) == 1
 

@@ -12,7 +12,7 @@ import yaml
 
 from components.artifacts import INGEST_SUMMARY, VALIDATION
 from pipelines.kubeflow.entrypoint import main
-from pipelines.kubeflow.invocation import parse
+from pipelines.kubeflow.invocation import parse, step_name
 from pipelines.kubeflow.locations import Locations
 
 ROOT = Path(__file__).parents[4]
@@ -22,19 +22,11 @@ IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 def _example_gen_parameters(data: Path) -> dict[str, Any]:
     """Execution properties of the compiled step."""
-    from tfx.orchestration.kubeflow.v2 import compiler_utils
-
     from components.example_gen import ExampleGenConfig, ImageExampleGen
 
     buckets = ExampleGenConfig(train_buckets=6, eval_buckets=2, test_buckets=2)
     component = ImageExampleGen(str(data), task="points", config=buckets)
-    given = {}
-    for name, value in component.exec_properties.items():
-        if value is not None:
-            converted = compiler_utils.value_converter(value).constant
-            number = converted.WhichOneof("kind") == "number_value"
-            given[name] = int(converted.number_value) if number else converted.string_value
-    return given
+    return {key: value for key, value in component.exec_properties.items() if value is not None}
 
 
 def test_every_step_of_a_compiled_pipeline_is_understood(backend):
@@ -56,7 +48,7 @@ def test_every_step_of_a_compiled_pipeline_is_understood(backend):
             backend.path("before", key).mkdir(parents=True, exist_ok=True)
         assert "{{$}}" in container["args"]
         invocation = parse([x.replace("{{$}}", json.dumps(request)) for x in container["args"]])
-        assert name == f"comp-{invocation.step.replace('_', '-')}"
+        assert name == f"comp-{step_name(invocation.executor).replace('_', '-')}"
         _executor(invocation.executor, invocation.beam_args, "unused")
         for definitions, restore in ((inputs, restore_inputs), (outputs, restore_outputs)):
             restored = restore(invocation, Locations())

@@ -1,6 +1,7 @@
 """What a step says, and with what status it ends, when something is wrong."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipelines.kubeflow.entrypoint import main
 
 PROGRAM = Path(stopping.__file__).with_name("entrypoint.py")
 EXECUTOR = "components.data_validation.executor.Executor"
+REQUEST: dict[str, Any] = {"outputs": {"outputFile": "/tmp/x"}}
 
 
 @pytest.fixture
@@ -56,57 +58,45 @@ def test_why_a_step_failed_is_its_last_line(run, backend, validate, case):
     assert not backend.output_file("data-validation").exists()
 
 
-@pytest.mark.parametrize(
-    ("executor", "told"),
-    [
-        ("components.nothing.executor.Executor", "No module named 'components.nothing'"),
-        ("components.data_validation.executor.Nothing", "has no attribute 'Nothing'"),
-    ],
-)
-def test_an_executor_that_is_not_in_the_image(run, as_command, executor, told):
-    status, log, last = run(as_command(executor, {"outputs": {"outputFile": "/tmp/x"}}, {}))
-    assert status == 2
-    assert "--executor_class_path: expected the import path of an executor in this image, " in last
-    assert told in last
-    assert "Traceback" not in log
-
-
 def test_a_module_that_lacks_a_library_is_a_bug(run, as_command, tmp_path, monkeypatch):
     (tmp_path / "broken_step.py").write_text("import a_library_that_nobody_has\n")
     monkeypatch.syspath_prepend(tmp_path)
-    request = {"outputs": {"outputFile": "/tmp/x"}}
-    status, log, last = run(as_command("broken_step.Executor", request, {}))
+    status, log, last = run(as_command("broken_step.Executor", REQUEST, {}))
     assert status == 1
     assert last.endswith("ModuleNotFoundError: No module named 'a_library_that_nobody_has'")
     assert "Traceback" in log
 
 
-REQUEST: dict[str, Any] = {"outputs": {"outputFile": "/tmp/x"}}
+PATH = "--executor_class_path: expected the import path of an executor in this image, found"
+ARGS = "--json_serialized_invocation_args:"
 
 
 @pytest.mark.parametrize(
-    ("request_json", "declared", "told"),
+    ("flags", "told"),
     [
-        ("{not JSON", {}, "--json_serialized_invocation_args: expected a ExecutorInput as JSON"),
-        ('{"inputs": 1}', {}, "--json_serialized_invocation_args: expected a ExecutorInput"),
-        ("{}", {}, "--json_serialized_invocation_args: outputs.outputFile: expected a path"),
-        (REQUEST, {"parameters": {"x": 1}}, "--json_serialized_inputs_spec_args: expected"),
+        (("components.data_validation.Nothing", REQUEST, {}), f"{PATH} .* attribute 'Nothing'"),
+        (("x.data_validation.executor.Executor", REQUEST, {}), f"{PATH} .* module named 'x'"),
+        ((EXECUTOR, "{not JSON", {}), f"{ARGS} expected a ExecutorInput as JSON"),
+        ((EXECUTOR, '{"inputs": 1}', {}), f"{ARGS} expected a ExecutorInput"),
+        ((EXECUTOR, "{}", {}), f"{ARGS} outputs.outputFile: expected a path"),
+        (
+            (EXECUTOR, REQUEST, {"parameters": {"x": 1}}),
+            "--json_serialized_inputs_spec_args: expected",
+        ),
     ],
 )
-def test_flags_that_are_not_what_they_should_be(run, as_command, request_json, declared, told):
-    status, log, last = run(as_command(EXECUTOR, request_json, declared))
+def test_flags_that_are_not_what_they_should_be(run, as_command, flags, told):
+    status, log, last = run(as_command(*flags))
     assert status == 2
-    assert last.startswith(f"pawlens data_validation: {told}")
+    assert re.match(f"pawlens data_validation: {told}", last)
     assert "Traceback" not in log
 
 
 def test_missing_flags(run):
-    assert run([])[::2] == (
-        2,
-        "pawlens entrypoint: command line: the following arguments are required:"
-        " --executor_class_path, --json_serialized_invocation_args,"
-        " --json_serialized_inputs_spec_args",
-    )
+    status, _, last = run([])
+    flags = ("--executor_class_path", ARGS[:-1], "--json_serialized_inputs_spec_args")
+    told = "command line: the following arguments are required: " + ", ".join(flags)
+    assert (status, last) == (2, f"pawlens entrypoint: {told}")
 
 
 @pytest.mark.parametrize("stuck", [False, True])

@@ -44,7 +44,7 @@ def test_what_the_backend_adds_is_gone(backend, as_command):
     assert _metadata(invocation.request.outputs.artifacts["examples"]) == {"kept": 1}
     assert invocation.request.outputs.output_file == str(backend.output_file("evaluator"))
     assert invocation.beam_args == ["--runner=FlinkRunner", "--streaming"]
-    assert (invocation.executor, invocation.step) == (EXECUTOR, "trainer")
+    assert invocation.executor == EXECUTOR
 
 
 def test_a_step_without_inputs_has_none_in_its_request(as_command):

@@ -4,6 +4,11 @@ from pipelines.kubeflow.locations import Locations, local_path
 from serving.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def in_a_container(monkeypatch):
+    monkeypatch.delenv("PAWLENS_ARTIFACT_PREFIX", raising=False)
+
+
 @pytest.mark.parametrize(
     ("uri", "path"),
     [
@@ -14,7 +19,6 @@ from serving.errors import InputError
     ],
 )
 def test_paths_are_the_launchers(uri, path, monkeypatch, tmp_path):
-    monkeypatch.delenv("PAWLENS_ARTIFACT_PREFIX", raising=False)
     assert local_path(uri) == path
     monkeypatch.setenv("PAWLENS_ARTIFACT_PREFIX", str(tmp_path))
     assert local_path(uri) == (path if uri.startswith("/") else f"{tmp_path}{path}")
@@ -26,8 +30,7 @@ def test_other_places_are_refused(uri):
         local_path(uri)
 
 
-def test_texts_are_told_in_uris(monkeypatch):
-    monkeypatch.delenv("PAWLENS_ARTIFACT_PREFIX", raising=False)
+def test_texts_are_told_in_uris():
     locations = Locations()
     assert locations.add("minio://b/run/model") == "/minio/b/run/model"
     assert locations.add("minio://b/run/model_run") == "/minio/b/run/model_run"
@@ -43,18 +46,14 @@ def test_texts_are_told_in_uris(monkeypatch):
     }
     for local, remote in told.items():
         assert locations.to_remote(local) == remote
-    nested = {"figures": [{"model": "/minio/b/run/model", "value": 0.5}, None, True]}
-    assert locations.to_remote(nested) == {
-        "figures": [{"model": "minio://b/run/model", "value": 0.5}, None, True]
-    }
+    told = locations.to_remote({"figures": [{"model": "/minio/b/run/model", "value": 0.5}, None]})
+    assert told == {"figures": [{"model": "minio://b/run/model", "value": 0.5}, None]}
 
 
-def test_what_workers_elsewhere_read_themselves_stays_where_it_is(monkeypatch):
-    monkeypatch.delenv("PAWLENS_ARTIFACT_PREFIX", raising=False)
+def test_what_workers_elsewhere_read_themselves_stays_where_it_is():
     locations = Locations(shared=True)
-    assert locations.add("gs://b/run/examples") == "gs://b/run/examples"
-    assert (
-        locations.to_remote("gs://b/run/examples/Split-train") == "gs://b/run/examples/Split-train"
-    )
+    uri = "gs://b/run/examples"
+    assert locations.add(uri) == uri
+    assert locations.to_remote(f"{uri}/Split-train") == f"{uri}/Split-train"
     # TensorFlow has no file system for this one.
     assert locations.add("minio://b/run/examples") == "/minio/b/run/examples"
