@@ -54,10 +54,9 @@ _ALL_MODELS = re.compile(r"/v1/models(?:/metadata)?", _FLAGS)
 _MAX_VERSION = 2**63 - 1
 _MAX_PATH = 200  # in a message
 
-# As in tensorflow_serving/model_servers/http_server.cc.
+# As in tensorflow_serving/model_servers/http_server.cc; any other is a 500.
 _HTTP_STATUS = {
     grpc.StatusCode.CANCELLED: 499,
-    grpc.StatusCode.UNKNOWN: 500,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
     grpc.StatusCode.NOT_FOUND: 404,
@@ -68,9 +67,7 @@ _HTTP_STATUS = {
     grpc.StatusCode.ABORTED: 409,
     grpc.StatusCode.OUT_OF_RANGE: 400,
     grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.INTERNAL: 500,
     grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DATA_LOSS: 500,
     grpc.StatusCode.UNAUTHENTICATED: 401,
 }
 
@@ -220,7 +217,7 @@ def _answer(service: Service, target: Target, body: bytes, call: Call) -> str:
 def _predict(service: Service, request: PredictRequest, values: dict, call: Call) -> str:
     # JSON does not tell the types: the signature does.
     with service.core.lease(request.model_spec) as servable:
-        signature = servable.signature(call.signature)
+        signature = servable.signatures.get(call.signature)
         if signature is None:
             raise invalid(f'Serving signature name: "{call.signature}" not found in signature def')
         in_rows = fill_predict(request, values, signature)

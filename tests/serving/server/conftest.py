@@ -226,16 +226,16 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     from serving.server.servable import Servable
 
     inside, opened, seen = threading.Semaphore(0), threading.Event(), []
-    predict = Servable.predict
+    run = Servable.run
 
-    def held(self: Servable, signature: str, *arguments: Any, **named: Any) -> Any:
-        seen.append(signature)
-        if signature in ("slow", "uneven"):
+    def held(self: Servable, arrays: Any, outputs: Any, **named: Any) -> Any:
+        seen.extend(outputs)
+        if {"slow", "uneven"}.intersection(outputs):
             inside.release()
             assert opened.wait(60)
-        return predict(self, signature, *arguments, **named)
+        return run(self, arrays, outputs, **named)
 
-    monkeypatch.setattr(Servable, "predict", held)
+    monkeypatch.setattr(Servable, "run", held)
     yield SimpleNamespace(open=opened.set, reached=lambda: inside.acquire(timeout=60), seen=seen)
     opened.set()
 

@@ -46,13 +46,12 @@ def test_batches_that_are_too_large(stub, predicting, refusal, fill_examples) ->
 
 def test_one_large_batch_runs_at_a_time(saved_model, grays, runs) -> None:
     from serving.server.servable import Servable
-    from serving.wire.tensors import to_proto
 
     model = Servable(saved_model, 1)
     runs.begun.clear()
 
     def ask(rows: int) -> None:
-        model.predict("partly", {"image_bytes": to_proto(grays(*[b""] * rows))}, ["count"])
+        model.run({"image_bytes": grays(*[b""] * rows)}, {"partly": ["count"]})
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(ask, [100] * 4))

@@ -155,17 +155,17 @@ def test_ever_new_sets_of_outputs_do_not_fill_the_memory(
     """TensorFlow keeps a plan for each; beyond a limit the whole signature's serves."""
     from serving.server import servable
     from serving.server.servable import Servable
-    from serving.wire.tensors import to_proto
 
     monkeypatch.setattr(servable, "_MAX_PLANS", 2)
     model = Servable(saved_model, 1)
     runs.fetched.clear()
-    inputs = {"image_bytes": to_proto(grays(51))}
-    every = model.predict("serving_default", inputs, [])
+
+    name, arrays = "serving_default", {"image_bytes": grays(51)}
+    every = model.run(arrays, {name: list(model.signatures[name].outputs)})[name]
     for wanted in (["label"], ["mask"], ["probability", "mask"], ["mask", "probability"]):
-        answer = model.predict("serving_default", inputs, wanted)
+        answer = model.run(arrays, {name: wanted})[name]
         assert set(answer) == set(wanted)
-        for name, value in answer.items():
-            np.testing.assert_array_equal(value, every[name])
+        for output, value in answer.items():
+            np.testing.assert_array_equal(value, every[output])
     assert len(runs.fetched) == 2
     model.close()
