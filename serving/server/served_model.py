@@ -95,11 +95,6 @@ class ServedModel:
         self._failed: dict[int, _Failure] = {}
         self._strangers: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """What clients ask for."""
-        return self.config.name
-
     def prepare(self, config: ModelConfig) -> Update:
         """Loads what the policy wants and is not loaded; an OSError if nothing can be read."""
         base = Path(config.base_path)
@@ -183,14 +178,14 @@ class ServedModel:
             failure = _Failure(stamp, 0, 0.0)
         self.set_status(version, ModelVersionStatus.LOADING)
         try:
-            servable = self._load(self.name, folder, version)
+            servable = self._load(self.config.name, folder, version)
         except Exception as error:  # noqa: BLE001 - whatever a broken model makes TensorFlow raise
             failure.tries += 1
             failure.again = time.monotonic() + self._retry.seconds
             self._failed[version] = failure
             message = " ".join(str(error).split()) or type(error).__name__
             self.set_status(version, ModelVersionStatus.END, _code(error), message)
-            logger.error("%s version %d does not load: %s", self.name, version, message)
+            logger.error("%s version %d does not load: %s", self.config.name, version, message)
             return None
         self._failed.pop(version, None)
         return Loaded(servable)
