@@ -173,9 +173,10 @@ def _record(request: Any, response: Any, *, with_bytes: bool) -> dict[str, Any]:
 def _result(result: Any) -> list[Any]:
     """Of a Classify: (label, score) pairs for each Example; of a Regress: a number for each."""
     if "regressions" in result.DESCRIPTOR.fields_by_name:
-        return [_number(one.value) for one in result.regressions]
+        return _finite(np.array([one.value for one in result.regressions]))
     return [
-        [[one.label, _number(one.score)] for one in each.classes] for each in result.classifications
+        [[one.label, _finite(np.array(one.score))] for one in each.classes]
+        for each in result.classifications
     ]
 
 
@@ -187,23 +188,14 @@ def _tensor(proto: Any, string: Callable[[bytes], Any]) -> dict[str, Any]:
         flat[:] = [string(one) for one in array.ravel()]
         told["values"] = flat.reshape(array.shape).tolist()
     elif array.size <= _MAX_VALUES * (array.shape[0] if array.ndim else 1):
-        told["values"] = _numbers(array).tolist()
+        text = array.dtype.kind == "c"
+        told["values"] = array.astype(str).tolist() if text else _finite(array)
     return told
 
 
-def _numbers(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind == "c":
-        return array.astype(str).astype(object)
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return array
-    # JSON has no NaN and no infinity.
-    values = array.astype(object)
-    values[~np.isfinite(array)] = None
-    return values
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _finite(numbers: np.ndarray) -> Any:
+    """As JSON has them: it has no NaN and no infinity."""
+    return np.where(np.isfinite(numbers), numbers.astype(object), None).tolist()
 
 
 def _text_or_hash(data: bytes) -> Any:

@@ -63,9 +63,13 @@ def fill_predict(request: PredictRequest, body: Mapping[str, Any], signature: Si
             raise value_error(body, f"Excepting '{_INSTANCES}' to be an list/array")
         if not rows:
             raise value_error(body, f"No values in '{_INSTANCES}' array")
-        columns = _columns(rows, types, required)
-        for name, column in columns.items():
-            _fill_rows(request, name, column, types[name], named=_is_row(rows[0]))
+        for name, column in _columns(rows, types, required).items():
+            try:
+                array = to_array(column, types[name])
+            except Fault as fault:
+                key = name if _is_row(rows[0]) else None
+                raise _first_fault(column, key, types[name]) or fault from fault
+            fill_proto(request.inputs[name], array)
         return True
     if _INPUTS not in body:
         raise invalid(f"Missing '{_INPUTS}' or '{_INSTANCES}' key")
@@ -170,16 +174,6 @@ def _columns(rows: list[Any], types: Mapping[str, int], required: set[str]) -> d
                 f" (element {number} of '{_INSTANCES}' list)",
             )
     return {name: [row[name] for row in rows] for name in sorted(names)}
-
-
-def _fill_rows(
-    request: PredictRequest, name: str, column: list[Any], dtype: int, *, named: bool
-) -> None:
-    try:
-        array = to_array(column, dtype)
-    except Fault as fault:
-        raise _first_fault(column, name if named else None, dtype) or fault from fault
-    fill_proto(request.inputs[name], array)
 
 
 def _first_fault(column: list[Any], name: str | None, dtype: int) -> Fault | None:
