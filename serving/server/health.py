@@ -25,6 +25,7 @@ _LOOK_SECONDS = 0.5
 _TELL_SECONDS = 1.0
 
 _UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
+_SERVING, _NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 
 # Reflection tells what protobuf knows by these imports.
 SERVICES = tuple(
@@ -106,22 +107,16 @@ class Health(health.HealthServicer):
 
     def _refresh(self) -> None:
         with self._refreshing:
-            now = self._statuses()
+            models = self._core.models()
+            live = {name: self._open and bool(self._core.versions(name)) for name in models}
+            live |= dict.fromkeys(("", *_NAMES), any(live.values()))
+            # A model that was there once: its watchers are told that it is gone.
+            now = dict.fromkeys(self._told, _UNKNOWN)
+            now |= {name: _SERVING if one else _NOT_SERVING for name, one in live.items()}
             for name, status in now.items():
                 if self._told.get(name) != status:
                     self.set(name, status)
             self._told = now
-
-    def _statuses(self) -> dict[str, int]:
-        serving = HealthCheckResponse.SERVING
-        stopped = HealthCheckResponse.NOT_SERVING
-        # A model that was there once: its watchers are told that it is gone.
-        statuses = dict.fromkeys(self._told, _UNKNOWN)
-        for name in self._core.models():
-            live = self._open and self._core.versions(name)
-            statuses[name] = serving if live else stopped
-        some = serving if serving in statuses.values() else stopped
-        return statuses | dict.fromkeys(("", *_NAMES), some)
 
 
 class Reflection(reflection.ReflectionServicer):

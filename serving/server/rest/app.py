@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -26,7 +25,7 @@ from serving.server.metrics import CONTENT_TYPE, DEFAULT_PATH
 from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
 from serving.server.rest import answers
-from serving.server.rest.bodies import answer_body, decompressed, read_body
+from serving.server.rest.bodies import decompressed, json_response, read_body
 from serving.server.rest.json_text import parse_object
 from serving.server.rest.requests import fill_examples, fill_predict, signature_name
 from serving.server.service import Service
@@ -155,7 +154,7 @@ class RestApp:
         if not _PREFIX.fullmatch(path):  # no path of the API's
             raise not_found(malformed(request.method, path))
         if self._cors and request.method == "OPTIONS":
-            return _response(b"")
+            return json_response(b"")
         target = parse_path(request.method, path)
         call.method, call.model = target.method, target.spec.name
         if request.method == "GET":
@@ -182,7 +181,7 @@ class RestApp:
         def work() -> Response:
             plain_body = decompressed(body, request.headers)
             plain = _answer(self._service, target, plain_body, call).encode()
-            return _response(*answer_body(plain, request.headers))
+            return json_response(plain, request.headers.get("accept-encoding", ""))
 
         call.deadline = time.monotonic() + self._timeout
         with anyio.move_on_after(self._timeout):
@@ -225,12 +224,5 @@ def _predict(service: Service, request: PredictRequest, values: dict, call: Call
     return answers.rows(outputs) if in_rows else answers.columns(outputs)
 
 
-def _response(
-    body: bytes, more: Mapping[str, str] | None = None, http_status: int = 200
-) -> Response:
-    headers = {"content-type": "application/json", "vary": "Accept-Encoding", **(more or {})}
-    return Response(body, http_status, headers)
-
-
 def _refusal(message: str, http_status: int) -> Response:
-    return _response(answers.error(message).encode(), http_status=http_status)
+    return json_response(answers.error(message).encode(), http_status=http_status)

@@ -191,11 +191,12 @@ def test_without_a_sampling_nothing_is_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_are_rotated_and_bounded(tmp_path: Path) -> None:
+def test_files_are_rotated_and_bounded(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("serving.server.request_log._FILE_BYTES", 2000)
     prefix = tmp_path / "requests"
     request, response = _predict([b"x"])
     for number in range(100):
-        log = RequestLog(Sampling(str(prefix), 1.0), file_bytes=2000)
+        log = RequestLog(Sampling(str(prefix), 1.0))
         log.offer(Call("grpc", "Predict", f"{number:03}", model="pets"), request, response)
         log.close()
     names = ["requests.jsonl", *(f"requests.{number}.jsonl" for number in (1, 2, 3, 4))]
