@@ -71,7 +71,9 @@ def test_numbers_come_in_the_field_of_their_type(stub, predicting, grays) -> Non
 
 
 def test_numbers_come_as_content_when_asked(start_here, bases, predicting, grays) -> None:
-    server = start_here({"pictures": bases["pictures"]}, as_content=True)
+    server = start_here(
+        {"pictures": bases["pictures"]}, enable_serialization_as_tensor_content=True
+    )
     with server.stub() as stub:
         response = stub.Predict(predicting("pictures", image_bytes=grays(204)), timeout=60)
     output = response.outputs["probabilities"]
