@@ -150,19 +150,17 @@ class BatchScheduler(Generic[Task]):
         with self._changed:
             while True:
                 now = time.monotonic()
-                soonest = None
-                for kind, queue in self._queues.items():
-                    due = self._due(queue)
-                    if due <= now:
-                        return self._take(kind, queue)
-                    soonest = due if soonest is None else min(due, soonest)
+                due = {kind: self._due(queue) for kind, queue in self._queues.items()}
+                for kind, moment in due.items():
+                    if moment <= now:
+                        return self._take(kind)
                 if self._closed:
                     return None
-                self._changed.wait(None if soonest is None else soonest - now)
+                self._changed.wait(min(due.values()) - now if due else None)
 
-    def _take(self, kind: Hashable, queue: deque[_Batch[Task]]) -> _Batch[Task]:
-        batch = queue.popleft()
-        if queue:
+    def _take(self, kind: Hashable) -> _Batch[Task]:
+        batch = self._queues[kind].popleft()
+        if self._queues[kind]:
             self._queues.move_to_end(kind)
         else:
             # Requests choose the kinds: one that is kept for good would be a leak.

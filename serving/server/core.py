@@ -187,8 +187,8 @@ class Core:
                 new = {model.config.name: model for model in updates}
                 for name, model in self._models.items():
                     if name not in new:
-                        gone = Update(model.config, moved=True)
-                        retired += [(name, loaded) for loaded in model.commit(gone)]
+                        gone = model.commit(Update(model.config))
+                        retired += [(name, loaded) for loaded in gone]
                 self._models, self._labels = new, labels
             idle = [(name, loaded) for name, loaded in retired if loaded.users == 0]
         for model, update in updates.items():
@@ -215,7 +215,7 @@ def _prepared(model: ServedModel, config: ModelConfig) -> Update:
         update = model.prepare(config)
     except OSError as error:
         raise invalid(f"{config.base_path} cannot be read: {error}") from error
-    if not model.available(update):
+    if not update.wanted:
         model.drop(update)
         why = f"model {config.name} did not become available: {model.why()}"
         raise Fault(grpc.StatusCode.UNKNOWN, why)

@@ -187,10 +187,7 @@ def choose_together(request: MultiInferenceRequest, servable: Servable) -> dict[
 
 
 def fill_together(
-    request: MultiInferenceRequest,
-    version: int,
-    answers: Mapping[str, Outputs],
-    examples: int,
+    request: MultiInferenceRequest, version: int, answers: Mapping[str, Outputs], examples: int
 ) -> MultiInferenceResponse:
     """The response."""
     response = MultiInferenceResponse()

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -191,11 +192,9 @@ def _finite(numbers: np.ndarray) -> Any:
 
 
 def _text_or_hash(data: bytes) -> Any:
-    if len(data) <= _MAX_TEXT:
-        try:
+    with suppress(UnicodeDecodeError):
+        if len(data) <= _MAX_TEXT:
             return data.decode()
-        except UnicodeDecodeError:
-            pass
     return _hashed(data, with_bytes=False)
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -139,10 +140,8 @@ def _values(name: str, proto: Any) -> tuple[list[str], tuple[int, ...]]:
 def _strings(name: str, values: list[bytes]) -> list[str]:
     """Text; base64 if the output's name says bytes, or if one of them is no text."""
     if not name.endswith(_BYTES_SUFFIX):
-        try:
+        with suppress(UnicodeDecodeError):
             return [_text(value.decode()) for value in values]
-        except UnicodeDecodeError:
-            pass
     return [f'{{"b64": "{base64.b64encode(value).decode()}"}}' for value in values]
 
 
