@@ -188,7 +188,7 @@ def _tensor(proto: Any, string: Callable[[bytes], Any]) -> dict[str, Any]:
 
 def _finite(numbers: np.ndarray) -> Any:
     """As JSON has them: it has no NaN and no infinity."""
-    return np.where(np.isfinite(numbers), numbers.astype(object), None).tolist()
+    return np.where(np.isfinite(numbers), numbers.astype(object), np.array(None)).tolist()
 
 
 def _text_or_hash(data: bytes) -> Any:

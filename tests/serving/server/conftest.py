@@ -262,10 +262,6 @@ class Running:
         with self.channel() as channel:
             yield _stub(channel)
 
-    def close(self) -> None:
-        # The models stay loaded: they are tiny, and to unload each takes a second.
-        self.server.stop(10)
-
 
 def _stub(channel: grpc.Channel) -> SimpleNamespace:
     from tensorflow_serving.apis import model_service_pb2_grpc as models
@@ -330,7 +326,7 @@ def start_here() -> Iterator[Callable[..., Running]]:
 
     yield start
     for one in running:
-        one.close()
+        one.server.stop(10)  # the models stay loaded: they are tiny, to unload each takes a second
 
 
 @pytest.fixture(scope="session")

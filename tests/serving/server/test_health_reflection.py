@@ -162,7 +162,7 @@ def test_unix_socket(start_here, bases, tmp_path: Path) -> None:
         start_here(models, grpc_socket_path=str(path))
     with grpc.insecure_channel(f"unix:{path}") as channel:
         assert _check(channel, "types") == SERVING
-    server.close()
+    server.server.stop(10)
     with pytest.raises(InputError, match="--grpc_socket_path=/absent/s"):
         start_here(models, grpc_socket_path="/absent/s")
 
