@@ -32,7 +32,11 @@ def check_size(inputs: Mapping[str, messages_pb2.TensorProto]) -> None:
 def decode(name: str, proto: messages_pb2.TensorProto) -> np.ndarray:
     """An input's value, from either encoding; a Fault (INVALID_ARGUMENT) where it has none."""
     try:
-        return _rare(proto) if _is_rare(proto.dtype) else to_array(proto)
+        if not _is_rare(proto.dtype):
+            return to_array(proto)
+        if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
+            raise TensorError("its shape is not known")
+        return tf.make_ndarray(proto)
     except (TensorError, TypeError, ValueError) as error:
         raise invalid(f"tensor parsing error: {name}: {error}") from error
 
@@ -65,9 +69,3 @@ def _item_bytes(code: int) -> int:
         return tf.as_dtype(code).size
     except TypeError:
         return 1  # no such type: refused later
-
-
-def _rare(proto: messages_pb2.TensorProto) -> np.ndarray:
-    if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
-        raise TensorError("its shape is not known")
-    return tf.make_ndarray(proto)

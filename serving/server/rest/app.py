@@ -193,10 +193,10 @@ def _answer(service: Service, spec: ModelSpec, body: bytes, call: Call) -> str:
         return _predict(service, PredictRequest(model_spec=spec), values, call)
     if call.method == "classify":
         classification = ClassificationRequest(model_spec=spec)
-        fill_examples(classification, values, call.method)
+        fill_examples(classification.input, values, call.method)
         return answers.classifications(service.classify(classification, call))
     regression = RegressionRequest(model_spec=spec)
-    fill_examples(regression, values, call.method)
+    fill_examples(regression.input, values, call.method)
     return answers.regressions(service.regress(regression, call))
 
 

@@ -8,8 +8,6 @@ import grpc
 import numpy as np
 import pytest
 
-BAD = b"no picture"
-
 
 def test_tensors_that_stand_for_too_much(stub, predicting, refusal) -> None:
     request = predicting("pictures", "numbers", n=np.int64(1), x=np.ones((1, 2), np.float32))
@@ -108,7 +106,7 @@ def test_nothing_is_run_for_nobody(lonely, predicting, gate) -> None:
     assert late.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
     gate.open()
     assert first.result().outputs
-    last = predicting("pictures", "partly", image_bytes=[BAD])
+    last = predicting("pictures", "partly", image_bytes=[b"no picture"])
     last.output_filter.append("count")
     assert lonely.Predict(last, timeout=60).outputs
     assert gate.seen == ["slow", "partly"]

@@ -61,22 +61,19 @@ def test_only_the_filtered_outputs_are_computed(stub, predicting, grays, refusal
     assert refusal(stub.Predict, request)[0] == "INVALID_ARGUMENT"
 
 
-def test_numbers_come_in_the_field_of_their_type(stub, predicting, grays) -> None:
+def test_numbers_come_in_their_field_or_as_content(
+    stub, start_here, bases, predicting, grays
+) -> None:
     request = predicting("pictures", image_bytes=grays(204))
     request.output_filter.append("probabilities")
-    response = stub.Predict(request, timeout=60)
-    assert list(response.outputs) == ["probabilities"]
-    assert list(response.outputs["probabilities"].float_val) == pytest.approx([0.2, 0.8])
-    assert not response.outputs["probabilities"].tensor_content
-
-
-def test_numbers_come_as_content_when_asked(start_here, bases, predicting, grays) -> None:
+    (output,) = stub.Predict(request, timeout=60).outputs.values()
+    assert list(output.float_val) == pytest.approx([0.2, 0.8])
+    assert not output.tensor_content
     server = start_here(
         {"pictures": bases["pictures"]}, enable_serialization_as_tensor_content=True
     )
-    with server.stub() as stub:
-        response = stub.Predict(predicting("pictures", image_bytes=grays(204)), timeout=60)
-    output = response.outputs["probabilities"]
+    with server.stub() as other:
+        (output,) = other.Predict(request, timeout=60).outputs.values()
     assert np.frombuffer(output.tensor_content, np.float32).tolist() == pytest.approx([0.2, 0.8])
     assert not output.float_val
 
