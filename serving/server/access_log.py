@@ -27,16 +27,16 @@ class AccessLog:
     """
 
     def __init__(self, target: str):
-        self._descriptor = _STDERR
-        if target != "stderr":
-            try:
-                path = Path(target).expanduser()
+        try:
+            if target == "stderr":
+                self._descriptor = os.dup(_STDERR)
+            else:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                self._descriptor = os.open(path, flags, 0o644)
-            except OSError as error:
-                raise InputError(
-                    "--access_log", expected="stderr, off or a file to write", found=str(error)
-                ) from error
+                self._descriptor = os.open(Path(target).expanduser(), flags, 0o644)
+        except OSError as error:
+            raise InputError(
+                "--access_log", expected="stderr, off or a file to write", found=str(error)
+            ) from error
         self._writer: LineWriter[dict[str, Any]] = LineWriter("access log", self._write, _CAPACITY)
 
     def write(self, call: Call) -> None:
@@ -49,9 +49,7 @@ class AccessLog:
     def close(self) -> None:
         """Writes what waits."""
         self._writer.close()
-        if self._descriptor != _STDERR:
-            os.close(self._descriptor)
-            self._descriptor = _STDERR
+        os.close(self._descriptor)
 
     def _write(self, line: dict[str, Any]) -> None:
         data = memoryview(f"{json.dumps(line)}\n".encode())

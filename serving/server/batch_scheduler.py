@@ -13,15 +13,6 @@ from serving.server.faults import invalid, unavailable
 
 Task = TypeVar("Task")
 
-# Fields of the file that are messages with one value.
-_WRAPPED = (
-    "max_batch_size",
-    "batch_timeout_micros",
-    "max_enqueued_batches",
-    "num_batch_threads",
-    "thread_pool_name",
-)
-
 
 @dataclass(frozen=True)
 class BatchingParameters:
@@ -52,9 +43,9 @@ class BatchingParameters:
     thread_pool_name: str = "batch_threads"
 
     def __post_init__(self) -> None:
-        for name in _WRAPPED[:4]:
-            found, least = getattr(self, name), int(name != "batch_timeout_micros")
-            if found < least:
+        one_or_more = ("max_batch_size", "max_enqueued_batches", "num_batch_threads")
+        for name, least in {**dict.fromkeys(one_or_more, 1), "batch_timeout_micros": 0}.items():
+            if (found := getattr(self, name)) < least:
                 what, expected = f"batching parameter {name}", f"{least} or more"
                 raise InputError(what, expected=expected, found=str(found))
         sizes = self.allowed_batch_sizes
@@ -68,12 +59,10 @@ class BatchingParameters:
 
     @classmethod
     def from_proto(cls, message: Any) -> "BatchingParameters":
-        """Reads the fields that are set."""
-        return cls(
-            allowed_batch_sizes=tuple(message.allowed_batch_sizes),
-            pad_variable_length_inputs=message.pad_variable_length_inputs,
-            **{name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)},
-        )
+        """Reads the fields that are set; most are messages with one value."""
+        given = {one.name: getattr(value, "value", value) for one, value in message.ListFields()}
+        sizes = tuple(given.pop("allowed_batch_sizes", ()))
+        return cls(allowed_batch_sizes=sizes, **given)
 
     def padded(self, size: int) -> int:
         """The size that a batch of so many rows is filled up to."""
@@ -161,19 +150,17 @@ class BatchScheduler(Generic[Task]):
         with self._changed:
             while True:
                 now = time.monotonic()
-                soonest = None
-                for kind, queue in self._queues.items():
-                    due = self._due(queue)
-                    if due <= now:
-                        return self._take(kind, queue)
-                    soonest = due if soonest is None else min(due, soonest)
+                due = {kind: self._due(queue) for kind, queue in self._queues.items()}
+                for kind, moment in due.items():
+                    if moment <= now:
+                        return self._take(kind)
                 if self._closed:
                     return None
-                self._changed.wait(None if soonest is None else soonest - now)
+                self._changed.wait(min(due.values()) - now if due else None)
 
-    def _take(self, kind: Hashable, queue: deque[_Batch[Task]]) -> _Batch[Task]:
-        batch = queue.popleft()
-        if queue:
+    def _take(self, kind: Hashable) -> _Batch[Task]:
+        batch = self._queues[kind].popleft()
+        if self._queues[kind]:
             self._queues.move_to_end(kind)
         else:
             # Requests choose the kinds: one that is kept for good would be a leak.

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from serving.server.faults import exhausted, invalid
 from serving.wire import messages_pb2, methods
-from serving.wire.tensors import TensorError, fill_proto, to_array
+from serving.wire.tensors import TensorError, fill_proto, numpy_type, to_array
 
 # What a request's tensors may take in memory. A proto of a few bytes may stand for any number of
 # equal values: one that could not be sent in full is refused, or a few requests fill the memory.
@@ -32,7 +32,11 @@ def check_size(inputs: Mapping[str, messages_pb2.TensorProto]) -> None:
 def decode(name: str, proto: messages_pb2.TensorProto) -> np.ndarray:
     """An input's value, from either encoding; a Fault (INVALID_ARGUMENT) where it has none."""
     try:
-        return _rare(proto) if _is_rare(proto.dtype) else to_array(proto)
+        if not _is_rare(proto.dtype):
+            return to_array(proto)
+        if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
+            raise TensorError("its shape is not known")
+        return tf.make_ndarray(proto)
     except (TensorError, TypeError, ValueError) as error:
         raise invalid(f"tensor parsing error: {name}: {error}") from error
 
@@ -52,14 +56,9 @@ def encode(
         proto.half_val[:] = np.ravel(array).view(np.uint16).tolist()
 
 
-@lru_cache(64)
 def _is_rare(code: int) -> bool:
     """Whether it is a type that NumPy lacks: bfloat16, the quantized, the very small ones."""
-    try:
-        dtype = tf.as_dtype(code)
-        return dtype.is_quantized or dtype.as_numpy_dtype.__module__ == "ml_dtypes"
-    except (KeyError, TypeError):  # a handle, or no type at all
-        return False
+    return code != messages_pb2.DT_STRING and numpy_type(code) is None
 
 
 @lru_cache(64)
@@ -70,9 +69,3 @@ def _item_bytes(code: int) -> int:
         return tf.as_dtype(code).size
     except TypeError:
         return 1  # no such type: refused later
-
-
-def _rare(proto: messages_pb2.TensorProto) -> np.ndarray:
-    if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
-        raise TensorError("its shape is not known")
-    return tf.make_ndarray(proto)

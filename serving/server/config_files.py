@@ -93,13 +93,11 @@ def read_config(path: Path) -> ModelServerConfig:
 
     An empty file is one of no models, as in TensorFlow Serving: they may come later.
     """
-    flag = "--model_config_file"
-    what = f"{flag} {path}"
-    config = read_text_proto(flag, path, ModelServerConfig())
+    config = read_text_proto("--model_config_file", path, ModelServerConfig())
     try:
         check_config(config)
     except Fault as fault:
-        raise InputError(f"{what}: {fault.details}") from fault
+        raise InputError(f"--model_config_file {path}: {fault.details}") from fault
     return config
 
 

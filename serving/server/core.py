@@ -182,18 +182,18 @@ class Core:
         retired: list[tuple[str, Loaded]] = []
         with self._lock:
             for model, update in updates.items():
-                retired += [(model.name, loaded) for loaded in model.commit(update)]
+                retired += [(model.config.name, loaded) for loaded in model.commit(update)]
             if labels is not None:
-                new = {model.name: model for model in updates}
+                new = {model.config.name: model for model in updates}
                 for name, model in self._models.items():
                     if name not in new:
-                        gone = Update(model.config, moved=True)
-                        retired += [(name, loaded) for loaded in model.commit(gone)]
+                        gone = model.commit(Update(model.config))
+                        retired += [(name, loaded) for loaded in gone]
                 self._models, self._labels = new, labels
             idle = [(name, loaded) for name, loaded in retired if loaded.users == 0]
         for model, update in updates.items():
             for version in sorted(update.fresh):
-                logger.info("%s version %d is served", model.name, version)
+                logger.info("%s version %d is served", model.config.name, version)
         for name, loaded in idle:
             self._unload(name, loaded)
 
@@ -215,9 +215,8 @@ def _prepared(model: ServedModel, config: ModelConfig) -> Update:
         update = model.prepare(config)
     except OSError as error:
         raise invalid(f"{config.base_path} cannot be read: {error}") from error
-    if not model.available(update):
+    if not update.wanted:
         model.drop(update)
-        raise Fault(
-            grpc.StatusCode.UNKNOWN, f"model {model.name} did not become available: {model.why()}"
-        )
+        why = f"model {config.name} did not become available: {model.why()}"
+        raise Fault(grpc.StatusCode.UNKNOWN, why)
     return update

@@ -5,13 +5,12 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -33,20 +32,20 @@ _MAX_SEND = "grpc.max_send_message_length"
 _DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 
+@dataclass(frozen=True)
 class GrpcServer:
     """A server that answers on its TCP `port`."""
 
-    def __init__(self, server: grpc.Server, port: int, health: Health, streams: Streams):
-        self.port = port
-        self._server = server
-        self._health = health
-        self._streams = streams
+    server: grpc.Server
+    port: int
+    health: Health
+    streams: Streams
 
     def stop(self, grace_seconds: float) -> None:
         """Takes no more requests; what still runs after so many seconds is cancelled."""
-        self._health.close()
-        stopped = self._server.stop(grace_seconds)
-        self._streams.cancel()
+        self.health.close()
+        stopped = self.server.stop(grace_seconds)
+        self.streams.cancel()
         stopped.wait()
 
 
@@ -72,7 +71,7 @@ def start_grpc_server(service: Service, observer: Observer, options: ServerOptio
     streams = Streams()
     most = arguments[_MAX_SEND]
     limit = most if isinstance(most, int) else -1  # gRPC passes over a text there
-    server.add_generic_rpc_handlers(_handlers(service, observer, limit))
+    server.add_generic_rpc_handlers(tuple(_handlers(service, observer, limit)))
     health = add_to_server(server, service.core, streams)
     server.start()
     return GrpcServer(server, port, health, streams)
@@ -141,14 +140,11 @@ def _listen_on_socket(server: grpc.Server, path: str) -> None:
         raise refusal from error
 
 
-def _handlers(
-    service: Service, observer: Observer, limit: int
-) -> tuple[grpc.GenericRpcHandler, ...]:
+def _handlers(service: Service, observer: Observer, limit: int) -> Iterator[grpc.GenericRpcHandler]:
     """Each method of the services is the Service's of its name."""
     # A status is told even while all threads predict.
     quick = ThreadPoolExecutor(2, thread_name_prefix="status")
-
-    def serving(described: ServiceDescriptor) -> grpc.GenericRpcHandler:
+    for described in SERVICES:
         made = {}
         for method in described.methods:
             answer = getattr(service, re.sub(r"\B(?=[A-Z])", "_", method.name).lower())
@@ -157,9 +153,7 @@ def _handlers(
             # Without serializers grpcio hands over bytes: what is wrong with them is told there.
             behaviour = in_pool(handle, quick) if method.name.startswith("Get") else handle
             made[method.name] = grpc.unary_unary_rpc_method_handler(behaviour)
-        return grpc.method_handlers_generic_handler(described.full_name, made)
-
-    return tuple(serving(described) for described in SERVICES)
+        yield grpc.method_handlers_generic_handler(described.full_name, made)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ stream does not keep a thread from them.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
@@ -25,6 +25,7 @@ _LOOK_SECONDS = 0.5
 _TELL_SECONDS = 1.0
 
 _UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
+_SERVING, _NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 
 # Reflection tells what protobuf knows by these imports.
 SERVICES = tuple(
@@ -42,11 +43,16 @@ class Streams:
         # Shared by threads: whatever is done to it is one step under Python's lock.
         self._open: set[grpc.ServicerContext] = set()
 
-    def add(self, context: grpc.ServicerContext) -> None:
-        """Keeps a stream until it ends."""
-        self._open.add(context)
-        if not context.add_callback(lambda: self._open.discard(context)):
-            self._open.discard(context)
+    def kept(self, behaviour: Callable) -> Callable:
+        """The same behaviour, whose streams are kept until they end."""
+
+        def behave(request: Any, context: grpc.ServicerContext, *more: Any) -> Any:
+            self._open.add(context)
+            if not context.add_callback(lambda: self._open.discard(context)):
+                self._open.discard(context)
+            return behaviour(request, context, *more)
+
+        return behave
 
     def cancel(self) -> None:
         """Ends all that are open."""
@@ -65,10 +71,9 @@ class Health(health.HealthServicer):
         super().__init__(experimental_non_blocking=True)
         pool = ThreadPoolExecutor(2, thread_name_prefix="health")
         self.Check = in_pool(self.Check, pool)  # type: ignore[method-assign]
-        self.Watch = in_pool(self.Watch, pool)  # type: ignore[method-assign]
+        self.Watch = in_pool(streams.kept(self.Watch), pool)  # type: ignore[method-assign]
         self.Watch.experimental_non_blocking = True  # type: ignore[attr-defined]
         self._core = core
-        self._streams = streams
         self._told: dict[str, int] = {}
         self._refreshing = threading.Lock()
         self._open = True
@@ -92,7 +97,6 @@ class Health(health.HealthServicer):
         context: grpc.ServicerContext,
         send_response_callback: Callable | None = None,
     ) -> Any:
-        self._streams.add(context)
         send = send_response_callback
         assert send is not None, "grpcio gives it, since Watch is experimental_non_blocking"
         return super().Watch(request, context, lambda answer: self._sender.submit(send, answer))
@@ -106,46 +110,28 @@ class Health(health.HealthServicer):
 
     def _refresh(self) -> None:
         with self._refreshing:
-            now = self._statuses()
+            models = self._core.models()
+            live = {name: self._open and bool(self._core.versions(name)) for name in models}
+            live |= dict.fromkeys(("", *_NAMES), any(live.values()))
+            # A model that was there once: its watchers are told that it is gone.
+            now = dict.fromkeys(self._told, _UNKNOWN)
+            now |= {name: _SERVING if one else _NOT_SERVING for name, one in live.items()}
             for name, status in now.items():
                 if self._told.get(name) != status:
                     self.set(name, status)
             self._told = now
-
-    def _statuses(self) -> dict[str, int]:
-        serving = HealthCheckResponse.SERVING
-        stopped = HealthCheckResponse.NOT_SERVING
-        # A model that was there once: its watchers are told that it is gone.
-        statuses = dict.fromkeys(self._told, _UNKNOWN)
-        for name in self._core.models():
-            live = self._open and self._core.versions(name)
-            statuses[name] = serving if live else stopped
-        some = serving if serving in statuses.values() else stopped
-        return statuses | dict.fromkeys(("", *_NAMES), some)
-
-
-class Reflection(reflection.ReflectionServicer):
-    """Tells the services and their messages."""
-
-    def __init__(self, streams: Streams):
-        super().__init__((*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME))
-        # A stream that is left open holds one of these.
-        pool = ThreadPoolExecutor(4, thread_name_prefix="reflection")
-        self.ServerReflectionInfo = in_pool(self.ServerReflectionInfo, pool)  # type: ignore[method-assign]
-        self._streams = streams
-
-    def ServerReflectionInfo(  # noqa: D102 - the protocol's
-        self, request_iterator: Iterator, context: grpc.ServicerContext
-    ) -> Iterator:
-        self._streams.add(context)
-        return super().ServerReflectionInfo(request_iterator, context)
 
 
 def add_to_server(server: grpc.Server, core: Core, streams: Streams) -> Health:
     """Adds both services; the health, to be closed at the end."""
     told = Health(core, streams)
     health_pb2_grpc.add_HealthServicer_to_server(told, server)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(streams), server)
+    names = (*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflected = reflection.ReflectionServicer(names)
+    # A stream that is left open holds one of these.
+    pool = ThreadPoolExecutor(4, thread_name_prefix="reflection")
+    reflected.ServerReflectionInfo = in_pool(streams.kept(reflected.ServerReflectionInfo), pool)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, server)
     return told
 
 

@@ -11,11 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow_serving.apis.classification_pb2 import ClassificationResult
-from tensorflow_serving.apis.inference_pb2 import (
-    InferenceTask,
-    MultiInferenceRequest,
-    MultiInferenceResponse,
-)
+from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest, MultiInferenceResponse
 from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.regression_pb2 import RegressionResult
 
@@ -119,17 +115,14 @@ def classification_result(outputs: Outputs, examples: int) -> ClassificationResu
         raise invalid(
             f"Tensors class and score should match in dim_size(1). Got {classes} vs. {scores}"
         )
-    labels = outputs[CLASSES].tolist() if CLASSES in outputs else None
-    scores = outputs[SCORES].tolist() if SCORES in outputs else None
+    shape = (examples, widths[0])
+    labels = outputs.get(CLASSES, np.full(shape, b"", object)).tolist()
+    scores = outputs.get(SCORES, np.zeros(shape)).tolist()
     result = ClassificationResult()
-    for row in range(examples):
+    for row in zip(labels, scores, strict=True):
         classes = result.classifications.add().classes
-        for column in range(widths[0]):
-            one = classes.add()
-            if labels:
-                one.label = _text(labels[row][column])
-            if scores:
-                one.score = scores[row][column]
+        for label, score in zip(*row, strict=True):
+            classes.add(label=_text(label), score=score)
     return result
 
 
@@ -172,12 +165,21 @@ def choose_together(request: MultiInferenceRequest, servable: Servable) -> dict[
     chosen: dict[str, list[str]] = {}
     tensors: set[str] = set()
     for task in request.tasks:
-        signature = _signature(task, request.tasks[0].model_spec.name, servable)
-        if signature.name in chosen:
-            raise invalid(f"Duplicate evaluation of signature: {signature.name}")
+        if not task.model_spec.name:
+            raise invalid("Found ModelSpec with an empty model name.")
+        if task.model_spec.name != request.tasks[0].model_spec.name:
+            raise invalid(
+                "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+            )
+        name = signature_name(task.model_spec)
+        signature = servable.signatures.get(name)
+        if signature is None:
+            raise invalid(f"Requested signature not found in model graph: {name}")
+        if name in chosen:
+            raise invalid(f"Duplicate evaluation of signature: {name}")
         if task.method_name not in RESULTS:
             raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
-        chosen[signature.name] = check(task.method_name, signature)
+        chosen[name] = check(task.method_name, signature)
         tensors.add(signature.inputs[INPUTS].tensor)
         if len(tensors) > 1:
             raise invalid("Input tensor must be the same for all Signatures.")
@@ -185,10 +187,7 @@ def choose_together(request: MultiInferenceRequest, servable: Servable) -> dict[
 
 
 def fill_together(
-    request: MultiInferenceRequest,
-    version: int,
-    answers: Mapping[str, Outputs],
-    examples: int,
+    request: MultiInferenceRequest, version: int, answers: Mapping[str, Outputs], examples: int
 ) -> MultiInferenceResponse:
     """The response."""
     response = MultiInferenceResponse()
@@ -201,18 +200,6 @@ def fill_together(
         else:
             result.regression_result.CopyFrom(made)
     return response
-
-
-def _signature(task: InferenceTask, model_name: str, servable: Servable) -> Signature:
-    if not task.model_spec.name:
-        raise invalid("Found ModelSpec with an empty model name.")
-    if task.model_spec.name != model_name:
-        raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
-    name = signature_name(task.model_spec)
-    signature = servable.signature(name)
-    if signature is None:
-        raise invalid(f"Requested signature not found in model graph: {name}")
-    return signature
 
 
 def _shape(array: np.ndarray) -> str:

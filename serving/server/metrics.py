@@ -21,9 +21,8 @@ from serving.server.call import Call
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain"
 
-_INFERENCE = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
-_INFERENCE["multiinference"] = "MultiInference"
 _EXAMPLES = ("Classify", "Regress", "MultiInference")
+_INFERENCE = {name.lower(): name for name in ("Predict", *_EXAMPLES)}
 _RUNTIME = "TF1"  # TensorFlow Serving's word for a Session
 
 # prometheus_client ends the names of counters in _total, and has more digits in limits.

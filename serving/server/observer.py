@@ -4,6 +4,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -21,18 +22,13 @@ REQUEST_ID = "x-request-id"  # a gRPC metadata key and an HTTP header
 _MAX_REQUEST_ID = 128
 
 
+@dataclass(frozen=True)
 class Observer:
     """Sees every request once."""
 
-    def __init__(
-        self,
-        metrics: Metrics | None = None,
-        access_log: AccessLog | None = None,
-        request_log: RequestLog | None = None,
-    ):
-        self.metrics = metrics or Metrics()
-        self.request_log = request_log
-        self._access_log = access_log
+    metrics: Metrics = field(default_factory=Metrics)
+    access_log: AccessLog | None = None
+    request_log: RequestLog | None = None
 
     @contextmanager
     def call(self, api: str, method: str, request_id: object = None) -> Iterator[Call]:
@@ -55,8 +51,8 @@ class Observer:
             raise
         finally:
             self.metrics.count(call)
-            if self._access_log:
-                self._access_log.write(call)
+            if self.access_log:
+                self.access_log.write(call)
 
     def sample(self, call: Call, request: Message, response: Message) -> None:
         """Keeps the request, if chance says so; neither message may be changed afterwards."""
@@ -65,8 +61,8 @@ class Observer:
 
     def close(self) -> None:
         """Writes out what is still held."""
-        if self._access_log:
-            self._access_log.close()
+        if self.access_log:
+            self.access_log.close()
         if self.request_log:
             self.request_log.close()
 

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ from serving.wire.tensors import dtype_name, to_array
 _CAPACITY = 256
 # Requests that wait to be written, with their pictures: what is beyond is left out.
 _MAX_WAITING_BYTES = 64 * 2**20
-_FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4
+_FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4  # a file is rotated when it would grow beyond that
 # A tensor of more values than this for one picture is told by type and shape alone.
 _MAX_VALUES = 16
 _MAX_TEXT = 256  # bytes; a longer string is data, not a label
@@ -56,19 +57,11 @@ class RequestLog:
     Args:
         default: for models without a LoggingConfig of their own; None: those are not logged.
         with_bytes: whether pictures themselves are kept beside their hashes.
-        file_bytes: size at which a file is rotated; four older ones are kept.
     """
 
-    def __init__(
-        self,
-        default: Sampling | None = None,
-        *,
-        with_bytes: bool = False,
-        file_bytes: int = _FILE_BYTES,
-    ):
+    def __init__(self, default: Sampling | None = None, *, with_bytes: bool = False):
         self._default = default
         self._with_bytes = with_bytes
-        self._file_bytes = file_bytes
         self._by_model: Mapping[str, Sampling] = {}
         self._waiting_bytes = 0
         self._lock = threading.Lock()
@@ -105,22 +98,22 @@ class RequestLog:
             record = _record(sample.request, sample.response, with_bytes=self._with_bytes)
         finally:
             self._release(sample.size)
-        _append(sample.prefix, json.dumps(sample.head | record), self._file_bytes)
+        _append(sample.prefix, json.dumps(sample.head | record))
 
     def _release(self, size: int) -> None:
         with self._lock:
             self._waiting_bytes -= size
 
 
-def _append(prefix: str, line: str, max_bytes: int) -> None:
+def _append(prefix: str, line: str) -> None:
     """Appends to `PREFIX.jsonl`; older lines are in `PREFIX.1.jsonl`, the next older in 2, ..."""
     files = [Path(f"{prefix}.jsonl")]
     files += [Path(f"{prefix}.{number}.jsonl") for number in range(1, _OLDER_FILES + 1)]
     files[0].parent.mkdir(parents=True, exist_ok=True)
     data = f"{line}\n".encode()
-    if len(data) > max_bytes:
+    if len(data) > _FILE_BYTES:
         return
-    if files[0].exists() and files[0].stat().st_size + len(data) > max_bytes:
+    if files[0].exists() and files[0].stat().st_size + len(data) > _FILE_BYTES:
         for newer, older in reversed(list(pairwise(files))):
             if newer.exists():
                 newer.replace(older)
@@ -173,9 +166,10 @@ def _record(request: Any, response: Any, *, with_bytes: bool) -> dict[str, Any]:
 def _result(result: Any) -> list[Any]:
     """Of a Classify: (label, score) pairs for each Example; of a Regress: a number for each."""
     if "regressions" in result.DESCRIPTOR.fields_by_name:
-        return [_number(one.value) for one in result.regressions]
+        return _finite(np.array([one.value for one in result.regressions]))
     return [
-        [[one.label, _number(one.score)] for one in each.classes] for each in result.classifications
+        [[one.label, _finite(np.array(one.score))] for one in each.classes]
+        for each in result.classifications
     ]
 
 
@@ -187,31 +181,20 @@ def _tensor(proto: Any, string: Callable[[bytes], Any]) -> dict[str, Any]:
         flat[:] = [string(one) for one in array.ravel()]
         told["values"] = flat.reshape(array.shape).tolist()
     elif array.size <= _MAX_VALUES * (array.shape[0] if array.ndim else 1):
-        told["values"] = _numbers(array).tolist()
+        text = array.dtype.kind == "c"
+        told["values"] = array.astype(str).tolist() if text else _finite(array)
     return told
 
 
-def _numbers(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind == "c":
-        return array.astype(str).astype(object)
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return array
-    # JSON has no NaN and no infinity.
-    values = array.astype(object)
-    values[~np.isfinite(array)] = None
-    return values
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _finite(numbers: np.ndarray) -> Any:
+    """As JSON has them: it has no NaN and no infinity."""
+    return np.where(np.isfinite(numbers), numbers.astype(object), np.array(None)).tolist()
 
 
 def _text_or_hash(data: bytes) -> Any:
-    if len(data) <= _MAX_TEXT:
-        try:
+    with suppress(UnicodeDecodeError):
+        if len(data) <= _MAX_TEXT:
             return data.decode()
-        except UnicodeDecodeError:
-            pass
     return _hashed(data, with_bytes=False)
 
 

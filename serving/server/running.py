@@ -43,7 +43,13 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
     observer = _observer(options)
     with ExitStack() as parts:
         parts.callback(observer.close)
-        core = _core(options, observer)
+        wait_seconds = max(options.load_retry_interval_micros, 0) / 1e6
+        core = Core(
+            make_load(options, observer.metrics),
+            retry=Retry(options.max_num_load_retries, wait_seconds),
+            labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
+            on_config=observer.request_log.configure if observer.request_log else None,
+        )
         parts.callback(core.close)
         try:
             core.reload(options.config)
@@ -53,17 +59,13 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
                 return 1
             raise _refusal(options, fault) from fault
         service = Service(core, observer, as_content=options.enable_serialization_as_tensor_content)
-        by_grpc = start_grpc_server(service, observer, options)
-        parts.callback(by_grpc.stop, 0)
-        by_rest = start_rest_server(service, observer, options) if options.rest_api_port else None
-        servers: list[GrpcServer | RestServer] = [by_grpc]
-        if by_rest:
-            parts.callback(by_rest.stop, 0)
-            servers.append(by_rest)
+        servers: list[GrpcServer | RestServer] = [start_grpc_server(service, observer, options)]
+        parts.callback(servers[0].stop, 0)
+        if options.rest_api_port:
+            servers.append(start_rest_server(service, observer, options))
+            parts.callback(servers[1].stop, 0)
         started.set()
-        _announce(core, f"{options.host}:{by_grpc.port}")
-        if by_rest:
-            print(f"REST on http://{options.host}:{by_rest.port}", flush=True)
+        _announce(core, options.host, [server.port for server in servers])
         _start_polling(options, core, parts)
         stop.wait()
         _stop(servers, options.shutdown_grace_seconds)
@@ -96,15 +98,6 @@ def _observer(options: ServerOptions) -> Observer:
     )
 
 
-def _core(options: ServerOptions, observer: Observer) -> Core:
-    return Core(
-        make_load(options, observer.metrics),
-        retry=Retry(options.max_num_load_retries, max(options.load_retry_interval_micros, 0) / 1e6),
-        labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
-        on_config=observer.request_log.configure if observer.request_log else None,
-    )
-
-
 def _refusal(options: ServerOptions, fault: Fault) -> InputError:
     where = f"--model_config_file {options.model_config_file}: " * bool(options.model_config_file)
     todo = ""
@@ -113,26 +106,26 @@ def _refusal(options: ServerOptions, fault: Fault) -> InputError:
     return InputError(f"{where}{fault.details}", todo=todo)
 
 
-def _announce(core: Core, address: str) -> None:
-    """Tells what is served where, on stdout: a line for each model."""
+def _announce(core: Core, host: str, ports: list[int]) -> None:
+    """Tells what is served where, on stdout: a line for each model, and one for REST."""
+    address = f"{host}:{ports[0]}"
     if not core.models():
         print(f"Serving no model yet on {address}")
     for name in core.models():
         print(f"Serving {name} version {max(core.versions(name), default='none')} on {address}")
+    for port in ports[1:]:
+        print(f"REST on http://{host}:{port}")
     sys.stdout.flush()
 
 
 def _start_polling(options: ServerOptions, core: Core, parts: ExitStack) -> None:
-    looks = []
-    if options.file_system_poll_wait_seconds:
-        looks.append(("version-poller", options.file_system_poll_wait_seconds, core.refresh))
-    if options.model_config_file and options.model_config_file_poll_wait_seconds:
+    if seconds := options.file_system_poll_wait_seconds:
+        parts.callback(Poller("version-poller", seconds, core.refresh).stop)
+    seconds = options.model_config_file_poll_wait_seconds
+    if options.model_config_file and seconds:
         path = Path(options.model_config_file).expanduser()
-        file = ConfigFile(path, options.config, core.reload)
-        seconds = options.model_config_file_poll_wait_seconds
-        looks.append(("model-config-file-poller", seconds, file.look))
-    for look in looks:
-        parts.callback(Poller(*look).stop)
+        look = ConfigFile(path, options.config, core.reload).look
+        parts.callback(Poller("model-config-file-poller", seconds, look).stop)
 
 
 def _stop(servers: list[GrpcServer | RestServer], grace_seconds: float) -> None:

@@ -57,15 +57,12 @@ def candidates(policy: Policy, whole: Sequence[int]) -> tuple[list[int], int]:
         so many that load.
     """
     newest_first = sorted(whole, reverse=True)
-    match policy.WhichOneof("policy_choice"):
-        case "all":
-            return newest_first, len(newest_first)
-        case "specific":
-            wanted = set(policy.specific.versions)
-            chosen = [version for version in newest_first if version in wanted]
-            return chosen, len(chosen)
-        case _:
-            return newest_first, max(policy.latest.num_versions, 1)
+    choice = policy.WhichOneof("policy_choice")
+    if choice == "specific":
+        newest_first = [one for one in newest_first if one in policy.specific.versions]
+    if choice in ("specific", "all"):
+        return newest_first, len(newest_first)
+    return newest_first, max(policy.latest.num_versions, 1)
 
 
 def look_of(folder: Path) -> Look:

@@ -10,10 +10,9 @@ import numpy as np
 
 from serving.server.batch_scheduler import BatchingParameters
 from serving.server.batching import Arrays, Batcher
-from serving.server.faults import Fault, ModelFault, exhausted, failed_precondition, invalid
+from serving.server.faults import Fault, ModelFault, exhausted, invalid
 from serving.server.session import ModelSession
 from serving.server.signatures import Signature
-from serving.wire.messages_pb2 import TensorProto
 
 Outputs = dict[str, np.ndarray]
 
@@ -49,10 +48,10 @@ class Servable:
         """
         self.version = version
         self._session = ModelSession(folder)
-        self.signatures = self._session.signatures
-        self._signatures = {
+        self.signature_defs = self._session.signatures
+        self.signatures = {
             key: Signature.from_proto(key, proto)
-            for key, proto in self.signatures.signature_def.items()
+            for key, proto in self.signature_defs.signature_def.items()
         }
         self._plans: set[tuple[str, ...]] = set()
         self._batcher = Batcher(self._run_one, batching, queued) if batching else None
@@ -62,25 +61,6 @@ class Servable:
         if self._batcher:
             self._batcher.close()
         self._session.close()
-
-    def signature(self, name: str) -> Signature | None:
-        """The signature of this name; None: there is none."""
-        return self._signatures.get(name)
-
-    def predict(
-        self,
-        signature_name: str,
-        inputs: Mapping[str, TensorProto],
-        output_filter: Sequence[str],
-        *,
-        wanted: Callable[[], bool] = lambda: True,
-    ) -> Outputs:
-        """As `run`, on a request's tensors, which have to fit; an empty filter is all outputs."""
-        signature = self._signatures.get(signature_name)
-        if signature is None:
-            raise failed_precondition(f'Serving signature key "{signature_name}" not found.')
-        outputs = {signature_name: signature.choose(output_filter)}
-        return self.run(signature.decode(inputs), outputs, wanted=wanted)[signature_name]
 
     def run(
         self,
@@ -103,7 +83,7 @@ class Servable:
             Fault: the model fails on it. If that is the fault of one row of a batch of strings,
                 the message tells the row's position.
         """
-        first = self._signatures[next(iter(outputs))]
+        first = self.signatures[next(iter(outputs))]
         rows = first.rows(arrays)
         if rows > MAX_ROWS:
             raise exhausted(f"a batch of {rows} strings, at most {MAX_ROWS} are taken")
@@ -121,10 +101,10 @@ class Servable:
 
     def _run(self, arrays: Arrays, outputs: Mapping[str, Sequence[str]]) -> dict[str, Outputs]:
         """As `run`, right now."""
-        first = self._signatures[next(iter(outputs))]
+        first = self.signatures[next(iter(outputs))]
         feeds = {slot.tensor: arrays[name] for name, slot in first.inputs.items()}
         slots = {
-            (key, output): self._signatures[key].outputs[output]
+            (key, output): self.signatures[key].outputs[output]
             for key, names in outputs.items()
             for output in names
         }
@@ -148,7 +128,7 @@ class Servable:
         if plan in self._plans:
             return plan
         if len(self._plans) >= _MAX_PLANS:
-            slots = [slot for key in signatures for slot in self._signatures[key].outputs.values()]
+            slots = [slot for key in signatures for slot in self.signatures[key].outputs.values()]
             return tuple(sorted({slot.tensor for slot in slots} & set(self._session.fetches)))
         self._plans.add(plan)
         return plan

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.status_pb2 import StatusProto
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 _OK, _UNKNOWN, _NOT_FOUND, _LAST_CODE = 0, 2, 5, 16
 
 
+State: TypeAlias = "ModelVersionStatus.State.ValueType"
 # (model name, version's folder, version) -> a servable that answers, warmed up.
 Load = Callable[[str, Path, int], Servable]
 
@@ -62,14 +63,11 @@ class Update:
         config: the configuration it was made for.
         fresh: newly loaded versions.
         wanted: versions that are to be live: those of `fresh` and loaded ones that stay.
-        moved: nothing that is loaded stays unless it is wanted: there is nothing to serve any
-            more, or the base path is another.
     """
 
     config: ModelConfig
     fresh: dict[int, Loaded] = field(default_factory=dict)
     wanted: set[int] = field(default_factory=set)
-    moved: bool = False
 
 
 class ServedModel:
@@ -95,11 +93,6 @@ class ServedModel:
         self._failed: dict[int, _Failure] = {}
         self._strangers: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """What clients ask for."""
-        return self.config.name
-
     def prepare(self, config: ModelConfig) -> Update:
         """Loads what the policy wants and is not loaded; an OSError if nothing can be read."""
         base = Path(config.base_path)
@@ -107,9 +100,8 @@ class ServedModel:
         self._tell(found, config)
         chosen, count = candidates(config.model_version_policy, found.whole)
         # Another base path is another model: its version 3 is not the one that is loaded.
-        moved = base != Path(self.config.base_path)
-        update = Update(config, moved=moved or not chosen)
-        live = {} if moved else self.versions
+        live = self.versions if base == Path(self.config.base_path) else {}
+        update = Update(config)
         try:
             for version in chosen:
                 if len(update.wanted) == count:
@@ -123,20 +115,15 @@ class ServedModel:
         except BaseException:
             self.drop(update)
             raise
+        if chosen and not update.wanted:
+            update.wanted = set(live)  # none of the chosen loads: rather these than nothing
         return update
-
-    def available(self, update: Update) -> set[int]:
-        """The versions that would be live after a commit of `update`."""
-        if update.wanted or update.moved:
-            return set(update.wanted)
-        return set(self.versions)
 
     def commit(self, update: Update) -> list[Loaded]:
         """Makes an update visible; what is no longer live comes back, to be unloaded when idle."""
-        keep = self.available(update)
         retired = []
         for version, loaded in list(self.versions.items()):
-            if version not in keep or version in update.fresh:
+            if version not in update.wanted or version in update.fresh:
                 loaded.retired = True
                 retired.append(self.versions.pop(version))
                 self.set_status(version, ModelVersionStatus.UNLOADING)
@@ -154,20 +141,11 @@ class ServedModel:
 
     def why(self) -> str:
         """What keeps the model from being served, the newest version first."""
-        reasons = [
-            f"version {version}: {self.statuses[version].status.error_message}"
-            for version in sorted(self.statuses, reverse=True)
-            if self.statuses[version].status.error_message
-        ]
+        told = [(one.version, one.status.error_message) for one in self.statuses.values()]
+        reasons = [f"version {version}: {why}" for version, why in sorted(told)[::-1] if why]
         return "; ".join(reasons) or f"no version that its policy wants in {self.config.base_path}"
 
-    def set_status(
-        self,
-        version: int,
-        state: "ModelVersionStatus.State.ValueType",
-        code: int = _OK,
-        message: str = "",
-    ) -> None:
+    def set_status(self, version: int, state: State, code: int = _OK, message: str = "") -> None:
         """Replaces the state of a version."""
         status = StatusProto(error_code=code, error_message=message)  # type: ignore[arg-type]
         told = ModelVersionStatus(version=version, state=state, status=status)
@@ -183,14 +161,14 @@ class ServedModel:
             failure = _Failure(stamp, 0, 0.0)
         self.set_status(version, ModelVersionStatus.LOADING)
         try:
-            servable = self._load(self.name, folder, version)
+            servable = self._load(self.config.name, folder, version)
         except Exception as error:  # noqa: BLE001 - whatever a broken model makes TensorFlow raise
             failure.tries += 1
             failure.again = time.monotonic() + self._retry.seconds
             self._failed[version] = failure
             message = " ".join(str(error).split()) or type(error).__name__
             self.set_status(version, ModelVersionStatus.END, _code(error), message)
-            logger.error("%s version %d does not load: %s", self.name, version, message)
+            logger.error("%s version %d does not load: %s", self.config.name, version, message)
             return None
         self._failed.pop(version, None)
         return Loaded(servable)

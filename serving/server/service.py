@@ -24,7 +24,7 @@ from serving.server import inference
 from serving.server.call import Call
 from serving.server.codec import encode
 from serving.server.core import Core
-from serving.server.faults import invalid
+from serving.server.faults import failed_precondition, invalid
 from serving.server.observer import Observer, batch_size
 from serving.server.signatures import fill_spec, signature_name
 from serving.wire import methods
@@ -56,16 +56,17 @@ class Service:
         spec, name = _noted(request, call)
         with self.core.lease(spec) as servable:
             call.version = servable.version
+            signature = servable.signatures.get(name)
+            if signature is None:
+                raise failed_precondition(f'Serving signature key "{name}" not found.')
             with call.running():
-                outputs = servable.predict(
-                    name, request.inputs, request.output_filter, wanted=call.wanted
-                )
+                chosen = {name: signature.choose(request.output_filter)}
+                arrays = signature.decode(request.inputs)
+                outputs = servable.run(arrays, chosen, wanted=call.wanted)[name]
             response = PredictResponse()
             fill_spec(response.model_spec, spec.name, servable.version, name)
-            # The signature is there: it has just run.
-            slots = servable.signature(name).outputs  # type: ignore[union-attr]
         for output, value in outputs.items():
-            dtype = slots[output].dtype
+            dtype = signature.outputs[output].dtype
             encode(response.outputs[output], value, dtype, as_content=self._as_content)
         self._observer.sample(call, request, response)
         return response
@@ -88,7 +89,7 @@ class Service:
         spec, name = _noted(request, call)
         with self.core.lease(spec) as servable:
             call.version = servable.version
-            signature = servable.signature(name)
+            signature = servable.signatures.get(name)
             if signature is None:
                 raise invalid(f"No signature was found with the name: {name}")
             chosen = {name: inference.check(method, signature)}
@@ -127,7 +128,7 @@ class Service:
         with self.core.lease(spec) as servable:
             call.version = servable.version
             fill_spec(response.model_spec, spec.name, servable.version)
-            response.metadata[methods.METADATA_FIELD].Pack(servable.signatures)
+            response.metadata[methods.METADATA_FIELD].Pack(servable.signature_defs)
         return response
 
     def get_model_status(

@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,31 +43,22 @@ class ModelSession:
                     self._session, [tf.saved_model.SERVING], str(folder)
                 )
                 self.signatures = SignatureDefMap(signature_def=meta_graph.signature_def)
-                self._feeds: dict[str, tf.Tensor] = {}
-                self.fetches: dict[str, tf.Tensor] = {}
-                self._name_tensors()
+                signatures = meta_graph.signature_def.values()
+                self._feeds = self._tensors(one.inputs for one in signatures)
+                computed = self._tensors(one.outputs for one in signatures)
+                self.fetches = {name: tf.identity(tensor) for name, tensor in computed.items()}
             except BaseException:
                 self._session.close()
                 raise
         # A finalized graph may be run from many threads, and a request cannot make it grow.
         self._graph.finalize()
 
-    def _name_tensors(self) -> None:
-        for signature in self.signatures.signature_def.values():
-            for info in signature.inputs.values():
-                if (tensor := self._tensor(info.name)) is not None:
-                    self._feeds[info.name] = tensor
-            for info in signature.outputs.values():
-                tensor = self._tensor(info.name)
-                if tensor is not None and info.name not in self.fetches:
-                    self.fetches[info.name] = tf.identity(tensor)
-
-    def _tensor(self, name: str) -> tf.Tensor | None:
-        if not name:  # it is sparse, or made of several tensors
-            return None
-        element = self._graph.as_graph_element(name)
+    def _tensors(self, slots: Iterable[Mapping[str, Any]]) -> dict[str, tf.Tensor]:
+        """By name; what is sparse, or made of several tensors, has none."""
+        names = [info.name for one in slots for info in one.values() if info.name]
+        found = {name: self._graph.as_graph_element(name) for name in names}
         # An operation has no value, as in the signature __saved_model_init_op.
-        return element if isinstance(element, tf.Tensor) else None
+        return {name: one for name, one in found.items() if isinstance(one, tf.Tensor)}
 
     def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> dict[str, Any]:
         """Computes tensors; many threads may at a time.

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -121,34 +122,26 @@ def _text(value: str) -> str:
 
 def _values(name: str, proto: Any) -> tuple[list[str], tuple[int, ...]]:
     """A tensor's values as JSON, in row-major order, and its shape."""
+    unknown = invalid(f"Failed to write JSON value for tensor type: {dtype_name(proto.dtype)}")
     try:
         array = to_array(proto)
-    except TensorError as fault:
-        raise _unknown(proto.dtype) from fault
-    flat = array.ravel()
-    kind = array.dtype.kind
+    except TensorError as error:
+        raise unknown from error
+    flat, kind = array.ravel(), array.dtype.kind
     if kind == "O":
         return _strings(name, flat.tolist()), array.shape
     if kind == "f":
         return _decimals(flat), array.shape
-    if kind == "b":
-        return ["true" if value else "false" for value in flat.tolist()], array.shape
-    if kind in "iu":
-        return list(map(str, flat.tolist())), array.shape
-    raise _unknown(proto.dtype)
-
-
-def _unknown(dtype: int) -> Exception:
-    return invalid(f"Failed to write JSON value for tensor type: {dtype_name(dtype)}")
+    if kind == "c":
+        raise unknown
+    return [str(value).lower() for value in flat.tolist()], array.shape  # integers, booleans
 
 
 def _strings(name: str, values: list[bytes]) -> list[str]:
     """Text; base64 if the output's name says bytes, or if one of them is no text."""
     if not name.endswith(_BYTES_SUFFIX):
-        try:
+        with suppress(UnicodeDecodeError):
             return [_text(value.decode()) for value in values]
-        except UnicodeDecodeError:
-            pass
     return [f'{{"b64": "{base64.b64encode(value).decode()}"}}' for value in values]
 
 

@@ -4,8 +4,6 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 import anyio
@@ -26,7 +24,7 @@ from serving.server.metrics import CONTENT_TYPE, DEFAULT_PATH
 from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
 from serving.server.rest import answers
-from serving.server.rest.bodies import answer_body, decompressed, read_body
+from serving.server.rest.bodies import decompressed, json_response, read_body
 from serving.server.rest.json_text import parse_object
 from serving.server.rest.requests import fill_examples, fill_predict, signature_name
 from serving.server.service import Service
@@ -48,16 +46,14 @@ _WHICH = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _FLAGS = re.IGNORECASE | re.ASCII
 _POST = re.compile(rf"{_MODEL}{_WHICH}:(?P<method>classify|regress|predict)", _FLAGS)
 _GET = re.compile(rf"{_MODEL}{_WHICH}(?:/(?P<method>metadata))?", _FLAGS)
-_PREFIX = re.compile(r"/v1/.*", _FLAGS | re.DOTALL)
 _ALL_MODELS = re.compile(r"/v1/models(?:/metadata)?", _FLAGS)
 
 _MAX_VERSION = 2**63 - 1
 _MAX_PATH = 200  # in a message
 
-# As in tensorflow_serving/model_servers/http_server.cc.
+# As in tensorflow_serving/model_servers/http_server.cc; any other is a 500.
 _HTTP_STATUS = {
     grpc.StatusCode.CANCELLED: 499,
-    grpc.StatusCode.UNKNOWN: 500,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
     grpc.StatusCode.NOT_FOUND: 404,
@@ -68,19 +64,9 @@ _HTTP_STATUS = {
     grpc.StatusCode.ABORTED: 409,
     grpc.StatusCode.OUT_OF_RANGE: 400,
     grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.INTERNAL: 500,
     grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DATA_LOSS: 500,
     grpc.StatusCode.UNAUTHENTICATED: 401,
 }
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a path asks for."""
-
-    method: str  # predict, classify, regress, metadata or status
-    spec: ModelSpec  # the model, with its version or label
 
 
 def malformed(http_method: str, path: str) -> str:
@@ -88,8 +74,12 @@ def malformed(http_method: str, path: str) -> str:
     return f"Malformed request: {http_method} {path[:_MAX_PATH]}"
 
 
-def parse_path(http_method: str, path: str) -> Target:
-    """Reads a path, percent-encoded as it came; a Fault if it is none of the API's."""
+def parse_path(http_method: str, path: str) -> tuple[str, ModelSpec]:
+    """Reads a path, percent-encoded as it came; a Fault if it is none of the API's.
+
+    Returns:
+        predict, classify, regress, metadata or status; and the model, with its version or label.
+    """
     pattern = {"POST": _POST, "GET": _GET}.get(http_method)
     found = pattern.fullmatch(path) if pattern else None
     if not found:
@@ -105,7 +95,7 @@ def parse_path(http_method: str, path: str) -> Target:
         spec.version.value = version
     if found["label"]:
         spec.version_label = unquote(found["label"])
-    return Target((found["method"] or "status").lower(), spec)
+    return (found["method"] or "status").lower(), spec
 
 
 class RestApp:
@@ -155,72 +145,65 @@ class RestApp:
         return response
 
     async def _answer(self, request: Request, path: str, call: Call) -> Response:
-        if not _PREFIX.fullmatch(path):  # no path of the API's
+        if not path.lower().startswith("/v1/"):  # no path of the API's
             raise not_found(malformed(request.method, path))
         if self._cors and request.method == "OPTIONS":
-            return _response(b"")
-        target = parse_path(request.method, path)
-        call.method, call.model = target.method, target.spec.name
+            return json_response(b"")
+        call.method, spec = parse_path(request.method, path)
+        call.model = spec.name
         if request.method == "GET":
-            return await self._run(target, request, b"", call, self._looks)
+            return await self._run(spec, request, b"", call)
         if self._running >= MAX_CONCURRENT_REQUESTS:
             raise exhausted("too many concurrent requests")
         self._running += 1
         try:
             body = await read_body(request)
-            return await self._run(target, request, body, call, self._inferences)
+            return await self._run(spec, request, body, call)
         finally:
             self._running -= 1
 
-    async def _run(
-        self,
-        target: Target,
-        request: Request,
-        body: bytes,
-        call: Call,
-        limiter: anyio.CapacityLimiter,
-    ) -> Response:
+    async def _run(self, spec: ModelSpec, request: Request, body: bytes, call: Call) -> Response:
         """Answers in a thread, within the time limit."""
 
         def work() -> Response:
             plain_body = decompressed(body, request.headers)
-            plain = _answer(self._service, target, plain_body, call).encode()
-            return _response(*answer_body(plain, request.headers))
+            plain = _answer(self._service, spec, plain_body, call).encode()
+            return json_response(plain, request.headers.get("accept-encoding", ""))
 
+        limiter = self._looks if request.method == "GET" else self._inferences
         call.deadline = time.monotonic() + self._timeout
         with anyio.move_on_after(self._timeout):
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
         raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer within {self._timeout:g} s")
 
 
-def _answer(service: Service, target: Target, body: bytes, call: Call) -> str:
+def _answer(service: Service, spec: ModelSpec, body: bytes, call: Call) -> str:
     """What a path does: a request for the service, and its answer as JSON."""
-    spec = target.spec
-    if target.method == "status":
+    if call.method == "status":
         return answers.status(
             service.get_model_status(GetModelStatusRequest(model_spec=spec), call)
         )
-    if target.method == "metadata":
+    if call.method == "metadata":
         request = GetModelMetadataRequest(model_spec=spec, metadata_field=[methods.METADATA_FIELD])
         return answers.metadata(service.get_model_metadata(request, call))
     values = parse_object(body)
     spec.signature_name = signature_name(values)
     call.signature = spec.signature_name or DEFAULT_SIGNATURE
-    if target.method == "predict":
+    if call.method == "predict":
         return _predict(service, PredictRequest(model_spec=spec), values, call)
-    if target.method == "classify":
+    if call.method == "classify":
         classification = ClassificationRequest(model_spec=spec)
-        fill_examples(classification, values, target.method)
+        fill_examples(classification.input, values, call.method)
         return answers.classifications(service.classify(classification, call))
     regression = RegressionRequest(model_spec=spec)
-    fill_examples(regression, values, target.method)
+    fill_examples(regression.input, values, call.method)
     return answers.regressions(service.regress(regression, call))
 
 
 def _predict(service: Service, request: PredictRequest, values: dict, call: Call) -> str:
     # JSON does not tell the types: the signature does.
     with service.core.lease(request.model_spec) as servable:
-        signature = servable.signature(call.signature)
+        signature = servable.signatures.get(call.signature)
         if signature is None:
             raise invalid(f'Serving signature name: "{call.signature}" not found in signature def')
         in_rows = fill_predict(request, values, signature)
@@ -228,12 +211,5 @@ def _predict(service: Service, request: PredictRequest, values: dict, call: Call
     return answers.rows(outputs) if in_rows else answers.columns(outputs)
 
 
-def _response(
-    body: bytes, more: Mapping[str, str] | None = None, http_status: int = 200
-) -> Response:
-    headers = {"content-type": "application/json", "vary": "Accept-Encoding", **(more or {})}
-    return Response(body, http_status, headers)
-
-
 def _refusal(message: str, http_status: int) -> Response:
-    return _response(answers.error(message).encode(), http_status=http_status)
+    return json_response(answers.error(message).encode(), http_status=http_status)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import grpc
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from serving.server.faults import Fault, exhausted, invalid
 from serving.wire import methods
@@ -53,11 +54,13 @@ def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
     return plain
 
 
-def answer_body(body: bytes, headers: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-    """An answer and its headers: as gzip where the caller takes that, and it is worth it."""
-    if len(body) < _MIN_GZIP_BYTES or not _takes_gzip(headers.get("accept-encoding", "")):
-        return body, {}
-    return gzip.compress(body, _FASTEST), {"content-encoding": "gzip"}
+def json_response(body: bytes, accepted: str = "", http_status: int = 200) -> Response:
+    """A JSON text as an answer: as gzip where the caller accepts that, and it is worth it."""
+    headers = {"content-type": "application/json", "vary": "Accept-Encoding"}
+    if len(body) >= _MIN_GZIP_BYTES and _takes_gzip(accepted):
+        body = gzip.compress(body, _FASTEST)
+        headers["content-encoding"] = "gzip"
+    return Response(body, http_status, headers)
 
 
 def _takes_gzip(accepted: str) -> bool:

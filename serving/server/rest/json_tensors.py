@@ -57,13 +57,8 @@ def to_array(value: Any, dtype: int) -> np.ndarray:
 
 def decode_base64(value: dict[str, str]) -> bytes:
     """The bytes of `{"b64": "..."}`; padding may be missing; else a Fault."""
-    text = value[_BASE64]
+    bare = "".join(value[_BASE64].split()).rstrip("=")
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        pass
-    try:
-        bare = "".join(text.split()).rstrip("=")
         return binascii.a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
     except ValueError as error:
         raise invalid("Unable to base64 decode") from error

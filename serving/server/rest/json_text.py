@@ -46,9 +46,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise invalid("JSON Parse error: The document is nested too deeply.") from error
     except ValueError as error:  # an integer of thousands of digits
         raise invalid("JSON Parse error: Number too big to be stored in double.") from error
-    # Only an escape can make half of a pair, which no UTF-8 holds.
-    if "\\ud" in text.lower() and not _is_text(value):
-        raise invalid("JSON Parse error: The surrogate pair in string is invalid.")
+    if "\\ud" in text.lower():  # only an escape can make half of a pair, which no UTF-8 holds
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise invalid("JSON Parse error: The surrogate pair in string is invalid.") from error
     if not isinstance(value, dict):
         raise value_error(value, "Is not object")
     return value
@@ -74,14 +76,6 @@ def value_error(value: Any, complaint: str) -> Fault:
 
 def _refuse(what: str, offset: int) -> NoReturn:
     raise invalid(f"JSON Parse error: {what} at offset: {offset}")
-
-
-def _is_text(value: Any) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

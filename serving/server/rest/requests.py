@@ -1,12 +1,11 @@
 """Bodies of `:predict`, `:classify` and `:regress` to TensorFlow Serving's requests."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
+from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 from serving.server.faults import Fault, invalid
 from serving.server.rest.json_tensors import decode_base64, is_base64, to_array, type_name
@@ -22,8 +21,6 @@ _ONE_OF = (
 
 _MIN_INT64, _MAX_INT64, _MAX_UINT64 = -(2**63), 2**63 - 1, 2**64 - 1
 _KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
-
-WithExamples = TypeVar("WithExamples", ClassificationRequest, RegressionRequest)
 
 
 def signature_name(body: Mapping[str, Any]) -> str:
@@ -63,9 +60,13 @@ def fill_predict(request: PredictRequest, body: Mapping[str, Any], signature: Si
             raise value_error(body, f"Excepting '{_INSTANCES}' to be an list/array")
         if not rows:
             raise value_error(body, f"No values in '{_INSTANCES}' array")
-        columns = _columns(rows, types, required)
-        for name, column in columns.items():
-            _fill_rows(request, name, column, types[name], named=_is_row(rows[0]))
+        for name, column in _columns(rows, types, required).items():
+            try:
+                array = to_array(column, types[name])
+            except Fault as fault:
+                key = name if _is_row(rows[0]) else None
+                raise _first_fault(column, key, types[name]) or fault from fault
+            fill_proto(request.inputs[name], array)
         return True
     if _INPUTS not in body:
         raise invalid(f"Missing '{_INPUTS}' or '{_INSTANCES}' key")
@@ -74,14 +75,13 @@ def fill_predict(request: PredictRequest, body: Mapping[str, Any], signature: Si
     return False
 
 
-def fill_examples(request: WithExamples, body: Mapping[str, Any], method: str) -> None:
+def fill_examples(source: Input, body: Mapping[str, Any], method: str) -> None:
     """Fills in `examples`, objects of features, and `context`, features common to all."""
-    examples = request.input.example_list
+    examples: Any = source.example_list
     if "context" in body:
-        with_context = request.input.example_list_with_context
-        with_context.context.SetInParent()
-        _fill_example(with_context.context, body["context"])
-        examples = with_context
+        examples = source.example_list_with_context
+        examples.context.SetInParent()
+        _fill_example(examples.context, body["context"])
     if "examples" not in body:
         raise value_error(
             body, f"When method is {method}, key 'examples' is expected and was not found"
@@ -170,16 +170,6 @@ def _columns(rows: list[Any], types: Mapping[str, int], required: set[str]) -> d
                 f" (element {number} of '{_INSTANCES}' list)",
             )
     return {name: [row[name] for row in rows] for name in sorted(names)}
-
-
-def _fill_rows(
-    request: PredictRequest, name: str, column: list[Any], dtype: int, *, named: bool
-) -> None:
-    try:
-        array = to_array(column, dtype)
-    except Fault as fault:
-        raise _first_fault(column, name if named else None, dtype) or fault from fault
-    fill_proto(request.inputs[name], array)
 
 
 def _first_fault(column: list[Any], name: str | None, dtype: int) -> Fault | None:

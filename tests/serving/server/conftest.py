@@ -226,16 +226,16 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     from serving.server.servable import Servable
 
     inside, opened, seen = threading.Semaphore(0), threading.Event(), []
-    predict = Servable.predict
+    run = Servable.run
 
-    def held(self: Servable, signature: str, *arguments: Any, **named: Any) -> Any:
-        seen.append(signature)
-        if signature in ("slow", "uneven"):
+    def held(self: Servable, arrays: Any, outputs: Any, **named: Any) -> Any:
+        seen.extend(outputs)
+        if {"slow", "uneven"}.intersection(outputs):
             inside.release()
             assert opened.wait(60)
-        return predict(self, signature, *arguments, **named)
+        return run(self, arrays, outputs, **named)
 
-    monkeypatch.setattr(Servable, "predict", held)
+    monkeypatch.setattr(Servable, "run", held)
     yield SimpleNamespace(open=opened.set, reached=lambda: inside.acquire(timeout=60), seen=seen)
     opened.set()
 
@@ -245,7 +245,6 @@ class Running:
     """A server of this process."""
 
     core: Any
-    observer: Any
     server: Any
 
     @property
@@ -258,21 +257,24 @@ class Running:
         return grpc.insecure_channel(self.target, options=methods.MESSAGE_SIZE_OPTIONS)
 
     @contextmanager
-    def stub(self) -> Iterator[Any]:
-        """TensorFlow Serving's own stub for predictions."""
-        from tensorflow_serving.apis import prediction_service_pb2_grpc
-
+    def stub(self) -> Iterator[SimpleNamespace]:
+        """The methods of TensorFlow Serving's own stubs."""
         with self.channel() as channel:
-            yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            yield _stub(channel)
 
-    def close(self) -> None:
-        # The models stay loaded: they are tiny, and to unload each takes a second.
-        self.server.stop(10)
+
+def _stub(channel: grpc.Channel) -> SimpleNamespace:
+    from tensorflow_serving.apis import model_service_pb2_grpc as models
+    from tensorflow_serving.apis import prediction_service_pb2_grpc as predictions
+
+    stubs = predictions.PredictionServiceStub(channel), models.ModelServiceStub(channel)
+    return SimpleNamespace(**vars(stubs[0]), **vars(stubs[1]))
 
 
 def _start(bases: dict[str, Path], **options: Any) -> Running:
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+    from serving.server.config_files import single_model
     from serving.server.core import Core
     from serving.server.grpc_server import start_grpc_server
     from serving.server.observer import Observer
@@ -282,21 +284,13 @@ def _start(bases: dict[str, Path], **options: Any) -> Running:
 
     config = ModelServerConfig()
     for name, base in bases.items():
-        config.model_config_list.config.add(
-            name=name, base_path=str(base), model_platform="tensorflow"
-        )
-    batching = options.get("batching")
-
-    def load(name: str, path: Path, number: int) -> Servable:
-        return Servable(path, number, batching=batching)
-
-    core, observer = Core(load), Observer()
+        config.MergeFrom(single_model(name, str(base)))
+    flags = ServerOptions(config, **{"port": 0} | options)
+    core, observer = Core(lambda _, *where: Servable(*where, batching=flags.batching)), Observer()
     core.reload(config)
-    as_content = options.pop("as_content", False)
+    as_content = flags.enable_serialization_as_tensor_content
     service = Service(core, observer, as_content=as_content)
-    options = {"port": 0} | options
-    server = start_grpc_server(service, observer, ServerOptions(config=config, **options))
-    return Running(core, observer, server)
+    return Running(core, start_grpc_server(service, observer, flags))
 
 
 @pytest.fixture(scope="session")
@@ -332,7 +326,7 @@ def start_here() -> Iterator[Callable[..., Running]]:
 
     yield start
     for one in running:
-        one.close()
+        one.server.stop(10)  # the models stay loaded: they are tiny, to unload each takes a second
 
 
 @pytest.fixture(scope="session")
@@ -348,19 +342,15 @@ def zoo_channel(zoo: Running) -> Iterator[grpc.Channel]:
 
 
 @pytest.fixture(scope="session")
-def stub(zoo_channel: grpc.Channel) -> Any:
-    """TensorFlow Serving's own stub for predictions."""
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
-
-    return prediction_service_pb2_grpc.PredictionServiceStub(zoo_channel)
+def stub(zoo_channel: grpc.Channel) -> SimpleNamespace:
+    """The methods of TensorFlow Serving's own stubs."""
+    return _stub(zoo_channel)
 
 
 @pytest.fixture(scope="session")
-def model_stub(zoo_channel: grpc.Channel) -> Any:
-    """TensorFlow Serving's own stub for models."""
-    from tensorflow_serving.apis import model_service_pb2_grpc
-
-    return model_service_pb2_grpc.ModelServiceStub(zoo_channel)
+def stub_of() -> Callable[[grpc.Channel], SimpleNamespace]:
+    """The same of another channel."""
+    return _stub
 
 
 @pytest.fixture(scope="session")

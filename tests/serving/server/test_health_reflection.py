@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import grpc
@@ -20,6 +19,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from serving.errors import InputError
+from serving.server.config_files import single_model
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -57,14 +57,6 @@ def test_healthy(zoo_channel: grpc.Channel, refusal: Callable) -> None:
     assert refusal(check, request) == ("NOT_FOUND", "unknown service other")
 
 
-def _config(name: str, base: Path) -> Any:
-    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
-    config = ModelServerConfig()
-    config.model_config_list.config.add(name=name, base_path=str(base), model_platform="tensorflow")
-    return config
-
-
 def test_who_asks_gets_the_state_of_now(start_here, bases, monkeypatch, refusal) -> None:
     from serving.server import health
 
@@ -72,7 +64,7 @@ def test_who_asks_gets_the_state_of_now(start_here, bases, monkeypatch, refusal)
     server = start_here({"types": bases["types"]})
     with server.channel() as channel:
         assert (_check(channel), _check(channel, "types")) == (SERVING, SERVING)
-        config = _config("new", bases["types"])
+        config = single_model("new", str(bases["types"]))
         server.core.reload(config)
         assert (_check(channel), _check(channel, "new")) == (SERVING, SERVING)
         check = health_pb2_grpc.HealthStub(channel).Check
@@ -87,7 +79,7 @@ def test_who_watches_is_told(start_here, bases: dict[str, Path]) -> None:
     with server.channel() as channel:
         types, new = _watch(channel, "types"), _watch(channel, "new")
         assert (types.get(timeout=30), new.get(timeout=30)) == (SERVING, UNKNOWN)
-        server.core.reload(_config("new", bases["types"]))
+        server.core.reload(single_model("new", str(bases["types"])))
         assert (types.get(timeout=30), new.get(timeout=30)) == (UNKNOWN, SERVING)
 
 
@@ -109,24 +101,20 @@ def test_a_stop_is_told_to_watchers_and_waits_for_none(start_here, bases) -> Non
             next(idle)
 
 
-def test_health_does_not_wait_behind_predictions(start_here, bases, predicting) -> None:
-    from tensorflow_serving.apis import (
-        get_model_status_pb2,
-        model_service_pb2_grpc,
-        prediction_service_pb2_grpc,
-    )
+def test_health_does_not_wait_behind_predictions(start_here, bases, predicting, stub_of) -> None:
+    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 
     server = start_here({"pictures": bases["pictures"]}, grpc_max_threads=1)
     with server.channel() as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        stub = stub_of(channel)
         request = predicting("pictures", "slow", steps=np.int32(40_000))
         slow = [stub.Predict.future(request, timeout=60) for _ in range(2)]
         streams = [_watch(channel, "") for _ in range(8)]
         assert [states.get(timeout=30) for states in streams] == [SERVING] * 8
         assert _check(channel, "pictures") == SERVING
-        status = get_model_status_pb2.GetModelStatusRequest()
+        status = GetModelStatusRequest()
         status.model_spec.name = "pictures"
-        assert model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(status, timeout=30)
+        assert stub.GetModelStatus(status, timeout=30)
         assert not slow[1].done()
         assert [call.result().outputs["gain"].float_val[0] for call in slow] == [1.0, 1.0]
 
@@ -174,7 +162,7 @@ def test_unix_socket(start_here, bases, tmp_path: Path) -> None:
         start_here(models, grpc_socket_path=str(path))
     with grpc.insecure_channel(f"unix:{path}") as channel:
         assert _check(channel, "types") == SERVING
-    server.close()
+    server.server.stop(10)
     with pytest.raises(InputError, match="--grpc_socket_path=/absent/s"):
         start_here(models, grpc_socket_path="/absent/s")
 

@@ -8,8 +8,6 @@ import grpc
 import numpy as np
 import pytest
 
-BAD = b"no picture"
-
 
 def test_tensors_that_stand_for_too_much(stub, predicting, refusal) -> None:
     request = predicting("pictures", "numbers", n=np.int64(1), x=np.ones((1, 2), np.float32))
@@ -46,13 +44,12 @@ def test_batches_that_are_too_large(stub, predicting, refusal, fill_examples) ->
 
 def test_one_large_batch_runs_at_a_time(saved_model, grays, runs) -> None:
     from serving.server.servable import Servable
-    from serving.wire.tensors import to_proto
 
     model = Servable(saved_model, 1)
     runs.begun.clear()
 
     def ask(rows: int) -> None:
-        model.predict("partly", {"image_bytes": to_proto(grays(*[b""] * rows))}, ["count"])
+        model.run({"image_bytes": grays(*[b""] * rows)}, {"partly": ["count"]})
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(ask, [100] * 4))
@@ -109,7 +106,7 @@ def test_nothing_is_run_for_nobody(lonely, predicting, gate) -> None:
     assert late.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
     gate.open()
     assert first.result().outputs
-    last = predicting("pictures", "partly", image_bytes=[BAD])
+    last = predicting("pictures", "partly", image_bytes=[b"no picture"])
     last.output_filter.append("count")
     assert lonely.Predict(last, timeout=60).outputs
     assert gate.seen == ["slow", "partly"]

@@ -9,6 +9,8 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, 
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
+from serving.server.config_files import single_model
+
 
 def _metadata(model: str, *fields: str) -> GetModelMetadataRequest:
     return GetModelMetadataRequest(model_spec=ModelSpec(name=model), metadata_field=fields)
@@ -46,42 +48,33 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("request_", "code", "message"), WRONG)
-def test_wrong_requests(stub, model_stub, refusal, *, request_, code: str, message: str) -> None:
-    asked = isinstance(request_, GetModelStatusRequest)
-    call = model_stub.GetModelStatus if asked else stub.GetModelMetadata
+def test_wrong_requests(stub, refusal, *, request_, code: str, message: str) -> None:
+    call = getattr(stub, request_.DESCRIPTOR.name.removesuffix("Request"))
     assert refusal(call, request_) == (code, message)
 
 
-def test_status(model_stub: Any) -> None:
-    (status,) = model_stub.GetModelStatus(_status("pictures"), timeout=60).model_version_status
+def test_status(stub: Any) -> None:
+    (status,) = stub.GetModelStatus(_status("pictures"), timeout=60).model_version_status
     assert (status.version, status.state) == (2, ModelVersionStatus.AVAILABLE)
     assert (status.status.error_code, status.status.error_message) == (0, "")
 
 
 def test_reload(start_here, bases, predicting, refusal) -> None:
-    from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
-
-    server = start_here({"types": bases["types"]})
-    with server.channel() as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        model_stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    with start_here({"types": bases["types"]}).stub() as stub:
         before, after = (predicting(name, "int32", x=[1]) for name in ("types", "new"))
         assert stub.Predict(before, timeout=60).outputs
-        request = ReloadConfigRequest()
-        config = request.config.model_config_list.config.add(
-            name="new", base_path=str(bases["types"]), model_platform="tensorflow"
-        )
-        response = model_stub.HandleReloadConfigRequest(request, timeout=60)
+        request = ReloadConfigRequest(config=single_model("new", str(bases["types"])))
+        response = stub.HandleReloadConfigRequest(request, timeout=60)
         assert (response.status.error_code, response.status.error_message) == (0, "")
         assert stub.Predict(after, timeout=60).outputs
         assert refusal(stub.Predict, before)[0] == "NOT_FOUND"
 
         # A wrong one changes nothing.
-        config.base_path = "/absent"
-        code, message = refusal(model_stub.HandleReloadConfigRequest, request)
+        request.config.model_config_list.config[0].base_path = "/absent"
+        code, message = refusal(stub.HandleReloadConfigRequest, request)
         assert code == "INVALID_ARGUMENT"
         assert "/absent" in message
-        assert refusal(model_stub.HandleReloadConfigRequest, ReloadConfigRequest()) == (
+        assert refusal(stub.HandleReloadConfigRequest, ReloadConfigRequest()) == (
             "INVALID_ARGUMENT",
             "ServerModelConfig type not supported by HandleReloadConfigRequest."
             " Only ModelConfigList is currently supported",

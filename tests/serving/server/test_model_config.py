@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import grpc
 import pytest
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.errors import InputError
 from serving.server.config_files import read_config
@@ -97,100 +97,85 @@ def test_no_models_yet(tmp_path: Path, text: str) -> None:
     assert len(read_config(path).model_config_list.config) == 0
 
 
-class _Takes:
-    """Takes configurations, or refuses them with a fault."""
-
-    def __init__(self) -> None:
-        self.taken: list[list[str]] = []
-        self.tries = 0
-        self.fault: Fault | None = None
-
-    def __call__(self, config: ModelServerConfig) -> None:
-        self.tries += 1
-        if self.fault:
-            raise self.fault
-        self.taken.append([model.name for model in config.model_config_list.config])
+def _watched(path: Path) -> tuple[ConfigFile, Mock]:
+    reload = Mock()
+    return ConfigFile(path, read_config(path), reload), reload
 
 
-def _watched(path: Path) -> tuple[ConfigFile, _Takes]:
-    takes = _Takes()
-    return ConfigFile(path, read_config(path), takes), takes
+def _tried(reload: Mock) -> list[list[str]]:
+    """Names of the models of each configuration that was to be taken over."""
+    configs = [call.args[0].model_config_list.config for call in reload.call_args_list]
+    return [[model.name for model in config] for config in configs]
 
 
 def test_a_changed_file_is_taken_over_once(write) -> None:
-    file, takes = _watched(write(GOOD))
+    file, reload = _watched(write(GOOD))
     file.look()
-    assert takes.taken == []
     write(GOOD + "  # other words, the same meaning")
     file.look()
-    assert takes.taken == []
+    reload.assert_not_called()
     write(GOOD, GOOD.replace('"m"', '"n"'))
     file.look()
     file.look()
-    assert takes.taken == [["m", "n"]]
+    assert _tried(reload) == [["m", "n"]]
 
 
 def test_a_file_with_a_mistake_is_told_once(write, caplog: pytest.LogCaptureFixture) -> None:
     path = write(GOOD)
-    file, takes = _watched(path)
+    file, reload = _watched(path)
     path.write_text("model_config_list { config { ")
     file.look()
     file.look()
-    assert takes.tries == 0
     assert len(caplog.records) == 1
     path.unlink()
     file.look()
     assert len(caplog.records) == 2
     write(GOOD.replace('"m"', '"n"'))
     file.look()
-    assert takes.taken == [["n"]]
+    assert _tried(reload) == [["n"]]
 
 
 def test_a_file_that_is_empty_for_a_moment_changes_nothing(write) -> None:
     path = write(GOOD)
-    file, takes = _watched(path)
+    file, reload = _watched(path)
     path.write_text("")
     file.look()
     write(GOOD)
     file.look()
-    assert takes.tries == 0
     path.write_text("model_config_list {}")
     file.look()
-    assert takes.taken == [[]]
+    assert _tried(reload) == [[]]
 
 
 def test_a_label_waits_for_its_version(write, caplog: pytest.LogCaptureFixture) -> None:
-    file, takes = _watched(write(GOOD))
+    file, reload = _watched(write(GOOD))
     write(GOOD + ' version_labels { key: "canary" value: 9 }')
-    takes.fault = Fault(grpc.StatusCode.FAILED_PRECONDITION, "not currently available")
+    reload.side_effect = Fault(grpc.StatusCode.FAILED_PRECONDITION, "not currently available")
     file.look()
     file.look()
-    assert takes.tries == 2
+    assert reload.call_count == 2
     assert len(caplog.records) == 1
-    takes.fault = None
+    reload.side_effect = None
     file.look()
     file.look()
-    assert takes.tries == 3
-    assert takes.taken == [["m"]]
+    assert _tried(reload) == [["m"]] * 3
 
 
 def test_a_model_that_does_not_load_is_not_tried_at_each_look(write) -> None:
-    file, takes = _watched(write(GOOD))
+    file, reload = _watched(write(GOOD))
     write(GOOD.replace('"m"', '"n"'))
-    takes.fault = Fault(grpc.StatusCode.UNKNOWN, "did not become available")
+    reload.side_effect = Fault(grpc.StatusCode.UNKNOWN, "did not become available")
     file.look()
     file.look()
-    assert takes.tries == 1
+    assert _tried(reload) == [["n"]]
     # Another text is another try.
     write(GOOD.replace('"m"', '"o"'))
-    takes.fault = invalid("no")
+    reload.side_effect = invalid("no")
     file.look()
     file.look()
-    assert takes.tries == 3
-    # What is served is no change.
-    write(GOOD)
+    write(GOOD)  # what is served is no change
     file.look()
-    assert takes.tries == 3
+    assert _tried(reload) == [["n"], ["o"], ["o"]]
 
 
 def test_a_poller_outlives_an_error(caplog: pytest.LogCaptureFixture) -> None:

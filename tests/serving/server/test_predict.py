@@ -61,32 +61,27 @@ def test_only_the_filtered_outputs_are_computed(stub, predicting, grays, refusal
     assert refusal(stub.Predict, request)[0] == "INVALID_ARGUMENT"
 
 
-def test_numbers_come_in_the_field_of_their_type(stub, predicting, grays) -> None:
+def test_numbers_come_in_their_field_or_as_content(
+    stub, start_here, bases, predicting, grays
+) -> None:
     request = predicting("pictures", image_bytes=grays(204))
     request.output_filter.append("probabilities")
-    response = stub.Predict(request, timeout=60)
-    assert list(response.outputs) == ["probabilities"]
-    assert list(response.outputs["probabilities"].float_val) == pytest.approx([0.2, 0.8])
-    assert not response.outputs["probabilities"].tensor_content
-
-
-def test_numbers_come_as_content_when_asked(start_here, bases, predicting, grays) -> None:
-    server = start_here({"pictures": bases["pictures"]}, as_content=True)
-    with server.stub() as stub:
-        response = stub.Predict(predicting("pictures", image_bytes=grays(204)), timeout=60)
-    output = response.outputs["probabilities"]
+    (output,) = stub.Predict(request, timeout=60).outputs.values()
+    assert list(output.float_val) == pytest.approx([0.2, 0.8])
+    assert not output.tensor_content
+    server = start_here(
+        {"pictures": bases["pictures"]}, enable_serialization_as_tensor_content=True
+    )
+    with server.stub() as other:
+        (output,) = other.Predict(request, timeout=60).outputs.values()
     assert np.frombuffer(output.tensor_content, np.float32).tolist() == pytest.approx([0.2, 0.8])
     assert not output.float_val
 
 
-@pytest.mark.parametrize("as_content", [True, False])
-def test_both_encodings_are_understood(stub, predicting, as_content: bool) -> None:
+def test_numbers_are_understood_in_the_field_of_their_type(stub, predicting) -> None:
     request = predicting("pictures", "numbers", x=np.ones((2, 2), np.float32), n=np.int64(2))
-    if as_content:
-        assert request.inputs["x"].tensor_content
-    else:
-        request.inputs["x"].ClearField("tensor_content")
-        request.inputs["x"].float_val[:] = [1.0]  # stands for all four
+    request.inputs["x"].ClearField("tensor_content")  # as which all other tests send them
+    request.inputs["x"].float_val[:] = [1.0]  # stands for all four
     answer = _arrays(stub.Predict(request, timeout=60))
     assert answer["scaled"].tolist() == [[2.0, 2.0], [2.0, 2.0]]
 
@@ -155,17 +150,17 @@ def test_ever_new_sets_of_outputs_do_not_fill_the_memory(
     """TensorFlow keeps a plan for each; beyond a limit the whole signature's serves."""
     from serving.server import servable
     from serving.server.servable import Servable
-    from serving.wire.tensors import to_proto
 
     monkeypatch.setattr(servable, "_MAX_PLANS", 2)
     model = Servable(saved_model, 1)
     runs.fetched.clear()
-    inputs = {"image_bytes": to_proto(grays(51))}
-    every = model.predict("serving_default", inputs, [])
+
+    name, arrays = "serving_default", {"image_bytes": grays(51)}
+    every = model.run(arrays, {name: list(model.signatures[name].outputs)})[name]
     for wanted in (["label"], ["mask"], ["probability", "mask"], ["mask", "probability"]):
-        answer = model.predict("serving_default", inputs, wanted)
+        answer = model.run(arrays, {name: wanted})[name]
         assert set(answer) == set(wanted)
-        for name, value in answer.items():
-            np.testing.assert_array_equal(value, every[name])
+        for output, value in answer.items():
+            np.testing.assert_array_equal(value, every[output])
     assert len(runs.fetched) == 2
     model.close()

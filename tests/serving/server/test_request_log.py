@@ -31,8 +31,11 @@ def _predict(pictures: list[bytes], **outputs: object) -> tuple:
     return request, response
 
 
-def _kept(log: RequestLog, prefix: Path, request, response, **call: object) -> list[dict]:
+def _kept(
+    prefix: Path, request, response, *, with_bytes: bool = False, **call: object
+) -> list[dict]:
     """The lines of one request."""
+    log = RequestLog(Sampling(str(prefix), 1.0), with_bytes=with_bytes)
     observer = Observer(request_log=log)
     with observer.call("grpc", "Predict", "id-1") as seen:
         for name, value in ({"model": "pets"} | call).items():
@@ -55,16 +58,8 @@ def test_pictures_are_hashed_and_answers_kept(tmp_path: Path, with_bytes: bool) 
         heatmap=np.zeros((2, 8, 8), np.float32),
         overlay_png_bytes=[b"\x89PNG\xff", b"x" * 300],
     )
-    sampling = Sampling(str(prefix), 1.0)
-    (line,) = _kept(
-        RequestLog(sampling, with_bytes=with_bytes),
-        prefix,
-        request,
-        response,
-        version=3,
-        signature="grad_cam",
-        batch_size=2,
-    )
+    call = {"version": 3, "signature": "grad_cam", "batch_size": 2}
+    (line,) = _kept(prefix, request, response, with_bytes=with_bytes, **call)
     assert line.pop("time").endswith("Z")
     assert line.pop("ms") >= 0
     hashes = [
@@ -74,14 +69,11 @@ def test_pictures_are_hashed_and_answers_kept(tmp_path: Path, with_bytes: bool) 
     if with_bytes:
         for told, data in zip(hashes, pictures, strict=False):
             told["b64"] = base64.b64encode(data).decode()
-    assert line == {
+    assert line == call | {
         "request_id": "id-1",
         "api": "grpc",
         "method": "Predict",
         "model": "pets",
-        "version": 3,
-        "signature": "grad_cam",
-        "batch_size": 2,
         "inputs": {"image_bytes": {"dtype": "string", "shape": [2], "values": hashes[:2]}},
         "outputs": {
             "label": {"dtype": "string", "shape": [2], "values": ["cat", "dog"]},
@@ -105,8 +97,7 @@ def test_classify_and_regress(tmp_path: Path) -> None:
     example.features.feature["image"].bytes_list.value.append(b"secret")
     response = classification_pb2.ClassificationResponse()
     response.result.classifications.add().classes.add(label="cat", score=0.5)
-    sampling = Sampling(str(tmp_path / "classify"), 1.0)
-    (line,) = _kept(RequestLog(sampling), tmp_path / "classify", request, response)
+    (line,) = _kept(tmp_path / "classify", request, response)
     (told,) = line["inputs"]["examples"]["values"]
     assert told["sha256"] == hashlib.sha256(example.SerializeToString()).hexdigest()
     assert line["outputs"] == {"result": [[["cat", 0.5]]]}
@@ -114,10 +105,7 @@ def test_classify_and_regress(tmp_path: Path) -> None:
 
     answer = regression_pb2.RegressionResponse()
     answer.result.regressions.add(value=2.5)
-    sampling = Sampling(str(tmp_path / "regress"), 1.0)
-    (line,) = _kept(
-        RequestLog(sampling), tmp_path / "regress", regression_pb2.RegressionRequest(), answer
-    )
+    (line,) = _kept(tmp_path / "regress", regression_pb2.RegressionRequest(), answer)
     assert line["outputs"] == {"result": [2.5]}
     assert line["inputs"]["examples"]["shape"] == [0]
 
@@ -186,16 +174,18 @@ def test_a_wrong_logging_config(logging: str, words: str) -> None:
     log.close()
 
 
-def test_without_a_sampling_nothing_is_kept(tmp_path: Path) -> None:
-    assert _kept(RequestLog(), tmp_path / "none", *_predict([b"x"])) == []
-    assert list(tmp_path.iterdir()) == []
+def test_without_a_sampling_nothing_is_kept() -> None:
+    log = RequestLog()
+    log.offer(Call("grpc", "Predict", "1", model="pets"), *_predict([b"x"]))
+    log.close()
 
 
-def test_files_are_rotated_and_bounded(tmp_path: Path) -> None:
+def test_files_are_rotated_and_bounded(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("serving.server.request_log._FILE_BYTES", 2000)
     prefix = tmp_path / "requests"
     request, response = _predict([b"x"])
     for number in range(100):
-        log = RequestLog(Sampling(str(prefix), 1.0), file_bytes=2000)
+        log = RequestLog(Sampling(str(prefix), 1.0))
         log.offer(Call("grpc", "Predict", f"{number:03}", model="pets"), request, response)
         log.close()
     names = ["requests.jsonl", *(f"requests.{number}.jsonl" for number in (1, 2, 3, 4))]
@@ -223,5 +213,5 @@ def test_a_folder_that_cannot_be_written_fails_no_request(
 ) -> None:
     (tmp_path / "file").write_text("")
     prefix = tmp_path / "file" / "requests"
-    assert _kept(RequestLog(Sampling(str(prefix), 1.0)), tmp_path / "x", *_predict([b"x"])) == []
+    assert _kept(prefix, *_predict([b"x"])) == []
     assert "request log cannot be written" in caplog.text

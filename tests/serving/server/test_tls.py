@@ -1,7 +1,6 @@
 """TLS: keys from an SSLConfig, as `--ssl_config_file` reads it."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -22,50 +21,42 @@ def secure(start_here, bases, keys) -> Callable[..., Any]:
     return start
 
 
-def _ask(target: str, predicting: Callable, **credentials: bytes) -> SimpleNamespace:
-    """What a client with these keys gets."""
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
+@pytest.fixture
+def ask(predicting: Callable, stub_of: Callable) -> Callable[..., Any]:
+    """What a client gets that has an authority, and a key and certificate: a value or a code."""
 
-    names = ("root_certificates", "private_key", "certificate_chain")
-    made = grpc.ssl_channel_credentials(**dict(zip(names, credentials.values(), strict=False)))
-    with grpc.secure_channel(target, made) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        try:
-            response = stub.Predict(predicting("types", "int32", x=[5]), timeout=30)
-        except grpc.RpcError as error:
-            return SimpleNamespace(code=error.code().name)
-    return SimpleNamespace(code="OK", value=list(response.outputs["y"].int_val))
+    def asked(target: str, *credentials: bytes) -> Any:
+        made = grpc.ssl_channel_credentials(*credentials)
+        with grpc.secure_channel(target, made) as channel:
+            try:
+                call = stub_of(channel).Predict
+                response = call(predicting("types", "int32", x=[5]), timeout=30)
+            except grpc.RpcError as error:
+                return error.code().name
+        return list(response.outputs["y"].int_val)
+
+    return asked
 
 
-def test_a_trusted_server(secure, keys, predicting) -> None:
+def test_a_trusted_server(secure, keys, ask) -> None:
     target = secure().target
-    answer = _ask(target, predicting, root=keys("ca.crt"))
-    assert (answer.code, answer.value) == ("OK", [5])
-    assert _ask(target, predicting, root=keys("other.crt")).code == "UNAVAILABLE"
+    assert ask(target, keys("ca.crt")) == [5]
+    assert ask(target, keys("other.crt")) == "UNAVAILABLE"
     with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary("/tensorflow.serving.PredictionService/Predict")(b"", timeout=30)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_clients_have_to_show_a_certificate(secure, keys, predicting) -> None:
-    target = secure(custom_ca=keys("ca.crt"), client_verify=True).target
+def test_clients_have_to_show_a_certificate(secure, keys, ask) -> None:
     root = keys("ca.crt")
-
-    def code(name: str) -> str:
-        key, chain = keys(f"{name}.key"), keys(f"{name}.crt")
-        return _ask(target, predicting, root=root, key=key, chain=chain).code
-
-    assert code("client") == "OK"
-    assert code("stranger") == "UNAVAILABLE"
-    assert _ask(target, predicting, root=root).code == "UNAVAILABLE"
+    target = secure(custom_ca=root, client_verify=True).target
+    assert ask(target, root, keys("client.key"), keys("client.crt")) == [5]
+    assert ask(target, root, keys("stranger.key"), keys("stranger.crt")) == "UNAVAILABLE"
+    assert ask(target, root) == "UNAVAILABLE"
 
 
-@pytest.mark.parametrize("fields", [{"server_key": b"-----BEGIN nothing"}, {"server_cert": b"no"}])
-def test_keys_that_are_none(secure, fields: dict[str, bytes]) -> None:
-    with pytest.raises(InputError, match="--ssl_config_file: expected a private key"):
-        secure(**fields)
-
-
-def test_a_key_of_another_certificate(secure, keys) -> None:
-    with pytest.raises(InputError, match="--ssl_config_file: expected a private key"):
-        secure(server_key=keys("client.key"))
+def test_keys_that_are_none_or_of_another_certificate(secure, keys) -> None:
+    wrong = {"server_key": b"-----BEGIN nothing"}, {"server_cert": b"no"}
+    for fields in (*wrong, {"server_key": keys("client.key")}):
+        with pytest.raises(InputError, match="--ssl_config_file: expected a private key"):
+            secure(**fields)

@@ -19,7 +19,6 @@ from serving.server.faults import Fault
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
 from serving.server.options import parse_flags
-from serving.wire.tensors import to_proto
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +142,7 @@ def test_recorded_requests_are_run(
     with _core(version, *flags) as (core, config):
         core.reload(config)
         with core.lease(SPEC) as servable:
-            assert servable.predict("count", {}, [])["runs"] == expected
+            assert servable.run({}, {"count": ["runs"]})["count"]["runs"] == expected
 
 
 def _unsupported() -> bytes:
@@ -194,7 +193,7 @@ def test_the_old_version_serves_on_and_the_status_tells_why(version: Path) -> No
         core.refresh()
         with core.lease(SPEC) as servable:
             assert servable.version == 1
-            servable.predict("serving_default", {"x": to_proto(np.ones(1, np.float32))}, [])
+            servable.run({"x": np.ones(1, np.float32)}, {"serving_default": ["y"]})
         told = core.statuses(SPEC)[0]
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     assert (told.version, told.status.error_code) == (2, invalid.value[0])

@@ -46,13 +46,9 @@ def test_bytes_and_a_common_context(post) -> None:
         ({"examples": [{"n": 2**63}]}, "Feature: n has uint64 element. Only int64 is supported."),
         ({"examples": [{"x": 1e39}]}, "Feature: x: Cannot convert JSON value: 1e+39 to float"),
         ({"examples": [{"s": {"b64": "*"}}]}, "Feature: s: Unable to base64 decode"),
+        ({"examples": [{}], "signature_name": "classify"}, "Expected regression signature"),
+        ({"examples": [{}], "signature_name": "absent"}, "No signature was found"),
     ],
 )
 def test_bodies_that_are_refused(refused, body: dict, words: str) -> None:
     assert words in refused({"signature_name": "regress"} | body, "regress")
-
-
-def test_signatures_of_another_kind(refused) -> None:
-    assert "regress" in refused(_body("classify", {}), "regress")
-    assert "classif" in refused(_body("float32", {}), "classify")
-    assert "absent" in refused(_body("absent", {}), "classify")

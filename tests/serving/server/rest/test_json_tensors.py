@@ -14,7 +14,7 @@ from serving.server.rest.json_tensors import to_array
 from serving.server.rest.json_text import parse_object
 from serving.wire.tensors import numpy_type
 
-FLOAT, DOUBLE, INT32, UINT8, INT16, INT8, STRING, COMPLEX, INT64, BOOL = range(1, 11)
+FLOAT, DOUBLE, INT32, UINT8, INT16, INT8, STRING, _, INT64, BOOL = range(1, 11)
 UINT16, HALF, UINT32, UINT64 = 17, 19, 22, 23
 _NUMBERS = [FLOAT, DOUBLE, HALF, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, BOOL]
 
@@ -90,13 +90,6 @@ def test_strings_and_bytes() -> None:
 )  # fmt: skip
 def test_what_does_not_fit(text: str, dtype: int, words: str) -> None:
     assert words in _refusal(text, dtype)
-
-
-def test_a_type_without_json() -> None:
-    with pytest.raises(Fault) as caught:
-        to_array([1], COMPLEX)
-    assert caught.value.code is grpc.StatusCode.UNIMPLEMENTED
-    assert "to type: complex64" in caught.value.details
 
 
 @settings(max_examples=150, deadline=None)

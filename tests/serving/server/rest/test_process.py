@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import numpy as np
 import pytest
@@ -73,15 +74,13 @@ def test_pictures_in_both_formats(http: httpx.Client, gray_png) -> None:
     assert refused.headers["access-control-allow-origin"] == "*"
 
 
-def test_one_model_over_both_apis(process, http, folder: Path, predicting, gray_png) -> None:
-    import grpc
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
-
+def test_one_model_over_both_apis(
+    process, http, folder: Path, *, predicting, gray_png, stub_of
+) -> None:
     picture = gray_png(204)
     request = predicting(MODEL_NAME, image_bytes=[picture])
     with grpc.insecure_channel(process.target) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        answer, call = stub.Predict.with_call(
+        answer, call = stub_of(channel).Predict.with_call(
             request, timeout=60, metadata=[("x-request-id", "by-grpc")]
         )
     assert ("x-request-id", "by-grpc") in call.trailing_metadata()
