@@ -33,6 +33,7 @@ _SPECS = {
         _shipped(
             "mini_xception",
             _CLASSIFIERS,
+            "convnets:mini_xception",
             smallest=32,
             ablations=("residual", "batch_norm", "separable"),
         ),

@@ -36,7 +36,7 @@ def custom_config(
         Mistakes: the configuration does not fit the task.
         InputError: no such task, or a file to start from is not there.
     """
-    from components.trainer.fit import weights  # brings Keras along
+    from components.trainer.fit.building import digests  # brings Keras along
 
     asked = config.for_task(get_task(task))
     asked.check_task(get_task(task))
@@ -45,7 +45,7 @@ def custom_config(
         "trainer": asked.model_dump(),
         "state_dir": state_dir,
         # Their paths alone would let the cache take an exchanged file for the old one.
-        "starts_from": {} if elsewhere else weights.digests(asked),
+        "starts_from": {} if elsewhere else digests(asked),
     }
 
 

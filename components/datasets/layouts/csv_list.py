@@ -12,11 +12,6 @@ from components.datasets.records import Listing, Record
 from components.datasets.rows import RowError, read_rows
 from components.datasets.settings import DataConfig
 
-OUTSIDE = "outside the data folder"
-NO_FILE = "no such file"
-UNKNOWN_SPLIT = "unknown split"
-EMPTY_LABEL = "no label"
-
 
 def read(root: Path, data: DataConfig) -> Listing:
     """Lists the images that the rows name, and those of the data folder that none does."""
@@ -30,13 +25,13 @@ def read(root: Path, data: DataConfig) -> Listing:
             path = path.removeprefix(f"{home.as_posix()}/")
         named.add(path)
         if path.startswith(("/", "../")):
-            raise RowError(OUTSIDE, path)
+            raise RowError("outside the data folder", path)
         if not os.path.isfile(root / path):  # noqa: PTH113  # pathlib raises where it is too long
-            raise RowError(NO_FILE, path)
+            raise RowError("no such file", path)
         if not label:
-            raise RowError(EMPTY_LABEL, path)
+            raise RowError("no label", path)
         if split is not None and split.lower() not in folders.SPLIT_WORDS:
-            raise RowError(UNKNOWN_SPLIT, split)
+            raise RowError("unknown split", split)
         split = None if split is None else folders.SPLIT_WORDS[split.lower()]
         return folders.record(path, label=label, split=split)
 

@@ -113,14 +113,32 @@ def stopped_at() -> Callable[[str], Any]:
 
 
 @pytest.fixture
+def prepared(monkeypatch) -> Callable[[Any], dict[str, Any]]:
+    """prepared(fn_args): what the trainer's function would train with, by name."""
+    from components.trainer import run
+
+    def stop(*_: Any, **given: Any):
+        raise KeyboardInterrupt(given)
+
+    def prepare(fn_args: Any) -> dict[str, Any]:
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            run.run_fn(fn_args)
+        return stopped.value.args[0]
+
+    monkeypatch.setattr(run.stages, "train", stop)
+    return prepare
+
+
+@pytest.fixture
 def train(splits, index, load, part, tmp_path) -> Callable[..., Any]:
     """train(folder="state", load=None, **trainer) trains a small model; its stages, no export."""
     from components.trainer.devices.distribution import Distribution
     from components.trainer.fit import building, stages
+    from components.trainer.input.split import Splits
     from components.trainer.settings import TrainerConfig
 
-    task = "image_classification"
-    counts = tuple(len(index(files)) for files in splits)
+    task = get_task("image_classification")
+    looked_at = Splits(task, part(task.name), *map(index, splits))
     base = {"model": "convnet_small_150", "image_size": 46, "batch_size": 8, "epochs": 3, "seed": 5}
 
     def load_at(side: int) -> tuple[Any, ...]:
@@ -134,9 +152,9 @@ def train(splits, index, load, part, tmp_path) -> Callable[..., Any]:
         devices = Distribution()
         with building.dtype_policy(config.precision):
             return stages.train(
-                stages.first_model(config, part(task), counts, devices),
+                stages.first_model(config, looked_at, devices),
                 functools.partial(load, load_at) if load else load_at,
-                part=part(task),
+                part=looked_at.part,
                 config=config,
                 folders=[tmp_path / folder / str(n) for n in range(len(config.trainings))],
                 distribution=devices,
