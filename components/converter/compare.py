@@ -70,11 +70,7 @@ class Converted:
 
 
 def compare(
-    original: Run,
-    converted: list[Converted],
-    examples: Iterable[Any],
-    part: Evaluation,
-    side: int,
+    original: Run, converted: list[Converted], examples: Iterable[Any], part: Evaluation, side: int
 ) -> dict[str, Any]:
     """Runs all models on the same images.
 

@@ -120,10 +120,7 @@ def _plain(values: np.ndarray) -> float | list[float]:
 
 
 def _load(
-    model: keras.Model,
-    weights: str,
-    what: str,
-    key: str = "trainer.model_args.weights",
+    model: keras.Model, weights: str, what: str, key: str = "trainer.model_args.weights"
 ) -> None:
     path = Path(weights).expanduser()
     if not path.is_file():
@@ -139,9 +136,7 @@ def _load(
             model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:  # not HDF5, other layers, other shapes
         raise InputError(
-            key,
-            expected=f"the weights of {what}",
-            found=f"'{path}', which does not fit",
+            key, expected=f"the weights of {what}", found=f"'{path}', which does not fit"
         ) from error
 
 

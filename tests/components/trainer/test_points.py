@@ -52,10 +52,7 @@ def run(make_fn_args, write_examples, tmp_path):
     def go(train, evaluation, order: int = 1, **changes):
         execution = len(list(tmp_path.iterdir()))
         fn_args = make_fn_args("image_classification", execution)
-        fn_args.custom_config |= {
-            "task": "points",
-            "trainer": TRAINER | changes,
-        }
+        fn_args.custom_config |= {"task": "points", "trainer": TRAINER | changes}
         folder = tmp_path / f"data-{execution}"
         splits = {"train": train, "eval": evaluation}
         made = {name: _examples(*rows, order) for name, rows in splits.items()}

@@ -53,8 +53,7 @@ def test_images_of_two_sizes_make_one_training(make_fn_args, tmp_path, capsys):
 def test_a_stage_starts_from_the_best_epoch_of_the_one_before(train):
     # By accuracy, the earlier of equals is the best epoch, and the loss is lower afterwards.
     first, second = train(
-        monitor="val_accuracy",
-        stages=[HIGH | {"epochs": 3}, {"epochs": 1, "learning_rate": 1e-12}],
+        monitor="val_accuracy", stages=[HIGH | {"epochs": 3}, {"epochs": 1, "learning_rate": 1e-12}]
     )
     best, last = first.epochs[1:]
     assert best["val_accuracy"] == last["val_accuracy"] > first.epochs[0]["val_accuracy"]

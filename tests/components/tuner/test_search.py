@@ -18,9 +18,7 @@ from serving.errors import FailedError, InputError
 
 BEST_RATE = 1e-3
 RATE = {"learning_rate": {"min": 1e-5, "max": 1e-1, "log": True}}
-SPACE = RATE | {
-    "optimizer.name": {"values": ["sgd", "adam"]},
-}
+SPACE = RATE | {"optimizer.name": {"values": ["sgd", "adam"]}}
 
 
 def make_tuner(**changes) -> TunerConfig:
@@ -207,8 +205,7 @@ def test_several_nodes_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "found"),
-    [({"values": [16, 24, 32]}, "24"), ({"min": 16, "max": 64}, "a range")],
+    ("sizes", "found"), [({"values": [16, 24, 32]}, "24"), ({"min": 16, "max": 64}, "a range")]
 )
 def test_batch_sizes_that_gpus_cannot_share_are_refused(sizes, found):
     space = make_tuner(space={"batch_size": sizes})
