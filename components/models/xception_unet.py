@@ -19,7 +19,7 @@ _ENCODER_FILTERS = (64, 128, 256, 384)  # at 1/4, 1/8, 1/16 and 1/32
 _DECODER_FILTERS = (192, 128, 64, 32)  # at 1/16, 1/8, 1/4 and 1/2
 
 
-def build(
+def xception_unet(
     image_size: int, classes: int, dropout: float = 0.2, batch_norm_momentum: float = 0.9
 ) -> keras.Model:
     """Builds the model; see `components.models.build` for shapes and ranges.
