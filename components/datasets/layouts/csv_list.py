@@ -20,7 +20,7 @@ def read(root: Path, data: DataConfig) -> Listing:
 
     def convert(_: str, values: Mapping[str, str]) -> Record:
         path = posixpath.normpath(values["path"].replace("\\", "/"))
-        label, split = values["label"], values.get("split") or None
+        label, split = values["label"], values.get("split", "")
         for home in homes:
             path = path.removeprefix(f"{home.as_posix()}/")
         named.add(path)
@@ -30,10 +30,9 @@ def read(root: Path, data: DataConfig) -> Listing:
             raise RowError("no such file", path)
         if not label:
             raise RowError("no label", path)
-        if split is not None and split.lower() not in folders.SPLIT_WORDS:
+        if split and split.lower() not in folders.SPLIT_WORDS:
             raise RowError("unknown split", split)
-        split = None if split is None else folders.SPLIT_WORDS[split.lower()]
-        return folders.record(path, label=label, split=split)
+        return folders.record(path, label=label, split=folders.SPLIT_WORDS.get(split.lower()))
 
     records = read_rows(root, IMAGE_COLUMNS, "csv", convert)
     found = folders.image_records(root, deep=True, problem=NOT_LISTED)
