@@ -16,8 +16,6 @@ from components.tasks import get_task
 from components.trainer.executor import EPOCHS_KEY, Executor
 from components.trainer.settings import TrainerConfig
 
-RUN_FN = "components.trainer.run.run_fn"
-
 
 class TrainerSpec(specs.TrainerSpec):
     """TFX's, with the number of epochs."""
@@ -87,7 +85,7 @@ class Trainer(component.Trainer):
                 specs.HYPERPARAMETERS_KEY: hyperparameters,
                 specs.TRAIN_ARGS_KEY: trainer_pb2.TrainArgs(splits=["train"]),
                 specs.EVAL_ARGS_KEY: trainer_pb2.EvalArgs(splits=["eval"]),
-                specs.RUN_FN_KEY: RUN_FN,
+                specs.RUN_FN_KEY: "components.trainer.run.run_fn",
                 specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom),
                 specs.MODEL_KEY: as_channel([standard_artifacts.Model()]),
                 specs.MODEL_RUN_KEY: as_channel([standard_artifacts.ModelRun()]),
