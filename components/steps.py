@@ -43,6 +43,8 @@ class Step:
 def lazily(package: str, **exports: str) -> Callable[[str], Any]:
     """A package's `__getattr__` (PEP 562) that imports what is heavy when it is first asked for.
 
+    Type checkers see Any there; what they are to check imports from the modules themselves.
+
     Args:
         package: its dotted name.
         exports: attribute -> the module of the package that defines it.

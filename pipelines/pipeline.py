@@ -11,15 +11,20 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel
 
 from components import extension
-from components.baseline import Baseline
+from components.baseline.component import Baseline
 from components.beam_args import complete
-from components.data_validation import DataValidation, ExampleValidator, SchemaGen, StatisticsGen
-from components.evaluator import Evaluator
-from components.example_gen import ImageExampleGen
-from components.infra_validator import InfraValidator
-from components.interpreter import Interpreter
-from components.pusher import Pusher
-from components.trainer import Trainer
+from components.data_validation.component import (
+    DataValidation,
+    ExampleValidator,
+    StatisticsGen,
+)
+from components.data_validation.schema_gen import SchemaGen
+from components.evaluator.component import Evaluator
+from components.example_gen.component import ImageExampleGen
+from components.infra_validator.component import InfraValidator
+from components.interpreter.component import Interpreter
+from components.pusher.component import Pusher
+from components.trainer.component import Trainer
 from pipelines.sections import PipelineConfig
 from pipelines.source_digest import source_digest
 from pipelines.step_sources import step_sources
@@ -104,7 +109,7 @@ def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
     )
     steps |= training | {"baseline": baseline, "evaluator": evaluator, "interpreter": interpreter}
     if config.converter:
-        from components.converter import Converter  # brings Keras along
+        from components.converter.component import Converter  # brings Keras along
 
         steps["converter"] = Converter(
             examples, model_run, task=config.task, config=config.converter
@@ -169,7 +174,7 @@ def _train(
     """The trainer, after a tuner if there is one."""
     steps: dict[str, BaseComponent] = {}
     if config.tuner:
-        from components.tuner import Tuner  # brings KerasTuner along
+        from components.tuner.component import Tuner  # brings KerasTuner along
 
         steps["tuner"] = Tuner(
             examples,

@@ -8,7 +8,6 @@ from components.ablation.study import Comparison, Row, measures, title
 def draw_ablation(comparison: Comparison, path: Path) -> None:
     """Draws a comparison of `study.compare` as a PNG, the best combination on top."""
     # The object interface draws without a display and leaves pyplot's global state alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = ranked(comparison)
@@ -21,7 +20,6 @@ def draw_ablation(comparison: Comparison, path: Path) -> None:
     costs = [row["multiply_adds"] for row in rows]
     panels["multiply-adds (millions)"] = [cost and cost / 1e6 for cost in costs]
     figure = Figure(figsize=(2.5 + 2.6 * len(panels), 1.5 + 0.34 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
     config = comparison["trainer"]
     figure.suptitle(
         f"{comparison['model']}: {config['epochs']} epochs each, seed {config['seed']}, "

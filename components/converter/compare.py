@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,14 @@ TIMED = 20  # images, one at a time
 WARM_UP = 3
 
 
-@dataclass
 class Agreement:
     """How far two models' probabilities are apart, and what each decides, summed over batches."""
 
-    part: Evaluation
-    largest: float = 0.0
-    total: float = 0.0
-    numbers: int = 0
-    same: int = 0
-    decisions: int = 0
-    confusion: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.confusion = np.zeros([len(self.part.classes)] * 2, np.int64)
+    def __init__(self, part: Evaluation):
+        self._part = part
+        self._largest = self._total = 0.0
+        self._numbers = self._same = self._decisions = 0
+        self._confusion = np.zeros([len(part.classes)] * 2, np.int64)
 
     def add(self, probabilities: np.ndarray, reference: np.ndarray, truth: np.ndarray) -> None:
         """Counts one batch in.
@@ -47,28 +41,22 @@ class Agreement:
         """
         differences = np.abs(probabilities.astype(np.float64) - reference)
         # max() of Python and of NumPy differ on NaN, which must not pass for agreement.
-        self.largest = float(np.maximum(self.largest, differences.max()))
-        self.total += float(differences.sum())
-        self.numbers += differences.size
-        decided, wanted = self.part.decide(probabilities), self.part.decide(reference)
-        self.same += int((decided == wanted).sum())
-        self.decisions += decided.size
-        self.confusion += count_pairs(truth, decided, len(self.confusion))
+        self._largest = float(np.maximum(self._largest, differences.max()))
+        self._total += float(differences.sum())
+        self._numbers += differences.size
+        decided, wanted = self._part.decide(probabilities), self._part.decide(reference)
+        self._same += int((decided == wanted).sum())
+        self._decisions += decided.size
+        self._confusion += count_pairs(truth, decided, len(self._confusion))
 
-    @property
-    def mean_difference(self) -> float:
-        """Mean absolute difference of a probability."""
-        return self.total / self.numbers
-
-    @property
-    def agreement(self) -> float:
-        """Share of images, or of pixels, that both put into the same class."""
-        return self.same / self.decisions
-
-    @property
-    def quality(self) -> float:
-        """The task's `quality`."""
-        return self.part.measure(self.confusion)
+    def figures(self) -> dict[str, float]:
+        """Absolute differences of a probability, what both decide alike, the task's `quality`."""
+        return {
+            "max_difference": self._largest,
+            "mean_difference": self._total / self._numbers,
+            "agreement": self._same / self._decisions,  # of images, or of pixels
+            "value": self._part.measure(self._confusion),
+        }
 
 
 @dataclass(frozen=True)
@@ -82,11 +70,7 @@ class Converted:
 
 
 def compare(
-    original: Run,
-    converted: list[Converted],
-    examples: Iterable[Any],
-    part: Evaluation,
-    side: int,
+    original: Run, converted: list[Converted], examples: Iterable[Any], part: Evaluation, side: int
 ) -> dict[str, Any]:
     """Runs all models on the same images.
 
@@ -120,21 +104,18 @@ def compare(
     return {
         "examples": count,
         "metric": part.quality,
-        "original": {"value": own.quality, "milliseconds": times[""]},
+        "original": {"value": own.figures()["value"], "milliseconds": times[""]},
         "conversions": [
             {
                 "format": model.format,
                 "file": model.path.name,
                 "bytes": model.path.stat().st_size,
-                "max_difference": summed.largest,
-                "mean_difference": summed.mean_difference,
-                "agreement": summed.agreement,
-                "value": summed.quality,
+                **figures,
                 "milliseconds": times[model.format],
                 "tolerance": model.tolerance,
-                "ok": summed.mean_difference <= model.tolerance,
+                "ok": figures["mean_difference"] <= model.tolerance,
             }
-            for model, summed in zip(converted, sums, strict=True)
+            for model, figures in zip(converted, [one.figures() for one in sums], strict=True)
         ],
     }
 

@@ -23,10 +23,6 @@ SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 
-BAD_NAME = "file name is not UTF-8"
-UNSUPPORTED = "unsupported format"
-BROKEN_LINK = "broken link"
-
 _FOREIGN = ("__MACOSX", "@eaDir")  # left by archives and by disk stations
 
 
@@ -108,7 +104,7 @@ def image_records(
             digits = entry.name.partition(".")[0] if deep else ""
             number = int(digits) if digits.isdecimal() and digits.isascii() else None
             found = record(path, number=number, **told)
-            yield found if entry.is_file() else replace(found, problem=BROKEN_LINK)
+            yield found if entry.is_file() else replace(found, problem="broken link")
         elif deep and entry.is_dir():
             for below in image_records(root, path, deep=True, above=above, **told):
                 yield replace(below, number=None)
@@ -117,10 +113,10 @@ def image_records(
 def record(path: str, *, problem: str | None = None, **told: Any) -> Record:
     """A record of a file, with the problem that its name tells of."""
     if not is_utf8(path):  # Linux allows any bytes in a name; a feature holds UTF-8
-        return Record(path, problem=BAD_NAME, **told)
+        return Record(path, problem="file name is not UTF-8", **told)
     if path.lower().endswith(OTHER_EXTENSIONS):
         detail = f"{Path(path).suffix} is none of {', '.join(IMAGE_EXTENSIONS)}"
-        return Record(path, problem=UNSUPPORTED, detail=detail, **told)
+        return Record(path, problem="unsupported format", detail=detail, **told)
     return Record(path, problem=problem, **told)
 
 

@@ -15,7 +15,6 @@ IMAGES = "images"
 MASK_FOLDERS = ("masks", "annotations/trimaps", "labels")
 IMAGE_COLUMNS = ("path", "label")
 POINT_COLUMNS = ("x", "y", "label")
-TABLES = (".csv", ".tsv")
 # `cat.12.jpg`, or where no file is named so, `cat_12.jpg`.
 FLAT_NAMES = (
     re.compile(r"(?P<label>.+?)\.(?P<number>[0-9]+)\.[^.]+"),
@@ -71,7 +70,7 @@ def unread_tables(root: Path) -> list[str]:
     return [
         f"'{printable(name)}' is not read: its first line has {told_header(root / name)},"
         f" not {', '.join(IMAGE_COLUMNS)}"
-        for name in folders.file_names(root, TABLES)
+        for name in folders.file_names(root, (".csv", ".tsv"))
         if not set(IMAGE_COLUMNS) <= set(header(root / name))
     ]
 

@@ -24,9 +24,7 @@ class Record:
     values: tuple[float, ...] = ()  # of a row of numbers; empty for a picture
     content: bytes | None = None  # the encoded picture where it is no file of its own
     mask: bytes | None = None  # the encoded mask where it is no file of its own
-    problem: str | None = (
-        None  # why it is of no use, if known: a short text that counts are kept by
-    )
+    problem: str | None = None  # why it is of no use, if known: a short text, which is counted
     detail: str = ""  # what was found in it
 
 
@@ -35,9 +33,7 @@ class Listing:
     """A data folder, listed."""
 
     records: list[Record]  # all that was found, sorted by path
-    classes: tuple[
-        str, ...
-    ] = ()  # in the layout's order; empty: it tells the records' labels alone
+    classes: tuple[str, ...] = ()  # in the layout's order; empty: it tells records' labels alone
     missing: int = 0  # files that a list names and the folder lacks
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
 
@@ -46,9 +42,7 @@ class Listing:
 class Found:
     """A listing whose classes are settled: what example_gen works on."""
 
-    records: list[
-        Record
-    ]  # labels are names of `classes` or None; what is of no use has its problem
+    records: list[Record]  # labels are of `classes`, or None; what is of no use has its problem
     classes: Classes
     missing: int = 0  # as in `Listing`
     notes: list[str] = field(default_factory=list)

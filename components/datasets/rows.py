@@ -14,8 +14,6 @@ from components.datasets.settings import printable
 from serving.errors import InputError
 
 UNREADABLE_ROW = "unreadable row"
-MISSING_COLUMN = "missing column"
-SURPLUS_COLUMN = "surplus column"
 
 
 class RowError(ValueError):
@@ -81,8 +79,8 @@ def _values(line: str, header: list[str], columns: Sequence[str]) -> dict[str, s
     except csv.Error as error:
         raise RowError(UNREADABLE_ROW, "") from error
     if len(fields) > len(header):
-        raise RowError(SURPLUS_COLUMN, f"{len(fields)} fields, {len(header)} in the header")
+        raise RowError("surplus column", f"{len(fields)} fields, {len(header)} in the header")
     missing = set(columns) - set(header[: len(fields)])
     if missing:
-        raise RowError(MISSING_COLUMN, ", ".join(name for name in columns if name in missing))
+        raise RowError("missing column", ", ".join(name for name in columns if name in missing))
     return dict(zip(header, fields, strict=False))

@@ -17,11 +17,6 @@ from serving.errors import InputError
 if TYPE_CHECKING:
     from components.datasets.masks import MaskIds
 
-NO_LABEL = "no class"
-NOT_PINNED = "class not in data.classes"
-TOO_FEW = "class with too few images"
-TWO_CLASSES = "listed under two classes"
-TWICE = "listed twice"
 NO_MASK = "no mask"
 
 _SHOWN = 5  # names in a message
@@ -55,11 +50,12 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
     def named(record: Record) -> Record:
         label = record.label
         if label is None:
-            return replace(record, problem=record.problem or NO_LABEL)
+            return replace(record, problem=record.problem or "no class")
         label = _composed(label)
         name = called.get(label) or called.get(label.casefold())
         if name is None and not record.problem:
-            return replace(record, label=None, problem=NOT_PINNED, detail=f"'{printable(label)}'")
+            found = f"'{printable(label)}'"
+            return replace(record, label=None, problem="class not in data.classes", detail=found)
         return replace(record, label=name)
 
     records = _listed_once([named(record) for record in listing.records])
@@ -79,7 +75,9 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
         notes.append(f"classes with fewer than {data.min_images} images left out: {_some(small)}")
         left_out = set(small)
         records = [
-            replace(r, problem=TOO_FEW, detail=f"{counts[r.label]} of {r.label}")
+            replace(
+                r, problem="class with too few images", detail=f"{counts[r.label]} of {r.label}"
+            )
             if r.label in left_out and not r.problem
             else r
             for r in records
@@ -181,9 +179,9 @@ def _listed_once(records: list[Record]) -> list[Record]:
     for at, record in enumerate(records):
         told = sorted(labels[record.path])
         if not record.problem and len(told) > 1:
-            checked[at] = replace(record, problem=TWO_CLASSES, detail=_some(told))
+            checked[at] = replace(record, problem="listed under two classes", detail=_some(told))
         elif not record.problem and record.path in seen:
-            checked[at] = replace(record, problem=TWICE)
+            checked[at] = replace(record, problem="listed twice")
         seen.add(record.path)
     return checked
 

@@ -28,9 +28,9 @@ from components.tasks.parts import Converted, Data, RejectedError
 from serving.errors import InputError
 
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
-ACCEPTED = "accepted"  # the counter beside those of the splits: an Example may go to two of them
-TAUGHT = "taught"  # the file of the classes that train has, removed when it was read
-# (The DoFns below are typed to yield Any: Beam takes their annotations for the main output's
+ACCEPTED = "accepted"  # the count beside those of the splits: an Example may go to two of them
+TALLY = "tally"  # the file of what `_tallied` tells, counted; removed when it was read
+# (The functions below are typed to yield Any: Beam takes their annotations for the main output's
 # type and would count tagged outputs in.)
 
 
@@ -59,7 +59,7 @@ class Executor(BaseExampleGenExecutor):
             | "Found" >> beam.Create(planned)
             | "Spread" >> beam.Reshuffle()
             | "Convert"
-            >> beam.ParDo(ConvertFn(part, str(root), config)).with_outputs(REJECTED, main=ACCEPTED)
+            >> beam.FlatMap(_convert, part, root, config).with_outputs(REJECTED, main=ACCEPTED)
         )
         refused = [converted[REJECTED]]
         accepted = converted[ACCEPTED]
@@ -68,36 +68,23 @@ class Executor(BaseExampleGenExecutor):
                 accepted
                 | "ByContent" >> beam.Map(lambda item: (item[0].digest, item))
                 | "Group" >> beam.GroupByKey()
-                | "First" >> beam.ParDo(FirstFn(part.content)).with_outputs(REJECTED, main=ACCEPTED)
+                | "First"
+                >> beam.FlatMap(_first, part.content).with_outputs(REJECTED, main=ACCEPTED)
             )
             refused.append(unique[REJECTED])
             accepted = unique[ACCEPTED]
-        _ = (
-            accepted
-            | "Taught" >> beam.FlatMap(_taught)
-            | beam.Distinct()
-            | "WriteTaught"
-            >> beam.io.WriteToText(f"{self._quarantine_uri}/{TAUGHT}", shard_name_template="")
-        )
         split = accepted | "Split" >> beam.FlatMap(_draw).with_outputs(*features.SPLITS)
-        splits = {name: split[name] for name in features.SPLITS}
-        # One file, a JSON line each: what was refused is small beside what was kept.
-        _ = (
-            refused
-            | "Refused" >> beam.Flatten()
-            | "WriteQuarantine"
-            >> beam.io.WriteToText(f"{self._quarantine_uri}/{QUARANTINED}", shard_name_template="")
+        tally = (
+            accepted
+            | "Tally" >> beam.FlatMap(_tallied)
+            | "Count" >> beam.combiners.Count.PerElement()
+            | "Line" >> beam.Map(json.dumps)
         )
-        for name, counted in {ACCEPTED: accepted, **splits}.items():
-            _ = (
-                counted
-                | f"Count[{name}]" >> beam.combiners.Count.Globally()
-                | f"WriteCount[{name}]"
-                >> beam.io.WriteToText(
-                    f"{self._quarantine_uri}/{name}.count", shard_name_template=""
-                )
-            )
-        return splits
+        # One file each, of JSON lines: what was refused is small beside what was kept.
+        for name, lines in ((TALLY, tally), (QUARANTINED, refused | beam.Flatten())):
+            place = f"{self._quarantine_uri}/{name}"
+            _ = lines | f"Write[{name}]" >> beam.io.WriteToText(place, shard_name_template="")
+        return {name: split[name] for name in features.SPLITS}
 
     def Do(
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
@@ -111,8 +98,12 @@ class Executor(BaseExampleGenExecutor):
         self._quarantine_uri = artifact_utils.get_single_uri(output_dict["quarantine"])
         self._task = get_task(exec_properties["task"])
         super().Do(input_dict, output_dict, exec_properties)
-        summary = _summarize(self._quarantine_uri, self._found)
-        untaught = _untaught(self._quarantine_uri, self._found.classes.names)
+        tally = _read_tally(self._quarantine_uri)
+        summary = _summarize(self._quarantine_uri, self._found, tally)
+        # Where Examples have no class, none is missing.
+        taught = {name for name in tally if name.isdecimal()}
+        names = enumerate(self._found.classes.names)
+        untaught = [name for index, name in names if taught and str(index) not in taught]
         _check(summary, untaught, self._task.unit, exec_properties[specs.INPUT_BASE_KEY])
         write_classes(artifact_utils.get_single_uri(output_dict["examples"]), self._found.classes)
 
@@ -130,53 +121,41 @@ def find(task: Task, root: Path, data: DataConfig) -> tuple[Found, Data]:
     return found, part
 
 
-class ConvertFn(beam.DoFn):
+def _convert(
+    item: tuple[Record, tuple[Lot, ...]], part: Data, root: Path, config: ExampleGenConfig
+) -> Iterator[Any]:
     """(Record, lots) -> (Converted, lots), or a line of the quarantine under REJECTED.
 
     Records outside a fixed split are refused unread: that saves their decoding, and keeps them
     from standing as the first of two equal images for the one that is inside.
     """
-
-    def __init__(self, part: Data, root: str, config: ExampleGenConfig):
-        self._part = part
-        self._root = root
-        self._config = config
-
-    def process(self, item: tuple[Record, tuple[Lot, ...]]) -> Iterator[Any]:
-        """Converts one record."""
-        record, lots = item
-        try:
-            if record.problem:
-                raise RejectedError(record.problem, record.detail)
-            if not lots and self._config.split == "book_small":
-                raise RejectedError("not in split book_small", f"file number {record.number}")
-            if not lots:
-                raise RejectedError("no split told")
-            yield self._part.convert(Path(self._root), record, self._config.max_side), lots
-        except RejectedError as error:
-            yield _refused(record.path, error.reason, error.detail)
+    record, lots = item
+    try:
+        if record.problem:
+            raise RejectedError(record.problem, record.detail)
+        if not lots and config.split == "book_small":
+            raise RejectedError("not in split book_small", f"file number {record.number}")
+        if not lots:
+            raise RejectedError("no split told")
+        yield part.convert(root, record, config.max_side), lots
+    except RejectedError as error:
+        yield _refused(record.path, error.reason, error.detail)
 
 
-class FirstFn(beam.DoFn):
+def _first(
+    group: tuple[str, Iterable[tuple[Converted, tuple[Lot, ...]]]], content: str
+) -> Iterator[Any]:
     """Of Examples with the same content, keeps the first by path; none if their labels differ."""
-
-    def __init__(self, content: str):
-        self._content = content
-
-    def process(
-        self, group: tuple[str, Iterable[tuple[Converted, tuple[Lot, ...]]]]
-    ) -> Iterator[Any]:
-        """Handles the Examples of one digest."""
-        items = sorted(group[1], key=lambda item: _order(item[0].record.path))
-        paths = [item.record.path for item, _ in items]
-        if len({item.label for item, _ in items}) > 1:
-            for path in paths:
-                others = ", ".join(other for other in paths if other != path)
-                yield _refused(path, f"same {self._content} under another label", f"also {others}")
-            return
-        yield items[0]
-        for path in paths[1:]:
-            yield _refused(path, "duplicate", f"same {self._content} as {paths[0]}")
+    items = sorted(group[1], key=lambda item: _order(item[0].record.path))
+    paths = [item.record.path for item, _ in items]
+    if len({item.label for item, _ in items}) > 1:
+        for path in paths:
+            others = ", ".join(other for other in paths if other != path)
+            yield _refused(path, f"same {content} under another label", f"also {others}")
+        return
+    yield items[0]
+    for path in paths[1:]:
+        yield _refused(path, "duplicate", f"same {content} as {paths[0]}")
 
 
 def _draw(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[Any]:
@@ -187,10 +166,12 @@ def _draw(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[Any]:
         yield beam.pvalue.TaggedOutput(name, converted.example)
 
 
-def _taught(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[str]:
-    """The index of an Example's class, if it goes to train."""
+def _tallied(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[str]:
+    """What an Example counts for: itself, its splits, and if train is one, its class's index."""
     converted, lots = item
-    if converted.label is not None and 0 in (split_index(converted.key, lot) for lot in lots):
+    splits = [features.SPLITS[split_index(converted.key, lot)] for lot in lots]
+    yield from (ACCEPTED, *splits)
+    if converted.label is not None and features.SPLITS[0] in splits:
         yield str(converted.label)
 
 
@@ -206,34 +187,29 @@ def _order(path: str) -> tuple[str, int]:
     return (row[1], int(row[2])) if row else (path, 0)
 
 
-def _summarize(uri: str, found: Found) -> dict[str, Any]:
+def _read_tally(uri: str) -> Counter[str]:
+    """How often `_tallied` told what."""
+    lines = io_utils.read_string_file(f"{uri}/{TALLY}").splitlines()
+    fileio.remove(f"{uri}/{TALLY}")
+    return Counter(dict(map(json.loads, lines)))
+
+
+def _summarize(uri: str, found: Found, tally: Counter[str]) -> dict[str, Any]:
     """Sorts the quarantine by path and writes the counts beside it."""
-    counts = {}
-    for name in (ACCEPTED, *features.SPLITS):
-        counts[name] = int(io_utils.read_string_file(f"{uri}/{name}.count"))
-        fileio.remove(f"{uri}/{name}.count")
     lines = io_utils.read_string_file(f"{uri}/{QUARANTINED}").splitlines()
     lines.sort(key=lambda line: _order(json.loads(line)["path"]))
     io_utils.write_string_file(f"{uri}/{QUARANTINED}", "".join(f"{line}\n" for line in lines))
-    accepted = counts.pop(ACCEPTED)
     summary = {
-        "found": accepted + len(lines),
-        "accepted": accepted,
+        "found": tally[ACCEPTED] + len(lines),
+        "accepted": tally[ACCEPTED],
         "quarantined": dict(sorted(Counter(json.loads(line)["reason"] for line in lines).items())),
-        "splits": counts,
+        "splits": {name: tally[name] for name in features.SPLITS},
         "classes": list(found.classes.names),
         "missing": found.missing,
         "notes": found.notes,
     }
     io_utils.write_string_file(f"{uri}/{INGEST_SUMMARY}", json.dumps(summary, indent=2))
     return summary
-
-
-def _untaught(uri: str, names: tuple[str, ...]) -> list[str]:
-    """The classes that no Example of the train split has; none where Examples have no class."""
-    taught = io_utils.read_string_file(f"{uri}/{TAUGHT}").split()
-    fileio.remove(f"{uri}/{TAUGHT}")
-    return [name for index, name in enumerate(names) if taught and str(index) not in taught]
 
 
 def _check(summary: dict[str, Any], untaught: list[str], unit: str, root: str) -> None:

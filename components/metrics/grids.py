@@ -25,11 +25,7 @@ class Grid:
 _EDGES = np.nextafter(np.arange(2, 10_001) / 10_000, -math.inf)
 PROBABILITIES = Grid(
     auc=tuple(_EDGES.tolist()),
-    roc=(
-        0.0,
-        *(round(1 / (1 + math.exp(-0.2 * number)), 6) for number in range(-49, 50)),
-        1.0,
-    ),
+    roc=(0.0, *(round(1 / (1 + math.exp(-0.2 * number)), 6) for number in range(-49, 50)), 1.0),
 )
 
 # Of scores that are no probabilities: twice the distance of the targets 0 and 1 to both sides; the

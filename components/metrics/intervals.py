@@ -103,11 +103,7 @@ def pixel_variances(counts: np.ndarray, products: np.ndarray) -> tuple[float, fl
     square = np.where(known, union, 1) ** 2
     own = np.stack([(union + both) / square, -both / square, -both / square]) * known
     gradient = np.concatenate(
-        [
-            np.full(classes, 1 / total),
-            np.full(classes, -both.sum() / total**2),
-            np.zeros(classes),
-        ]
+        [np.full(classes, 1 / total), np.full(classes, -both.sum() / total**2), np.zeros(classes)]
     )
     mean = own.ravel() / max(known.sum(), 1)
     blocks = products.reshape(3, classes, 3, classes)

@@ -44,11 +44,7 @@ class PixelCounts(metric_types.Metric):
 
 # TFMA passes on only what the signature names.
 def _computations(
-    classes: int,
-    ground_truth_key: str,
-    prediction_key: str,
-    name: str = NAME,
-    model_name: str = "",
+    classes: int, ground_truth_key: str, prediction_key: str, name: str = NAME, model_name: str = ""
 ) -> metric_types.MetricComputations:
     key = metric_types.MetricKey(name=name, model_name=model_name)
     masks = DecodeImagePreprocessor(

@@ -21,35 +21,28 @@ _KEY = "trainer.model"
 _CLASSIFIERS, _SEGMENTERS, _POINTS = "image_classification", "image_segmentation", "points"
 
 
-def _shipped(name: str, task: str, builder: str = "", **more: Any) -> ModelSpec:
-    return ModelSpec(name, f"{__name__}.{builder or f'{name}:build'}", task, **more)
+def _shipped(module: str, name: str, task: str, **more: Any) -> ModelSpec:
+    return ModelSpec(name, f"{__name__}.{module}:{name}", task, **more)
 
 
 _SPECS = {
     spec.name: spec
     for spec in (
-        _shipped("convnet_baseline", _CLASSIFIERS, "convnets:convnet_baseline", smallest=78),
-        _shipped("convnet_small_150", _CLASSIFIERS, "convnets:convnet_small_150", smallest=46),
+        _shipped("convnets", "convnet_baseline", _CLASSIFIERS, smallest=78),
+        _shipped("convnets", "convnet_small_150", _CLASSIFIERS, smallest=46),
         _shipped(
+            "convnets",
             "mini_xception",
             _CLASSIFIERS,
             smallest=32,
             ablations=("residual", "batch_norm", "separable"),
         ),
-        _shipped("residual_convnet", _CLASSIFIERS, "convnets:residual_convnet", smallest=8),
-        _shipped("vgg16", _CLASSIFIERS, "pretrained:vgg16", fine_tune_from="block5_conv1"),
-        _shipped(
-            "xception", _CLASSIFIERS, "pretrained:xception", fine_tune_from="block13_sepconv1_act"
-        ),
-        _shipped(
-            "segmentation_convnet",
-            _SEGMENTERS,
-            "convnets:segmentation_convnet",
-            smallest=32,
-            multiple_of=8,
-        ),
-        _shipped("xception_unet", _SEGMENTERS, smallest=32),
-        _shipped("linear", _POINTS),
+        _shipped("convnets", "residual_convnet", _CLASSIFIERS, smallest=8),
+        _shipped("pretrained", "vgg16", _CLASSIFIERS, fine_tune_from="block5_conv1"),
+        _shipped("pretrained", "xception", _CLASSIFIERS, fine_tune_from="block13_sepconv1_act"),
+        _shipped("convnets", "segmentation_convnet", _SEGMENTERS, smallest=32, multiple_of=8),
+        _shipped("xception_unet", "xception_unet", _SEGMENTERS, smallest=32),
+        _shipped("linear", "linear", _POINTS),
     )
 }
 
@@ -70,9 +63,8 @@ def spec(name: str) -> ModelSpec:
         return _SPECS[name]
     if name.startswith(PREFIX):
         check_backbone(name, _KEY)
-        return _shipped(
-            name, _CLASSIFIERS, "pretrained:application", fine_tune_from=FINE_TUNED_SHARE
-        )
+        builder = f"{__name__}.pretrained:application"
+        return ModelSpec(name, builder, _CLASSIFIERS, fine_tune_from=FINE_TUNED_SHARE)
     path = extension.resolve(name, dict.fromkeys(_SPECS, ""), kind="models", key=_KEY)
     found = extension.load(path, key=_KEY)
     if isinstance(found, ModelSpec):

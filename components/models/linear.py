@@ -9,7 +9,7 @@ import keras
 from components.models.spec import LOGITS_LAYER
 
 
-def build(image_size: int | None, classes: int) -> keras.Model:
+def linear(image_size: int | None, classes: int) -> keras.Model:
     """Builds the model.
 
     Args:

@@ -56,17 +56,19 @@ def application(name: str) -> Callable[..., keras.Model]:
     return build
 
 
-def _trunk(name: str, inputs: keras.KerasTensor, weights: str | None) -> keras.Model:
+def _backbone(name: str) -> tuple[Callable[..., keras.Model], Callable[[np.ndarray], np.ndarray]]:
+    """The library's own function, and what it does to a picture before."""
     called = {"vgg16": "VGG16", "xception": "Xception"}.get(name, name.removeprefix(PREFIX))
     backbone = getattr(keras.applications, called)
-    prepared = _prepared(inputs, sys.modules[backbone.__module__].preprocess_input)
-    size = inputs.shape[1]
+    return backbone, sys.modules[backbone.__module__].preprocess_input
+
+
+def _trunk(name: str, inputs: keras.KerasTensor, weights: str | None) -> keras.Model:
+    backbone, preprocess = _backbone(name)
+    prepared, shape = _prepared(inputs, preprocess), inputs.shape[1:]
     try:
         return backbone(
-            include_top=False,
-            weights=weights,
-            input_tensor=prepared,
-            input_shape=(size, size, 3),
+            include_top=False, weights=weights, input_tensor=prepared, input_shape=shape
         )
     except Exception as error:  # where a download fails, the library raises nothing narrower
         reason = " ".join(str(error).split())
@@ -74,7 +76,7 @@ def _trunk(name: str, inputs: keras.KerasTensor, weights: str | None) -> keras.M
             raise InputError(
                 f"trainer.image_size for {name}",
                 expected=f"at least {least[1]} (as published)",
-                found=str(size),
+                found=str(shape[0]),
                 todo=f"try {least[1]}",
             ) from error
         if weights:
@@ -118,10 +120,7 @@ def _plain(values: np.ndarray) -> float | list[float]:
 
 
 def _load(
-    model: keras.Model,
-    weights: str,
-    what: str,
-    key: str = "trainer.model_args.weights",
+    model: keras.Model, weights: str, what: str, key: str = "trainer.model_args.weights"
 ) -> None:
     path = Path(weights).expanduser()
     if not path.is_file():
@@ -137,9 +136,7 @@ def _load(
             model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:  # not HDF5, other layers, other shapes
         raise InputError(
-            key,
-            expected=f"the weights of {what}",
-            found=f"'{path}', which does not fit",
+            key, expected=f"the weights of {what}", found=f"'{path}', which does not fit"
         ) from error
 
 
@@ -155,15 +152,13 @@ def published(name: str, weights: str, *, top: bool) -> keras.Model:
     Raises:
         InputError: a file that is not there or holds the weights of something else.
     """
-    called = {"vgg16": "VGG16", "xception": "Xception"}.get(name, name.removeprefix(PREFIX))
-    backbone = getattr(keras.applications, called)
+    backbone, preprocess = _backbone(name)
     model = backbone(include_top=top, weights=None)
     if weights:
         _load(model, weights, f"{name} {'with' if top else 'without'} its top", "--weights")
     if not top:
         return model
-    inputs = blocks.picture_input(model.input_shape[1])
-    prepared = _prepared(inputs, sys.modules[backbone.__module__].preprocess_input)
+    prepared = _prepared(blocks.picture_input(model.input_shape[1]), preprocess)
     whole = backbone(weights=None, input_tensor=prepared, name=name)
     whole.set_weights(model.get_weights())
     return whole

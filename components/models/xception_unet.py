@@ -14,12 +14,11 @@ import keras
 from components.models import blocks
 from components.models.spec import TRUNK_OUTPUT_LAYER
 
-_STEM_FILTERS = 32
 _ENCODER_FILTERS = (64, 128, 256, 384)  # at 1/4, 1/8, 1/16 and 1/32
 _DECODER_FILTERS = (192, 128, 64, 32)  # at 1/16, 1/8, 1/4 and 1/2
 
 
-def build(
+def xception_unet(
     image_size: int, classes: int, dropout: float = 0.2, batch_norm_momentum: float = 0.9
 ) -> keras.Model:
     """Builds the model; see `components.models.build` for shapes and ranges.
@@ -44,9 +43,7 @@ def build(
 
     inputs = blocks.picture_input(image_size)
     x = keras.layers.Rescaling(1.0 / 127.5, offset=-1.0, name="rescaling")(inputs)
-    x = keras.layers.Conv2D(
-        _STEM_FILTERS, 3, strides=2, padding="same", use_bias=False, name="stem"
-    )(x)
+    x = keras.layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="stem")(x)
     skips = []
     for number, filters in enumerate(_ENCODER_FILTERS, start=1):
         skips.append(x)

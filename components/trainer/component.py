@@ -16,8 +16,6 @@ from components.tasks import get_task
 from components.trainer.executor import EPOCHS_KEY, Executor
 from components.trainer.settings import TrainerConfig
 
-RUN_FN = "components.trainer.run.run_fn"
-
 
 class TrainerSpec(specs.TrainerSpec):
     """TFX's, with the number of epochs."""
@@ -36,7 +34,7 @@ def custom_config(
         Mistakes: the configuration does not fit the task.
         InputError: no such task, or a file to start from is not there.
     """
-    from components.trainer.fit import weights  # brings Keras along
+    from components.trainer.fit.building import digests  # brings Keras along
 
     asked = config.for_task(get_task(task))
     asked.check_task(get_task(task))
@@ -45,7 +43,7 @@ def custom_config(
         "trainer": asked.model_dump(),
         "state_dir": state_dir,
         # Their paths alone would let the cache take an exchanged file for the old one.
-        "starts_from": {} if elsewhere else weights.digests(asked),
+        "starts_from": {} if elsewhere else digests(asked),
     }
 
 
@@ -87,7 +85,7 @@ class Trainer(component.Trainer):
                 specs.HYPERPARAMETERS_KEY: hyperparameters,
                 specs.TRAIN_ARGS_KEY: trainer_pb2.TrainArgs(splits=["train"]),
                 specs.EVAL_ARGS_KEY: trainer_pb2.EvalArgs(splits=["eval"]),
-                specs.RUN_FN_KEY: RUN_FN,
+                specs.RUN_FN_KEY: "components.trainer.run.run_fn",
                 specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom),
                 specs.MODEL_KEY: as_channel([standard_artifacts.Model()]),
                 specs.MODEL_RUN_KEY: as_channel([standard_artifacts.ModelRun()]),

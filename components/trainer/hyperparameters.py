@@ -11,8 +11,6 @@ from serving.errors import InputError
 
 Scalar = bool | int | float | str
 
-_FREE = "model_args"  # its keys are the architecture's own
-
 
 def replace_values(config: TrainerConfig, values: Mapping[str, Scalar]) -> TrainerConfig:
     """The configuration with other values, by dotted key, as in `optimizer.weight_decay`.
@@ -26,7 +24,8 @@ def replace_values(config: TrainerConfig, values: Mapping[str, Scalar]) -> Train
         node: Any = tree
         for section in sections:
             node = node.get(section) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or (last not in node and sections != [_FREE]):
+        # The keys of `model_args` are the architecture's own.
+        if not isinstance(node, dict) or (last not in node and sections != ["model_args"]):
             raise InputError(f"trainer.{key}: unknown key")
         node[last] = value
     try:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
 from tfx.utils import io_utils
 
 from components import artifacts, models
@@ -21,12 +19,11 @@ from components.tasks.parts import Training
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import stages
 from components.trainer.fit.building import bare_model, dtype_policy
-from components.trainer.fit.weights import digests
 from components.trainer.hyperparameters import Scalar, describe, replace_values
 from components.trainer.input.split import Splits, classes_beside, index_splits, load_split
 from components.trainer.records import history
 from components.trainer.records.model_run import write_records
-from components.trainer.records.state import TENSORBOARD_FOLDER, fingerprint
+from components.trainer.records.state import TENSORBOARD_FOLDER
 from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
 from serving import names
@@ -66,17 +63,15 @@ def run_fn(fn_args: Any) -> None:
     splits = index_splits(fn_args.train_files, fn_args.eval_files, task, part.classes)
 
     with dtype_policy(config.precision):
-        model = stages.first_model(config, part, splits.counts, distribution)
+        model = stages.first_model(config, splits, distribution)
         # A stage depends on those before it: with another last one they need no training again.
         plan = [stage.training_values() for stage in config.trainings]
         state_names = [
-            fingerprint(
+            stages.fingerprint(
+                config,
+                splits,
                 settings=settings | {"trainer": plan[: number + 1]},
-                classes=part.classes.to_json(),
-                data=[splits.train_index.digest, splits.eval_index.digest],
-                versions=[tf.__version__, keras.__version__],
                 weights=[list(variable.shape) for variable in model.weights],
-                start=digests(config),
             )
             for number in range(len(plan))
         ]

@@ -10,8 +10,6 @@ from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
 from serving.errors import Mistakes
 
-TUNER_FN = "components.tuner.run.tuner_fn"
-
 
 class Tuner(component.Tuner):
     """Finds the values of a training; outputs `best_hyperparameters`, `tuner_results` are TFX's.
@@ -44,7 +42,7 @@ class Tuner(component.Tuner):
         custom = custom_config(task, config.trial_config(trainer), state_dir, elsewhere)
         super().__init__(
             examples=examples,
-            tuner_fn=TUNER_FN,
+            tuner_fn="components.tuner.run.tuner_fn",
             train_args=trainer_pb2.TrainArgs(splits=["train"]),
             eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
             custom_config=custom | {"tuner": config.model_dump()},

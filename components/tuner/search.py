@@ -22,8 +22,6 @@ from components.trainer.settings import TrainerConfig
 from components.tuner.settings import Dimension, TunerConfig, leaves
 from serving.errors import FailedError
 
-_KERAS_TUNER = "keras_tuner"  # folder
-
 
 class Search(base_tuner.BaseTuner):
     """KerasTuner's search loop over trainings of ours.
@@ -54,7 +52,7 @@ class Search(base_tuner.BaseTuner):
         super().__init__(
             _oracle(config, base),
             directory=str(self._folder),
-            project_name=_KERAS_TUNER,
+            project_name="keras_tuner",  # a folder
             overwrite=True,
         )
         self.oracle.verbose = 0  # its tables are for notebooks

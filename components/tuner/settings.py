@@ -113,19 +113,15 @@ class TunerConfig(Section):
         """What all trials have in common, from the training that the search is for.
 
         Raises:
-            InputError: it makes no sense with this objective or for so few epochs.
+            InputError: it makes no sense for so few epochs.
         """
-        common = replace_values(trainer, {"sample_epochs": 0})
-        common = common.model_copy(update={"export": ExportConfig()})  # no trial is exported
-        objective = self.objective or trainer.monitor
-        changes: dict[str, Scalar] = {"monitor": objective, "epochs": self.epochs}
-        for key, value in changes.items():
-            try:
-                common = replace_values(common, {key: value})
-            except InputError as error:
-                asked = "tuner.epochs" if key == "epochs" else "tuner.objective"
-                raise InputError(f"{asked}: {error}") from error
-        return common
+        monitor = self.objective or trainer.monitor
+        shown = {"sample_epochs": 0, "export": ExportConfig()}  # no trial is exported
+        common = trainer.model_copy(update=shown | {"monitor": monitor})
+        try:
+            return replace_values(common, {"epochs": self.epochs})
+        except InputError as error:
+            raise InputError(f"tuner.epochs: {error}") from error
 
     def task_mistakes(self, task: Task, trainer: TrainerConfig) -> Iterator[InputError]:
         """What no trial could be made of, or what trials could not be compared in."""

@@ -112,11 +112,11 @@ def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
 
 def _uncached(config: PipelineConfig) -> set[str]:
     """What reads what can change under its path: without TFX's drivers the cache cannot tell."""
-    from components.trainer.fit import weights
+    from components.trainer.fit.building import weight_files
 
     uncached = {name for name, step in STEPS.items() if not step.cached_on_cluster}
     # A file of weights is named only; what is in it nobody looks at.
-    return uncached | set(using("state") if weights.files(config.trainer) else ())
+    return uncached | set(using("state") if weight_files(config.trainer) else ())
 
 
 def _serving_root(config: PipelineConfig) -> str:

@@ -73,13 +73,13 @@ def test_what_the_configuration_names_counts_where_it_is_used():
     assert "components/tuner/run.py" in reached(sources["tuner"])
     assert "components/tuner/run.py" not in reached(sources["trainer"])
     for step in ("tuner", "trainer"):
-        assert "components/models/mini_xception.py" in reached(sources[step])
+        assert "components/models/convnets.py" in reached(sources[step])
         assert "components/trainer/fit/loop.py" in reached(sources[step])
 
 
 def test_a_half_done_training_depends_neither_on_export_nor_on_the_step():
     files = reached(training_sources(load_config("cats_vs_dogs")))
-    assert "components/models/mini_xception.py" in files
+    assert "components/models/convnets.py" in files
     assert "components/trainer/fit/loop.py" in files
     assert not [one for one in files if "/export" in one]
     assert "components/trainer/component.py" not in files

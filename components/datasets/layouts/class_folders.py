@@ -6,9 +6,6 @@ from components.datasets import folders, recognition
 from components.datasets.records import Listing, Record
 from components.datasets.settings import DataConfig
 
-NO_CLASS_FOLDER = "in no class's folder"
-NO_SPLIT_FOLDER = "in no split's folder"
-
 
 def read(root: Path, data: DataConfig) -> Listing:
     """Lists the images of every class's folder and of the folders in it.
@@ -26,12 +23,12 @@ def read(root: Path, data: DataConfig) -> Listing:
         raise recognition.not_this_layout(root, "class_folders")
     records: list[Record] = []
     for part, split in parts.items():
-        records += folders.image_records(root, part, split=split, problem=NO_CLASS_FOLDER)
+        records += folders.image_records(root, part, split=split, problem="in no class's folder")
         for name in classes[part]:
             folder = f"{part}/{name}" if part else name
             records += folders.image_records(root, folder, deep=True, label=name, split=split)
     for name in other:
-        records += folders.image_records(root, name, deep=True, problem=NO_SPLIT_FOLDER)
+        records += folders.image_records(root, name, deep=True, problem="in no split's folder")
     notes = [*recognition.unread_tables(root), *(_hidden(root / part) for part in parts)]
     records.sort(key=lambda record: record.path)
     return Listing(records, tuple(names), notes=[note for note in notes if note])

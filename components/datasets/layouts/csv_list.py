@@ -12,11 +12,6 @@ from components.datasets.records import Listing, Record
 from components.datasets.rows import RowError, read_rows
 from components.datasets.settings import DataConfig
 
-OUTSIDE = "outside the data folder"
-NO_FILE = "no such file"
-UNKNOWN_SPLIT = "unknown split"
-EMPTY_LABEL = "no label"
-
 
 def read(root: Path, data: DataConfig) -> Listing:
     """Lists the images that the rows name, and those of the data folder that none does."""
@@ -25,20 +20,19 @@ def read(root: Path, data: DataConfig) -> Listing:
 
     def convert(_: str, values: Mapping[str, str]) -> Record:
         path = posixpath.normpath(values["path"].replace("\\", "/"))
-        label, split = values["label"], values.get("split") or None
+        label, split = values["label"], values.get("split", "")
         for home in homes:
             path = path.removeprefix(f"{home.as_posix()}/")
         named.add(path)
         if path.startswith(("/", "../")):
-            raise RowError(OUTSIDE, path)
+            raise RowError("outside the data folder", path)
         if not os.path.isfile(root / path):  # noqa: PTH113  # pathlib raises where it is too long
-            raise RowError(NO_FILE, path)
+            raise RowError("no such file", path)
         if not label:
-            raise RowError(EMPTY_LABEL, path)
-        if split is not None and split.lower() not in folders.SPLIT_WORDS:
-            raise RowError(UNKNOWN_SPLIT, split)
-        split = None if split is None else folders.SPLIT_WORDS[split.lower()]
-        return folders.record(path, label=label, split=split)
+            raise RowError("no label", path)
+        if split and split.lower() not in folders.SPLIT_WORDS:
+            raise RowError("unknown split", split)
+        return folders.record(path, label=label, split=folders.SPLIT_WORDS.get(split.lower()))
 
     records = read_rows(root, IMAGE_COLUMNS, "csv", convert)
     found = folders.image_records(root, deep=True, problem=NOT_LISTED)

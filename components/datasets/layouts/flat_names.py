@@ -6,8 +6,6 @@ from components.datasets import folders, recognition
 from components.datasets.records import Listing
 from components.datasets.settings import DataConfig
 
-NO_CLASS = "no class in file name"
-
 
 def read(root: Path, data: DataConfig) -> Listing:
     """Lists the images of a folder. Upper and lower case of a class are the same: `cat`, `CAT`.
@@ -25,7 +23,7 @@ def read(root: Path, data: DataConfig) -> Listing:
         [
             folders.record(path, label=match["label"].lower(), number=int(match["number"]))
             if match
-            else folders.record(path, problem=NO_CLASS)
+            else folders.record(path, problem="no class in file name")
             for path, match in zip(paths, matches, strict=True)
         ],
         notes=recognition.unread_tables(root),

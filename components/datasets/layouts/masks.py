@@ -17,7 +17,6 @@ MASK_EXTENSIONS = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 NO_IMAGE = "mask without image"
 LOSSY = "mask in a format with losses"
-NO_PAIR = "in no folder of pairs"
 
 _SUFFIX = re.compile("([-_.][A-Za-z]+)?$")
 
@@ -49,6 +48,6 @@ def read(root: Path, data: DataConfig) -> Listing:
     if not any(record.mask_path for record in records):
         raise recognition.not_this_layout(root, "masks")
     used = {path for record in records for path in (record.path, record.mask_path)}
-    aside = folders.image_records(root, deep=True, problem=NO_PAIR)
+    aside = folders.image_records(root, deep=True, problem="in no folder of pairs")
     records += [record for record in aside if record.path not in used]
     return Listing(sorted(records, key=lambda record: record.path))

@@ -20,9 +20,6 @@ KEYS = {
     "mask": ("image/segmentation/class/encoded", "mask/encoded", "mask"),
 }
 
-NO_IMAGE = "no such feature"
-BROKEN = "broken shard"
-
 _GZIP = b"\x1f\x8b"
 _WORD = re.compile(r"(?:Split-)?([a-z]*)", re.IGNORECASE)
 
@@ -86,7 +83,7 @@ def _record(
     path: str, example: "tf.train.Example | None", keys: dict[str, Any], split: str | None
 ) -> Record:
     if example is None:
-        return Record(path, split=split, problem=BROKEN)
+        return Record(path, split=split, problem="broken shard")
     features = example.features.feature
 
     def value(part: str) -> Any:
@@ -96,7 +93,7 @@ def _record(
 
     image, label, mask = value("image"), value("label"), value("mask")
     if not isinstance(image, bytes):
-        return Record(path, split=split, problem=NO_IMAGE, detail="of the image")
+        return Record(path, split=split, problem="no such feature", detail="of the image")
     if label is not None:
         label = label.decode(errors="surrogateescape") if isinstance(label, bytes) else str(label)
     mask = mask if isinstance(mask, bytes) else None

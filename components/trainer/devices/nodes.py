@@ -1,6 +1,5 @@
 """What nodes tell each other during a training, by TensorFlow's collectives."""
 
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -69,14 +68,11 @@ class Nodes:
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Sets Keras variables, the same ones in the same order, to the chief's values."""
-        kinds = [tf.as_dtype(variable.dtype).is_floating for variable in variables]
-        floats = list(itertools.compress(variables, kinds))
         mine = 1.0 if self._is_chief else 0.0
-        sums = self.total([variable.value * tf.cast(mine, variable.dtype) for variable in floats])
-        counts = [variable for variable, kind in zip(variables, kinds, strict=True) if not kind]
-        values = self.from_chief([variable.numpy().tolist() for variable in counts])
-        for variable, value in zip([*floats, *counts], [*sums, *values], strict=True):
-            variable.assign(value)
+        # As float64, which holds counts, such as the optimizer's steps, exactly too.
+        sums = self.total([tf.cast(variable.value, tf.float64) * mine for variable in variables])
+        for variable, value in zip(variables, sums, strict=True):
+            variable.assign(tf.cast(value, variable.dtype))
 
 
 def _sum(tensors: list[Any]) -> Any:

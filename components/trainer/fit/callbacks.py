@@ -32,25 +32,22 @@ class NonFiniteLossGuard(keras.callbacks.Callback):
         super().__init__()
         self._state = state
         self._epochs = epochs
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        self._epoch = epoch + 1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        self._check("loss", logs, f"epoch {self._epoch}, step {batch + 1}")
+        self._check("loss", logs, f", step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        self._check("val_loss", logs, f"epoch {self._epoch}")
+        self._check("val_loss", logs)
 
-    def _check(self, name: str, logs: dict[str, Any] | None, where: str) -> None:
+    def _check(self, name: str, logs: dict[str, Any] | None, step: str = "") -> None:
         value = float((logs or {})[name])
         if math.isfinite(value):
             return
         kept = self._state.best_checkpoint(self._epochs) if self._epochs else "none"
         raise NonFiniteLossError(
-            f"{name} is {value} at {where}: training stopped, nothing is exported; lower "
-            f"trainer.learning_rate or look for broken images; the best checkpoint so far: {kept}"
+            f"{name} is {value} at epoch {len(self._epochs) + 1}{step}: training stopped, nothing "
+            "is exported; lower trainer.learning_rate or look for broken images; the best "
+            f"checkpoint so far: {kept}"
         )
 
 

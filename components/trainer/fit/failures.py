@@ -21,15 +21,10 @@ def explained(batch_size: int, replicas: int = 1, workers: int = 1) -> Iterator[
         FailedError: out of memory, naming the half of the batch, rounded to what the replicas can
             share, to try; or another node is gone.
     """
-    # What collectives end with when a node is gone; alone, they would mean something else.
-    lost: tuple[type[Exception], ...] = (
-        tf.errors.UnavailableError,
-        tf.errors.AbortedError,
-        tf.errors.DeadlineExceededError,
-    )
+    errors = tf.errors
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
+    except errors.ResourceExhaustedError as error:
         if not _MEMORY.search(str(error)):
             raise
         half = batch_size // 2 // replicas * replicas
@@ -38,7 +33,8 @@ def explained(batch_size: int, replicas: int = 1, workers: int = 1) -> Iterator[
             f"out of memory with trainer.batch_size {batch_size}"
             f"{f' on {replicas} devices' if replicas > 1 else ''}; try {other}"
         ) from error
-    except lost as error:
+    # What collectives end with when a node is gone; alone, they would mean something else.
+    except (errors.UnavailableError, errors.AbortedError, errors.DeadlineExceededError) as error:
         if workers == 1:
             raise
         names = sorted({f"{kind} {index}" for kind, index in _TASK.findall(str(error))})

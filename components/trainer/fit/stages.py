@@ -7,19 +7,23 @@ pretrained backbone too.
 """
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from components.tasks.parts import Training
 from components.trainer.devices import sharing
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import loop
-from components.trainer.fit.building import bare_model, build_model
+from components.trainer.fit.building import bare_model, build_model, digests
 from components.trainer.fit.callbacks import NonFiniteLossError, is_finished
-from components.trainer.input.split import Split
+from components.trainer.input.split import Split, Splits
 from components.trainer.records import history
 from components.trainer.records.state import TrainingState
 from components.trainer.settings import STAGES, TrainerConfig
@@ -42,29 +46,43 @@ class Stage:
         return self.state.best_checkpoint(self.epochs)
 
 
-def first_model(
-    config: TrainerConfig, part: Training, counts: tuple[int, int], distribution: Distribution
-) -> keras.Model:
-    """The model that the first stage starts with; refuses what a later one would stumble over.
+def fingerprint(config: TrainerConfig, splits: Splits, **parts: Any) -> str:
+    """Hex name of a training: of its data, versions, the files that it starts from, and `parts`.
 
-    The counts are of the Examples to learn from, and of those that tell the best epoch.
+    These are JSON, and tell the rest that determines it: equal parts, equal name.
+
+    Raises:
+        InputError: a file to start from is not there.
+    """
+    parts |= {
+        "classes": splits.part.classes.to_json(),
+        "data": [splits.train_index.digest, splits.eval_index.digest],
+        "versions": [tf.__version__, keras.__version__],
+        "start": digests(config),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def first_model(config: TrainerConfig, splits: Splits, distribution: Distribution) -> keras.Model:
+    """The model that the first stage starts with; refuses what a later one would stumble over.
 
     Raises:
         InputError: the architecture cannot be built so, the weights do not fit it, its own do not
             fit it at the size of a later stage, or the devices cannot share a stage's batches.
     """
     first, *others = plan = config.trainings
+    learned, judged = len(splits.train_index), len(splits.eval_index)
     for number, stage in enumerate(plan):
         with _named(number, len(plan)):
-            distribution.check_batches(stage.batch_size, counts[0])
-            sharing.evaluation_rows(counts[1], stage.batch_size, distribution.local_replicas)
+            distribution.check_batches(stage.batch_size, learned)
+            sharing.evaluation_rows(judged, stage.batch_size, distribution.local_replicas)
     with distribution.scope(), _named(0, len(plan)):
-        model = build_model(first, part)
+        model = build_model(first, splits.part)
     for number, stage in enumerate(others, start=1):
         if stage.image_size == plan[number - 1].image_size:
             continue
         with _named(number, len(plan)):
-            later = bare_model(stage, part)
+            later = bare_model(stage, splits.part)
         if _shapes(later) != _shapes(model):
             raise InputError(
                 STAGES,

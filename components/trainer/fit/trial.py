@@ -10,16 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import stages
 from components.trainer.fit.building import dtype_policy
 from components.trainer.fit.callbacks import NonFiniteLossError
-from components.trainer.fit.weights import digests
 from components.trainer.input.split import Splits
 from components.trainer.records.history import EpochRecord, joined
-from components.trainer.records.state import TrainingState, fingerprint
+from components.trainer.records.state import TrainingState
 from components.trainer.settings import TrainerConfig
 
 
@@ -49,13 +47,8 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         FailedError: out of memory.
     """
     config.check_task(splits.task)
-    name = fingerprint(
-        task=splits.task.name,
-        classes=splits.part.classes.to_json(),
-        trainer=config.training_values(),
-        data=[splits.train_index.digest, splits.eval_index.digest],
-        versions=[tf.__version__, keras.__version__],
-        start=digests(config),
+    name = stages.fingerprint(
+        config, splits, task=splits.task.name, trainer=config.training_values()
     )
     record = folder / f"{name}.json"
     if record.exists():
@@ -66,7 +59,7 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
     try:
         with dtype_policy(config.precision):
             done = stages.train(
-                stages.first_model(config, splits.part, splits.counts, devices),
+                stages.first_model(config, splits, devices),
                 splits.load_once,
                 part=splits.part,
                 config=config,

@@ -20,7 +20,6 @@ from components.trainer.sections import AugmentationConfig
 
 _LARGE = 2**30  # seeds are int32 under some backends
 _DRAWS = 64  # more than one step draws
-_VALUE_RANGE = (0, 255)
 _WIDEST = 4 / 3  # of a cut-out, width over height or height over width
 
 Augment = Callable[[Any, Any, Any], tuple[Any, Any]]
@@ -151,7 +150,7 @@ def move(pixels: Any, drawn: Any, interpolation: str) -> Any:
 
 def _layers(config: AugmentationConfig) -> list[Any]:
     """The configured layers after what moves: colour, then what hides and blends."""
-    colour = {"value_range": _VALUE_RANGE, "dtype": "float32"}
+    colour = {"value_range": (0, 255), "dtype": "float32"}
     layers: list[Any] = []
     # Not RandomColorJitter, which joins these four: it draws from seeds of its own.
     if config.brightness:

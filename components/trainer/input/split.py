@@ -79,11 +79,6 @@ class Splits:
     train_index: Index
     eval_index: Index
 
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Of the Examples of both."""
-        return len(self.train_index), len(self.eval_index)
-
     def load(self, side: int | None) -> tuple[Split, Split]:
         """Decodes both at a side of their images in pixels."""
         train = load_split(self.train_index, self.part, side)

@@ -52,7 +52,6 @@ def write_records(
 def _draw_curves(epochs: list[history.EpochRecord], config: TrainerConfig, path: Path) -> None:
     """A panel a metric, training and validation, with the best epoch and where stages begin."""
     # The object interface draws without a display and leaves pyplot's global state alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -67,7 +66,6 @@ def _draw_curves(epochs: list[history.EpochRecord], config: TrainerConfig, path:
     marker = "o" if len(epochs) <= 30 else ""  # a single epoch is a point, not a line
 
     figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(config.model)
     for panel, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):

@@ -5,7 +5,6 @@ epoch, nor the state of augmentation and dropout; a kill while it writes leaves 
 Here every epoch has files of its own, and one renamed file says which of them count.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -20,11 +19,6 @@ TENSORBOARD_FOLDER = "tensorboard"
 _STATE = "state.json"
 _BEST_PATTERN = "best-{epoch:04d}.weights.h5"
 _WEIGHTS_PATTERN = "weights-{epoch:04d}.weights.h5"
-
-
-def fingerprint(**parts: Any) -> str:
-    """Hex name of everything that determines a training; equal parts of JSON, equal name."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 class TrainingState:

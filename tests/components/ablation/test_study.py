@@ -1,12 +1,18 @@
+import inspect
 import itertools
 import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from components import extension, features, models
+from components.ablation import study as ablation
+from components.ablation.chart import draw_ablation
+from components.models.cost import multiply_adds
 from components.tasks import get_task
+from components.trainer.input.split import index_splits
 from components.trainer.settings import TrainerConfig
 from serving.classes import Classes
 from serving.errors import InputError
@@ -66,13 +72,6 @@ def made_up(names=("residual", "batch_norm", "separable"), broken: int = 5) -> d
     }
 
 
-@pytest.fixture(scope="module")
-def ablation():
-    from components.ablation import study as ablation
-
-    return ablation
-
-
 @pytest.fixture(autouse=True)
 def _nets(tmp_path, monkeypatch):
     (tmp_path / "switched_nets.py").write_text(NETS)
@@ -84,7 +83,6 @@ def _nets(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory, write_examples):
     """24 images to learn from and 8 to validate with, of three plain colors."""
-    from components.trainer.input.split import index_splits
 
     def example(number: int) -> dict:
         pixels = np.random.default_rng(number).integers(0, 90, (16, 16, 3)).astype(np.uint8)
@@ -103,9 +101,7 @@ def shared(tmp_path_factory, write_examples):
     return index_splits(*files, get_task("image_classification"), CLASSES)
 
 
-def test_combinations_differ_in_the_switches_alone(ablation, shared, tmp_path, capsys):
-    from components.models.cost import multiply_adds
-
+def test_combinations_differ_in_the_switches_alone(shared, tmp_path, capsys):
     config = make_config(patience=1, model_args={"dropout": 0.1})
     comparison = ablation.compare(config, shared, tmp_path)
     rows = comparison["combinations"]
@@ -129,7 +125,7 @@ def test_combinations_differ_in_the_switches_alone(ablation, shared, tmp_path, c
     assert ablation.compare(config, shared, tmp_path) == comparison
 
 
-def test_a_broken_training_does_not_stop_the_others(ablation, shared, tmp_path):
+def test_a_broken_training_does_not_stop_the_others(shared, tmp_path):
     config = make_config(learning_rate=1e38, optimizer={"name": "sgd"})
     comparison = ablation.compare(config, shared, tmp_path)
     assert len(comparison["combinations"]) == 4
@@ -137,14 +133,12 @@ def test_a_broken_training_does_not_stop_the_others(ablation, shared, tmp_path):
     assert "-" in ablation.table(comparison)[1][0]
 
 
-def test_wrong_arguments_are_the_users(ablation, shared, tmp_path):
+def test_wrong_arguments_are_the_users(shared, tmp_path):
     with pytest.raises(InputError, match=r"trainer\.model_args\.momentum"):
         ablation.compare(make_config(model_args={"momentum": 0.5}), shared, tmp_path)
 
 
 def test_switches_are_true_or_false():
-    import inspect
-
     for name in models.MODEL_NAMES:
         spec = models.spec(name)
         parameters = inspect.signature(extension.load(spec.builder, key="model")).parameters
@@ -154,7 +148,7 @@ def test_switches_are_true_or_false():
     assert models.spec("mini_xception").ablations == ("residual", "batch_norm", "separable")
 
 
-def test_table_tells_it_all(ablation):
+def test_table_tells_it_all():
     header, lines = ablation.table(made_up())
     assert header[:3] == ["residual", "batch norm", "separable"]
     assert dict(zip(header, lines[1], strict=True)) == {
@@ -174,7 +168,7 @@ def test_table_tells_it_all(ablation):
     assert ablation.table(uncounted)[1][0][4] == "-"
 
 
-def test_page_is_a_table_with_its_budget(ablation):
+def test_page_is_a_table_with_its_budget():
     page = ablation.markdown(made_up())
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 8
@@ -185,10 +179,6 @@ def test_page_is_a_table_with_its_budget(ablation):
 
 
 def test_chart_has_the_best_on_top(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    from components.ablation.chart import draw_ablation
-
     drawn = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda *a, **k: drawn.append(a[0]) or save(*a, **k))

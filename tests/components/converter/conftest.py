@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from tfx.types import standard_artifacts
 
 from components import artifacts, features
+from components.converter.executor import Executor
+from components.converter.settings import ConverterConfig
 from serving.classes import Classes
 
 SIDE = 16
@@ -26,8 +30,6 @@ def tiny_model(task: str) -> Any:
 
     The layers have the names that those of the architectures have.
     """
-    import keras
-
     keras.utils.set_random_seed(4)
     inputs = keras.Input((SIDE, SIDE, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
@@ -71,9 +73,6 @@ class Step:
 
     def run(self, **settings: Any) -> dict[str, Any]:
         """Runs the executor on real artifacts; returns the comparison."""
-        from components.converter.executor import Executor
-        from components.converter.settings import ConverterConfig
-
         config = ConverterConfig.model_validate(settings).model_dump_json()
         inputs = {key: [artifact] for key, artifact in self.inputs.items()}
         properties = {"task": self.task, "config": config}
@@ -98,8 +97,6 @@ def make_step(
     """
 
     def make(task: str, count: int = 20, test_time_flip: bool = False) -> Step:
-        from tfx.types import standard_artifacts
-
         model, examples = tiny_model(task), examples_of(task, count)
         (tmp_path / "run").mkdir()
         model.save(tmp_path / "run" / artifacts.BEST_CHECKPOINT)

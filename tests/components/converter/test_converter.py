@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipelines.config import load_config
 from serving.errors import FailedError, InputError
 
 FORMATS = ["tflite", "tflite_quantized", "onnx"]
@@ -123,7 +124,5 @@ def test_without_an_image_nothing_is_said_of_the_formats(make_step):
     ],
 )
 def test_a_bad_section_is_told_at_the_door(sets, line):
-    from pipelines.config import load_config
-
     with pytest.raises(InputError, match=line):
         load_config("cats_vs_dogs", sets)

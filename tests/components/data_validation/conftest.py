@@ -3,8 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tfx.types.channel_utils import as_channel
 
 from components import features as f
+from components.data_validation import ExampleValidator, SchemaGen, StatisticsGen
 from components.tasks import SHIPPED
 from serving.classes import Classes
 
@@ -50,10 +52,6 @@ def check(
     def run(
         folder: Path, task: str, splits: dict[str, list[dict[str, Any]]], *beam_args: Any
     ) -> tuple[Any, Any]:
-        from tfx.types.channel_utils import as_channel
-
-        from components.data_validation import ExampleValidator, SchemaGen, StatisticsGen
-
         examples = write_examples(folder / "examples", splits, CLASSES)
         made = as_channel([examples])
         steps = StatisticsGen(made, task=task), SchemaGen(made, task=task)

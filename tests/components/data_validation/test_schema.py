@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import features as f
 from components.datasets.records import Listing, Record
@@ -14,9 +16,6 @@ NOT_SCALAR = {f.IMAGE, f.MASK, f.KEY, f.FILENAME, f.POINT_ROW, f.POINT_KEY}
 
 @pytest.mark.parametrize("task", SHIPPED)
 def test_covers_every_scalar_feature_that_ingest_writes(task, encode, tmp_path):
-    import tensorflow as tf
-    from tensorflow_metadata.proto.v0 import schema_pb2
-
     image, mask = encode(np.zeros((30, 40, 3))), encode(np.arange(1200).reshape(30, 40) % 3)
     records = [
         Record(f"{name}:2", label=name, values=(1.5, -2.0), content=image, mask=mask)

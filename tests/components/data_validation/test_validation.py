@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tfx.components.statistics_gen import stats_artifact_utils
 
 from components import features as f
-from components.artifacts import VALIDATION
+from components.artifacts import VALIDATION, Validation
+from components.data_validation.executor import Executor, read_anomalies
 from serving.errors import InputError
 
 NO_SQL_UTIL = """
@@ -26,9 +28,6 @@ assert tfdv.StatsOptions(feature_allowlist=["a"]).to_json()
 
 
 def _validate(anomalies: Any, folder: Path) -> dict[str, Any]:
-    from components.artifacts import Validation
-    from components.data_validation.executor import Executor
-
     validation = Validation()
     validation.uri = str(folder)
     Executor().Do({"anomalies": [anomalies]}, {"validation": [validation]}, {})
@@ -42,9 +41,6 @@ def test_statistics_in_worker_processes_need_and_get_the_stand_in(check, good, t
     daisy = {f.LABEL: 0, f.LABEL_NAME: b"daisy", f.ORIENTATION: b"square", f.HEIGHT: 320}
     splits = {"train": [row] * 3 + [row | daisy]}
     statistics_artifact, anomalies = check(tmp_path, "image_classification", splits, workers)
-
-    from tfx.components.statistics_gen import stats_artifact_utils
-
     statistics = stats_artifact_utils.load_statistics(statistics_artifact, "train").proto()
     (dataset,) = statistics.datasets
     assert dataset.num_examples == 4
@@ -104,8 +100,6 @@ def bad_anomalies(check, good, tmp_path_factory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("task", BAD)
 def test_bad_values_are_named_by_split_and_feature_and_stop_the_run(bad_anomalies, task, tmp_path):
-    from components.data_validation.executor import read_anomalies
-
     split, values = BAD[task]
     lines = read_anomalies(bad_anomalies[task])
     found = [line.split(": ")[:2] for line in lines if not line.startswith("empty: ")]

@@ -296,9 +296,7 @@ def test_the_list_tells_the_class_and_what_is_missing(touch, labels, classes):
         ("images/new_1.jpg", "not in the list"),
     ]
     assert listing.records[-1] == Record(
-        "images/shiba_inu_7.jpg",
-        label=classes[-1],
-        mask_path="annotations/trimaps/shiba_inu_7.png",
+        "images/shiba_inu_7.jpg", label=classes[-1], mask_path="annotations/trimaps/shiba_inu_7.png"
     )
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from components import features
 from components.artifacts import INGEST_SUMMARY, QUARANTINED
+from components.datasets.examples import read_classes, read_examples
 from components.datasets.settings import DataConfig
+from components.example_gen.component import ImageExampleGen
 from components.example_gen.settings import ExampleGenConfig
+from components.tasks import get_task
 from serving.classes import Classes
 
 BUCKETS = {"train_buckets": 2}
@@ -37,8 +40,6 @@ class Ingested:
 
 
 def _read_split(folder: Path, origin: str) -> dict[str, dict[str, Any]]:
-    from components.datasets.examples import read_examples
-
     examples = [
         {
             key: list(getattr(feature, feature.WhichOneof("kind")).value)
@@ -63,10 +64,6 @@ def ingest(run_step: Callable[..., dict[str, Any]]) -> Callable[..., Ingested]:
         data: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Ingested:
-        from components.datasets.examples import read_classes
-        from components.example_gen import ImageExampleGen
-        from components.tasks import get_task
-
         config = ExampleGenConfig(**(BUCKETS | settings))
         step = ImageExampleGen(str(root), task=task, data=DataConfig(**(data or {})), config=config)
         examples = run_step(step, out, *beam_args)["examples"]

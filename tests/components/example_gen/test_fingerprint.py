@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tfx.orchestration import data_types
 
-from components.example_gen.driver import fingerprint_folder
+from components.example_gen.driver import Driver, fingerprint_folder
 
 NANOSECONDS = 1_700_000_000_123_456_789
 
@@ -86,10 +87,6 @@ def test_does_not_depend_on_the_place(tmp_path):
 
 @pytest.mark.parametrize("rehash", [0, 1])
 def test_driver_puts_it_into_the_execution_properties(folder, rehash):
-    from tfx.orchestration import data_types
-
-    from components.example_gen.driver import Driver
-
     properties = {"input_base": str(folder), "rehash": rehash, "task": "image_classification"}
     resolved = Driver(None).resolve_exec_properties(
         dict(properties),
@@ -97,8 +94,5 @@ def test_driver_puts_it_into_the_execution_properties(folder, rehash):
         data_types.ComponentInfo("type", "id", None),
     )
     fingerprint = fingerprint_folder(folder, content=bool(rehash))
-    assert resolved == properties | {
-        "input_fingerprint": fingerprint,
-        "span": 0,
-        "version": None,
-    }
+    told = {"input_fingerprint": fingerprint, "span": 0, "version": None}
+    assert resolved == properties | told

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow_model_analysis as tfma
 from sklearn import metrics as reference
 from tensorflow_model_analysis.metrics import metric_types
 
@@ -107,8 +108,6 @@ def test_of_one_true_class_nothing_is_ranked():
 
 
 def test_the_area_of_two_classes_is_that_of_tensorflow_model_analysis():
-    import tensorflow_model_analysis as tfma
-
     truth, answers = answers_of(2, 700)
     answers[:3] = [[1, 0], [0, 1], [0.5, 0.5]]
     (histogram, matrices, area) = tfma.metrics.AUC(num_thresholds=10_000).computations()

@@ -1,11 +1,10 @@
+import keras
 import numpy as np
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
-    import keras
-
     keras.utils.set_random_seed(1)
 
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from components import models
-from serving.errors import InputError
 
 
 @pytest.fixture
@@ -31,8 +30,3 @@ def test_the_score_is_affine(model):
     model.set_weights([w, b])
     points = np.random.default_rng(0).normal(0, 3, (50, 2)).astype(np.float32)
     np.testing.assert_allclose(model.predict(points, verbose=0), points @ w + b, rtol=1e-5)
-
-
-def test_it_has_no_arguments():
-    with pytest.raises(InputError, match=r"an argument of linear \(it has none\)"):
-        models.build("linear", None, 2, units=2)

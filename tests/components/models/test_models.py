@@ -12,27 +12,17 @@ from components import models
 from components.explanations.cutting import split_model
 from serving.errors import InputError
 
-# Name: the size it is published for; its parameters and the map that Grad-CAM explains there.
+# Name: the size it is published for; its parameters and the map that Grad-CAM explains there;
+# the smallest size and, where it can differ, an odd one.
 PUBLISHED = {
-    "convnet_baseline": (180, 991_041, (7, 7, 256)),
-    "convnet_small_150": (150, 3_453_121, (15, 15, 128)),
-    "mini_xception": (180, 721_857, (6, 6, 512)),
-    "residual_convnet": (32, 297_697, (8, 8, 128)),
-    "segmentation_convnet": (200, 2_880_643, (25, 25, 256)),
-    "vgg16": (224, 14_714_688 + 512 + 1, (7, 7, 512)),
-    "xception": (299, 20_861_480 + 2048 + 1, (10, 10, 2048)),
-    "xception_unet": (200, 973_411, (100, 100, 32)),
-}
-# The smallest and, where it can differ, an odd one.
-SMALL_SIZES = {
-    "convnet_baseline": (78, 97),
-    "convnet_small_150": (46, 97),
-    "mini_xception": (32, 97),
-    "residual_convnet": (8, 33),
-    "segmentation_convnet": (32, 96),
-    "vgg16": (32, 97),
-    "xception": (71,),
-    "xception_unet": (32, 97),
+    "convnet_baseline": (180, 991_041, (7, 7, 256), (78, 97)),
+    "convnet_small_150": (150, 3_453_121, (15, 15, 128), (46, 97)),
+    "mini_xception": (180, 721_857, (6, 6, 512), (32, 97)),
+    "residual_convnet": (32, 297_697, (8, 8, 128), (8, 33)),
+    "segmentation_convnet": (200, 2_880_643, (25, 25, 256), (32, 96)),
+    "vgg16": (224, 14_714_688 + 512 + 1, (7, 7, 512), (32, 97)),
+    "xception": (299, 20_861_480 + 2048 + 1, (10, 10, 2048), (71,)),
+    "xception_unet": (200, 973_411, (100, 100, 32), (32, 97)),
 }
 SIZE = 96
 ON = (False, True)
@@ -58,12 +48,12 @@ def built():
 
 def test_every_picture_model_is_checked_here():
     of_pictures = {name for name in models.MODEL_NAMES if models.spec(name).task != "points"}
-    assert of_pictures == set(PUBLISHED) == set(SMALL_SIZES)
+    assert of_pictures == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_and_map_are_as_published(name):
-    size, parameters, explained = PUBLISHED[name]
+    size, parameters, explained, _ = PUBLISHED[name]
     model = models.build(name, size, classes_of(name))
     assert model.count_params() == parameters
     assert model.get_layer(models.spec(name).grad_cam_layer).output.shape == (None, *explained)
@@ -72,8 +62,8 @@ def test_parameters_and_map_are_as_published(name):
 @pytest.mark.parametrize(
     ("name", "size", "classes"),
     [
-        *((name, size, classes_of(name)) for name, sizes in SMALL_SIZES.items() for size in sizes),
-        *((name, sizes[0], 5) for name, sizes in SMALL_SIZES.items()),
+        *((name, size, classes_of(name)) for name, told in PUBLISHED.items() for size in told[-1]),
+        *((name, told[-1][0], 5) for name, told in PUBLISHED.items()),
     ],
 )
 def test_output_is_probabilities_of_all_classes(name, size, classes, pictures):
@@ -128,9 +118,9 @@ def test_answers_are_the_same_alone_and_after_saving(name, built, pictures, tmp_
     assert not [one for one in model.layers if type(one).__name__.startswith("Rand")]
 
 
-@pytest.mark.parametrize("name", SMALL_SIZES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_sizes_that_do_not_fit_are_refused(name):
-    smallest = SMALL_SIZES[name][0]
+    smallest = PUBLISHED[name][-1][0]
     with pytest.raises(InputError, match=f"at least {smallest}.*found {smallest - 1}"):
         models.build(name, smallest - 1, 2)
 

@@ -2,10 +2,12 @@
 
 import sys
 
+import keras
 import numpy as np
 import pytest
 
 from components import models
+from components.models.transfer import set_phase
 from serving.errors import InputError
 
 NETS = """
@@ -72,8 +74,6 @@ def test_a_function_is_a_model(pictures):
 
 
 def test_a_specification_of_their_own_says_more():
-    from components.models.transfer import set_phase
-
     name = "nets_of_theirs:described"
     spec = models.spec(name)
     assert (spec.name, spec.ablations) == (name, ("wide",))
@@ -105,8 +105,6 @@ def test_what_is_no_model_is_refused_in_one_line(name, line):
 
 
 def test_a_model_in_the_model_is_not_cut():
-    import keras
-
     inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)], name="inner")
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.GlobalAveragePooling2D()(inner(inputs))

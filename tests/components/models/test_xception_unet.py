@@ -22,7 +22,6 @@ def test_every_depth_is_joined_with_the_decoder():
         (50, 50, 128 + 64),
         (100, 100, 64 + 32),
     ]
-    assert model.get_layer("trunk_output").output.shape == (None, 100, 100, 32)
 
 
 def test_dropout_takes_whole_channels_at_the_bottom():

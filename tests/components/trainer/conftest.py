@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from components import features
+from components.datasets.examples import write_classes
 from components.tasks import get_task
+from components.trainer import run
+from components.trainer.devices.distribution import Distribution
+from components.trainer.fit import building, stages
+from components.trainer.input.split import Splits, index_split, load_split
+from components.trainer.settings import TrainerConfig
 from serving.classes import Classes
 
 SIDE = 64
@@ -70,7 +76,6 @@ def part() -> Callable[[str], Any]:
 @pytest.fixture(scope="session")
 def index() -> Callable[..., Any]:
     """index(patterns, split, task) looks at a split."""
-    from components.trainer.input.split import index_split
 
     def look(patterns: list[str], split: str = "train", task: str = "image_classification"):
         found = get_task(task)
@@ -82,7 +87,6 @@ def index() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def load(index, part) -> Callable[..., Any]:
     """load(patterns, split, task, side) decodes a split."""
-    from components.trainer.input.split import load_split
 
     def decode(patterns, split="train", task="image_classification", side=32, **more):
         return load_split(index(patterns, split, task), part(task), side, **more)
@@ -113,14 +117,26 @@ def stopped_at() -> Callable[[str], Any]:
 
 
 @pytest.fixture
+def prepared(monkeypatch) -> Callable[[Any], dict[str, Any]]:
+    """prepared(fn_args): what the trainer's function would train with, by name."""
+
+    def stop(*_: Any, **given: Any):
+        raise KeyboardInterrupt(given)
+
+    def prepare(fn_args: Any) -> dict[str, Any]:
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            run.run_fn(fn_args)
+        return stopped.value.args[0]
+
+    monkeypatch.setattr(run.stages, "train", stop)
+    return prepare
+
+
+@pytest.fixture
 def train(splits, index, load, part, tmp_path) -> Callable[..., Any]:
     """train(folder="state", load=None, **trainer) trains a small model; its stages, no export."""
-    from components.trainer.devices.distribution import Distribution
-    from components.trainer.fit import building, stages
-    from components.trainer.settings import TrainerConfig
-
-    task = "image_classification"
-    counts = tuple(len(index(files)) for files in splits)
+    task = get_task("image_classification")
+    looked_at = Splits(task, part(task.name), *map(index, splits))
     base = {"model": "convnet_small_150", "image_size": 46, "batch_size": 8, "epochs": 3, "seed": 5}
 
     def load_at(side: int) -> tuple[Any, ...]:
@@ -134,9 +150,9 @@ def train(splits, index, load, part, tmp_path) -> Callable[..., Any]:
         devices = Distribution()
         with building.dtype_policy(config.precision):
             return stages.train(
-                stages.first_model(config, part(task), counts, devices),
+                stages.first_model(config, looked_at, devices),
                 functools.partial(load, load_at) if load else load_at,
-                part=part(task),
+                part=looked_at.part,
                 config=config,
                 folders=[tmp_path / folder / str(n) for n in range(len(config.trainings))],
                 distribution=devices,
@@ -180,8 +196,6 @@ def splits(tmp_path_factory: pytest.TempPathFactory, write_split) -> tuple[list[
 @pytest.fixture(scope="session")
 def fn_args_in(splits) -> Callable[..., FnArgs]:
     """fn_args_in(folder, task, execution=1, **trainer) with folders of that execution's own."""
-
-    from components.datasets.examples import write_classes
 
     def make(
         folder: Path, task: str, execution: int = 1, state_dir: str = "", **trainer: Any

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel_utils, standard_artifacts
+from tfx.utils import proto_utils
 
 from components.trainer.component import Trainer
 from components.trainer.executor import Executor
@@ -32,8 +33,6 @@ def _trainer(**changes):
 
 
 def _custom_config(trainer, artifacts):
-    from tfx.utils import proto_utils
-
     properties = {
         key: value if isinstance(value, int | str) else proto_utils.proto_to_json(value)
         for key, value in trainer.exec_properties.items()

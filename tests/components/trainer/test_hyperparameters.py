@@ -43,39 +43,22 @@ def test_what_does_not_fit_is_told_in_one_line(key, value, line):
     assert str(error.value) == line
 
 
-@pytest.fixture
-def trained_with(monkeypatch):
-    """trained_with(fn_args) is the configuration that the training would be made with."""
-    from components.trainer import run
-
-    def stop(*_, config, **__):
-        raise KeyboardInterrupt(config)
-
-    def train(fn_args):
-        with pytest.raises(KeyboardInterrupt) as stopped:
-            run.run_fn(fn_args)
-        return stopped.value.args[0]
-
-    monkeypatch.setattr(run.stages, "train", stop)
-    return train
-
-
-def test_a_training_takes_what_the_tuner_chose(make_fn_args, trained_with, capsys):
+def test_a_training_takes_what_the_tuner_chose(make_fn_args, prepared, capsys):
     kind = {"model": "convnet_small_150", "model_args": {}, "image_size": 46, "epochs": 1}
     chosen = {"learning_rate": 3e-3, "batch_size": 6, "optimizer.name": "sgd"}
     tuned = make_fn_args("image_classification", **kind)
     tuned.hyperparameters = {"space": [], "values": chosen}
-    config = trained_with(tuned)
+    config = prepared(tuned)["config"]
     output = capsys.readouterr().out
     assert "chosen by the tuner: learning_rate 0.003, batch_size 6, optimizer.name sgd" in output
     asked = kind | {"learning_rate": 3e-3, "batch_size": 6, "optimizer": {"name": "sgd"}}
-    assert config == trained_with(make_fn_args("image_classification", **asked))
+    assert config == prepared(make_fn_args("image_classification", **asked))["config"]
 
 
-def test_what_was_chosen_is_trained_with(make_fn_args, trained_with):
+def test_what_was_chosen_is_trained_with(make_fn_args, prepared):
     """Also where the run's own parameter asks for no epochs, which no configuration shows."""
     given = {"model": "residual_convnet", "model_args": {}, "epochs": 0, "weights": "a.keras"}
     fn_args = make_fn_args("image_classification", **given)
     fn_args.hyperparameters = {"values": {"learning_rate": 1e-3}}
     with pytest.raises(InputError, match=r"^trainer\.epochs: expected 1 or more with a tuner"):
-        trained_with(fn_args)
+        prepared(fn_args)

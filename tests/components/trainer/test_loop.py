@@ -1,15 +1,19 @@
-"""Averaged weights, early stop, precision and resume of one training."""
+"""Averaged weights, early stop, precision, resume, optimizer and rate of one training."""
+
+import math
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.tasks import get_task
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import building, loop
-from components.trainer.fit.callbacks import is_finished
+from components.trainer.fit.callbacks import SAMPLES, SampleImages, is_finished
 from components.trainer.input.split import Split
 from components.trainer.records.state import TrainingState
+from components.trainer.sections import OptimizerConfig
 from components.trainer.settings import TrainerConfig
 from serving.classes import Classes
 
@@ -121,3 +125,65 @@ def test_the_step_is_traced_once(train, monkeypatch):
     )
     train(epochs=2)
     assert len(traced) == 1
+
+
+def cosine(steps: int) -> list[float]:
+    return [0.2 * (1 + math.cos(math.pi * step / steps)) for step in range(steps + 1)]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"schedule": "cosine"}, cosine(50)),
+        ({"schedule": "cosine", "warmup_epochs": 2}, [*(0.4 * np.arange(10) / 10), *cosine(40)]),
+        ({"warmup_epochs": 1}, [*(0.4 * np.arange(5) / 5), *[0.4] * 45]),
+    ],
+)
+def test_the_rate_climbs_to_its_peak_and_stays_or_falls_to_zero(config, expected):
+    schedule = loop.build_schedule(OptimizerConfig(**config), 0.4, 10, 5)
+    found = [float(schedule(step)) for step in range(len(expected))]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_constant_rate_is_a_number():
+    assert loop.build_schedule(OptimizerConfig(), 0.3, 10, 7) == 0.3
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "adam", "adamw", "sgd"])
+def test_every_optimizer_takes_every_option(name):
+    config = OptimizerConfig(name=name, weight_decay=0.1, clip_norm=1.0, ema=0.9)
+    built = loop.build_optimizer(config, 0.01, 1, 1)
+    assert type(built).__name__.lower() == name
+    assert (built.weight_decay, built.global_clipnorm) == (0.1, 1.0)
+    assert (built.use_ema, built.ema_momentum) == (True, 0.9)
+    variable = keras.Variable(np.ones(3, np.float32))
+    built.apply([np.ones(3, np.float32)], [variable])
+    assert (keras.ops.convert_to_numpy(variable) < 1.0).all()
+
+
+def test_without_options_there_are_none():
+    built = loop.build_optimizer(OptimizerConfig(name="adamw"), 0.01, 1, 1)
+    assert (built.weight_decay, built.global_clipnorm, built.use_ema) == (0.0, None, False)
+
+
+@pytest.mark.parametrize(("every", "expected"), [(2, [0, 1, 3, 4]), (10, [0, 4])])
+def test_images_for_tensorboard_are_written_every_few_epochs_and_in_the_first_and_last(
+    tmp_path, every, expected, part
+):
+    model = keras.Sequential(
+        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+    )
+    model.compile(loss="binary_crossentropy")
+    split = Split(np.zeros((9, 4, 4, 3), np.uint8), np.zeros((9, 1), np.float32))
+    draw = part("image_classification").draw_samples
+    callback = SampleImages(split, draw, tmp_path / "samples", every)
+    model.fit(np.zeros((2, 4, 4, 3)), np.zeros((2, 1)), epochs=5, verbose=0, callbacks=[callback])
+    steps = []
+    for path in (tmp_path / "samples").glob("*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                assert value.tag == "predictions"
+                # Width and height, then the images themselves.
+                assert len(value.tensor.string_val) == 2 + SAMPLES
+                steps.append(event.step)
+    assert sorted(steps) == expected

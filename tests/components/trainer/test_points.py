@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from components import artifacts, features
+from components import artifacts, features, models
 from components.datasets.synth import draw_points
+from components.trainer.run import run_fn
 from serving import names
 from serving.classes import Classes
 from serving.errors import InputError
@@ -45,21 +48,17 @@ def _examples(points: np.ndarray, targets: np.ndarray, order: int = 1) -> list[d
 @pytest.fixture
 def run(make_fn_args, write_examples, tmp_path):
     """run(train, evaluation, order=1, **trainer) trains; FnArgs, history."""
-    from components.trainer import run
 
     def go(train, evaluation, order: int = 1, **changes):
         execution = len(list(tmp_path.iterdir()))
         fn_args = make_fn_args("image_classification", execution)
-        fn_args.custom_config |= {
-            "task": "points",
-            "trainer": TRAINER | changes,
-        }
+        fn_args.custom_config |= {"task": "points", "trainer": TRAINER | changes}
         folder = tmp_path / f"data-{execution}"
         splits = {"train": train, "eval": evaluation}
         made = {name: _examples(*rows, order) for name, rows in splits.items()}
         write_examples(folder, made, CLASSES)
         fn_args.train_files, fn_args.eval_files = ([f"{folder}/Split-{x}/*"] for x in splits)
-        run.run_fn(fn_args)
+        run_fn(fn_args)
         path = Path(fn_args.model_run_dir, artifacts.HISTORY)
         return fn_args, json.loads(path.read_text())
 
@@ -80,17 +79,11 @@ def _descend(weights, x, t, steps: int, rate: float):
 
 
 def _fresh_weights():
-    import keras
-
-    from components import models
-
     keras.utils.set_random_seed(TRAINER["seed"])
     return models.build("linear", None, 2).get_weights()
 
 
 def test_every_step_is_that_of_gradient_descent(run):
-    import tensorflow as tf
-
     train, (x, t) = _drawn(2000, 11), _drawn(300, 12)
     losses, path = _descend(_fresh_weights(), *train, 40, 0.1)
     fn_args, history = run(train, (x, t))
@@ -114,8 +107,6 @@ def test_every_step_is_that_of_gradient_descent(run):
 
 
 def test_the_best_epoch_is_kept_whatever_the_order_of_examples(run):
-    import keras
-
     # Validation wants the opposite of what training teaches: it soon gets worse.
     x, t = _drawn(200, 1)
     _, path = _descend(_fresh_weights(), x, t, 6, 0.1)

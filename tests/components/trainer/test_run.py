@@ -2,10 +2,16 @@ import json
 import math
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components import artifacts
+from components.datasets.examples import read_records
+from components.trainer import run
+from components.trainer.devices import sharing
+from components.trainer.input.batches import batches_of
 from serving import names
 from serving.classes import CLASSES_FILE
 
@@ -16,26 +22,12 @@ METRICS = {
 PARAMETERS = {"image_classification": 721_857, "image_segmentation": 2_880_643}
 
 
-@pytest.fixture(scope="module")
-def run():
-    from components.trainer import run
-
-    return run
-
-
 def read_history(fn_args) -> dict:
     return json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
 
 
 @pytest.mark.parametrize("task", METRICS)
-def test_trains_and_hands_on(run, make_fn_args, splits, *, part, index, load, task, capsys):
-    import keras
-    import tensorflow as tf
-
-    from components.datasets.examples import read_records
-    from components.trainer.devices import sharing
-    from components.trainer.input.batches import batches_of
-
+def test_trains_and_hands_on(make_fn_args, splits, part, index, *, load, task, capsys):
     fn_args = make_fn_args(task, epochs=3)
     fn_args.hyperparameters = {"values": {"learning_rate": 1e-3}}
     run.run_fn(fn_args)
@@ -93,7 +85,7 @@ def test_trains_and_hands_on(run, make_fn_args, splits, *, part, index, load, ta
         assert agree.mean() > 0.995
 
 
-def test_a_loss_that_is_no_number_stops_with_its_place(run, make_fn_args, tmp_path):
+def test_a_loss_that_is_no_number_stops_with_its_place(make_fn_args, tmp_path):
     state = tmp_path / "state"
     fn_args = make_fn_args("image_segmentation", learning_rate=1e30, epochs=3, state_dir=str(state))
     with pytest.raises(RuntimeError, match=r"loss is (nan|inf) at epoch \d, step \d: .*stopped"):
@@ -101,9 +93,7 @@ def test_a_loss_that_is_no_number_stops_with_its_place(run, make_fn_args, tmp_pa
     assert not Path(fn_args.serving_model_dir).exists()
 
 
-def test_a_failing_export_leaves_what_a_second_start_goes_on_from(
-    run, make_fn_args, tmp_path, capsys
-):
+def test_a_failing_export_leaves_what_a_second_start_goes_on_from(make_fn_args, tmp_path, capsys):
     state = tmp_path / "state"
     kind = {"model": "convnet_small_150", "model_args": {}, "image_size": 46, "epochs": 1}
     fn_args = make_fn_args("image_classification", state_dir=str(state), **kind)
@@ -122,17 +112,10 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(
 
 
 def test_every_other_training_has_a_state_of_its_own(
-    run, make_fn_args, write_split, part, *, tmp_path, monkeypatch
+    make_fn_args, write_split, part, prepared, tmp_path
 ):
     def state_names(fn_args) -> list[str]:
-        with pytest.raises(KeyboardInterrupt) as stopped:
-            run.run_fn(fn_args)
-        return [path.name for path in stopped.value.args[0]]
-
-    def stop(*_, folders, **__):
-        raise KeyboardInterrupt(folders)
-
-    monkeypatch.setattr(run.stages, "train", stop)
+        return [path.name for path in prepared(fn_args)["folders"]]
 
     def make(**trainer):
         return make_fn_args("image_segmentation", state_dir=str(tmp_path), **trainer)

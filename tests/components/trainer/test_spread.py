@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components import artifacts
+from components.trainer import run
 
 TRAINER = {"model": "residual_convnet", "model_args": {}, "epochs": 2, "batch_size": 8, "seed": 5}
 # Two sizes, one after the other.
@@ -29,8 +30,6 @@ def history(fn_args) -> list[dict]:
 def test_two_nodes_train_as_one_and_the_chief_alone_writes(
     zygote, tf_configs, make_fn_args, values, tmp_path
 ):
-    from components.trainer import run
-
     *nodes, one = (
         make_fn_args(
             "image_classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **STAGED

@@ -5,10 +5,14 @@ import json
 import weakref
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from components import artifacts
+from components.trainer import run
+from components.trainer.fit import building
+from components.trainer.fit.callbacks import NonFiniteLossError
 from components.trainer.settings import TrainerConfig
 from serving.errors import InputError
 
@@ -16,10 +20,6 @@ HIGH = {"learning_rate": 3e-3}
 
 
 def test_images_of_two_sizes_make_one_training(make_fn_args, tmp_path, capsys):
-    import keras
-
-    from components.trainer import run
-
     state = tmp_path / "state"
     fn_args = make_fn_args(
         "image_classification",
@@ -53,8 +53,7 @@ def test_images_of_two_sizes_make_one_training(make_fn_args, tmp_path, capsys):
 def test_a_stage_starts_from_the_best_epoch_of_the_one_before(train):
     # By accuracy, the earlier of equals is the best epoch, and the loss is lower afterwards.
     first, second = train(
-        monitor="val_accuracy",
-        stages=[HIGH | {"epochs": 3}, {"epochs": 1, "learning_rate": 1e-12}],
+        monitor="val_accuracy", stages=[HIGH | {"epochs": 3}, {"epochs": 1, "learning_rate": 1e-12}]
     )
     best, last = first.epochs[1:]
     assert best["val_accuracy"] == last["val_accuracy"] > first.epochs[0]["val_accuracy"]
@@ -71,8 +70,6 @@ def tuned(monkeypatch):
 
 
 def test_the_head_learns_first_and_then_the_top_blocks(train, tuned, part):
-    from components.trainer.fit import building
-
     config = TrainerConfig.model_validate(tuned | {"image_size": 46, "seed": 5})
     classes = part("image_classification")
     models = [building.build_model(config, classes)]
@@ -151,8 +148,6 @@ def test_a_stage_that_cannot_be_is_refused_before_one_is_trained(train, stages, 
 
 
 def test_a_failure_in_a_stage_names_it(train):
-    from components.trainer.fit.callbacks import NonFiniteLossError
-
     high = {"learning_rate": 1e38, "optimizer": {"name": "sgd"}}
     with pytest.raises(NonFiniteLossError, match=r"^trainer.stages.0: .*loss is"):
         train(epochs=1, stages=[high, {}])

@@ -3,6 +3,9 @@ import json
 import pytest
 
 from components.tasks import get_task
+from components.trainer.fit import trial
+from components.trainer.fit.callbacks import NonFiniteLossError
+from components.trainer.input.split import index_splits
 from components.trainer.settings import TrainerConfig
 from serving.classes import Classes
 
@@ -16,27 +19,18 @@ def make_config(**changes) -> TrainerConfig:
 
 
 @pytest.fixture(scope="module")
-def trial():
-    from components.trainer.fit import trial
-
-    return trial
-
-
-@pytest.fixture(scope="module")
 def shared(splits):
-    from components.trainer.input.split import index_splits
-
     return index_splits(*splits, TASK, CLASSES)
 
 
 @pytest.fixture(scope="module")
-def whole(trial, shared, tmp_path_factory):
+def whole(shared, tmp_path_factory):
     """An undisturbed trial, and where it is kept."""
     folder = tmp_path_factory.mktemp("whole")
     return trial.run_trial(make_config(), shared, folder), folder
 
 
-def test_a_trial_is_made_once_and_leaves_its_records_alone(trial, shared, whole):
+def test_a_trial_is_made_once_and_leaves_its_records_alone(shared, whole):
     made, folder = whole
     assert [record["epoch"] for record in made.epochs] == [1, 2]
     assert made.failure == ""
@@ -48,11 +42,8 @@ def test_a_trial_is_made_once_and_leaves_its_records_alone(trial, shared, whole)
 
 
 def test_every_other_training_is_another_trial_and_failures_are_kept(
-    trial, shared, splits, *, write_split, tmp_path, monkeypatch
+    shared, splits, write_split, tmp_path, monkeypatch
 ):
-    from components.trainer.fit.callbacks import NonFiniteLossError
-    from components.trainer.input.split import index_splits
-
     def fail(*_, **__):
         raise NonFiniteLossError("loss is nan at epoch 1, step 2: training stopped")
 
@@ -72,9 +63,7 @@ def test_every_other_training_is_another_trial_and_failures_are_kept(
     assert trial.run_trial(make_config(), shared, folder).failure == "as kept"
 
 
-def test_an_interrupted_trial_goes_on(
-    trial, shared, whole, *, values, stopped_at, tmp_path, capsys
-):
+def test_an_interrupted_trial_goes_on(shared, whole, values, stopped_at, *, tmp_path, capsys):
     trial.run_trial(make_config(seed=9, epochs=1), shared, tmp_path)  # which does not matter
     with stopped_at("epoch 2/2"):
         trial.run_trial(make_config(), shared, tmp_path)

@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types.channel_utils import as_channel
 
 from components.trainer.settings import TrainerConfig
+from components.tuner.component import Tuner
 from components.tuner.settings import TunerConfig
 from serving.classes import Classes
 from serving.errors import InputError
@@ -32,10 +35,6 @@ def examples(tmp_path, write_examples):
 
 
 def test_it_is_given_what_trials_have_in_common(examples, tmp_path):
-    from tfx.types.channel_utils import as_channel
-
-    from components.tuner import Tuner
-
     step = Tuner(as_channel([examples]), config=CONFIG, trainer=TRAINER, state_dir=str(tmp_path))
     custom = json.loads(step.exec_properties["custom_config"])
     assert custom["task"] == "image_classification"
@@ -44,11 +43,6 @@ def test_it_is_given_what_trials_have_in_common(examples, tmp_path):
 
 
 def test_it_builds_for_the_classes_of_the_examples(examples, tmp_path, monkeypatch):
-    from tfx.dsl.components.base.base_executor import BaseExecutor
-    from tfx.types.channel_utils import as_channel
-
-    from components.tuner import Tuner
-
     (tmp_path / "nets_of_two.py").write_text(NETS)
     monkeypatch.syspath_prepend(tmp_path)
     trainer = TRAINER.model_copy(update={"model": "nets_of_two:build"})
@@ -63,10 +57,6 @@ def test_it_builds_for_the_classes_of_the_examples(examples, tmp_path, monkeypat
 
 
 def test_a_search_that_cannot_be_is_refused_when_it_is_wired(examples):
-    from tfx.types.channel_utils import as_channel
-
-    from components.tuner import Tuner
-
     config = CONFIG.model_copy(update={"objective": "val_mean_iou"})
     with pytest.raises(InputError, match=r"tuner\.objective: expected one of val_loss"):
         Tuner(as_channel([examples]), config=config, trainer=TRAINER)

@@ -7,16 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from components.datasets.examples import write_classes
+from components.trainer.fit.trial import Trial
 from components.trainer.settings import TrainerConfig
+from components.tuner.run import _check_batch_sizes, tuner_fn
+from components.tuner.search import Search
 from components.tuner.settings import TunerConfig
 from serving.classes import Classes
 from serving.errors import FailedError, InputError
 
 BEST_RATE = 1e-3
 RATE = {"learning_rate": {"min": 1e-5, "max": 1e-1, "log": True}}
-SPACE = RATE | {
-    "optimizer.name": {"values": ["sgd", "adam"]},
-}
+SPACE = RATE | {"optimizer.name": {"values": ["sgd", "adam"]}}
 
 
 def make_tuner(**changes) -> TunerConfig:
@@ -41,8 +43,6 @@ class Training:
         self._monitor, self._sign = monitor, sign
 
     def __call__(self, config: TrainerConfig, folder: Path):
-        from components.trainer.fit.trial import Trial
-
         assert folder.is_dir()
         self.asked.append(config)
         best = self._sign * value_of(config)
@@ -50,19 +50,13 @@ class Training:
         return Trial([{"epoch": 1, self._monitor: best}, {"epoch": 2, self._monitor: worse}])
 
 
-@pytest.fixture(scope="module")
-def run_search():
-    """run_search(tuner, base, train, folder="") searches as TFX's executor does."""
-    from components.tuner.search import Search
-
-    def run(tuner, base, train, folder=""):
-        search = Search(tuner, base, train, str(folder))
-        search.search_space_summary()
-        search.search()
-        search.results_summary()
-        return search
-
-    return run
+def run_search(tuner, base, train, folder=""):
+    """Searches as TFX's executor does."""
+    search = Search(tuner, base, train, str(folder))
+    search.search_space_summary()
+    search.search()
+    search.results_summary()
+    return search
 
 
 def best_values(search) -> dict:
@@ -73,7 +67,7 @@ def best_values(search) -> dict:
     ("algorithm", "monitor", "sign"),
     [("random", "val_loss", 1.0), ("bayesian", "val_loss", 1.0), ("random", "val_accuracy", -1.0)],
 )
-def test_the_best_trial_is_chosen(run_search, algorithm, monitor, sign, *, tmp_path, capsys):
+def test_the_best_trial_is_chosen(algorithm, monitor, sign, *, tmp_path, capsys):
     training, base = Training(monitor, sign), make_base(monitor=monitor)
     search = run_search(make_tuner(algorithm=algorithm), base, training, tmp_path)
     assert len(training.asked) == 8
@@ -96,7 +90,7 @@ def test_the_best_trial_is_chosen(run_search, algorithm, monitor, sign, *, tmp_p
     assert not list(tmp_path.iterdir())  # KerasTuner's own files are gone
 
 
-def test_bayesian_search_learns_from_its_trials(run_search):
+def test_bayesian_search_learns_from_its_trials():
     random, bayesian = Training(), Training()
     run_search(make_tuner(trials=10, space=RATE), make_base(), random)
     run_search(make_tuner(trials=10, space=RATE, algorithm="bayesian"), make_base(), bayesian)
@@ -105,7 +99,7 @@ def test_bayesian_search_learns_from_its_trials(run_search):
 
 
 @pytest.mark.parametrize(("algorithm", "seed"), [("random", 0), ("bayesian", 5)])
-def test_the_seed_decides(run_search, algorithm, seed):
+def test_the_seed_decides(algorithm, seed):
     one, same, other = Training(), Training(), Training()
     tuner = make_tuner(algorithm=algorithm, trials=5)
     run_search(tuner, make_base(seed), one)
@@ -115,7 +109,7 @@ def test_the_seed_decides(run_search, algorithm, seed):
     assert [c.learning_rate for c in one.asked] != [c.learning_rate for c in other.asked]
 
 
-def test_a_killed_search_asks_for_the_same_again(run_search, tmp_path):
+def test_a_killed_search_asks_for_the_same_again(tmp_path):
     class Killed(Training):
         def __call__(self, config, folder):
             if len(self.asked) == 3:
@@ -135,7 +129,7 @@ def test_a_killed_search_asks_for_the_same_again(run_search, tmp_path):
     assert again.asked == whole.asked
 
 
-def test_more_trials_begin_with_the_same(run_search):
+def test_more_trials_begin_with_the_same():
     few, many = Training(), Training()
     for trials, training in ((4, few), (6, many)):
         tuner = make_tuner(algorithm="bayesian", trials=trials, space=RATE)
@@ -143,7 +137,7 @@ def test_more_trials_begin_with_the_same(run_search):
     assert many.asked[:4] == few.asked
 
 
-def test_kinds_of_values(run_search):
+def test_kinds_of_values():
     training = Training()
     space = {
         "augmentation.flip": {"values": [True, False]},
@@ -167,16 +161,14 @@ def test_kinds_of_values(run_search):
     json.dumps(best_values(search))  # as TFX writes them
 
 
-def test_a_small_space_is_soon_tried(run_search):
+def test_a_small_space_is_soon_tried():
     training = Training()
     space = {"batch_size": {"values": [8, 16, 32]}}
     run_search(make_tuner(trials=10, space=space), make_base(), training)
     assert sorted(config.batch_size for config in training.asked) == [8, 16, 32]
 
 
-def test_failed_trials_are_passed_over(run_search, capsys):
-    from components.trainer.fit.trial import Trial
-
+def test_failed_trials_are_passed_over(capsys):
     class Fragile(Training):
         def __call__(self, config, folder):
             trial = super().__call__(config, folder)
@@ -189,16 +181,14 @@ def test_failed_trials_are_passed_over(run_search, capsys):
     assert ": loss is nan\n" in capsys.readouterr().out
 
 
-def test_a_search_without_a_result_is_an_error(run_search, tmp_path):
-    from components.trainer.fit.trial import Trial
-
+def test_a_search_without_a_result_is_an_error(tmp_path):
     broken = Trial([], "loss is nan at epoch 1, step 2")
     with pytest.raises(FailedError, match=r"none of the tuner's 4 trials .*loss is nan at epoch 1"):
         run_search(make_tuner(trials=4), make_base(), lambda *_: broken, tmp_path)
 
 
 @pytest.mark.parametrize("error", [InputError("no such argument"), OSError("disk full")])
-def test_other_errors_end_the_search(run_search, error):
+def test_other_errors_end_the_search(error):
     def fail(config, folder):
         raise error
 
@@ -208,8 +198,6 @@ def test_other_errors_end_the_search(run_search, error):
 
 
 def test_several_nodes_are_refused(monkeypatch):
-    from components.tuner.run import tuner_fn
-
     cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     with pytest.raises(InputError, match=r"TF_CONFIG: expected no other node .* found 2 nodes"):
@@ -217,12 +205,9 @@ def test_several_nodes_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "found"),
-    [({"values": [16, 24, 32]}, "24"), ({"min": 16, "max": 64}, "a range")],
+    ("sizes", "found"), [({"values": [16, 24, 32]}, "24"), ({"min": 16, "max": 64}, "a range")]
 )
 def test_batch_sizes_that_gpus_cannot_share_are_refused(sizes, found):
-    from components.tuner.run import _check_batch_sizes
-
     space = make_tuner(space={"batch_size": sizes})
     with pytest.raises(InputError, match=f"multiples of the 16 GPUs .* found {found}$"):
         _check_batch_sizes(space, 16)
@@ -244,9 +229,6 @@ def test_batch_sizes_that_gpus_cannot_share_are_refused(sizes, found):
     ],
 )
 def test_arguments_are_tried_before_the_first_trial(space, line, tmp_path):
-    from components.datasets.examples import write_classes
-    from components.tuner.run import tuner_fn
-
     write_classes(str(tmp_path), Classes(("cat", "dog")))
     custom = {
         "task": "image_classification",

@@ -156,11 +156,7 @@ def test_the_objective_is_one_of_the_task(objective):
 
 
 def test_all_mistakes_are_told_at_once_and_each_once():
-    space = {
-        "learning_rte": RANGE,
-        "image_size": {"values": [32, 64]},
-        "learning_rate": RANGE,
-    }
+    space = {"learning_rte": RANGE, "image_size": {"values": [32, 64]}, "learning_rate": RANGE}
     assert [line.partition(":")[0] for line in mistakes(space)] == [
         "tuner.space.learning_rte",
         "tuner.space.image_size",

@@ -1,29 +1,19 @@
 """Weights from a file: those that fit, and those that do not."""
 
+import hashlib
+
+import keras
 import numpy as np
 import pytest
 
+from components.models import build
+from components.trainer.fit.building import digests, load_weights
+from components.trainer.settings import TrainerConfig
 from serving.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def load_weights():
-    from components.trainer.fit.weights import load_weights
-
-    return load_weights
-
-
-@pytest.fixture(scope="module")
-def build():
-    from components import models
-
-    return models.build
-
-
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
-def test_weights_come_back(load_weights, build, tmp_path, suffix):
-    import keras
-
+def test_weights_come_back(tmp_path, suffix):
     keras.utils.set_random_seed(1)
     saved = build("mini_xception", 32, 2)
     path = tmp_path / f"model{suffix}"
@@ -39,7 +29,7 @@ def test_weights_come_back(load_weights, build, tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "args"), [("segmentation_convnet", {}), ("mini_xception", {"residual": False})]
 )
-def test_weights_of_another_architecture_are_refused(load_weights, build, tmp_path, name, args):
+def test_weights_of_another_architecture_are_refused(tmp_path, name, args):
     path = tmp_path / "other.weights.h5"
     build(name, 32, 2, **args).save_weights(path)
     with pytest.raises(
@@ -49,9 +39,8 @@ def test_weights_of_another_architecture_are_refused(load_weights, build, tmp_pa
     assert "\n" not in str(caught.value)
 
 
-def test_weights_of_more_layers_than_the_model_has_are_refused(load_weights, tmp_path):
+def test_weights_of_more_layers_than_the_model_has_are_refused(tmp_path):
     """Every layer finds some array of its own shape, and some are left over."""
-    import keras
 
     def net(layers: int) -> keras.Model:
         return keras.Sequential(
@@ -64,7 +53,7 @@ def test_weights_of_more_layers_than_the_model_has_are_refused(load_weights, tmp
         load_weights(net(2), str(path), "trainer.weights")
 
 
-def test_no_file_no_weights_file_and_no_known_name(load_weights, build, tmp_path):
+def test_no_file_no_weights_file_and_no_known_name(tmp_path):
     model = build("mini_xception", 32, 2)
     with pytest.raises(InputError, match=r"expected an existing file, found .*which is not there"):
         load_weights(model, str(tmp_path / "no.weights.h5"), "trainer.weights")
@@ -77,11 +66,6 @@ def test_no_file_no_weights_file_and_no_known_name(load_weights, build, tmp_path
 
 
 def test_digests_tell_the_content_of_what_a_training_starts_from(tmp_path):
-    import hashlib
-
-    from components.trainer.fit.weights import digests
-    from components.trainer.settings import TrainerConfig
-
     path = tmp_path / "a.weights.h5"
     path.write_bytes(b"one")
     config = TrainerConfig(model="vgg16", weights=str(path), model_args={"weights": "imagenet"})
