@@ -27,7 +27,8 @@ def compare(
 
     with libraries_silent():
         from components.interpreter import comparison
-    content = comparison.compare(*map(comparison.read_report, (first, second)), data)
+    before, after = (comparison.read_report(run) for run in (first, second))
+    content = comparison.compare(before, after, data)
     write_whole(output, comparison.render(content))
     mean, lower, upper = content["gain"]
     moved = ", ".join(f"{len(some)} {how.lower()}" for how, some in content["moved"].items())
