@@ -283,6 +283,19 @@ class Report(Part, ABC):
     def predictions(self, predictor: "Predictor", read: Read, count: int) -> "Predictions":
         """What the exported model makes of the test split, and `count` telling Examples."""
 
+    def suspects(
+        self, predictor: "Predictor", read: Mapping[str, Read], tested: "Predictions", count: int
+    ) -> "Group | None":
+        """Examples whose label may be wrong, `count` at most; None where labels are not judged.
+
+        Args:
+            predictor: the exported model.
+            read: the eval and the test split.
+            tested: what `predictions` found.
+            count: how many are shown.
+        """
+        return None
+
     def legend(self) -> list[tuple[str, str]]:
         """Names and CSS colors of mask classes; empty where there are none."""
         return []

@@ -1,11 +1,14 @@
 """What the report shows of classified pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.reporting import images
+import numpy as np
+
+from components.reporting import diagnosis, images
 from components.reporting.cards import Card, Group, Predictions, listed
-from components.reporting.choosing import LabelScore, choose_labels, label_groups
+from components.reporting.choosing import LabelScore, choose_labels, hesitant, label_groups
+from components.reporting.diagnosis import Answers
 from components.reporting.images import StoredImage
 from components.reporting.predictor import Predictor
 from components.tasks import parts
@@ -36,19 +39,24 @@ class Part(parts.Report):
         return groups
 
     def predictions(self, predictor: Predictor, read: parts.Read, count: int) -> Predictions:
-        """The most confidently wrong ones, and right ones of every class."""
+        """The most confidently wrong ones, the least sure ones, and right ones of every class."""
+        answers, known = self._ask(predictor, read), self.classes.names
         scores = [
-            LabelScore(
-                index,
-                image.filename,
-                image.label,
-                answer[names.OUTPUT_LABEL].decode(),
-                float(answer[names.OUTPUT_PROBABILITY]),
+            LabelScore(index, origin, known[true], known[said], float(row[said]))
+            for index, (origin, true, said, row) in enumerate(
+                zip(
+                    answers.origins,
+                    answers.truth,
+                    answers.predicted,
+                    answers.probabilities,
+                    strict=True,
+                )
             )
-            for index, image, answer in images.answers(predictor, images.first(read()))
         ]
         found = choose_labels(scores, count)
-        chosen = images.pick(read(), {score.index for some in found for score in some})
+        shown = {score.index for some in found for score in some}
+        unsure = hesitant([s for s in scores if s.index not in shown], (count + 1) // 2)
+        chosen = images.pick(read(), shown | {score.index for score in unsure})
         heatmaps = images.explain(predictor, chosen, dict.fromkeys(chosen, -1))
 
         def card(score: LabelScore) -> Card:
@@ -56,7 +64,69 @@ class Part(parts.Report):
             return Card(score.origin, figures, [*score.facts, ("probability", score.confidence)])
 
         groups = label_groups(found, card, "From sure to hesitant, every class.")
-        return Predictions(len(scores), groups, note=images.HEATMAP_NOTE)
+        told = "Right or wrong, the lowest probability first, without those above and below."
+        groups.insert(1, Group("Least sure", told, [card(score) for score in unsure], "None."))
+        return Predictions(
+            len(scores),
+            groups,
+            note=images.HEATMAP_NOTE,
+            answers=answers,
+            diagnosed=diagnosis.diagnosis(answers, known) if scores else None,
+            rows=list(answers.rows(known)),
+        )
+
+    def suspects(
+        self,
+        predictor: Predictor,
+        read: Mapping[str, parts.Read],
+        tested: Predictions,
+        count: int,
+    ) -> Group:
+        """By confident learning over both splits; see `diagnosis.suspects`."""
+        assert tested.answers is not None
+        asked = {
+            split: tested.answers if split == "test" else self._ask(predictor, examples)
+            for split, examples in read.items()
+        }
+        places = [(split, at) for split, found in asked.items() for at in range(len(found.keys))]
+        probabilities = np.concatenate([found.probabilities for found in asked.values()])
+        found = diagnosis.suspects(
+            np.concatenate([found.truth for found in asked.values()]), probabilities
+        )
+        wanted = {places[suspect.row] for suspect in found[:count]}
+        shown = {
+            (split, at): image
+            for split, examples in read.items()
+            for at, image in images.pick(
+                examples(), {at for of, at in wanted if of == split}
+            ).items()
+        }
+
+        def card(suspect: diagnosis.Suspect) -> Card:
+            image = shown[places[suspect.row]]
+            row = probabilities[suspect.row].tolist()
+            facts: list[tuple[str, str | float]] = [
+                ("truth", image.label),
+                ("its probability", row[self.classes.names.index(image.label)]),
+                ("the model says", self.classes.names[suspect.suggested]),
+                ("probability", row[suspect.suggested]),
+                ("split", places[suspect.row][0]),
+            ]
+            return Card(image.filename, [images.picture(image)], facts)
+
+        cards = [card(suspect) for suspect in found[:count]]
+        return Group(f"{len(found):,} of {len(places):,} labels looked at", "", cards)
+
+    def _ask(self, predictor: Predictor, read: parts.Read) -> Answers:
+        """What the model says of the first images of a split."""
+        keys, origins, truth, probabilities = [], [], [], []
+        for _, image, answer in images.answers(predictor, images.first(read())):
+            keys.append(image.key)
+            origins.append(image.filename)
+            truth.append(self.classes.names.index(image.label))
+            probabilities.append(answer[names.OUTPUT_PROBABILITIES])
+        shaped = np.reshape(np.array(probabilities, np.float64), (-1, len(self.classes)))
+        return Answers(keys, origins, np.array(truth, np.int64), shaped)
 
     def card(self) -> dict[str, Any]:
         """What the model is for."""
