@@ -25,20 +25,21 @@ class Executor(StepExecutor):
         """Writes the report; `page` gets one file, the others no more than said in `artifacts`."""
         task = get_task(properties["task"])
         config = InterpreterConfig.model_validate_json(properties["config"])
-        shown = task.report(read_classes(inputs["examples"].uri))
+        examples = inputs["examples"]
+        shown = task.report(read_classes(examples.uri))
         model = path_utils.serving_model_path(inputs["model"].uri)
         predictor = Predictor(model)
         read = {
-            split: partial(read_examples, artifact_utils.get_split_uri([inputs["examples"]], split))
+            split: partial(read_examples, artifact_utils.get_split_uri([examples], split))
             for split in SPLITS
         }
         facts = read_facts(*(inputs[key].uri for key in ("quarantine", "model_run", "evaluation")))
         named = {"pipeline_name": properties["pipeline_name"], "task": task, "facts": facts}
-        examples = shown.example_groups(read.pop("train")())
+        trained = shown.example_groups(read.pop("train")())
         tested = shown.predictions(predictor, read["test"], config.images)
         content = {
             **named,
-            "examples": examples,
+            "examples": trained,
             "predictions": tested,
             "suspects": shown.suspects(predictor, read, tested, config.images),
             "views": look_into(model, read["test"]()) if task.has_images else None,
@@ -55,7 +56,6 @@ class Executor(StepExecutor):
             io_utils.write_bytes_file(f"{outputs[output].uri}/{name}", written)
         if tested.rows is not None:
             lines = "".join(json.dumps(row) + "\n" for row in tested.rows)
-            path = f"{outputs['report'].uri}/{artifacts.PREDICTIONS}"
-            io_utils.write_string_file(path, lines)
+            io_utils.write_string_file(f"{outputs['report'].uri}/{artifacts.PREDICTIONS}", lines)
         ui.set_metrics(outputs["metrics"], facts.figures)
         ui.set_classification_metrics(outputs["classification_metrics"], facts.figures)

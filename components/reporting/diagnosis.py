@@ -26,22 +26,17 @@ class Answers:
     truth: np.ndarray  # int64 [n]
     probabilities: np.ndarray  # float64 [n, classes]
 
-    @property
-    def predicted(self) -> np.ndarray:
-        """The likeliest class, the first of equal ones: int64 [n]."""
-        return self.probabilities.argmax(axis=1)
-
     def rows(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         """As `artifacts.PREDICTIONS` has them; `names` are of the classes."""
-        likeliest = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :LIKELIEST].tolist()
-        for at, (key, origin) in enumerate(zip(self.keys, self.origins, strict=True)):
-            shown = {names[of]: round(float(self.probabilities[at, of]), 6) for of in likeliest[at]}
+        columns = (self.keys, self.origins, self.truth, self.probabilities)
+        for key, origin, label, row in zip(*columns, strict=True):
+            likeliest = np.argsort(-row, kind="stable")[:LIKELIEST].tolist()
             yield {
                 "key": key,
                 "origin": origin,
-                "label": names[self.truth[at]],
-                "predicted": names[likeliest[at][0]],
-                "probabilities": shown,
+                "label": names[label],
+                "predicted": names[likeliest[0]],
+                "probabilities": {names[of]: round(float(row[of]), 6) for of in likeliest},
             }
 
 
@@ -61,13 +56,6 @@ class Curve(NamedTuple):
     precision: float  # the average one
     roc: list[tuple[float, float]]  # false positive rate, recall
     recalled: list[tuple[float, float]]  # recall, falling, and precision
-
-
-class Suspect(NamedTuple):
-    """An Example whose label may be wrong."""
-
-    row: int
-    suggested: int  # class id
 
 
 def calibration(truth: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
@@ -107,7 +95,7 @@ def curves(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -
     return found
 
 
-def suspects(truth: np.ndarray, probabilities: np.ndarray) -> list[Suspect]:
+def suspects(truth: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, int]]:
     """Labels off the diagonal of the confident joint, the likeliest mistakes first.
 
     Confident learning: Northcutt, Jiang and Chuang (2021). A class is held possible where its
@@ -115,6 +103,9 @@ def suspects(truth: np.ndarray, probabilities: np.ndarray) -> list[Suspect]:
     taken for the true one. They are ranked by the normalised margin, of the label's probability
     over the largest other one; where the label itself is the likeliest class nothing speaks
     against it.
+
+    Returns:
+        Row, and the class that is suggested instead.
     """
     rows, classes = np.arange(len(truth)), probabilities.shape[1]
     own, counts = probabilities[rows, truth], np.bincount(truth, minlength=classes)
@@ -127,7 +118,7 @@ def suspects(truth: np.ndarray, probabilities: np.ndarray) -> list[Suspect]:
     margin = own - others.max(axis=1)
     doubted = (possible.max(axis=1) >= 0) & (suggested != truth) & (margin < 0)
     ranked = [row for row in np.argsort(margin, kind="stable").tolist() if doubted[row]]
-    return [Suspect(row, int(suggested[row])) for row in ranked]
+    return [(row, int(suggested[row])) for row in ranked]
 
 
 def diagnosis(answers: Answers, names: Sequence[str]) -> dict[str, Any]:
@@ -140,7 +131,7 @@ def diagnosis(answers: Answers, names: Sequence[str]) -> dict[str, Any]:
         "bins": bins,
         "error": calibration_error(bins),
         "confidence": float(answers.probabilities.max(axis=1).mean()),
-        "accuracy": float((answers.predicted == answers.truth).mean()),
+        "accuracy": sum(one.size * one.accuracy for one in bins) / len(answers.keys),
         "curves": [curve for curve in found if curve.name in worst],
         "measured": len(found),
         "absent": [name for name in names if name not in known],

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-import keras
 import numpy as np
 from PIL import Image
 
@@ -48,29 +47,19 @@ def look_into(folder: str, examples: Iterator[Any]) -> Views:
     except InputError:
         return Views(problem="It was exported without a description of its layers.")
     except (ValueError, TypeError) as error:  # of Keras, about layers that are not its own
-        return Views(
-            problem=f"Its layers cannot be made anew: {' '.join(str(error).split())[:200]}"
-        )
-    convolutions = [name for name in spatial_layers(opened.model) if _looks(opened.model, name)]
+        return Views(problem=f"Its layers cannot be made anew: {error}"[:240])
+    layers = map(opened.model.get_layer, spatial_layers(opened.model))
+    # Others pool, or see no more than one place at once.
+    convolutions = [one.name for one in layers if max(getattr(one, "kernel_size", (0,))) > 1]
     if not convolutions:
         return Views(problem="It has no convolution of its own that looks at more than a pixel.")
     image = next(map(StoredImage.of, examples), None)
-    third = len(convolutions) // 3
+    deep = dict.fromkeys(convolutions[share * len(convolutions) // 3] for share in (1, 2))
     return Views(
         image=None if image is None else images.picture(image, caption=image.filename),
         layers=[] if image is None else _answers(opened, image, convolutions),
-        filters=[
-            _filters(opened, name)
-            for name in dict.fromkeys(
-                [convolutions[third], convolutions[2 * len(convolutions) // 3]]
-            )
-        ],
+        filters=[_filters(opened, name) for name in deep],
     )
-
-
-def _looks(model: keras.Model, name: str) -> bool:
-    """Whether a layer is a convolution that sees more than one place at once."""
-    return max(getattr(model.get_layer(name), "kernel_size", (0,))) > 1
 
 
 def _answers(opened: Opened, image: StoredImage, convolutions: Sequence[str]) -> list[Figure]:
@@ -101,7 +90,6 @@ def _filters(opened: Opened, layer: str) -> Figure:
 
 def _tiled(tiles: Sequence[np.ndarray]) -> np.ndarray:
     """Side by side, small ones enlarged in whole blocks, large ones averaged."""
-    small = len(tiles[0]) < TILE_SIDE
-    how = Image.Resampling.NEAREST if small else Image.Resampling.BOX
+    how = Image.Resampling.NEAREST if len(tiles[0]) < TILE_SIDE else Image.Resampling.BOX
     resized = [Image.fromarray(tile).resize((TILE_SIDE, TILE_SIDE), how) for tile in tiles]
     return grid([np.asarray(tile) for tile in resized], PER_ROW)

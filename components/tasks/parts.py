@@ -286,13 +286,9 @@ class Report(Part, ABC):
     def suspects(
         self, predictor: "Predictor", read: Mapping[str, Read], tested: "Predictions", count: int
     ) -> "Group | None":
-        """Examples whose label may be wrong, `count` at most; None where labels are not judged.
+        """Up to `count` Examples whose label may be wrong; None where labels are not judged.
 
-        Args:
-            predictor: the exported model.
-            read: the eval and the test split.
-            tested: what `predictions` found.
-            count: how many are shown.
+        `read` has the eval and the test split; `tested` is what `predictions` found.
         """
         return None
 

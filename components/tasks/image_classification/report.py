@@ -1,6 +1,7 @@
 """What the report shows of classified pictures."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -41,17 +42,10 @@ class Part(parts.Report):
     def predictions(self, predictor: Predictor, read: parts.Read, count: int) -> Predictions:
         """The most confidently wrong ones, the least sure ones, and right ones of every class."""
         answers, known = self._ask(predictor, read), self.classes.names
+        rows, confidence = list(answers.rows(known)), answers.probabilities.max(axis=1).tolist()
         scores = [
-            LabelScore(index, origin, known[true], known[said], float(row[said]))
-            for index, (origin, true, said, row) in enumerate(
-                zip(
-                    answers.origins,
-                    answers.truth,
-                    answers.predicted,
-                    answers.probabilities,
-                    strict=True,
-                )
-            )
+            LabelScore(at, row["origin"], row["label"], row["predicted"], confidence[at])
+            for at, row in enumerate(rows)
         ]
         found = choose_labels(scores, count)
         shown = {score.index for some in found for score in some}
@@ -72,50 +66,42 @@ class Part(parts.Report):
             note=images.HEATMAP_NOTE,
             answers=answers,
             diagnosed=diagnosis.diagnosis(answers, known) if scores else None,
-            rows=list(answers.rows(known)),
+            rows=rows,
         )
 
     def suspects(
-        self,
-        predictor: Predictor,
-        read: Mapping[str, parts.Read],
-        tested: Predictions,
-        count: int,
+        self, predictor: Predictor, read: Mapping[str, parts.Read], tested: Predictions, count: int
     ) -> Group:
         """By confident learning over both splits; see `diagnosis.suspects`."""
         assert tested.answers is not None
-        asked = {
-            split: tested.answers if split == "test" else self._ask(predictor, examples)
+        answers = [
+            tested.answers if split == "test" else self._ask(predictor, examples)
             for split, examples in read.items()
-        }
-        places = [(split, at) for split, found in asked.items() for at in range(len(found.keys))]
-        probabilities = np.concatenate([found.probabilities for found in asked.values()])
-        found = diagnosis.suspects(
-            np.concatenate([found.truth for found in asked.values()]), probabilities
+        ]
+        probabilities = np.concatenate([one.probabilities for one in answers])
+        truth = np.concatenate([one.truth for one in answers])
+        splits = [split for split, one in zip(read, answers, strict=True) for _ in one.keys]
+        found = diagnosis.suspects(truth, probabilities)
+        pooled = chain.from_iterable(
+            islice(examples(), splits.count(split)) for split, examples in read.items()
         )
-        wanted = {places[suspect.row] for suspect in found[:count]}
-        shown = {
-            (split, at): image
-            for split, examples in read.items()
-            for at, image in images.pick(
-                examples(), {at for of, at in wanted if of == split}
-            ).items()
-        }
+        chosen = images.pick(pooled, {row for row, _ in found[:count]})
 
-        def card(suspect: diagnosis.Suspect) -> Card:
-            image = shown[places[suspect.row]]
-            row = probabilities[suspect.row].tolist()
+        def card(row: int, suggested: int) -> Card:
+            image, known = chosen[row], self.classes.names
             facts: list[tuple[str, str | float]] = [
                 ("truth", image.label),
-                ("its probability", row[self.classes.names.index(image.label)]),
-                ("the model says", self.classes.names[suspect.suggested]),
-                ("probability", row[suspect.suggested]),
-                ("split", places[suspect.row][0]),
+                ("its probability", float(probabilities[row, truth[row]])),
+                ("the model says", known[suggested]),
+                ("probability", float(probabilities[row, suggested])),
+                ("split", splits[row]),
             ]
             return Card(image.filename, [images.picture(image)], facts)
 
-        cards = [card(suspect) for suspect in found[:count]]
-        return Group(f"{len(found):,} of {len(places):,} labels looked at", "", cards)
+        cards = [card(*suspect) for suspect in found[:count]]
+        note = f"the first {len(cards)} are shown" if len(cards) < len(found) else ""
+        title = f"{len(found):,} candidate{'s' * (len(found) != 1)} among {len(truth):,} labels"
+        return Group(title, note, cards)
 
     def _ask(self, predictor: Predictor, read: parts.Read) -> Answers:
         """What the model says of the first images of a split."""

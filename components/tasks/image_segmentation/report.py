@@ -172,12 +172,12 @@ class Part(parts.Report):
         """Where the masks differ; pixels that are no class count nowhere."""
         counted = truth < len(self.classes)
         wrong = counted & (truth != predicted)
-        share = f"{wrong.sum() / max(1, counted.sum()):.1%} wrong"
+        share = f"{wrong.sum() / max(1, counted.sum()):.1%}"
         grey = drawing.draw_picture(image.encoded, image.size).mean(axis=2, keepdims=True)
         pale = np.repeat(128 + grey.astype(np.uint8) // 2, 3, axis=2)
         over = drawing.draw_mask_over(pale, wrong.astype(np.uint8), (ERROR, ERROR), (0.0, 0.9))
-        alt = f"Error of {image.filename}: {share} of the pixels"
-        return drawing.photo(over, alt, f"error, {share}")
+        alt = f"Error of {image.filename}: {share} of the pixels are wrong"
+        return drawing.photo(over, alt, f"error, {share} wrong")
 
 
 def _true_mask(image: StoredImage, side: int) -> Any:
