@@ -98,8 +98,7 @@ def test_sections_and_charts_of_many_classes(kit, browser):
     dashes = lines.evaluate_all("lines => lines.map(a => getComputedStyle(a).strokeDasharray)")
     assert len(set(dashes)) == 8
     assert "and 90 more" in page.locator("#probabilities").inner_text()
-    assert widest_overflow(page) <= 0
-    assert page.complaints == []
+    assert (widest_overflow(page), page.complaints) == (0, [])
     # Paper is white, however dark the screen is.
     page.emulate_media(media="print", color_scheme="dark")
     ink = charts.nth(1).locator("text").first.evaluate("text => getComputedStyle(text).fill")
