@@ -21,7 +21,7 @@ class Validation(Artifact):
 
 
 class Report(Artifact):
-    """The interpreter's self-contained page and model card: REPORT_PAGE, MODEL_CARD(_DATA)."""
+    """What the interpreter tells: REPORT_PAGE, MODEL_CARD(_DATA), maybe PREDICTIONS."""
 
     TYPE_NAME = "pawlens.Report"
 
@@ -125,3 +125,7 @@ PREDICTIONS = "predictions.jsonl"
 # Report: what the model is, from what, how good, and for what; the same as text and as data
 MODEL_CARD = "model_card.md"
 MODEL_CARD_DATA = "model_card.json"
+# Report, of images: one JSON object for each of the first 2,000 of the test split, {"key": its
+#   split key, "origin": its file} and of classes {"label", "predicted", "probabilities":
+#   {class: in [0, 1]}, the likeliest first, 5 at most}, of masks {"iou": the mean over its classes}
+PREDICTIONS = "predictions.jsonl"

@@ -13,6 +13,7 @@ from components.interpreter import readers
 from components.interpreter.readers import Facts
 from components.reporting import drawing
 from components.reporting.cards import Group, Predictions
+from components.reporting.views import Views
 from components.tasks import Task
 
 TEMPLATE = "report.html"
@@ -43,6 +44,8 @@ def render(
     examples: list[Group],
     predictions: Predictions,
     legend: list[tuple[str, str]],
+    suspects: Group | None = None,
+    views: Views | None = None,
     framed: bool = False,
 ) -> bytes:
     """Renders the page.
@@ -50,7 +53,8 @@ def render(
     Args:
         pipeline_name: the title.
         task, facts: of the run.
-        examples, predictions, legend: of the task's report.
+        examples, predictions, legend, suspects: of the task's report.
+        views: what the model sees; None: it does not look at images.
         framed: for a frame without an address of its own (`srcdoc`), in which a link to a section
             would load the page around it: without such links.
 
@@ -84,6 +88,8 @@ def render(
             predictions=predictions,
             tested=facts.ingest["splits"].get("test", 0),
             legend=legend,
+            suspects=suspects,
+            views=views,
         )
     )
     # File names that are not UTF-8 reach JSON as lone surrogates, which no encoding takes.

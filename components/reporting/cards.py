@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from components.reporting.diagnosis import Answers
     from components.reporting.drawing import Figure
 
 NAMED = 8  # classes that a sentence names
@@ -39,6 +40,9 @@ class Predictions:
     note: str = ""  # how to read their drawings
     # Title, and term and value of what else is known of all the scored ones.
     spread: tuple[str, list[tuple[str, float]]] = ("", [])
+    answers: "Answers | None" = None  # of a classifier of images
+    diagnosed: dict[str, Any] | None = None  # what they tell, see `diagnosis.diagnosis`
+    rows: list[dict[str, Any]] | None = None  # for `artifacts.PREDICTIONS`; None: no such file
 
 
 def listed(names: Sequence[str]) -> str:

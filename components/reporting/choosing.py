@@ -52,7 +52,7 @@ def of_every_class(scores: Sequence[LabelScore], count: int) -> list[LabelScore]
     longest = max(map(len, by_class.values()), default=0)
     places = [(turn, name) for turn in range(longest) for name in sorted(by_class)]
     turns = [name for turn, name in places if turn < len(by_class[name])][:count]
-    spread = {name: iter(_evenly(by_class[name], share)) for name, share in Counter(turns).items()}
+    spread = {name: iter(evenly(by_class[name], share)) for name, share in Counter(turns).items()}
     return [next(spread[name]) for name in turns]
 
 
@@ -78,7 +78,7 @@ def label_groups(
     """What `choose_labels` chose, as cards; the note tells in which order the right ones are."""
     wrong, right = ([card(score) for score in some] for some in chosen)
     return [
-        Group("Wrong", "The most confident ones first.", wrong, "None."),
+        Group("Worst mistakes", "The most confident ones first.", wrong, "None."),
         Group("Right", note, right, "None."),
     ]
 
@@ -100,7 +100,8 @@ def choose_thirds(
     return list(ranked[:firsts]), list(between[start : start + middles]), list(highest)
 
 
-def _evenly(ranked: Sequence[LabelScore], count: int) -> list[LabelScore]:
+def evenly(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
     """Members at even distances, the first and (from two on) the last among them."""
+    count = min(count, len(ranked))
     step = (len(ranked) - 1) / max(count - 1, 1)
     return [ranked[round(position * step)] for position in range(count)]

@@ -25,6 +25,7 @@ class StoredImage:
     encoded: bytes  # JPEG or PNG
     width: int  # pixels
     height: int
+    key: str = ""  # the split key
     label: str = ""  # class name; empty where pixels have classes
     mask: bytes = b""  # PNG of class ids; empty where there is none
 
@@ -42,6 +43,7 @@ class StoredImage:
             encoded=first_bytes(features.IMAGE),
             width=feature[features.WIDTH].int64_list.value[0],
             height=feature[features.HEIGHT].int64_list.value[0],
+            key=first_bytes(features.KEY).decode("utf-8", "replace"),
             label=first_bytes(features.LABEL_NAME).decode("utf-8", "replace"),
             mask=first_bytes(features.MASK),
         )

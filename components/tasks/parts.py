@@ -283,6 +283,15 @@ class Report(Part, ABC):
     def predictions(self, predictor: "Predictor", read: Read, count: int) -> "Predictions":
         """What the exported model makes of the test split, and `count` telling Examples."""
 
+    def suspects(
+        self, predictor: "Predictor", read: Mapping[str, Read], tested: "Predictions", count: int
+    ) -> "Group | None":
+        """Up to `count` Examples whose label may be wrong; None where labels are not judged.
+
+        `read` has the eval and the test split; `tested` is what `predictions` found.
+        """
+        return None
+
     def legend(self) -> list[tuple[str, str]]:
         """Names and CSS colors of mask classes; empty where there are none."""
         return []

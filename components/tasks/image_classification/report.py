@@ -1,11 +1,15 @@
 """What the report shows of classified pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
-from components.reporting import images
+import numpy as np
+
+from components.reporting import diagnosis, images
 from components.reporting.cards import Card, Group, Predictions, listed
-from components.reporting.choosing import LabelScore, choose_labels, label_groups
+from components.reporting.choosing import LabelScore, choose_labels, hesitant, label_groups
+from components.reporting.diagnosis import Answers
 from components.reporting.images import StoredImage
 from components.reporting.predictor import Predictor
 from components.tasks import parts
@@ -36,19 +40,17 @@ class Part(parts.Report):
         return groups
 
     def predictions(self, predictor: Predictor, read: parts.Read, count: int) -> Predictions:
-        """The most confidently wrong ones, and right ones of every class."""
+        """The most confidently wrong ones, the least sure ones, and right ones of every class."""
+        answers, known = self._ask(predictor, read), self.classes.names
+        rows, confidence = list(answers.rows(known)), answers.probabilities.max(axis=1).tolist()
         scores = [
-            LabelScore(
-                index,
-                image.filename,
-                image.label,
-                answer[names.OUTPUT_LABEL].decode(),
-                float(answer[names.OUTPUT_PROBABILITY]),
-            )
-            for index, image, answer in images.answers(predictor, images.first(read()))
+            LabelScore(at, row["origin"], row["label"], row["predicted"], confidence[at])
+            for at, row in enumerate(rows)
         ]
         found = choose_labels(scores, count)
-        chosen = images.pick(read(), {score.index for some in found for score in some})
+        shown = {score.index for some in found for score in some}
+        unsure = hesitant([s for s in scores if s.index not in shown], (count + 1) // 2)
+        chosen = images.pick(read(), shown | {score.index for score in unsure})
         heatmaps = images.explain(predictor, chosen, dict.fromkeys(chosen, -1))
 
         def card(score: LabelScore) -> Card:
@@ -56,7 +58,61 @@ class Part(parts.Report):
             return Card(score.origin, figures, [*score.facts, ("probability", score.confidence)])
 
         groups = label_groups(found, card, "From sure to hesitant, every class.")
-        return Predictions(len(scores), groups, note=images.HEATMAP_NOTE)
+        told = "Right or wrong, the lowest probability first, without those above and below."
+        groups.insert(1, Group("Least sure", told, [card(score) for score in unsure], "None."))
+        return Predictions(
+            len(scores),
+            groups,
+            note=images.HEATMAP_NOTE,
+            answers=answers,
+            diagnosed=diagnosis.diagnosis(answers, known) if scores else None,
+            rows=rows,
+        )
+
+    def suspects(
+        self, predictor: Predictor, read: Mapping[str, parts.Read], tested: Predictions, count: int
+    ) -> Group:
+        """By confident learning over both splits; see `diagnosis.suspects`."""
+        assert tested.answers is not None
+        answers = [
+            tested.answers if split == "test" else self._ask(predictor, examples)
+            for split, examples in read.items()
+        ]
+        probabilities = np.concatenate([one.probabilities for one in answers])
+        truth = np.concatenate([one.truth for one in answers])
+        splits = [split for split, one in zip(read, answers, strict=True) for _ in one.keys]
+        found = diagnosis.suspects(truth, probabilities)
+        pooled = chain.from_iterable(
+            islice(examples(), splits.count(split)) for split, examples in read.items()
+        )
+        chosen = images.pick(pooled, {row for row, _ in found[:count]})
+
+        def card(row: int, suggested: int) -> Card:
+            image, known = chosen[row], self.classes.names
+            facts: list[tuple[str, str | float]] = [
+                ("truth", image.label),
+                ("its probability", float(probabilities[row, truth[row]])),
+                ("the model says", known[suggested]),
+                ("probability", float(probabilities[row, suggested])),
+                ("split", splits[row]),
+            ]
+            return Card(image.filename, [images.picture(image)], facts)
+
+        cards = [card(*suspect) for suspect in found[:count]]
+        note = f"the first {len(cards)} are shown" if len(cards) < len(found) else ""
+        title = f"{len(found):,} candidate{'s' * (len(found) != 1)} among {len(truth):,} labels"
+        return Group(title, note, cards)
+
+    def _ask(self, predictor: Predictor, read: parts.Read) -> Answers:
+        """What the model says of the first images of a split."""
+        keys, origins, truth, probabilities = [], [], [], []
+        for _, image, answer in images.answers(predictor, images.first(read())):
+            keys.append(image.key)
+            origins.append(image.filename)
+            truth.append(self.classes.names.index(image.label))
+            probabilities.append(answer[names.OUTPUT_PROBABILITIES])
+        shaped = np.reshape(np.array(probabilities, np.float64), (-1, len(self.classes)))
+        return Answers(keys, origins, np.array(truth, np.int64), shaped)
 
     def card(self) -> dict[str, Any]:
         """What the model is for."""

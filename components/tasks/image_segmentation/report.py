@@ -23,6 +23,7 @@ from serving import names
 EXAMPLES = 8
 IOUS_SHOWN = 8  # of more classes only those in a picture's masks, the lowest first
 OPACITY = 0.5
+ERROR = (200, 20, 30)  # of a wrong pixel, over the picture in pale grey
 # The animal shines through, the background is bare.
 BOOK_OPACITIES = dict(zip(BOOK, (0.5, 0.0, 0.9), strict=True))
 
@@ -32,6 +33,7 @@ class MaskScore:
     """How well a predicted mask covers the true one."""
 
     index: int  # position of the picture in the split
+    key: str  # the split key
     filename: str  # path relative to the data folder
     ious: np.ndarray  # [classes], see `confusion.class_ious`
     pixels: np.ndarray  # [classes], of each class in the true mask
@@ -86,6 +88,10 @@ class Part(parts.Report):
             ],
             note=images.HEATMAP_NOTE,
             spread=("Mean IoU of one image, over the classes in its masks:", _spread(ranked)),
+            rows=[
+                {"key": score.key, "origin": score.filename, "iou": round(score.mean_iou, 6)}
+                for score in scores
+            ],
         )
 
     def legend(self) -> list[tuple[str, str]]:
@@ -119,7 +125,7 @@ class Part(parts.Report):
         truth = _true_mask(image, len(predicted))
         counts = confusion.count_pairs(truth, predicted, len(self.classes))
         ious = confusion.class_ious(counts)
-        return MaskScore(index, image.filename, ious, counts.sum(axis=1))
+        return MaskScore(index, image.key, image.filename, ious, counts.sum(axis=1))
 
     def _telling(self, score: MaskScore, common: int) -> int:
         """The class to explain: the foreground, or what fills most besides the commonest class."""
@@ -144,12 +150,14 @@ class Part(parts.Report):
     def _card(
         self, score: MaskScore, image: StoredImage, predicted: np.ndarray, heatmap: Figure
     ) -> Card:
-        truth = drawing.draw_mask(_true_mask(image, len(predicted)), image.size, self._colors)
+        ids = _true_mask(image, len(predicted))
+        truth = drawing.draw_mask(ids, image.size, self._colors)
         answer = drawing.draw_mask(predicted, image.size, self._colors)
         figures = [
             images.picture(image, caption="image"),
             drawing.chart(truth, f"True mask of {image.filename}", "true mask"),
             drawing.chart(answer, f"Predicted mask of {image.filename}", "predicted mask"),
+            self._error(image, ids, predicted),
             heatmap,
         ]
         ious = list(zip(self.classes.names, score.ious.tolist(), strict=True))
@@ -159,6 +167,17 @@ class Part(parts.Report):
         facts: list[tuple[str, str | float]] = [("mean IoU", score.mean_iou)]
         facts += [(f"IoU {name}", "absent" if math.isnan(iou) else iou) for name, iou in ious]
         return Card(image.filename, figures, facts)
+
+    def _error(self, image: StoredImage, truth: np.ndarray, predicted: np.ndarray) -> Figure:
+        """Where the masks differ; pixels that are no class count nowhere."""
+        counted = truth < len(self.classes)
+        wrong = counted & (truth != predicted)
+        share = f"{wrong.sum() / max(1, counted.sum()):.1%}"
+        grey = drawing.draw_picture(image.encoded, image.size).mean(axis=2, keepdims=True)
+        pale = np.repeat(128 + grey.astype(np.uint8) // 2, 3, axis=2)
+        over = drawing.draw_mask_over(pale, wrong.astype(np.uint8), (ERROR, ERROR), (0.0, 0.9))
+        alt = f"Error of {image.filename}: {share} of the pixels are wrong"
+        return drawing.photo(over, alt, f"error, {share} wrong")
 
 
 def _true_mask(image: StoredImage, side: int) -> Any:

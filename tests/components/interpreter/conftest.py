@@ -116,6 +116,7 @@ def image_example(filename, pixels, label=None, mask=None):
         features.WIDTH: width,
         features.HEIGHT: height,
         features.FILENAME: filename,
+        features.KEY: f"key of {filename}",
     } | {key: value for key, value in given.items() if value is not None}
 
 
@@ -274,6 +275,26 @@ class Kit:
     plain = staticmethod(plain)
     figure = staticmethod(figure)
     check = staticmethod(check)
+
+    def of_many(self, count):
+        """A classifier's case with more classes than a page has room for."""
+        names = tuple(f"kind {number:03d}" for number in range(count))
+        examples = [
+            image_example(f"{name}/{number}.png", plain((60 + number, 10, 50)), name)
+            for number, name in enumerate(names[:60])
+        ]
+        case = Case(classes=Classes(names), examples={"train": examples, "test": examples})
+        case.ingest["classes"] = names
+        case.figures["figures"] += [
+            figure(metric, (count - number) / count, of=name)
+            for metric in ("f1", "recall")
+            for number, name in enumerate(names)
+        ]
+        rows = np.diag(np.arange(count)).tolist() if count <= 50 else None
+        case.figures["confusion"] = {"classes": names, "rows": rows}
+        case.figures["top_confusions"] = [{"true": names[3], "predicted": names[4], "count": 1234}]
+        case.figures["roc"] = None
+        return case
 
     def page(self, case, images=4):
         """The report's page."""

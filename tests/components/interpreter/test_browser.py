@@ -8,7 +8,7 @@ import pytest
 
 from components.tasks import SHIPPED
 
-PHONE = {"width": 390, "height": 844}
+PHONE = {"width": 360, "height": 800}
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,35 @@ def test_page_on_a_phone(kit, browser, task):
     assert page.evaluate("document.images.length") >= least
     assert unloaded_images(page) == []
     assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_sections_and_charts_of_many_classes(kit, browser):
+    """Every section is reached by its link, and a chart tells who hears it what it shows."""
+    path = kit.page(kit.of_many(200), images=12)
+    assert path.stat().st_size < 3_000_000
+    page = open_page(browser, path.as_uri())
+    targets = page.locator("nav a").evaluate_all("links => links.map(a => a.hash)")
+    sections = page.locator("main > section").evaluate_all("all => all.map(s => '#' + s.id)")
+    assert targets == sections
+    assert {"#probabilities", "#labels", "#inside"} <= set(targets)
+    charts = page.locator("svg[role=img]")
+    assert charts.count() == 3
+    for number, chart in enumerate(charts.all()):
+        title, told = (chart.locator(tag).text_content() for tag in ("title", "desc"))
+        assert title in page.locator("#probabilities h3").all_inner_texts()
+        assert "0." in told
+        assert chart.bounding_box()["width"] > 250
+        assert chart.locator(".line").count() == (0 if number == 0 else 8)
+    # Told apart without color: no two lines of a chart have the same dashes.
+    lines = page.locator("svg[role=img]:has(#roc-title) .line")
+    dashes = lines.evaluate_all("lines => lines.map(a => getComputedStyle(a).strokeDasharray)")
+    assert len(set(dashes)) == 8
+    assert "and 90 more" in page.locator("#probabilities").inner_text()
+    assert (widest_overflow(page), page.complaints) == (0, [])
+    # Paper is white, however dark the screen is.
+    page.emulate_media(media="print", color_scheme="dark")
+    ink = charts.nth(1).locator("text").first.evaluate("text => getComputedStyle(text).fill")
+    assert max(int(part) for part in ink[4:-1].split(",")) < 128
 
 
 # With a frame as KFP's UI has it: scripts allowed, of no origin, filled afterwards.

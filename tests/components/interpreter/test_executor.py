@@ -1,4 +1,5 @@
 import itertools
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -50,6 +51,12 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
+def predictions(page):
+    """What lies beside a page, a dictionary a line."""
+    lines = page.with_name(artifacts.PREDICTIONS).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
 @TASKS
 def test_the_page_of_every_task_is_whole_escaped_accessible_and_repeatable(
     kit, task, tmp_path_factory
@@ -95,7 +102,10 @@ def test_empty_splits(kit, task):
 def test_a_classifier_s_page_tells_everything(kit):
     case = kit.Case()
     case.ingest |= {"missing": 2, "notes": ["eval is taken from train"]}
-    page = Page(kit.page(case))
+    wrong_label = kit.image_example("Dog/20.png", kit.plain((20, 10, 190)), "dog")
+    case.examples["eval"] = [wrong_label, case.examples["test"][0]]
+    path = kit.page(case)
+    page = Page(path)
     for words in (
         "found 1,234 accepted 1,230 quarantined 4 train split 1,000",
         "2 files that a list names are not there.",
@@ -112,19 +122,35 @@ def test_a_classifier_s_page_tells_everything(kit):
         "Chosen from the first 6 of 100 test images",
         "in images truth predicted cat predicted dog cat 1,900 41 dog 52 7 ",
         "truth cat prediction dog probability 0.978",
+        "Worst mistakes The most confident ones first. image Grad-CAM for dog",
+        # Three answers of 0.978 and three of 0.599, two of each right; by hand.
+        "ECE 0.190 expected",
+        "3 images of mean confidence 0.978: 0.667 right",
+        "dog: average precision 0.589.",
+        "2 candidates among 8 labels , the likeliest mistakes first.",
+        "truth dog its probability 0.032 the model says cat probability 0.968 split eval",
+        "This model cannot be looked into. It was exported without",
     ):
         assert words in page.text
     assert "8734567" not in page.html
     assert OF_BOTH not in page.text
     wrong = ["Cat/12 <img src=x onerror=alert(1)>.png", "Dog/12.png"]
+    unsure = ["Cat/11.png", "Dog/11.png"]
     right = ["Cat/10.png", "Dog/10.png"]
+    doubted = [wrong[0], "Dog/20.png"]
     alts = page.alts()
     shown = [alt.removeprefix("Image ") for alt in alts if alt.startswith("Image ")]
-    assert shown == wrong + right
-    answers = zip(["dog", "cat", "cat", "dog"], shown, strict=True)
+    assert shown == wrong + unsure + right + doubted
+    answers = zip(["dog", "cat", "cat", "dog", "cat", "dog"], shown[:6], strict=True)
     explained = [alt for alt in alts if alt.startswith("Grad-CAM")]
     assert explained == [f"Grad-CAM for {answer} over {name}" for answer, name in answers]
     assert "cat: Cat/1.png" in alts
+    rows = predictions(path)
+    assert [row["origin"] for row in rows] == sorted(wrong + unsure + right)
+    told = list(rows[2].pop("probabilities").items())
+    assert told == [("dog", pytest.approx(0.978119)), ("cat", pytest.approx(0.021881))]
+    known = {"key": f"key of {wrong[0]}", "origin": wrong[0], "label": "cat", "predicted": "dog"}
+    assert rows[2] == known
 
 
 def test_graded_explanations_have_a_section_of_their_own(kit):
@@ -155,29 +181,11 @@ def test_without_grades_there_is_no_such_section(kit):
     assert "explanations" not in Page(kit.facts_page(kit.Case())).html
 
 
-def of_many(kit, count):
-    """A classifier's case with more classes than a page has room for."""
-    names = tuple(f"kind {number:03d}" for number in range(count))
-    examples = [
-        kit.image_example(f"{name}/{number}.png", kit.plain((60 + number, 10, 50)), name)
-        for number, name in enumerate(names[:60])
-    ]
-    case = kit.Case(classes=Classes(names), examples={"train": examples, "test": examples})
-    case.ingest["classes"] = names
-    case.figures["figures"] += [
-        kit.figure(metric, (count - number) / count, of=name)
-        for metric in ("f1", "recall")
-        for number, name in enumerate(names)
-    ]
-    rows = np.diag(np.arange(count)).tolist() if count <= 50 else None
-    case.figures["confusion"] = {"classes": names, "rows": rows}
-    case.figures["top_confusions"] = [{"true": names[3], "predicted": names[4], "count": 1234}]
-    case.figures["roc"] = None
-    return case
-
-
 def test_twelve_classes(kit):
-    page = Page(kit.page(of_many(kit, 12)))
+    path = kit.page(kit.of_many(12))
+    page = Page(path)
+    assert {len(row["probabilities"]) for row in predictions(path)} == {5}
+    assert page.text.count("the 8 classes of 12 with the lowest average precision") == 1
     assert "12 classes The first 8 of them are shown. kind 000" in page.text
     assert "kind 007: kind 007/7.png" in page.alts()
     assert not any(alt.startswith("kind 008:") for alt in page.alts())
@@ -187,7 +195,7 @@ def test_twelve_classes(kit):
 
 
 def test_two_hundred_classes_are_not_all_shown(kit):
-    page = Page(kit.facts_page(of_many(kit, 200)))
+    page = Page(kit.facts_page(kit.of_many(200)))
     assert "kind 049 and 150 more" in page.text
     assert "True class by predicted class" not in page.text
     assert "truth predicted images kind 003 kind 004 1,234" in page.text
@@ -201,7 +209,8 @@ def test_two_hundred_classes_are_not_all_shown(kit):
 def test_a_segmenter_s_page(kit, images):
     case = kit.Case("image_segmentation")
     case.ingest["splits"]["test"] = 6
-    page = Page(kit.page(case, images))
+    path = kit.page(case, images)
+    page = Page(path)
     alts = page.alts()
     assert "by predicted class, in pixels at the model's size" in page.text
     assert "Chosen from all 6 test images." in page.text
@@ -213,6 +222,10 @@ def test_a_segmenter_s_page(kit, images):
     for name in shown:
         for kind in ("True mask of", "Predicted mask of", "Grad-CAM for foreground over"):
             assert f"{kind} images/{name}" in alts
+    # It takes half of every picture for the foreground, that of 00 has none.
+    assert "Error of images/00.png: 50.0% of the pixels are wrong" in alts
+    ious = {row["origin"]: row["iou"] for row in predictions(path)}
+    assert (len(ious), ious["images/12.png"], ious["images/00.png"]) == (6, 1.0, 0.25)
     # At the model's size 8 of 24 columns are 5 of 16, of which it finds 8.
     for ious in (
         "mean IoU 1.000 IoU foreground 1.000 IoU background 1.000 IoU contour absent",
@@ -237,6 +250,7 @@ def test_a_segmenter_of_ten_classes_with_an_ignored_value(kit):
     page = Page(kit.page(case))
     assert "thing 9 ignored" in page.text
     assert "Grad-CAM for thing 0 over street.png" in page.alts()
+    assert "Error of street.png: 0.0% of the pixels are wrong" in page.alts()
     assert "mean IoU 1.000 IoU thing 0 1.000 IoU thing 1 1.000 street.png" in page.text
 
 
@@ -244,7 +258,9 @@ def test_a_page_of_points(kit):
     case = kit.Case("points")
     case.ingest["splits"]["test"] = 8
     case.figures["confusion"] = {"classes": ["negative", "positive"], "rows": [[2, 3], [1, 4]]}
-    page = Page(kit.page(case))
+    path = kit.page(case)
+    assert not path.with_name(artifacts.PREDICTIONS).exists()
+    page = Page(path)
     for words in (
         "Points with mini_xception",
         "Rows that were left out",
@@ -264,7 +280,7 @@ def test_a_page_of_points(kit):
         "points predicted wrong",
     ]
     # Half wrong ones, the most confident first, then right ones from the line away.
-    first = page.text.index("Wrong The most confident ones first.")
+    first = page.text.index("Worst mistakes The most confident ones first.")
     shown = re.findall(r"a\.csv:\d+", page.text[first:])
     assert shown == ["a.csv:14", "a.csv:16", "a.csv:11", "a.csv:13"]
 
@@ -322,7 +338,7 @@ def test_nothing_wrong_nothing_refused(kit, task):
     case.ingest |= {"found": 1230, "quarantined": {}}
     page = Page(kit.page(case))
     assert "No file was refused." in page.text or "No row was refused." in page.text
-    assert "Wrong None. Right" in page.text
+    assert "Worst mistakes None." in page.text
 
 
 def test_long_quarantine_is_cut_short_and_no_utf8_is_shown(kit):
