@@ -118,10 +118,6 @@ COMPARISON = "comparison.json"
 
 # Report
 REPORT_PAGE = "index.html"
-# Report: a line for each test picture that was looked at, {"key": its split key, "origin"} and of a
-#   classifier "label", "predicted" (names), "probabilities": {name: number} of the likeliest
-#   classes; of a segmenter "iou"
-PREDICTIONS = "predictions.jsonl"
 # Report: what the model is, from what, how good, and for what; the same as text and as data
 MODEL_CARD = "model_card.md"
 MODEL_CARD_DATA = "model_card.json"

@@ -137,7 +137,7 @@ def _figures(first: Reported, second: Reported) -> list[Changed]:
     return [Changed(name, before.get(name), after.get(name)) for name in before | after]
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Changed]:
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Changed]:
     for name in before | after:
         if before.get(name) != after.get(name):
             yield Changed(name, before.get(name), after.get(name))

@@ -16,6 +16,8 @@ TEMPLATE = "model_card.md"
 
 DATA = ("found", "accepted", "quarantined", "missing", "splits", "classes", "notes")
 MEASURED_ON = "Its figures hold for data like the test split, which came with the training's."
+AS_TRAINED = "The probabilities are the network's own; they were not calibrated."
+CALIBRATED = "The probabilities were calibrated on the eval split, by a temperature of {:.3g}."
 
 
 def make_card(
@@ -35,7 +37,7 @@ def make_card(
             that trained it, and `versions` by name; each may be missing.
     """
     history, figures = facts.history, facts.figures["figures"]
-    config = recipe.get("config", {})
+    config, temperature = recipe.get("config", {}), history["temperature"]
     trainer = config.get("trainer", {})
     side = trainer.get("image_size")
     explained = trainer.get("export", {}).get("grad_cam_layer", "")
@@ -62,7 +64,11 @@ def make_card(
             "test_time_flip": history["test_time_flip"],
         },
         "intended_use": told["intended_use"],
-        "limits": [*told["limits"], MEASURED_ON],
+        "limits": [
+            *told["limits"],
+            CALIBRATED.format(temperature) if temperature else AS_TRAINED,
+            MEASURED_ON,
+        ],
         "data": {
             **{key: facts.ingest[key] for key in DATA},
             "refused": sum(facts.ingest["quarantined"].values()),

@@ -127,7 +127,6 @@ class Part(parts.Report):
             "limits": [
                 "It knows no other answer: a picture of anything else is called one of the classes"
                 " as well, often with a high probability.",
-                "The probabilities are the network's own; they were not calibrated.",
                 "The heatmap shows what speaks for a class inside the network; it is no proof of a"
                 " reason.",
                 images.STRETCHED,

@@ -212,6 +212,7 @@ HISTORY = {
     "parameters": 721857,
     "seed": 1337,
     "test_time_flip": False,
+    "temperature": None,
     "monitor": "val_loss",
     "best_epoch": 1,
     "epochs": [

@@ -289,6 +289,7 @@ def test_weights_as_they_are_and_mirror_images(kit):
     case = kit.Case()
     case.history |= {
         "test_time_flip": True,
+        "temperature": None,
         "best_epoch": 0,
         "epochs": [case.history["epochs"][0] | {"epoch": 0}],
     }

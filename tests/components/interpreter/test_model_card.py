@@ -153,3 +153,11 @@ def test_the_text_tells_of_mirror_images_and_of_weights_from_elsewhere(facts):
     assert of_both in text
     assert card["model"]["epochs"] == 0
     assert "; weights from elsewhere, exported as they are |" in text
+
+
+def test_the_card_tells_whether_probabilities_were_calibrated(facts):
+    assert "they were not calibrated" in told(facts)[1]
+    facts.history.update(temperature=1.7321)
+    text = told(facts)[1]
+    assert "calibrated on the eval split, by a temperature of 1.73" in text
+    assert "they were not calibrated" not in text
