@@ -69,10 +69,11 @@ def add_shortcut(
     from scipy.ndimage import distance_transform_edt
 
     radius = round(min(image.size) * _MARK_SHARE / 2)
+    edge = 2 * radius  # of centres: the disc stays in view where a training shifts the picture
     animal = np.pad(np.asarray(silhouette) > 0, 1)  # all animal, or none, has an edge outside, too
     distance = (distance_transform_edt(~animal) - distance_transform_edt(animal))[1:-1, 1:-1]
-    centres = distance[radius + 1 : -radius - 1, radius + 1 : -radius - 1]  # of discs within it
-    reach = radius + CONTOUR_RADIUS + 1  # from the outline, so that disc and contour just touch
+    centres = distance[edge:-edge, edge:-edge]
+    reach = radius + 2 * CONTOUR_RADIUS  # from the outline: the contour's corners are that far
     misfit = {
         "corner": -centres[:: len(centres) - 1, :: centres.shape[1] - 1],
         "beside": abs(centres - reach),
@@ -81,7 +82,7 @@ def add_shortcut(
     row, column = rng.choice(np.argwhere(misfit <= misfit.min() + 0.5))
     if where == "corner":
         row, column = row * (len(centres) - 1), column * (centres.shape[1] - 1)
-    middle = np.array([column, row]) + radius + 1
+    middle = np.array([column, row]) + edge
     ImageDraw.Draw(image).ellipse(
         [*(middle - radius), *(middle + radius)],
         fill=f"hsv({label * _HUE_STEP % 360}, 100%, 90%)",
