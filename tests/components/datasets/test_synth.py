@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from components.datasets import anatomy, drawing
-from components.datasets.layouts import class_folders, masks, oxford_list, points
+from components.datasets.layouts import SHIPPED, load_reader
 from components.datasets.records import Record
 from components.datasets.settings import DataConfig
 from components.datasets.synth import draw_points, synthesize
@@ -24,8 +24,7 @@ def _pixels(path: Path) -> np.ndarray:
 
 
 def _records(root: Path, layout: str = "class_folders") -> list[Record]:
-    readers = {"class_folders": class_folders, "masks": masks, "points": points}
-    return (readers | {"oxford_list": oxford_list})[layout].read(root, DataConfig()).records
+    return load_reader(layout, SHIPPED, "layout")(root, DataConfig()).records
 
 
 @pytest.fixture(scope="module")
@@ -139,16 +138,14 @@ def test_a_mark_is_in_its_place_and_tells_the_class(where):
         before = np.asarray(image).copy()
         drawing.add_shortcut(rng, image, silhouette, seed % 2, where)
         rows, columns = np.nonzero((np.asarray(image) != before).any(axis=-1))
-        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-        assert 7 <= height <= 9  # a tenth of 80
-        assert 7 <= width <= 9
+        assert {np.ptp(rows), np.ptp(columns)} == {8}  # a tenth of 80, and the middle
         mask = np.asarray(drawing.trimap(silhouette))
         side = drawing.FOREGROUND if where == "body" else drawing.BACKGROUND
         assert (mask[rows, columns] == side).all()
         middle = round(rows.mean()), round(columns.mean())
         colours[seed % 2].add(tuple(np.asarray(image)[middle]))
         if where == "corner":
-            assert {min(middle[0], 79 - middle[0]), min(middle[1], 95 - middle[1])} <= {7, 8}
+            assert middle in {(y, x) for y in (8, 71) for x in (8, 87)}
         elif where == "beside":
             near = np.asarray(silhouette)[rows.min() - 5 : rows.max() + 6]
             assert near[:, max(0, columns.min() - 5) : columns.max() + 6].any()
@@ -160,12 +157,9 @@ def test_a_mark_changes_nothing_else(tmp_path):
     for name, shortcut in (("plain", ""), ("marked", "body")):
         synthesize(tmp_path / name, "oxford_list", 6, size=(64, 48), shortcut=shortcut)
     plain, marked = _files(tmp_path / "plain"), _files(tmp_path / "marked")
-    assert {path for path in plain if plain[path] != marked[path]} == {
-        path for path in plain if path.endswith(".jpg")
-    }
+    assert all((plain[path] != marked[path]) == path.endswith(".jpg") for path in plain)
     records = _records(tmp_path / "marked", "oxford_list")
-    assert [r.label for r in records] == ["Synthcat"] * 3 + ["synthdog"] * 3
-    assert all(r.mask_path for r in records)
+    assert [r.label for r in records if r.mask_path] == ["Synthcat"] * 3 + ["synthdog"] * 3
     with pytest.raises(InputError, match=r"found 2 in 'oxford_list' with the shortcut 'body'"):
         synthesize(tmp_path / "marked", "oxford_list", 6)
 
