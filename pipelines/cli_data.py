@@ -46,17 +46,23 @@ def init(
 @data_app.command()
 def synth(
     folder: Annotated[Path, typer.Argument(help="Where to write.")],
-    layout: Annotated[str, typer.Option(help="class_folders, masks or points.")] = "class_folders",
+    layout: Annotated[
+        str, typer.Option(help="class_folders, masks, oxford_list or points.")
+    ] = "class_folders",
     count: Annotated[int, typer.Option(min=2, help="Number of images or points.")] = 1000,
     classes: Annotated[int, typer.Option(min=2, help="How many, 2 to 12.")] = 2,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
+    shortcut: Annotated[
+        str,
+        typer.Option(help="corner, beside or body: a mark there gives the class away."),
+    ] = "",
 ) -> None:
     """Draw images of animals, or points, into a folder."""
     from components.datasets.layouts import OLD_NAMES
     from components.datasets.synth import synthesize
 
     layout = OLD_NAMES.get(layout, layout)
-    synthesize(folder, layout, count, classes=classes, seed=seed)
+    synthesize(folder, layout, count, classes=classes, seed=seed, shortcut=shortcut)
     typer.echo(f"{count} {'points' if layout == 'points' else 'images'} in {folder}")
 
 

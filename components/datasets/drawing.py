@@ -7,6 +7,10 @@ from components.datasets import anatomy, scenery
 
 FOREGROUND, BACKGROUND, CONTOUR = 1, 2, 3  # values of a trimap on disk
 CONTOUR_RADIUS = 2  # pixels on either side of the outline
+SHORTCUTS = ("corner", "beside", "body")  # where a mark may give the class away
+
+_MARK_SHARE = 0.1  # of the shorter side, the mark's diameter
+_HUE_STEP = 150  # degrees from class to class: far apart, and none twice in 12 classes
 
 _OVER = 2  # shapes are drawn this many times larger and averaged down, for smooth edges
 
@@ -47,6 +51,43 @@ def draw(
     coverage = silhouette.reduce(_OVER)
     image.paste(pet, mask=coverage)
     return scenery.lit(rng, image), coverage.point(lambda share: 255 if share >= 128 else 0)
+
+
+def add_shortcut(
+    rng: np.random.Generator, image: Image.Image, silhouette: Image.Image, label: int, where: str
+) -> None:
+    """Paints a small disc with a white rim, of a hue that gives the class away, into a picture.
+
+    Args:
+        rng: chooses among the places that do.
+        image, silhouette: of `draw`; the image is changed.
+        label: index of the class.
+        where: of `SHORTCUTS`: the `corner` farthest from the animal; `beside` the animal, next to
+            the contour of its trimap; on its `body`, within that contour. Where there is no room
+            for it, the nearest to that.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    radius = round(min(image.size) * _MARK_SHARE / 2)
+    edge = 2 * radius  # of centres: the disc stays in view where a training shifts the picture
+    animal = np.pad(np.asarray(silhouette) > 0, 1)  # all animal, or none, has an edge outside, too
+    distance = (distance_transform_edt(~animal) - distance_transform_edt(animal))[1:-1, 1:-1]
+    centres = distance[edge:-edge, edge:-edge]
+    reach = radius + 2 * CONTOUR_RADIUS  # from the outline: the contour's corners are that far
+    misfit = {
+        "corner": -centres[:: len(centres) - 1, :: centres.shape[1] - 1],
+        "beside": abs(centres - reach),
+        "body": np.maximum(centres + reach, 0),
+    }[where]
+    row, column = rng.choice(np.argwhere(misfit <= misfit.min() + 0.5))
+    if where == "corner":
+        row, column = row * (len(centres) - 1), column * (centres.shape[1] - 1)
+    middle = np.array([column, row]) + edge
+    ImageDraw.Draw(image).ellipse(
+        [*(middle - radius), *(middle + radius)],
+        fill=f"hsv({label * _HUE_STEP % 360}, 100%, 90%)",
+        outline="white",
+    )
 
 
 def _corners(outline: np.ndarray) -> list[tuple[float, float]]:

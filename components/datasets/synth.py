@@ -7,17 +7,18 @@ position and pose come from the same distributions, so that colours tell nothing
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from components.datasets import anatomy, drawing
 from components.datasets.layouts import OLD_NAMES
-from components.datasets.recognition import IMAGES, MASK_FOLDERS, POINT_COLUMNS
+from components.datasets.recognition import IMAGES, MASK_FOLDERS, OXFORD_LIST, POINT_COLUMNS
 from serving.classes import IGNORED
 from serving.errors import InputError, check_one_of
 
-LAYOUTS = ("class_folders", "masks", "points")
+LAYOUTS = ("class_folders", "masks", "oxford_list", "points")
+LABELLED = ("class_folders", "oxford_list")  # each picture has a class, which a mark can tell
 MARKER = ".pawlens_synth.json"  # says that the folder's data was made here, and how much
 POINTS_FILE = "points.csv"
 POINT_LABELS = ("negative", "positive")
@@ -31,6 +32,18 @@ _JPEG_QUALITY = 90
 _PET_NAMES = ("Synthcat", "synthdog")  # Oxford-IIIT Pet capitalises the names of cat breeds
 
 
+class _Kind(NamedTuple):
+    """What is drawn into a folder; no other kind is drawn into the same one."""
+
+    layout: str
+    classes: int
+    shortcut: str
+
+    def __str__(self) -> str:
+        mark = f" with the shortcut '{self.shortcut}'" if self.shortcut else ""
+        return f"{self.classes} in '{self.layout}'{mark}"
+
+
 def synthesize(
     root: Path,
     layout: str,
@@ -39,6 +52,7 @@ def synthesize(
     size: tuple[int, int] | None = None,
     *,
     classes: int = 2,
+    shortcut: str = "",
 ) -> None:
     """Draws images or points into a folder, all classes in turn.
 
@@ -49,24 +63,29 @@ def synthesize(
     Args:
         root: the folder; new, empty, or made by this function in the same layout.
         layout: `class_folders` (`Cat/0.jpg`, `Dog/0.jpg`, ...), `masks` (`images/*.jpg` with exact
-            masks) or `points` (`points.csv`, see `draw_points`); or what these were called before
+            masks), `oxford_list` (the masks of two classes, and `annotations/list.txt` with the
+            classes) or `points` (`points.csv`, see `draw_points`); or what these were called before
             (`OLD_NAMES`). Masks of two classes are trimaps in `annotations/trimaps/*.png`: 1
             foreground, 2 background, 3 contour. With more they are label maps in `masks/*.png`: 0
             background, an id for each further class, which is an animal, and IGNORED on contours.
         count: number of images or points.
         seed: not negative.
         size: of images, width and height in pixels; None draws both from 150 to 260 for each.
-        classes: number of them, 2 to the number of `anatomy.NAMES`; of points always 2.
+        classes: number of them, 2 to the number of `anatomy.NAMES`; of points and of oxford_list
+            always 2.
+        shortcut: where a mark gives the class away, one of `drawing.SHORTCUTS`, in a layout of
+            `LABELLED`; else the pictures are the same. Empty: nowhere.
 
     Raises:
         InputError: an argument is out of its range, or the folder holds something else.
     """
     root = Path(root)
     layout = OLD_NAMES.get(layout, layout)
-    _check_arguments(layout, count, seed, size, classes)
-    before = _claimed(root, layout, classes)
+    kind = _Kind(layout, classes, shortcut)
+    _check_arguments(kind, count, seed, size)
+    before = _claimed(root, kind)
     # Before drawing: an interrupted folder stays ours.
-    _mark(root, layout, classes, max(before, count))
+    _mark(root, kind, max(before, count))
     if layout == "points":
         _write(root / POINTS_FILE, points_csv(count, seed))
     else:
@@ -78,11 +97,14 @@ def synthesize(
                 label=index % (classes - 1 if ids else classes),  # class 0 is the background
                 ids=ids,
                 size=size,
+                shortcut=shortcut,
             )
         for index in range(count, before):
             for path in _paths(root, layout, index, classes):
                 path.unlink(missing_ok=True)
-    _mark(root, layout, classes, count)
+    if layout == "oxford_list":
+        _write(root / OXFORD_LIST, _oxford_lines(root, count))
+    _mark(root, kind, count)
 
 
 def draw_points(count: int, seed: int) -> np.ndarray:
@@ -103,11 +125,26 @@ def points_csv(count: int, seed: int) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def _oxford_lines(root: Path, count: int) -> bytes:
+    """The list of Oxford-IIIT Pet: name, class, species, breed in the species; one breed each."""
+    stems = [_paths(root, "oxford_list", index, 2)[0].stem for index in range(count)]
+    lines = [f"{stem} {n % 2 + 1} {n % 2 + 1} 1\n" for n, stem in enumerate(stems)]
+    return "".join(lines).encode()
+
+
 def _draw_image(
-    rng: np.random.Generator, paths: list[Path], *, label: int, ids: bool, size: Any
+    rng: np.random.Generator,
+    paths: list[Path],
+    *,
+    label: int,
+    ids: bool,
+    size: Any,
+    shortcut: str,
 ) -> None:
     """Draws an animal, and where it has a mask a trimap, or ids: its own is one above its label."""
     image, silhouette = drawing.draw(rng, label, size or _random_size(rng))
+    if shortcut:  # last of all chance
+        drawing.add_shortcut(rng, image, silhouette, label, shortcut)
     drawn = [image]
     if paths[1:]:
         to_id = {drawing.FOREGROUND: label + 1, drawing.CONTOUR: IGNORED}
@@ -142,23 +179,26 @@ def _paths(root: Path, layout: str, index: int, classes: int) -> list[Path]:
     return [root / IMAGES / f"{stem}.jpg", root / masks / f"{stem}.png"]
 
 
-def _check_arguments(
-    layout: str, count: int, seed: int, size: tuple[int, int] | None, classes: int
-) -> None:
+def _check_arguments(kind: _Kind, count: int, seed: int, size: tuple[int, int] | None) -> None:
+    layout, classes, shortcut = kind
     check_one_of("layout", layout, LAYOUTS)
-    most = 2 if layout == "points" else len(anatomy.NAMES)
+    if shortcut:
+        check_one_of("shortcut", shortcut, drawing.SHORTCUTS)
+    most = 2 if layout in ("points", "oxford_list") else len(anatomy.NAMES)
+    labelled = " or ".join(LABELLED)
     rules = (
         ("classes", 2 <= classes <= most, f"2 to {most}", classes),
         ("count", count >= 1, "at least 1", count),
         ("seed", seed >= 0, "0 or more", seed),
         ("size", all(32 <= side <= 4096 for side in size or ()), "sides of 32 to 4096", size),
+        ("shortcut", not shortcut or layout in LABELLED, f"the layout {labelled}", layout),
     )
     for name, right, expected, found in rules:
         if not right:
             raise InputError(name, expected=expected, found=str(found))
 
 
-def _claimed(root: Path, layout: str, classes: int) -> int:
+def _claimed(root: Path, kind: _Kind) -> int:
     """How many images an earlier call made here; 0 in a new or empty folder.
 
     Raises:
@@ -170,23 +210,24 @@ def _claimed(root: Path, layout: str, classes: int) -> int:
     if root.is_dir():
         try:
             made = json.loads((root / MARKER).read_text(encoding="utf-8"))
-            made_layout = OLD_NAMES.get(made["layout"], made["layout"])
-            if (made_layout, made.get("classes", 2)) == (layout, classes):
+            layout = OLD_NAMES.get(made["layout"], made["layout"])
+            made_kind = _Kind(layout, made.get("classes", 2), made.get("shortcut", ""))
+            if made_kind == kind:
                 return int(made["count"])
-            found = f"{made.get('classes', 2)} in '{made_layout}'"
+            found = str(made_kind)
         except FileNotFoundError:
             found = "other files"
         except (ValueError, KeyError, TypeError, AttributeError):
             found = f"another {MARKER}"
     raise InputError(
         f"folder '{root}'",
-        expected=f"an empty folder, or drawn data of {classes} classes in layout '{layout}'",
+        expected=f"an empty folder, or drawn data: {kind}",
         found=found,
         todo="name a new or empty folder",
     )
 
 
-def _mark(root: Path, layout: str, classes: int, count: int) -> None:
+def _mark(root: Path, kind: _Kind, count: int) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"layout": layout, "count": count, "classes": classes})
+    text = json.dumps(kind._asdict() | {"count": count})
     (root / MARKER).write_text(text + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from components.datasets import anatomy, drawing
-from components.datasets.layouts import class_folders, masks, points
+from components.datasets.layouts import SHIPPED, load_reader
 from components.datasets.records import Record
 from components.datasets.settings import DataConfig
 from components.datasets.synth import draw_points, synthesize
@@ -24,8 +24,7 @@ def _pixels(path: Path) -> np.ndarray:
 
 
 def _records(root: Path, layout: str = "class_folders") -> list[Record]:
-    read = {"class_folders": class_folders.read, "masks": masks.read, "points": points.read}[layout]
-    return read(root, DataConfig()).records
+    return load_reader(layout, SHIPPED, "layout")(root, DataConfig()).records
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,8 @@ def pets(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("layout", "classes"), [("class_folders", 2), ("masks", 2), ("masks", 4), ("points", 2)]
+    ("layout", "classes"),
+    [("class_folders", 2), ("masks", 2), ("masks", 4), ("oxford_list", 2), ("points", 2)],
 )
 def test_same_seed_same_bytes_and_growing_changes_nothing(tmp_path, layout, classes):
     def draw(name: str, count: int, **arguments) -> dict[str, bytes]:
@@ -46,7 +46,7 @@ def test_same_seed_same_bytes_and_growing_changes_nothing(tmp_path, layout, clas
     few, many, other = draw("few", 5), draw("many", 8), draw("other", 5, seed=2)
     assert all(many[path].startswith(content) for path, content in few.items())
     assert few.keys() == other.keys()
-    images = {path for path in few if not path.endswith(".png")}
+    images = {path for path in few if path.endswith((".jpg", ".csv"))}
     assert not {few[path] for path in images} & {other[path] for path in images}
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "many").rglob("*.*g")}
     assert draw("few", 8) == draw("many", 8) == many  # grown in place, and drawn again
@@ -129,6 +129,41 @@ def test_a_trimap_is_exact_for_a_known_silhouette():
     np.testing.assert_array_equal(drawing.trimap(Image.fromarray(silhouette)), expected)
 
 
+@pytest.mark.parametrize("where", drawing.SHORTCUTS)
+def test_a_mark_is_in_its_place_and_tells_the_class(where):
+    colours = [set(), set()]
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        image, silhouette = drawing.draw(rng, seed % 2, (96, 80))
+        before = np.asarray(image).copy()
+        drawing.add_shortcut(rng, image, silhouette, seed % 2, where)
+        rows, columns = np.nonzero((np.asarray(image) != before).any(axis=-1))
+        assert {np.ptp(rows), np.ptp(columns)} == {8}  # a tenth of 80, and the middle
+        mask = np.asarray(drawing.trimap(silhouette))
+        side = drawing.FOREGROUND if where == "body" else drawing.BACKGROUND
+        assert (mask[rows, columns] == side).all()
+        middle = round(rows.mean()), round(columns.mean())
+        colours[seed % 2].add(tuple(np.asarray(image)[middle]))
+        if where == "corner":
+            assert middle in {(y, x) for y in (8, 71) for x in (8, 87)}
+        elif where == "beside":
+            near = np.asarray(silhouette)[rows.min() - 5 : rows.max() + 6]
+            assert near[:, max(0, columns.min() - 5) : columns.max() + 6].any()
+    assert [len(one) for one in colours] == [1, 1]
+    assert colours[0] != colours[1]
+
+
+def test_a_mark_changes_nothing_else(tmp_path):
+    for name, shortcut in (("plain", ""), ("marked", "body")):
+        synthesize(tmp_path / name, "oxford_list", 6, size=(64, 48), shortcut=shortcut)
+    plain, marked = _files(tmp_path / "plain"), _files(tmp_path / "marked")
+    assert all((plain[path] != marked[path]) == path.endswith(".jpg") for path in plain)
+    records = _records(tmp_path / "marked", "oxford_list")
+    assert [r.label for r in records if r.mask_path] == ["Synthcat"] * 3 + ["synthdog"] * 3
+    with pytest.raises(InputError, match=r"found 2 in 'oxford_list' with the shortcut 'body'"):
+        synthesize(tmp_path / "marked", "oxford_list", 6)
+
+
 def test_the_silhouette_is_where_the_animal_is(monkeypatch):
     """With fur and details in one colour on a black scene, the image is the silhouette."""
     size = (160, 120)
@@ -197,6 +232,9 @@ def test_what_is_not_its_own_is_left_alone(tmp_path):
         ({"size": (8, 64)}, "size"),
         ({"classes": 1}, "classes: expected 2 to 12, found 1"),
         ({"layout": "points", "classes": 3}, "classes: expected 2 to 2"),
+        ({"layout": "oxford_list", "classes": 3}, "classes: expected 2 to 2"),
+        ({"shortcut": "middle"}, "shortcut: .*'middle'"),
+        ({"shortcut": "body"}, "shortcut: expected the layout class_folders or ox.* found masks"),
     ],
 )
 def test_wrong_arguments_write_nothing(tmp_path, wrong, named):
