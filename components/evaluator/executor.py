@@ -55,7 +55,8 @@ class Executor(executor.Executor):
 
         uri = artifact_utils.get_single_uri(output_dict[specs.EVALUATION_KEY])
         slices = read_slices(uri)
-        figures, sanity = figures_of(slices, part, config), []
+        figures = figures_of(slices, part, config)
+        sanity: list[dict[str, Any]] = []
         if config.graded_images and task.grades:
             graded, sanity = explanation_figures(
                 task,
