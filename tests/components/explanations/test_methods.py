@@ -231,8 +231,18 @@ def test_grad_cam_plus_plus_by_its_equations(located, images):
     np.testing.assert_allclose(seen, normalised((weights * features).sum(axis=-1)), atol=1e-4)
 
 
-@pytest.mark.parametrize(("score", "sign"), [(logit, 1), (negative_logit, -1)])
-def test_score_cam_asks_the_model_through_every_channel(images, score, sign):
+def sure(logits, probabilities):
+    """By what the model says of the whole picture; of those seen through a channel it is sure."""
+    import tensorflow as tf
+
+    return tf.where(probabilities[:, 1] > 0.995, logits[:, 0], -logits[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("score", "sign"), [(logit, 1), (negative_logit, -1), (sure, [1, -1, -1, 1, 1])]
+)
+def test_score_cam_asks_the_model_through_every_channel(images, score, sign, monkeypatch):
+    monkeypatch.setattr("components.explanations.methods.MASKED_TOGETHER", 2)  # of four channels
     model = tiny_classifier([15.0, -7.0, 4.0, -11.0])
     seen, probabilities = run(model, images, score, method="score_cam")
     features = trunk_by_hand(model, images)
