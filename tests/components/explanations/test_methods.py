@@ -167,6 +167,14 @@ def test_a_constant_map_gives_zeros():
         np.testing.assert_array_equal(run(model, flat, score)[0], 0)
 
 
+def test_maps_are_stretched_to_height_and_width():
+    from components.explanations.methods import heatmaps
+
+    maps = np.tile(np.array([0.2, 0.7, 0.4], np.float32), (1, 2, 1))
+    expected = np.tile(bilinear(maps, 9)[:, :1], (1, 4, 1))
+    np.testing.assert_allclose(heatmaps(maps, (4, 9)), expected / 0.7, atol=1e-6)
+
+
 def test_a_layer_with_a_way_round_it_is_explained():
     """features -> dense, plus a way round them: the gradient is that of the features alone."""
     import keras
