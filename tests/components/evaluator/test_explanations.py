@@ -222,8 +222,8 @@ def test_slices_by_size_of_the_object(run):
     named = {x["slice"] for x in outcome.result["figures"] if x["slice"].startswith("object_size")}
     assert named == {f"object_size={name}" for name in SIZES}
     for at, name in enumerate(SIZES):
-        values = [lines[f"{n:08x}"]["values"]["energy_above_area"] for n in range(at, COUNT, 4)]
-        figure = outcome.figure("explanation/energy_above_area", f"object_size={name}")
+        values = [lines[f"{n:08x}"]["values"]["mosaic"] for n in range(at, COUNT, 4)]
+        figure = outcome.figure(MOSAIC, f"object_size={name}")
         assert figure["examples"] == COUNT // 4
         assert figure["value"] == pytest.approx(np.mean(values))
 

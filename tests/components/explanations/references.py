@@ -95,6 +95,7 @@ found["energy"] = grades.energy_above_area(heat, masks), mass - masks.mean(axis=
 found["iou"] = grades.iou(heat, masks), ranks / (2 - ranks)
 
 pair = np.maximum(rng.normal(0, 1, (2, COUNT, SIDE, SIDE)), 0)
+pair[1, :2] += pair[0, :2]
 other = quantus.correlation_spearman(*pair.reshape(2, COUNT, -1), batched=True)
 found["spearman"] = rank_correlation(*pair), other
 print(json.dumps({name: np.array(both, float).tolist() for name, both in found.items()}))
