@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 # Clients by others, in an environment of their own; see tests/clients.in.
 CLIENTS := $(VENV)/clients
+# Explanations by others, in a folder beside the environment; see tests/explainers.in.
+EXPLAINERS := $(VENV)/explainers
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links
 
@@ -33,7 +35,7 @@ help:
 setup: $(SETUP)
 
 # uv installs the lock in a fraction of pip's time; pip checks uv itself against the lock's hashes.
-$(SETUP): requirements.lock tests/clients.lock pyproject.toml
+$(SETUP): requirements.lock tests/clients.lock tests/explainers.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > $(VENV)/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
@@ -41,6 +43,7 @@ $(SETUP): requirements.lock tests/clients.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CLIENTS)
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(CLIENTS)/bin/python tests/clients.lock
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python --target $(EXPLAINERS) tests/explainers.lock
 	touch $@
 
 demo: setup
@@ -67,6 +70,7 @@ lock: setup
 	$(COMPILE) --constraint requirements.lock $(IMAGES)/requirements-gpu.in \
 	  --output-file $(IMAGES)/requirements-gpu.lock
 	$(COMPILE) tests/clients.in --output-file tests/clients.lock
+	$(COMPILE) --no-deps tests/explainers.in --output-file tests/explainers.lock
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -91,6 +91,8 @@ TRAINING_KEYS = "training_keys.txt"
 #                "value", "lower", "upper", "baseline": null | number}],
 #   "checks": [{"metric", "class", "slice", "kind": "min" | "max_drop", "bound", "value": what was
 #               judged, maybe an interval's end, "ok", "message"}],
+#   "sanity": [{"randomised": layers so far, from the output down, "of": all, "correlation": mean}]:
+#             of heatmaps with those before; empty where explanations are not graded,
 #   "confusion": {"classes": [name], "rows": null | [[count]]}: a row a true class, a column a
 #                predicted one; images, points or, at the model's size, pixels of the whole test
 #                split; null where there are more than 50 classes,

@@ -56,8 +56,9 @@ class Executor(executor.Executor):
         uri = artifact_utils.get_single_uri(output_dict[specs.EVALUATION_KEY])
         slices = read_slices(uri)
         figures = figures_of(slices, part, config)
+        sanity: list[dict[str, Any]] = []
         if config.graded_images and task.grades:
-            figures += explanation_figures(
+            graded, sanity = explanation_figures(
                 task,
                 config,
                 classes,
@@ -69,7 +70,7 @@ class Executor(executor.Executor):
                 ],
                 evaluation=uri,
             )
-            figures = in_order(figures)
+            figures = in_order(figures + graded)
         blessed, checks = read_checks(config, figures, has_baseline=has_baseline)
         blessing = artifact_utils.get_single_instance(output_dict[specs.BLESSING_KEY])
         _write_blessing(blessing, blessed, input_dict, exec_properties)
@@ -78,6 +79,7 @@ class Executor(executor.Executor):
             "baseline": about_baseline,
             "figures": figures,
             "checks": checks,
+            "sanity": sanity,
             **confusion_of(slices, part),
         }
         io_utils.write_string_file(f"{uri}/{FIGURES}", json.dumps(result, indent=2))

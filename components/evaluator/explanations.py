@@ -8,19 +8,23 @@ import numpy as np
 from absl import logging
 from tfx.utils import io_utils
 
+from components import features as f
 from components.artifacts import EXPLANATIONS
 from components.datasets.examples import read_examples
 from components.evaluator.figures import OVERALL
 from components.evaluator.settings import EvaluatorConfig
-from components.explanations import MASKED, PREFIX
+from components.explanations import MASKED, PREFIX, WEIGHT_DEPENDENCE
 from components.explanations.grading import Graded, choose, grade, has_mask
+from components.explanations.sanity import PICTURES, cascade
 from components.metrics import intervals
 from components.tasks import Task
 from serving.classes import Classes
 from serving.errors import InputError
 
-SIGNED = ("faithfulness", "energy_above_area", "object_dependence", "background_dependence")
+SHARES = ("mosaic", "pointing", "pointing_of_blob", "iou", "iou_of_blob")  # in [0, 1]
 RIGHT = "right"  # slices by whether the candidate's answer is: `right=yes`, `right=no`
+SIZE = "object_size"  # slices by the mask's share of the picture: `object_size=small`
+SMALL, MEDIUM = 0.15, 0.4  # below the first, up to the second; `large` above
 
 
 def explanation_figures(
@@ -31,8 +35,11 @@ def explanation_figures(
     split: str,
     models: Sequence[str],
     evaluation: str,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Grades both models on the same pictures; writes `artifacts.EXPLANATIONS`.
+
+    Random weights are tried on the candidate alone: how a method behaves is no matter of how much
+    better a model became.
 
     Args:
         task, config, classes: of the evaluation.
@@ -41,7 +48,7 @@ def explanation_figures(
         evaluation: folder of the ModelEvaluation.
 
     Returns:
-        Entries of `artifacts.FIGURES`; none of an empty split.
+        Figures and "sanity" of `artifacts.FIGURES`; none of an empty split.
 
     Raises:
         InputError: a threshold needs masks and no Example has one; the model has no `grad_cam`.
@@ -49,8 +56,9 @@ def explanation_figures(
     examples = choose(read_examples(split), config.graded_images, task.key)
     _check_masks(config, examples)
     if not examples:
-        return []
+        return [], []
     own = grade(models[0], examples)
+    own.values[WEIGHT_DEPENDENCE], sanity = _sanity(models[0], examples, own.predicted)
     other = _grade_baseline(models[1:], examples, own.rivals)
     keys = [one.features.feature[task.key].bytes_list.value[0].decode() for one in examples]
     lines = [
@@ -65,11 +73,31 @@ def explanation_figures(
         for at, key in enumerate(keys)
     ]
     io_utils.write_string_file(f"{evaluation}/{EXPLANATIONS}", "\n".join(lines) + "\n")
-    return [
+    figures = [
         figure
         for name, rows in _slices(examples, own, config).items()
         for measure in own.values
         if (figure := _figure(measure, name, rows, own=own, other=other, config=config))
+    ]
+    return figures, sanity
+
+
+def _sanity(
+    folder: str, examples: Sequence[Any], classes: np.ndarray
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """What is lost of the heatmaps where the weights are random; "sanity" of `artifacts.FIGURES`.
+
+    Of pictures without heat, of all but the first ones and of a model without weights it is NaN.
+    """
+    pictures = [one.features.feature[f.IMAGE].bytes_list.value[0] for one in examples[:PICTURES]]
+    stages = cascade(folder, pictures, classes[:PICTURES])
+    lost = np.full(len(examples), np.nan)
+    for correlations in stages.values():  # the last one counts
+        lost[: len(pictures)] = 1.0 - correlations
+    return lost, [
+        {"randomised": layers, "of": max(stages), "correlation": float(np.nanmean(correlations))}
+        for layers, correlations in stages.items()
+        if np.isfinite(correlations).any()
     ]
 
 
@@ -102,12 +130,19 @@ def _slices(
 ) -> dict[str, np.ndarray]:
     """Which of the pictures are in a slice: bool [n] by its name."""
     right = np.where(graded.labels == graded.predicted, f"{RIGHT}=yes", f"{RIGHT}=no")
-    columns = [right] + [
+    size = np.select(
+        [graded.areas == 0, graded.areas < SMALL, graded.areas <= MEDIUM],
+        ["", f"{SIZE}=small", f"{SIZE}=medium"],
+        f"{SIZE}=large",
+    )
+    columns = [right, size] + [
         np.array([f"{key}={_text(one.features.feature[key])}" for one in examples])
         for key in config.slices
     ]
     found = {OVERALL: np.ones(len(examples), bool)}
-    return found | {name: column == name for column in columns for name in np.unique(column)}
+    return found | {
+        name: column == name for column in columns for name in np.unique(column) if name
+    }
 
 
 def _text(feature: Any) -> str:
@@ -135,7 +170,7 @@ def _figure(
     if config.confidence_intervals and count > 1:
         half = intervals.of_mean(values.sum(), (values**2).sum(), count) or 0.0
         lower, upper = value - half, value + half
-        if measure not in SIGNED:  # a share
+        if measure in SHARES:
             lower, upper = max(lower, 0.0), min(upper, 1.0)
     baseline = float(np.nanmean(other[measure][rows])) if measure in other else None
     return {

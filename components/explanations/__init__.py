@@ -7,7 +7,8 @@ from components import extension
 PREFIX = "explanation/"  # of a grade's name among the metrics
 # What thresholds may judge, higher is better; see `components.explanations.grades`.
 MASKED = (f"{PREFIX}energy_above_area", f"{PREFIX}object_dependence")  # these need masks
-GRADES = (f"{PREFIX}mosaic", f"{PREFIX}faithfulness", *MASKED)
+WEIGHT_DEPENDENCE = "weight_dependence"  # see `components.explanations.sanity`
+GRADES = tuple(PREFIX + name for name in ("mosaic", "faithfulness", WEIGHT_DEPENDENCE)) + MASKED
 
 # Each is a function as those of `components.explanations.methods` are.
 SHIPPED = {

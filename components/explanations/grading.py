@@ -31,6 +31,7 @@ class Graded(NamedTuple):
     rivals: list[int]  # for each class the one that it is most often taken for, that occurs
     # By measure float64 [n], NaN where a picture has none; without masks, none that needs them.
     values: dict[str, np.ndarray]
+    areas: np.ndarray  # float64 [n], the object's share of the picture; 0 without a mask
 
 
 def choose(examples: Iterable[Any], count: int, key: str = f.KEY) -> list[Any]:
@@ -101,8 +102,9 @@ def grade(folder: str, examples: Sequence[Any], rivals: list[int] | None = None)
             ]
         ),
     }
-    values |= _by_masks(model, images, labels, heat, examples)
-    return Graded(labels, predicted, rivals, values)
+    masks = _masks(examples, side)
+    values |= _by_masks(model, images, labels, heat, masks)
+    return Graded(labels, predicted, rivals, values, masks.mean(axis=(1, 2)))
 
 
 def rivals_of(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
@@ -153,21 +155,26 @@ def _filled(model: Model, missing: int) -> Model:
     return model._replace(explain=explain)
 
 
-def _by_masks(
-    model: Model, images: np.ndarray, labels: np.ndarray, heat: np.ndarray, examples: Sequence[Any]
-) -> dict[str, np.ndarray]:
-    """The measures that need masks, of the pictures that have one with anything on it."""
-    side = images.shape[1]
-    masks = np.zeros(images.shape[:3], bool)
+def _masks(examples: Sequence[Any], side: int) -> np.ndarray:
+    """Where the objects are: bool [n, side, side], nowhere in a picture without a mask."""
+    masks = np.zeros((len(examples), side, side), bool)
     for number, example in enumerate(examples):
         if has_mask(example):
             masks[number] = decode_mask(_bytes(example, f.OBJECT_MASK), side).numpy() > 0
+    return masks
+
+
+def _by_masks(
+    model: Model, images: np.ndarray, labels: np.ndarray, heat: np.ndarray, masks: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The measures that need masks, of the pictures that have one with anything on it."""
+    count = len(masks)
     told = np.flatnonzero(masks.any(axis=(1, 2)))
     if not len(told):
         return {}
     color = images.mean(axis=(0, 1, 2))
     images, labels, heat, masks = images[told], labels[told], heat[told], masks[told]
-    blobs = np.broadcast_to(grades.blob(side), heat.shape)
+    blobs = np.broadcast_to(grades.blob(heat.shape[1]), heat.shape)
     found = {
         "energy_above_area": grades.energy_above_area(heat, masks),
         "object_dependence": grades.dependence(model, images, labels, masks, color),
@@ -177,7 +184,7 @@ def _by_masks(
         "iou": grades.iou(heat, masks),
         "iou_of_blob": grades.iou(blobs, masks),
     }
-    spread = {name: np.full(len(examples), np.nan) for name in found}
+    spread = {name: np.full(count, np.nan) for name in found}
     for name, values in found.items():
         spread[name][told] = values
     return spread

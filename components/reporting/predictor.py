@@ -29,6 +29,11 @@ class Predictor:
         """Names of its signatures, sorted."""
         return sorted(self._model.signatures)
 
+    @property
+    def variables(self) -> Any:
+        """A Keras model's tf.Variables in its order; assigning one changes the answers."""
+        return getattr(self._model, "variables", [])
+
     def predict(self, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls `serving_default` with its inputs in a batch: outputs by name, strings as bytes."""
         return self._call(names.SIGNATURE_SERVING, inputs)

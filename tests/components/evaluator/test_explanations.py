@@ -17,25 +17,27 @@ MOSAIC = "explanation/mosaic"
 ASKED = {MOSAIC: {"min": 0.65, "judge": "lower"}}
 
 
-def picture(rng, label):
+def picture(rng, label, size=10):
     """A square of the class's colour on grey: uint8 [STORED, STORED, 3], and where it is."""
     pixels = rng.uniform(90, 110, (STORED, STORED, 3))
-    top, left = rng.integers(1, STORED - 11, 2)
+    top, left = rng.integers(1, STORED - size - 1, 2)
     mask = np.zeros((STORED, STORED), np.uint8)
-    mask[top : top + 10, left : left + 10] = 255
+    mask[top : top + size, left : left + size] = 255
     pixels[mask > 0] = (255, 0, 0) if label == 0 else (0, 0, 255)
     return pixels.astype(np.uint8), mask
 
 
-@pytest.fixture(scope="session")
-def shown():
+SIZES = {"small": 8, "medium": 12, "large": 18}  # of squares: 0.11, 0.25, 0.56 of the picture
+
+
+def shown_with(sizes):
     """Values of Examples; every fifth label is wrong."""
     rng = np.random.default_rng(5)
     made = []
     for number in range(COUNT):
         truth = number % 2
         label = truth if number % 5 else 1 - truth
-        pixels, mask = picture(rng, truth)
+        pixels, mask = picture(rng, truth, sizes[number % len(sizes)])
         made.append(
             {
                 f.KEY: f"{number:08x}",
@@ -49,10 +51,18 @@ def shown():
 
 
 @pytest.fixture(scope="session")
+def shown():
+    return shown_with([10])
+
+
+@pytest.fixture(scope="session")
 def examples(shown, write_examples, tmp_path_factory):
-    """By name: with masks (in two orders), and without."""
+    """By name: with masks (in two orders), without, and with one of each size and none in turn."""
     bare = [{k: v for k, v in one.items() if k != f.OBJECT_MASK} for one in shown]
-    kinds = {"masked": shown, "turned": shown[::-1], "bare": bare}
+    sized = shown_with([*SIZES.values(), 10])
+    for one in sized[3::4]:
+        del one[f.OBJECT_MASK]
+    kinds = {"masked": shown, "turned": shown[::-1], "bare": bare, "sized": sized}
     return {
         name: write_examples(tmp_path_factory.mktemp(name), {"test": some}, CLASSES)
         for name, some in kinds.items()
@@ -204,6 +214,80 @@ def test_slices_by_class_and_by_right_and_wrong(seeing, shown):
     assert min(signs) < 0
     assert seeing.figure(MOSAIC, f"{f.LABEL_NAME}=red")["examples"] == COUNT // 2
     assert MOSAIC not in {x["metric"] for x in seeing.result["figures"] if x["class"]}
+
+
+def test_slices_by_size_of_the_object(run):
+    outcome = run("seeing", data="sized")
+    lines = kept(outcome)
+    named = {x["slice"] for x in outcome.result["figures"] if x["slice"].startswith("object_size")}
+    assert named == {f"object_size={name}" for name in SIZES}
+    for at, name in enumerate(SIZES):
+        values = [lines[f"{n:08x}"]["values"]["mosaic"] for n in range(at, COUNT, 4)]
+        figure = outcome.figure(MOSAIC, f"object_size={name}")
+        assert figure["examples"] == COUNT // 4
+        assert figure["value"] == pytest.approx(np.mean(values))
+
+
+@pytest.fixture(scope="session")
+def trained(shown, make_artifact, tmp_path_factory):
+    """trained(explain) gives a Model as the trainer exports it."""
+    import keras
+    import tensorflow as tf
+    from tfx.types import standard_artifacts
+
+    from components.export.saved_model import ExportOptions, export_model
+    from components.models import ModelSpec
+    from components.models.blocks import class_output
+
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = keras.layers.Conv2D(8, 3, padding="same", name="stem")(inputs / 255)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.Conv2D(16, 3, strides=2, activation="relu", name="trunk_output")(x)
+    model = keras.Model(inputs, class_output(keras.layers.GlobalAveragePooling2D()(x), 2))
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    images = tf.image.resize([one[f.IMAGE] for one in shown], (SIDE, SIDE))
+    model.fit(images, np.arange(COUNT) % 2, epochs=40, verbose=0)
+    assert (model.predict(images, verbose=0).argmax(1) == np.arange(COUNT) % 2).all()
+
+    def export(explain):
+        folder = tmp_path_factory.mktemp("trained")
+        options = ExportOptions(ModelSpec("tiny", "elsewhere:build"), explain=explain)
+        told = {"task": get_task(TASK), "classes": CLASSES, "side": SIDE, "options": options}
+        export_model(model, folder / "Format-Serving", **told)
+        return make_artifact(standard_artifacts.Model, folder)
+
+    return export
+
+
+def edges(trunk, head, images, score):
+    """Of the picture, whatever the weights are."""
+    import tensorflow as tf
+
+    _, probabilities = head(trunk(images, training=False), training=False)
+    return tf.reduce_sum(tf.abs(tf.image.sobel_edges(images)), [-1, -2]), probabilities
+
+
+def test_a_method_that_ignores_the_weights_is_refused(run, models, trained):
+    from components.explanations.methods import grad_cam
+
+    asked = {"explanation/weight_dependence": {"min": 0.5}}
+    for explain, blessed in ((grad_cam, True), (edges, False)):
+        models[explain] = trained(explain)
+        outcome = run(explain, graded_images=20, thresholds=asked)
+        outcome.assert_blessed(blessed)
+        values = [line["values"].get("weight_dependence") for line in outcome.lines(EXPLANATIONS)]
+        assert values[16:] == [None] * 4
+        values = [value for value in values if value is not None]  # where there is heat
+        assert len(values) > 6
+        figure = outcome.figure("explanation/weight_dependence")
+        assert figure["value"] == pytest.approx(np.mean(values))
+        assert figure["lower"] <= figure["value"] <= figure["upper"]
+        curve = outcome.result["sanity"]
+        assert [(x["randomised"], x["of"]) for x in curve] == [(n, 4) for n in (1, 2, 3, 4)]
+        assert curve[-1]["correlation"] == pytest.approx(1 - figure["value"])
+        # What speaks for a class stands in the output's layer, which goes first.
+        assert np.allclose([x["correlation"] for x in curve], 1) != (curve[0]["correlation"] < 0.9)
 
 
 def test_the_same_pictures_in_every_run_whatever_their_order(run, seeing):

@@ -149,18 +149,28 @@ def test_insertion_and_deletion_by_hand(cornered):
     np.testing.assert_allclose(found[0] - found[1], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("side", [30, 31])
+def test_a_blob_is_in_the_middle(side):
+    from components.explanations.grades import blob
+
+    away = np.hypot(*(np.indices((side, side)) - (side - 1) / 2))
+    expected = np.exp(-(away**2) / (2 * (0.21 * side) ** 2))
+    np.testing.assert_allclose(blob(side), expected / expected.max(), rtol=1e-5)
+
+
 def test_measures_on_masks():
     from components.explanations.grades import energy_above_area, iou, pointing
 
     masks = np.zeros((4, 10, 10), bool)
     masks[:, 2:6, 2:7] = True  # 20 of 100 pixels
+    masks[0, 5] = False  # 15
     heat = np.zeros((4, 10, 10))
-    heat[0, 2:6, 2:7] = 1.0  # the object
+    heat[0, 2:5, 2:7] = 1.0  # the object
     heat[1] = 0.3  # even
     heat[2, 6:10, 2:7] = 1.0  # beside it
     heat[3, 4:8, 2:7] = np.linspace(1, 0.8, 20).reshape(4, 5)  # half on it, the hotter half
     share = heat[3][masks[3]].sum() / heat[3].sum()
-    np.testing.assert_allclose(energy_above_area(heat, masks), [0.8, 0.0, -0.2, share - 0.2])
+    np.testing.assert_allclose(energy_above_area(heat, masks), [0.85, 0.0, -0.2, share - 0.2])
     np.testing.assert_array_equal(pointing(heat, masks), [1, 0, 0, 1])
     np.testing.assert_allclose(iou(heat, masks)[[0, 2, 3]], [1.0, 0.0, 10 / 30])
     np.testing.assert_array_equal(energy_above_area(np.zeros((1, 10, 10)), masks[:1]), 0)
@@ -173,7 +183,8 @@ def test_what_is_lost_without_the_object(pictures):
     masks = np.zeros(images.shape[:3], bool)
     masks[:, :, : SIDE - 1] = True  # nearly everything
     blue = np.array([0.0, 0.0, 255.0])
-    lost = dependence(Model(predict, seeing), images, labels, masks, blue)
-    np.testing.assert_array_equal(lost, np.where(labels == 0, 1, 0))
+    said = np.where(np.arange(12) < 2, 1 - labels, labels)  # a wrong one of each
+    lost = dependence(Model(predict, seeing), images, said, masks, blue)
+    np.testing.assert_array_equal(lost, [-1, 0] + [1, 0] * 5)
     kept = dependence(Model(predict, seeing), images, labels, np.zeros_like(masks), blue)
     np.testing.assert_array_equal(kept, 0)
