@@ -28,6 +28,7 @@ RANKED_BY = ("f1", "iou", "accuracy", "mean_iou")
 MEANINGS = {
     "mosaic": "share of the heat on the explained class beside another one; 0.5: it tells neither",
     "faithfulness": "whether the heat names the pixels that decide; above 0: more than a blob does",
+    "weight_dependence": "how much the heatmaps change with random weights; near 0: not at all",
     "energy_above_area": "share of the heat on the object beyond an even map's",
     "object_dependence": "accuracy lost where the object is painted out",
     "background_dependence": "accuracy lost where all but the object is painted out",

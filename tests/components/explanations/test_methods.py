@@ -1,7 +1,4 @@
-"""Class activation maps against NumPy: gradients known by hand, or by finite differences.
-
-Grad-CAM++ and HiResCAM are in `test_references.py`.
-"""
+"""Class activation maps against NumPy: gradients known by hand, or by finite differences."""
 
 import numpy as np
 import pytest
@@ -201,6 +198,46 @@ def test_a_layer_with_a_way_round_it_is_explained():
     assert (expected > 0).mean() > 0
     np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
     np.testing.assert_allclose(probabilities, np.asarray(model(images)), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def located():
+    """trunk_output -> a weight for each value of the map -> the one logit: gradients differ."""
+    import keras
+
+    from components.models.blocks import class_output
+
+    model = tiny_classifier(DENSE)
+    features = model.get_layer("trunk_output").output
+    flat = keras.layers.Flatten()(features)
+    whole = keras.Model(model.input, class_output(flat, 2))
+    weights = np.random.default_rng(2).normal(0, 1, (MAP * MAP * CHANNELS, 1))
+    whole.get_layer("logits").set_weights([weights, np.zeros(1)])
+    return whole, weights.reshape(MAP, MAP, CHANNELS)
+
+
+def normalised(maps):
+    laid = bilinear(np.maximum(maps, 0), SIDE)
+    return laid / laid.max(axis=(1, 2), keepdims=True)
+
+
+def test_hires_cam_takes_each_cells_own_gradient(located, images):
+    model, gradients = located
+    seen, _ = run(model, images, logit, method="hires_cam")
+    expected = normalised((trunk_by_hand(model, images) * gradients).sum(axis=-1))
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    averaged, _ = run(model, images, logit)
+    assert np.abs(averaged - seen).max() > 0.1
+
+
+def test_grad_cam_plus_plus_by_its_equations(located, images):
+    model, gradients = located
+    seen, _ = run(model, images, logit, method="grad_cam_plus_plus")
+    features = trunk_by_hand(model, images)
+    total = features.sum(axis=(1, 2), keepdims=True)
+    alpha = gradients**2 / (2 * gradients**2 + total * gradients**3)
+    weights = (alpha * np.maximum(gradients, 0)).sum(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(seen, normalised((weights * features).sum(axis=-1)), atol=1e-4)
 
 
 def sure(logits, probabilities):

@@ -225,6 +225,7 @@ FIGURES = {
     "baseline": None,
     "figures": [figure("accuracy", 0.8734567, lower=0.81249, upper=0.9)],
     "checks": [check("accuracy", 0.7, 0.8734567, True, "accuracy 0.873 reaches 0.7")],
+    "sanity": [],
     "confusion": {"classes": ["cat", "dog"], "rows": [[1900, 41], [52, 7]]},
     "top_confusions": [{"true": "dog", "predicted": "cat", "count": 52}],
     "roc": [

@@ -177,6 +177,17 @@ def test_graded_explanations_have_a_section_of_their_own(kit):
     assert "| `right=no`: explanation/mosaic | 0.500 |" in card
 
 
+@pytest.mark.parametrize(("grade", "flagged"), [(0.3, True), (0.9, False)])
+def test_heatmaps_that_ignore_the_weights_are_flagged(kit, grade, flagged):
+    case = kit.Case()
+    case.figures["figures"].append(kit.figure("explanation/weight_dependence", grade))
+    stages = [{"randomised": 1, "of": 3, "correlation": 0.95}]
+    case.figures["sanity"] = [*stages, {"randomised": 3, "of": 3, "correlation": 1 - grade}]
+    text = Page(Path(kit.outputs(case)["report"].uri, artifacts.REPORT_PAGE)).text
+    assert f"1 of 3 0.950 3 of 3 {1 - grade:.3f}" in text
+    assert ("hardly change when the weights become random" in text) is flagged
+
+
 def test_without_grades_there_is_no_such_section(kit):
     assert "explanations" not in Page(kit.facts_page(kit.Case())).html
 
