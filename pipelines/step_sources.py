@@ -54,7 +54,7 @@ def _named(config: PipelineConfig, task: Task, step: str) -> tuple[str, ...]:
         explanation = explanation_path(config.trainer.export.explanation)
         own = (*_model(config, task), extension.module_of(explanation))
     elif step == "evaluator":
-        own = config.evaluator.sources()
+        own = tuple(map(extension.module_of, config.evaluator.metric_paths().values()))
     return (*_parts(task, _PARTS.get(step, ())), *own)
 
 

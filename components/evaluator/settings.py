@@ -129,10 +129,6 @@ class EvaluatorConfig(Section):
             for name, metric in self.metrics.items()
         }
 
-    def sources(self) -> tuple[str, ...]:
-        """Dotted modules of the own metrics: code that the step runs by name."""
-        return tuple(extension.module_of(path) for path in self.metric_paths().values())
-
     def _thresholds(self) -> Iterator[tuple[str, str, Threshold]]:
         for section in ("thresholds", "slice_thresholds"):
             for name, threshold in getattr(self, section).items():
