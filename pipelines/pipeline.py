@@ -14,11 +14,11 @@ from components import extension
 from components.baseline import Baseline
 from components.beam_args import complete
 from components.data_validation import DataValidation, ExampleValidator, SchemaGen, StatisticsGen
-from components.evaluator import Evaluator
+from components.evaluator.component import Evaluator
 from components.example_gen import ImageExampleGen
-from components.infra_validator import InfraValidator
+from components.infra_validator.component import InfraValidator
 from components.interpreter import Interpreter
-from components.pusher import Pusher
+from components.pusher.component import Pusher
 from components.trainer import Trainer
 from pipelines.sections import PipelineConfig
 from pipelines.source_digest import source_digest
