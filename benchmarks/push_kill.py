@@ -84,7 +84,7 @@ class Pusher:
 
 
 def _push(pipe: Connection) -> None:
-    from components.pusher.push import push_model
+    from components.pusher.push import PUSHED, push_model
 
     register()
     pipe.send("ready")
@@ -92,7 +92,7 @@ def _push(pipe: Connection) -> None:
         told = pipe.recv()
         start = time.perf_counter()
         push = push_model(*told)
-        pipe.send((push.version, push.pushed, time.perf_counter() - start))
+        pipe.send((push.version, push.status == PUSHED, time.perf_counter() - start))
 
 
 def make_model(folder: Path, seed: int, files: int = FILES, size: int = FILE_BYTES) -> Path:

@@ -51,9 +51,9 @@ def complete(args: Sequence[str], key: str = "beam.args") -> list[str]:
     from apache_beam.options.pipeline_options import StandardOptions
 
     options = _parsed(args, key)
-    name = _runner(options)
+    name = options["runner"]
     if name in _PORTABLE:
-        _check_portable(args, options, name, key)
+        _check_portable(args, options, key)
     elif name == _DATAFLOW:
         _check_dataflow(options, key)
     else:
@@ -83,31 +83,24 @@ def runner(args: Sequence[str]) -> str:
     Raises:
         InputError: an option is wrong.
     """
-    return _runner(_parsed(args))
+    return str(_parsed(args)["runner"])
 
 
 def _parsed(args: Sequence[str], key: str = "Beam's options") -> dict[str, Any]:
-    """All options with their values; Beam's parser leaves the process where it takes one not."""
-    from apache_beam.options.pipeline_options import PipelineOptions
+    """All options with their values; the runner by Beam's own name, if it has one of that name."""
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            return PipelineOptions(list(args)).get_all_options()
+        with contextlib.redirect_stderr(said):  # Beam's parser leaves the process, too
+            options = PipelineOptions(list(args)).get_all_options()
     except SystemExit as error:
         reason = said.getvalue().strip().rpartition("error: ")[2]
         raise InputError(key, found=reason or "options that Beam does not take") from error
-
-
-def _runner(options: dict[str, Any]) -> str:
-    """Beam's own name of the runner; as it was given if Beam has none of that name."""
-    from apache_beam.options.pipeline_options import StandardOptions
-
     given = options["runner"] or StandardOptions.DEFAULT_RUNNER
-    for name in StandardOptions.KNOWN_RUNNER_NAMES:
-        if name.lower() in (given.lower(), given.lower() + "runner"):
-            return name
-    return str(given)
+    known = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
+    name = known.get(given.lower()) or known.get(f"{given.lower()}runner", given)
+    return options | {"runner": name}
 
 
 def _environment(options: dict[str, Any]) -> str:
@@ -118,20 +111,20 @@ def _environment(options: dict[str, Any]) -> str:
         "FlinkRunner": options["flink_master"] in ("[local]", "[auto]"),
         "SparkRunner": options["spark_master_url"].startswith("local"),
     }
-    here = starts_here.get(_runner(options), False) and not options["job_endpoint"]
+    here = starts_here.get(options["runner"], False) and not options["job_endpoint"]
     return "LOOPBACK" if here else "DOCKER"
 
 
 def _elsewhere(options: dict[str, Any]) -> bool:
-    name = _runner(options)
+    name = options["runner"]
     return name == _DATAFLOW or (name in _PORTABLE and _environment(options) != "LOOPBACK")
 
 
-def _check_portable(args: Sequence[str], options: dict[str, Any], name: str, key: str) -> None:
+def _check_portable(args: Sequence[str], options: dict[str, Any], key: str) -> None:
     from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 
-    environment = _environment(options)
+    name, environment = options["runner"], _environment(options)
     endpoint = options["job_endpoint"] or ""
     if name == "PortableRunner" and not endpoint:
         raise InputError(f"{key}: {name}", expected="--job_endpoint=HOST:PORT", found="none")

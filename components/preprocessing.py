@@ -56,42 +56,38 @@ def _bounded(image_bytes: tf.Tensor) -> tf.Tensor:
 def _told_size(image_bytes: tf.Tensor) -> tf.Tensor:
     """Height and width as the header tells them, int64 [2]; [0, 0] for what is no picture."""
     start = tf.strings.substr(image_bytes, 0, _HEADER_BYTES)
-    filled = tf.strings.substr(tf.strings.join([start, b"\0" * _HEADER_BYTES]), 0, _HEADER_BYTES)
-    header = tf.cast(tf.io.decode_raw(filled, tf.uint8), tf.int64)
+    header = tf.strings.substr(tf.strings.join([start, b"\0" * _HEADER_BYTES]), 0, _HEADER_BYTES)
 
     def begins(magic: bytes) -> tf.Tensor:
-        return tf.strings.substr(filled, 0, len(magic)) == magic
+        return tf.strings.substr(header, 0, len(magic)) == magic
 
-    def big_endian() -> tf.Tensor:  # PNG, IHDR: width, height
-        return tf.linalg.matvec(tf.reshape(header[16:24], [2, 4]), _weights(3, 2, 1, 0))[::-1]
-
-    def screen() -> tf.Tensor:  # GIF, logical screen descriptor: width, height
-        return tf.linalg.matvec(tf.reshape(header[6:10], [2, 2]), _weights(0, 1))[::-1]
-
-    def signed() -> tf.Tensor:  # BMP, BITMAPINFOHEADER: width, height; top-down: height negative
-        told = tf.linalg.matvec(tf.reshape(header[18:26], [2, 4]), _weights(0, 1, 2, 3))[::-1]
-        return tf.minimum(told, 2**32 - told)
+    def pair(at: int, kind: tf.DType, little_endian: bool = True) -> tf.Tensor:
+        """Two neighbours, which are width and height in all formats, as height and width."""
+        raw = tf.strings.substr(header, at, 2 * kind.size)
+        return tf.cast(tf.io.decode_raw(raw, kind, little_endian), tf.int64)[::-1]
 
     def jpeg() -> tf.Tensor:
         return tf.cast(tf.image.extract_jpeg_shape(image_bytes)[:2], tf.int64)
 
-    def webp() -> tf.Tensor:  # by the first chunk, VP8X, VP8L or VP8: height and width
-        extended = tf.linalg.matvec(tf.reshape(header[24:30], [2, 3]), _weights(0, 1, 2))[::-1] + 1
-        bits = tf.reduce_sum(header[21:25] * _weights(0, 1, 2, 3))
+    def webp() -> tf.Tensor:  # by the first chunk, VP8X (24 bits at 24 and 27), VP8L or VP8
+        extended = tf.stack([pair(23, tf.int32)[0], pair(24, tf.int32)[1]]) % 2**24 + 1
+        bits = pair(21, tf.int32)[1]
         lossless = tf.stack([bits // 2**14, bits]) % 2**14 + 1
-        lossy = tf.linalg.matvec(tf.reshape(header[26:30], [2, 2]), _weights(0, 1))[::-1] % 2**14
-        kind = header[15]
-        return tf.where(kind == ord("X"), extended, tf.where(kind == ord("L"), lossless, lossy))
+        lossy = pair(26, tf.uint16) % 2**14
+        kind = tf.strings.substr(header, 15, 1)
+        return tf.where(kind == b"X", extended, tf.where(kind == b"L", lossless, lossy))
 
-    formats = ((_JPEG, jpeg), (_PNG, big_endian), (_GIF, screen), (_BMP, signed), (_RIFF, webp))
+    formats = (
+        (_JPEG, jpeg),
+        (_PNG, lambda: pair(16, tf.int32, little_endian=False) % 2**32),  # IHDR
+        (_GIF, lambda: pair(6, tf.uint16)),  # logical screen descriptor
+        (_BMP, lambda: tf.abs(pair(18, tf.int32))),  # BITMAPINFOHEADER; top-down: height negative
+        (_RIFF, webp),
+    )
     return tf.case(
         [(begins(magic), size) for magic, size in formats],
         default=lambda: tf.zeros([2], tf.int64),
     )
-
-
-def _weights(*powers: int) -> tf.Tensor:
-    return tf.constant([256**power for power in powers], tf.int64)
 
 
 def decode_image(image_bytes: tf.Tensor, image_size: int) -> tf.Tensor:

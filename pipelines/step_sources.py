@@ -3,22 +3,21 @@
 from components import extension
 from components.explanations import explanation_path
 from components.tasks import Task, get_task
-from components.tasks.base import DATA, EVALUATION, EXPORT, REPORT, TRAINING
 from pipelines.sections import PipelineConfig
 from pipelines.steps import STEPS
 
 # What each step asks of the task; its parts are imported by name, so no import tells of them.
 _PARTS = {
-    "example_gen": (DATA,),
-    "statistics_gen": (DATA,),
-    "schema_gen": (DATA,),
-    "tuner": (TRAINING,),
-    "trainer": (TRAINING, EXPORT),
-    "evaluator": (EVALUATION,),
-    "interpreter": (REPORT, EVALUATION),
-    "converter": (EVALUATION,),
-    "infra_validator": (EXPORT,),
-    "pusher": (EXPORT,),
+    "example_gen": ("data",),
+    "statistics_gen": ("data",),
+    "schema_gen": ("data",),
+    "tuner": ("training",),
+    "trainer": ("training", "export"),
+    "evaluator": ("evaluation",),
+    "interpreter": ("report", "evaluation"),
+    "converter": ("evaluation",),
+    "infra_validator": ("export",),
+    "pusher": ("export",),
 }
 
 
@@ -40,7 +39,7 @@ def training_sources(config: PipelineConfig) -> tuple[str, ...]:
     from components.trainer import TRAINING_SOURCES
 
     task = get_task(config.task)
-    return (*TRAINING_SOURCES, *_parts(task, (TRAINING,)), *_model(config, task))
+    return (*TRAINING_SOURCES, *_parts(task, ("training",)), *_model(config, task))
 
 
 def _named(config: PipelineConfig, task: Task, step: str) -> tuple[str, ...]:
@@ -55,7 +54,7 @@ def _named(config: PipelineConfig, task: Task, step: str) -> tuple[str, ...]:
         explanation = explanation_path(config.trainer.export.explanation)
         own = (*_model(config, task), extension.module_of(explanation))
     elif step == "evaluator":
-        own = config.evaluator.sources()
+        own = tuple(map(extension.module_of, config.evaluator.metric_paths().values()))
     return (*_parts(task, _PARTS.get(step, ())), *own)
 
 

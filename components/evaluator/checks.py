@@ -56,10 +56,7 @@ def _check(figure: dict[str, Any], kind: str, bound: float, judged: str) -> dict
     shown = "no number" if value is None else f"{value:.4f}"
     if judged == "lower":
         name = f"lower end of 95% interval of {name}"
-    return {
-        "metric": figure["metric"],
-        "class": figure["class"],
-        "slice": figure["slice"],
+    return {key: figure[key] for key in ("metric", "class", "slice")} | {
         "kind": kind,
         "bound": bound,
         "value": value,

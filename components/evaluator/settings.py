@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from components import extension
 from components.settings import PositiveInt, Section
@@ -38,6 +38,11 @@ class MetricConfig(Section):
     args: dict[str, Any] = {}
     """Arguments of its constructor, besides `name`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
 
 class EvaluatorConfig(Section):
     """How a model is measured."""
@@ -57,16 +62,6 @@ class EvaluatorConfig(Section):
     served model's as well. See docs/interpretation.md."""
     metrics: dict[str, MetricConfig] = {}
     """Metrics of your own by the name they get; an import path may stand for the whole entry."""
-
-    @field_validator("metrics", mode="before")
-    @classmethod
-    def _paths(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {
-            name: {"path": entry} if isinstance(entry, str) else entry
-            for name, entry in value.items()
-        }
 
     def mistakes(self) -> Iterator[InputError]:
         """Thresholds that could never be checked would bless everything."""
@@ -101,17 +96,15 @@ class EvaluatorConfig(Section):
             )
         known = [*task.thresholds, *(task.grades if self.graded_images else ()), *self.metrics]
         of = f"a metric of {task.name}:"
-        asked = []
         for section, name, _ in self._thresholds():
             key = f"evaluator.{section}.{name}"
             if name in task.grades and not self.graded_images:
                 yield InputError(key, expected="evaluator.graded_images above 0", found="0")
             else:
-                asked.append((key, name, known, of))
+                yield from mistakes_of(check_one_of, key, name, known, of)
         of = f"keys of {task.name}:"
-        asked += [("evaluator.slices", feature, list(task.slices), of) for feature in self.slices]
-        for arguments in asked:
-            yield from mistakes_of(check_one_of, *arguments)
+        for feature in self.slices:
+            yield from mistakes_of(check_one_of, "evaluator.slices", feature, task.slices, of)
         for name in self.metrics:
             if name in (*task.thresholds, *task.grades):
                 yield InputError(
@@ -128,10 +121,6 @@ class EvaluatorConfig(Section):
             )
             for name, metric in self.metrics.items()
         }
-
-    def sources(self) -> tuple[str, ...]:
-        """Dotted modules of the own metrics: code that the step runs by name."""
-        return tuple(extension.module_of(path) for path in self.metric_paths().values())
 
     def _thresholds(self) -> Iterator[tuple[str, str, Threshold]]:
         for section in ("thresholds", "slice_thresholds"):

@@ -43,10 +43,9 @@ def ask(client: ImageClient, export: Export, examples: list[bytes], deadline: fl
         signatures = client.metadata().signatures
     except (ServingError, InputError) as error:
         raise NotServable(f"the server tells no signatures: {error}") from error
-    outputs = (
-        signatures[names.SIGNATURE_SERVING].outputs if names.SIGNATURE_SERVING in signatures else {}
-    )
-    missing = export.required_outputs - set(outputs)
+    default = signatures.get(names.SIGNATURE_SERVING)
+    outputs = set(default.outputs) if default else set()
+    missing = export.required_outputs - outputs
     if missing:
         raise NotServable(
             f"endpoint {names.SIGNATURE_SERVING}: the task needs the outputs"

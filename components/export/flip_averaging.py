@@ -34,8 +34,8 @@ def flip_averaged(trunk: keras.Model, head: keras.Model) -> tuple[keras.Model, k
     the head needs is that of the image and then that of the mirror image, not mirrored back.
     """
     images = keras.Input(trunk.input.shape[1:], name=trunk.input.name)
-    plain = _listed(trunk(images))
-    mirrored = _listed(trunk(_mirror(images)))
+    # Lists, where Keras hands on a single tensor bare.
+    plain, mirrored = (keras.tree.flatten(trunk(seen)) for seen in (images, _mirror(images)))
     features = keras.ops.concatenate([plain[0], _mirror(mirrored[0])], axis=-1)
     both = keras.Model(images, _packed([features, *plain[1:], *mirrored[1:]]), name=trunk.name)
 
@@ -57,10 +57,6 @@ def _mirror(maps: Any) -> Any:
     return keras.ops.flip(maps, axis=2)
 
 
-def _listed(tensors: Any) -> list[Any]:
-    """What a half gives or takes as a list: Keras hands on a single tensor bare."""
-    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
-
-
 def _packed(tensors: list[Any]) -> Any:
+    """As a half gives or takes them: a single one bare."""
     return tensors if len(tensors) > 1 else tensors[0]

@@ -16,7 +16,7 @@ import tensorflow as tf
 from components import features as f
 from components import models
 from components.explanations.cutting import join_model, split_model
-from components.explanations.methods import Explain, heatmaps
+from components.explanations.methods import heatmaps
 from components.explanations.overlay import overlay_png
 from components.export.flip_averaging import flip_averaged
 from components.export.saved_model import ExportOptions
@@ -93,7 +93,21 @@ class ImageExport(Export):
             class_index: tf.Tensor = tf.constant([-1], tf.int32),  # noqa: B008
         ) -> Outputs:
             images = decode(image_bytes)
-            return self._explain(options.explain, halves, image_bytes, images, class_index)
+            batch_size = tf.size(image_bytes)
+            asked = _class_of_each(class_index, batch_size, len(self.classes), self.unasked)
+
+            def score(logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+                return self.score(logits, probabilities, self.choose(probabilities, asked))
+
+            maps, probabilities = options.explain(*halves, images, score)
+            heatmap = heatmaps(maps, images.shape[1:3])
+            chosen = self.choose(probabilities, asked)
+            return {
+                names.OUTPUT_HEATMAP: heatmap,
+                names.OUTPUT_OVERLAY_PNG: overlay_png(image_bytes, heatmap),
+                names.OUTPUT_LABEL: tf.gather(tf.constant(self.classes.names), chosen),
+                names.OUTPUT_PROBABILITY: self.probability(probabilities, chosen),
+            }
 
         image_bytes = tf.TensorSpec([None], tf.string, name=names.INPUT_IMAGE_BYTES)
         examples = tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)
@@ -102,29 +116,6 @@ class ImageExport(Export):
             names.SIGNATURE_SERVING: Endpoint(serving_default, [image_bytes]),
             names.SIGNATURE_FROM_EXAMPLES: Endpoint(from_examples, [examples]),
             names.SIGNATURE_GRAD_CAM: Endpoint(explain, [image_bytes, index]),
-        }
-
-    def _explain(
-        self,
-        explain: Explain,
-        halves: tuple[keras.Model, keras.Model],
-        image_bytes: tf.Tensor,
-        images: tf.Tensor,
-        class_index: tf.Tensor,
-    ) -> Outputs:
-        asked = _class_of_each(class_index, tf.shape(images)[0], len(self.classes), self.unasked)
-
-        def score(logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-            return self.score(logits, probabilities, self.choose(probabilities, asked))
-
-        maps, probabilities = explain(*halves, images, score)
-        heatmap = heatmaps(maps, images.shape[1:3])
-        chosen = self.choose(probabilities, asked)
-        return {
-            names.OUTPUT_HEATMAP: heatmap,
-            names.OUTPUT_OVERLAY_PNG: overlay_png(image_bytes, heatmap),
-            names.OUTPUT_LABEL: tf.gather(tf.constant(self.classes.names), chosen),
-            names.OUTPUT_PROBABILITY: self.probability(probabilities, chosen),
         }
 
     def warmup_requests(self) -> list[Any]:

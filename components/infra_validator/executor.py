@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from absl import logging
-from tfx.types import artifact_utils
+from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.datasets.examples import read_classes, read_records
@@ -15,7 +15,6 @@ from components.export.answers import NotServable, ask, compare
 from components.infra_validator.server_process import running_server
 from components.infra_validator.settings import InfraValidatorConfig
 from components.tasks import get_task
-from components.tasks.parts import Export
 from serving.client import ImageClient
 
 SPLIT = "test"
@@ -38,16 +37,9 @@ class Executor(StepExecutor):
 
         Its int custom property `blessed` says the same.
         """
-        examples, blessing = inputs["examples"], outputs["blessing"]
-        reason = ""
+        blessing, reason = outputs["blessing"], ""
         try:
-            validate(
-                path_utils.serving_model_path(inputs["model"].uri),
-                artifact_utils.get_split_uri([examples], SPLIT),
-                model_name=properties["model_name"],
-                export=get_task(properties["task"]).export(read_classes(examples.uri)),
-                config=InfraValidatorConfig.model_validate_json(properties["config"]),
-            )
+            _validate(inputs["model"], inputs["examples"], properties)
         except NotServable as error:
             reason = str(error)
         name = NOT_BLESSED_FILE if reason else BLESSED_FILE
@@ -60,28 +52,27 @@ class Executor(StepExecutor):
             logging.info("The model answers in a server as it does by itself.")
 
 
-def validate(
-    folder: str,
-    examples_folder: str,
-    *,
-    model_name: str,
-    export: Export,
-    config: InfraValidatorConfig,
-) -> None:
+def _validate(model: Artifact, examples: Artifact, properties: Properties) -> None:
     """Serves a SavedModel and compares its answers with those it gives in this process.
 
     Raises:
         NotServable: anything about the model that is not as it should be.
     """
-    examples = list(itertools.islice(read_records(examples_folder), config.images))
-    if not examples:
+    name = properties["model_name"]
+    config = InfraValidatorConfig.model_validate_json(properties["config"])
+    export = get_task(properties["task"]).export(read_classes(examples.uri))
+    records = read_records(artifact_utils.get_split_uri([examples], SPLIT))
+    asked = list(itertools.islice(records, config.images))
+    if not asked:
         raise NotServable(f"no Example in the {SPLIT} split to try the model with")
     deadline = time.monotonic() + config.timeout_seconds
     with tempfile.TemporaryDirectory() as temporary:
-        base = Path(temporary, model_name)
-        io_utils.copy_dir(folder, str(base / str(VERSION)))  # from an object store, too
-        with running_server(model_name, base, deadline, *FLAGS, **NO_GPU) as server:
+        base = Path(temporary, name)
+        folder = base / str(VERSION)
+        source = path_utils.serving_model_path(model.uri)  # maybe on an object store
+        io_utils.copy_dir(source, str(folder))
+        with running_server(name, base, deadline, *FLAGS, **NO_GPU) as server:
             left = max(deadline - time.monotonic(), 1.0)
-            with ImageClient(server.target, model_name, timeout_seconds=left) as client:
-                answers = ask(client, export, examples, deadline)
-        compare(base / str(VERSION), answers)
+            with ImageClient(server.target, name, timeout_seconds=left) as client:
+                answers = ask(client, export, asked, deadline)
+        compare(folder, answers)

@@ -52,17 +52,24 @@ def running_server(
     root = str(Path(serving.__file__).parent.parent)
     paths = [root, os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else [root]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
+    by_rest = any(flag.startswith("--rest_api_port") for flag in flags)
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "stdout"), Path(folder, "stderr")
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
+        with (
+            out.open("wb") as stdout,
+            err.open("wb") as stderr,
+            subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, env=variables
-            )
-        by_rest = any(flag.startswith("--rest_api_port") for flag in flags)
-        try:
-            yield _wait(process, out, err, deadline, by_rest)
-        finally:
-            _end(process)
+            ) as process,
+        ):
+            try:
+                yield _wait(process, out, err, deadline, by_rest)
+            finally:
+                process.terminate()
+                try:
+                    process.wait(_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
 
 def _wait(
@@ -87,14 +94,3 @@ def _last_lines(err: Path) -> str:
     lines = err.read_text(encoding="utf-8", errors="replace").splitlines()
     kept = [line.strip() for line in lines if line.strip()][-_KEPT_LINES:]
     return " | ".join(kept) or "nothing on stderr"
-
-
-def _end(process: subprocess.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdin:
-        process.stdin.close()

@@ -9,12 +9,13 @@ from typing import Any
 from tfx.components.pusher import executor
 from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
-from tfx.types import Artifact, artifact_utils
+from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
 from tfx.utils import io_utils, proto_utils
 
 from components.artifacts import MODEL_CARD, MODEL_CARD_DATA, PUSH
 from components.datasets.examples import read_classes
+from components.declared import Artifacts, Properties
 from components.pusher.live_check import check_live
 from components.pusher.push import PUSHED
 from components.pusher.release import Release
@@ -30,10 +31,7 @@ class Executor(executor.Executor):
     """See `Pusher`."""
 
     def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
     ) -> None:
         """Pushes if both blessings are there and the model is not yet the newest version."""
         pushed_model = artifact_utils.get_single_instance(output_dict[specs.PUSHED_MODEL_KEY])
@@ -54,7 +52,7 @@ class Executor(executor.Executor):
 
 
 def _check(
-    inputs: dict[str, list[Artifact]], config: PusherConfig, task: str, model: Path
+    inputs: Artifacts, config: PusherConfig, task: str, model: Path
 ) -> Callable[[int], None] | None:
     """What asks the live server about a version, if that is configured."""
     if not config.live_check:
@@ -70,7 +68,7 @@ def _check(
     )
 
 
-def _model_card(inputs: dict[str, list[Artifact]]) -> dict[str, bytes]:
+def _model_card(inputs: Artifacts) -> dict[str, bytes]:
     """The card's files by name; none where there is no report, or none in it."""
     if not inputs.get(REPORT_KEY):
         return {}

@@ -20,10 +20,8 @@ def rollback_note(version: int) -> dict[str, bytes]:
 
 def origin(store: VersionStore, version: int) -> int:
     """The version that a version is a copy of, at the root; itself if it is no copy."""
-    note = store.read(version, _NOTE)
-    while note is not None:
+    while (note := store.read(version, _NOTE)) is not None:
         version = int(json.loads(note)[_OF])
-        note = store.read(version, _NOTE)
     return version
 
 

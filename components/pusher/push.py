@@ -42,11 +42,6 @@ class Push(NamedTuple):
     status: str
     reason: str = ""
 
-    @property
-    def pushed(self) -> bool:
-        """Whether this call put it there."""
-        return self.status == PUSHED
-
 
 def push_model(
     model: Path,

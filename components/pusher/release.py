@@ -34,11 +34,8 @@ class Release:
         self._store: VersionStore = open_store(base)
         self._config = config
         self._check = check
-        self._file = (
-            ModelConfigFile(Path(config.model_config_file), config.model_name)
-            if config.model_config_file
-            else None
-        )
+        path = config.model_config_file
+        self._file = ModelConfigFile(Path(path), config.model_name) if path else None
 
     def run(self, model: Path, assets: Mapping[str, bytes]) -> dict[str, Any]:
         """Pushes a model.

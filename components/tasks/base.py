@@ -16,14 +16,6 @@ from serving.errors import InputError
 if TYPE_CHECKING:
     from components.tasks import parts
 
-DATA, TRAINING, EVALUATION, EXPORT, REPORT = PARTS = (
-    "data",
-    "training",
-    "evaluation",
-    "export",
-    "report",
-)
-
 
 class Task:
     """A kind of problem. A task from outside is a subclass, named by its import path."""
@@ -53,28 +45,28 @@ class Task:
         yield from config.data.mask_mistakes() if self.has_masks else config.data.label_mistakes()
 
     def module(self, part: str) -> str:
-        """The dotted module of one of `PARTS`: where the code of a step that asks it begins."""
+        """The dotted module of a part: where the code of a step that asks it begins."""
         return f"{self.package}.{part}"
 
     def data(self, classes: Classes | None = None) -> "parts.Data":
         """How records become Examples; without classes, only what needs none."""
-        return self._part(DATA, classes)
+        return self._part("data", classes)
 
     def training(self, classes: Classes) -> "parts.Training":
         """What is learned, and by what."""
-        return self._part(TRAINING, classes)
+        return self._part("training", classes)
 
     def evaluation(self, classes: Classes) -> "parts.Evaluation":
         """What is measured."""
-        return self._part(EVALUATION, classes)
+        return self._part("evaluation", classes)
 
     def export(self, classes: Classes) -> "parts.Export":
         """What a served model answers."""
-        return self._part(EXPORT, classes)
+        return self._part("export", classes)
 
     def report(self, classes: Classes) -> "parts.Report":
         """How an Example, its truth and an answer are shown."""
-        return self._part(REPORT, classes)
+        return self._part("report", classes)
 
     def _part(self, name: str, classes: Classes | None) -> Any:
         return importlib.import_module(self.module(name)).Part(classes)

@@ -219,13 +219,13 @@ class Evaluation(Part, ABC):
     def confusion(self, arrays: Arrays) -> tuple[np.ndarray, list[dict] | None]:
         """Counts [classes, classes] by true and predicted class; the ROC curve of two classes."""
 
-    @abstractmethod
     def left_out(self, feature: str) -> tuple[str, ...]:
         """Metrics that tell nothing on slices by this feature."""
+        return ()
 
-    @abstractmethod
     def decide(self, answer: np.ndarray) -> np.ndarray:
-        """Class ids from a batch of a bare Keras model's outputs."""
+        """Class ids of a batch from a bare Keras model's outputs, probabilities [..., classes]."""
+        return answer.argmax(axis=-1)
 
     @abstractmethod
     def truth(self, example: Any, side: int | None) -> np.ndarray:

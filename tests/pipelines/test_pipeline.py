@@ -64,7 +64,9 @@ def reached(sources):
 
 
 def test_what_the_configuration_names_counts_where_it_is_used():
-    sources = step_sources(load_config("cats_vs_dogs", TUNER))
+    metrics = "evaluator.metrics={one: 'mine.first:A', two: {path: 'mine.second:B'}}"
+    sources = step_sources(load_config("cats_vs_dogs", [*TUNER, metrics]))
+    assert sources["evaluator"][-2:] == ("mine.first", "mine.second")
     report = "components/tasks/image_classification/report.py"
     assert [step for step in sources if report in reached(sources[step])] == ["interpreter"]
     reader = "components/datasets/layouts/class_folders.py"

@@ -68,10 +68,6 @@ class Part(parts.Evaluation):
         one_class = feature == self.label_name
         return ("auc", "precision", "recall", "f1", "macro_f1") if one_class else ()
 
-    def decide(self, answer: np.ndarray) -> np.ndarray:
-        """Class ids [batch] of probabilities [batch, classes]."""
-        return answer.argmax(axis=-1)
-
     def truth(self, example: Any, side: int | None) -> np.ndarray:
         """The label."""
         return np.asarray(example.features.feature[self.label].int64_list.value[0])

@@ -52,14 +52,6 @@ class Part(parts.Evaluation):
         """Pixels at the model's size."""
         return confusion.from_triples(arrays["confusion"], len(self.classes)), None
 
-    def left_out(self, feature: str) -> tuple[str, ...]:
-        """Nothing."""
-        return ()
-
-    def decide(self, answer: np.ndarray) -> np.ndarray:
-        """Class ids [batch, height, width] of probabilities [batch, height, width, classes]."""
-        return answer.argmax(axis=-1)
-
     def measure(self, counts: np.ndarray) -> float:
         """The mean IoU."""
         return confusion.mean_iou(counts)

@@ -114,21 +114,16 @@ class SegmentationLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Loss of every pixel, float32 [batch, height, width]."""
         config, ops = self._config, keras.ops
+        smoothing = config.label_smoothing
         ids = ops.cast(y_true, "int32")
         counted = ops.cast(ops.not_equal(ids, IGNORED), "float32")
         targets = ops.one_hot(ops.where(ids == IGNORED, 0, ids), self._classes)
-        if config.focal_gamma:
+        if config.focal_gamma:  # alpha: weights of classes are `class_weights`
             loss = keras.losses.categorical_focal_crossentropy(
-                targets,
-                y_pred,
-                alpha=1.0,  # weights of classes are `class_weights`
-                gamma=config.focal_gamma,
-                label_smoothing=config.label_smoothing,
+                targets, y_pred, alpha=1.0, gamma=config.focal_gamma, label_smoothing=smoothing
             )
         else:
-            loss = keras.losses.categorical_crossentropy(
-                targets, y_pred, label_smoothing=config.label_smoothing
-            )
+            loss = keras.losses.categorical_crossentropy(targets, y_pred, label_smoothing=smoothing)
         if config.dice:
             if self._ignores:
                 targets, y_pred = targets * counted[..., None], y_pred * counted[..., None]

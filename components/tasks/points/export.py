@@ -45,13 +45,10 @@ class Part(Export):
     def warmup_requests(self) -> list[Any]:
         """One for each endpoint."""
         example = make_example(dict.fromkeys(_COORDINATES, 0.0)).SerializeToString()
-        inputs = self.inputs_of([example])
+        points = {names.INPUT_POINTS: np.zeros([1, 2], np.float32)}
         return [
-            predict_request(name, {key: inputs[key]})
-            for name, key in (
-                (names.SIGNATURE_SERVING, names.INPUT_POINTS),
-                (names.SIGNATURE_FROM_EXAMPLES, names.INPUT_EXAMPLES),
-            )
+            predict_request(names.SIGNATURE_SERVING, points),
+            predict_request(names.SIGNATURE_FROM_EXAMPLES, {names.INPUT_EXAMPLES: [example]}),
         ]
 
     def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:

@@ -116,8 +116,3 @@ def test_what_makes_no_sense_for_a_task(task, given, messages):
 def test_a_threshold_that_could_never_be_checked_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         config(**given)
-
-
-def test_own_metrics_are_sources():
-    asked = config(metrics={"one": "mine.first:A", "two": {"path": "mine.second:B"}})
-    assert asked.sources() == ("mine.first", "mine.second")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.export.answers import NotServable
 from components.infra_validator.server_process import Server
 from components.infra_validator.settings import InfraValidatorConfig
 from components.tasks import get_task
@@ -65,26 +64,31 @@ def _build(folder: Path, *, failing: str = "", noisy: bool = False) -> None:
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> Any:
-    """Six Examples in the test split, none in eval."""
-    images = [np.full((5, 7, 3), value, np.uint8) for value in range(0, 240, 40)]
-    splits = {"test": [{"image/encoded": image} for image in images], "eval": []}
+def images(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> Any:
+    """Six Examples in the test split."""
+    drawn = [np.full((5, 7, 3), value, np.uint8) for value in range(0, 240, 40)]
+    splits = {"test": [{"image/encoded": image} for image in drawn]}
     return write_examples(tmp_path_factory.mktemp("examples"), splits, PETS)
 
 
 @pytest.fixture
-def bless(examples: Any, tmp_path: Path, make_artifact: Callable, run_step: Callable) -> Callable:
+def bless(images: Any, tmp_path: Path, make_artifact: Callable, run_step: Callable) -> Callable:
     """Runs the step on a model; returns the blessing artifact."""
     from tfx.types.channel_utils import as_channel
     from tfx.types.standard_artifacts import Model
 
     from components.infra_validator import InfraValidator
 
-    def run(build: Callable[[Path], None], **config: float) -> Any:
+    def run(
+        build: Callable[[Path], None],
+        examples: Any = images,
+        task: str = "image_classification",
+        **config: float,
+    ) -> Any:
         build(tmp_path / "model" / "Format-Serving")
         inputs = {"model": make_artifact(Model, tmp_path / "model"), "examples": examples}
         channels = {key: as_channel([artifact]) for key, artifact in inputs.items()}
-        how = {"model_name": "pets", "config": InfraValidatorConfig(**config)}
+        how = {"model_name": "pets", "task": task, "config": InfraValidatorConfig(**config)}
         return run_step(InfraValidator(**channels, **how), tmp_path, **inputs)["blessing"]
 
     return run
@@ -173,29 +177,29 @@ def test_a_late_server_is_ended(bless: Callable) -> None:
 
 
 @pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> str:
-    """Six points of a split."""
+def points(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> Any:
+    """Six points in the test split."""
     from components import features as f
 
     rows = [{f.POINT_X: number / 2, f.POINT_Y: 1.0 - number} for number in range(6)]
-    return write_examples(tmp_path_factory.mktemp("points"), {"test": rows}).uri + "/Split-test"
+    return write_examples(tmp_path_factory.mktemp("points"), {"test": rows}, SIGNS)
 
 
 @pytest.mark.usefixtures("server_in_this_process")
 def test_a_model_of_points_is_tried_with_points(
-    points: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bless: Callable, points: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from components import models
     from components.export import answers
     from components.export.saved_model import ExportOptions, export_model
-    from components.infra_validator import executor
 
-    folder = tmp_path / "model"
-    task = get_task("points")
-    model = models.build("linear", None, 2)
-    model.set_weights([np.array([[1.0], [-1.0]]), np.array([0.25])])
-    options = ExportOptions(models.spec("linear"))
-    export_model(model, folder, task=task, classes=SIGNS, side=None, options=options)
+    def build(folder: Path) -> None:
+        model = models.build("linear", None, 2)
+        model.set_weights([np.array([[1.0], [-1.0]]), np.array([0.25])])
+        options = ExportOptions(models.spec("linear"))
+        task = get_task("points")
+        export_model(model, folder, task=task, classes=SIGNS, side=None, options=options)
+
     compared: dict[str, dict[str, np.ndarray]] = {}
     check = answers.check_answers
 
@@ -204,30 +208,19 @@ def test_a_model_of_points_is_tried_with_points(
         check(endpoint, served, direct)
 
     monkeypatch.setattr(answers, "check_answers", spy)
-    settings = {
-        "model_name": "linear_blobs",
-        "export": task.export(SIGNS),
-        "config": InfraValidatorConfig(images=5, timeout_seconds=60.0),
-    }
-    executor.validate(str(folder), points, **settings)
+    assert _pusher_accepts(bless(build, points, "points", images=5))
     assert set(compared) == {"serving_default", "from_examples"}
     expected = [number / 2 - (1.0 - number) + 0.25 for number in range(5)]
     for served in compared.values():
         np.testing.assert_allclose(served["score"], expected, atol=1e-6)
 
-    with pytest.raises(NotServable, match="the task needs the outputs score, found label"):
-        _build(tmp_path / "classifier")
-        executor.validate(str(tmp_path / "classifier"), points, **settings)
+
+@pytest.mark.usefixtures("server_in_this_process")
+def test_a_model_of_another_task_is_not_blessed(bless: Callable, points: Any) -> None:
+    reason = _reason(bless(_build, points, "points"))
+    assert "the task needs the outputs score, found label" in reason
 
 
-def test_an_empty_split_is_told(examples: Any, tmp_path: Path) -> None:
-    from components.infra_validator.executor import validate
-
-    with pytest.raises(NotServable, match="no Example in the test split"):
-        validate(
-            str(tmp_path),
-            f"{examples.uri}/Split-eval",
-            model_name="pets",
-            export=get_task("image_classification").export(PETS),
-            config=InfraValidatorConfig(),
-        )
+def test_an_empty_split_is_told(bless: Callable, tmp_path: Path, write_examples: Callable) -> None:
+    nothing = write_examples(tmp_path / "examples", {"test": []}, PETS)
+    assert _reason(bless(_build, nothing)).startswith("no Example in the test split")

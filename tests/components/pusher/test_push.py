@@ -31,7 +31,7 @@ def test_first_push(base, tmp_path, make_model):
     model = make_model(tmp_path / "model", 1)
     before = int(time.time())
     push = push_model(model, base, {"card.md": b"# Cats"})
-    assert push.pushed
+    assert push.status == "pushed"
     assert before <= push.version <= time.time()
     assert push.path == f"{base}/{push.version}"
     assert push.digest == model_digest(model)
@@ -51,13 +51,12 @@ def test_same_content_is_pushed_once_and_other_content_again(base, tmp_path, mak
     first = push_model(make_model(tmp_path / "a", 1), base)
     again = push_model(make_model(tmp_path / "copy", 1), base)
     assert again == first._replace(status="already served")
-    assert not again.pushed
     second = push_model(make_model(tmp_path / "b", 2), base)
-    assert second.pushed
+    assert second.status == "pushed"
     assert second.version > first.version
     # A roll-back by training: the old content is not the newest, so it is pushed again.
     third = push_model(tmp_path / "a", base)
-    assert third.pushed
+    assert third.status == "pushed"
     assert open_store(base).versions() == [first.version, second.version, third.version]
 
 
@@ -81,12 +80,12 @@ def test_other_classes_are_pushed_only_if_allowed(base, tmp_path, make_model, cl
     first = push_model(make_model(tmp_path / "a", 1, classes=served), base)
     model = make_model(tmp_path / "b", 2, classes=new)
     push = push_model(model, base)
-    assert push.pushed == (not told)
+    assert (push.status == "pushed") == (not told)
     if told:
         assert push[:4] == (*first[:3], "classes changed")
         assert push.reason == f"other classes than served version {first.version} has: {told}"
         assert open_store(base).versions() == [first.version]
-        assert push_model(model, base, allow_class_change=True).pushed
+        assert push_model(model, base, allow_class_change=True).status == "pushed"
 
 
 def test_no_model_is_no_push(base, tmp_path):

@@ -81,8 +81,8 @@ def test_what_was_rolled_back_from_is_not_pushed_again(base, three, tmp_path, ma
         assert (push.status, push.version) == ("set aside", version)
     assert push_model(models[0], base).status == "already served"
     # Until something new was pushed: then this chapter is closed.
-    assert push_model(make_model(tmp_path / "m4", 4), base).pushed
-    assert push_model(models[2], base).pushed
+    assert push_model(make_model(tmp_path / "m4", 4), base).status == "pushed"
+    assert push_model(models[2], base).status == "pushed"
 
 
 def test_wrong_names_and_versions(base, three):
