@@ -75,10 +75,8 @@ def throughput(
         "threads": [in_process] * CLIENTS,
     }
 
-    def rate(calls: list[Callable[[], Any]]) -> float:
-        return hammer(calls, seconds)[0]
-
-    rates = in_turn({kind: partial(rate, calls) for kind, calls in kinds.items()}, blocks, 0)
+    actions = {kind: partial(hammer, calls, seconds) for kind, calls in kinds.items()}
+    rates = in_turn(actions, blocks, 0)
     median = medians(rates, 1)
     return {
         "benchmark": "predict_throughput",

@@ -131,9 +131,8 @@ def assemble(config: PipelineConfig, places: Places, steps: dict[str, BaseCompon
     for name, component in steps.items():
         component.with_id(name)
         if name in config.beam_steps:
-            own = name in config.beam.steps
-            args = config.beam.steps[name] if own else config.beam.args
-            key = f"beam.steps.{name}" if own else "beam.args"
+            args = config.beam.steps.get(name, config.beam.args)
+            key = f"beam.steps.{name}" if name in config.beam.steps else "beam.args"
             component.with_beam_pipeline_args(complete(args, key))
     return Pipeline(
         pipeline_name=config.name,

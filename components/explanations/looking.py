@@ -202,11 +202,9 @@ def _draw_depth(
     layers: Sequence[str], dead: Sequence[float], sparse: Sequence[float], path: Path
 ) -> None:
     """Draws a PNG: by layer, from the input on, the shares of dead channels and of values of 0."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(max(5.0, 0.28 * len(layers)), 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     panel = figure.subplots()
     panel.plot(sparse, marker="o", ms=3, label="values not above 0")
     panel.plot(dead, marker="o", ms=3, label="dead channels")

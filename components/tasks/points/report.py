@@ -98,11 +98,9 @@ class Part(parts.Report):
     ) -> Figure:
         """Draws points by class, with the model's decision where there is a model."""
         # The object interface draws without a display and leaves pyplot's global state alone.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as Canvas
 
         canvas = Canvas(figsize=(6.4, 5.2), layout="constrained")
-        FigureCanvasAgg(canvas)
         panel = canvas.subplots()
         for name, color, marker in zip(self.classes.names, COLORS, MARKERS, strict=True):
             x, y = _coordinates(point for point in points if point.label == name)
