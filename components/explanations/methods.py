@@ -125,11 +125,11 @@ def flip_averaged(explain: Explain) -> Explain:
         trunk: Half, head: Half, images: tf.Tensor, score: Score
     ) -> tuple[tf.Tensor, tf.Tensor]:
         maps, probabilities = explain(trunk, head, images, score)
-        seen = probabilities if len(probabilities.shape) == 2 else probabilities[:, :, ::-1]
-        # What is explained is chosen by the image's own answer.
-        mirrored, _ = explain(
-            trunk, head, images[:, :, ::-1], lambda logits, _: score(logits, seen)
-        )
+
+        def same_class(logits: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+            return score(logits, probabilities if len(seen.shape) == 2 else seen)  # else: pixels
+
+        mirrored, _ = explain(trunk, head, images[:, :, ::-1], same_class)
         return (maps + mirrored[:, :, ::-1]) / 2.0, probabilities
 
     return both
