@@ -172,7 +172,8 @@ def _figure(
         lower, upper = value - half, value + half
         if measure in SHARES:
             lower, upper = max(lower, 0.0), min(upper, 1.0)
-    baseline = float(np.nanmean(other[measure][rows])) if measure in other else None
+    compared = other[measure][rows] if measure in other else np.array([])
+    compared = compared[np.isfinite(compared)]
     return {
         "metric": PREFIX + measure,
         "class": None,
@@ -181,5 +182,5 @@ def _figure(
         "value": value,
         "lower": lower,
         "upper": upper,
-        "baseline": baseline,
+        "baseline": float(compared.mean()) if len(compared) else None,
     }

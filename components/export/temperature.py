@@ -25,7 +25,8 @@ def check_scalable(model: keras.Model, spec: models.ModelSpec) -> None:
     """
     layer = model.get_layer(spec.logits_layer)
     linear = getattr(layer, "activation", None) is keras.activations.linear
-    if not linear or not layer.weights:
+    weights = {weight.name for weight in layer.weights}
+    if not linear or not {"kernel"} <= weights <= {"kernel", "bias"}:
         raise InputError(
             KEY,
             expected="logits of a dense or convolutional layer without activation",
@@ -49,7 +50,8 @@ def scale_logits(
         model: float32 [batch, side, side, 3] -> probabilities; its weights are changed.
         spec: of its architecture; see `check_scalable`.
         inputs: [n, side, side, 3] in [0, 255].
-        labels: int [n], or [n, side, side] for each pixel; ids that are no class do not count.
+        labels: int [n], or [n, side, side] for each pixel; ids that are no class do not count. Or
+            one-hot [n, classes], where zeros alone are no class.
         flip: whether it answers for an image and its mirror image together.
 
     Returns:
@@ -62,9 +64,11 @@ def scale_logits(
     answers, truths = [], []
     for start in range(0, len(inputs), _BATCH):
         rows = slice(start, start + _BATCH)
-        answer = scores.predict_on_batch(inputs[rows])
+        answer, truth = scores.predict_on_batch(inputs[rows]), labels[rows]
+        if truth.shape == answer.shape and answer.shape[-1] > 1:
+            truth = np.where(truth.any(axis=-1), truth.argmax(axis=-1), -1)
         answers.append(answer.reshape(-1, answer.shape[-1])[::step])
-        truths.append(labels[rows].reshape(-1)[::step])
+        truths.append(truth.reshape(-1)[::step])
     temperature = fit_temperature(np.concatenate(answers), np.concatenate(truths))
     layer = model.get_layer(spec.logits_layer)
     layer.set_weights([weight / temperature for weight in layer.get_weights()])
@@ -72,7 +76,7 @@ def scale_logits(
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature of the smallest mean negative log-likelihood, within `BOUNDS`.
+    """The temperature of the smallest mean negative log-likelihood, within `BOUNDS`; 1 by no label.
 
     Args:
         logits: float [n, classes]; or [n, 1] of two classes: what speaks for class 1.
@@ -84,6 +88,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     known = (labels >= 0) & (labels < logits.shape[1])
+    if not known.any():
+        return 1.0
     logits, labels = logits[known].astype(np.float64), labels[known].astype(np.int64)
 
     def loss(log_temperature: float) -> float:

@@ -48,7 +48,8 @@ def read_report(where: Path) -> Reported:
     Raises:
         InputError: there is none, or one of before predictions were kept.
     """
-    found = sorted(where.glob(_REPORTS), key=lambda path: int(path.name))
+    numbered = [path for path in where.glob(_REPORTS) if path.name.isdecimal()]
+    found = sorted(numbered, key=lambda path: int(path.name))
     folder = found[-1] if found else where
     try:
         card = json.loads((folder / MODEL_CARD_DATA).read_text(encoding="utf-8"))

@@ -26,7 +26,13 @@ def known(value: float, variance: float) -> tuple[float | None, float | None]:
 
 
 def of_share(share: float, count: float) -> float | None:
-    """The same of a share of that many examples: the binomial one."""
+    """The same of a share of that many examples: the binomial one.
+
+    Where all or none are hits, that of half of z squared more of both (Agresti and Coull, 1998):
+    a few examples that are all right prove little.
+    """
+    if count and share in (0.0, 1.0):
+        share = (share * count + _NORMAL**2 / 2) / (count + _NORMAL**2)
     return half_width(share * (1 - share) / count) if count else None
 
 

@@ -12,7 +12,7 @@ from components.reporting.predictor import SCORED_AT_MOST, Predictor, batches
 from serving import names
 
 HEATMAP_NOTE = (
-    "The overlays are Grad-CAM: the redder a place, the more it speaks for the named class."
+    "The overlays are heatmaps: the redder a place, the more it speaks for the named class."
 )
 STRETCHED = "Pictures are stretched to a square, and orientation tags are not read."
 
@@ -92,7 +92,7 @@ def explain(
         )
         overlays, labels = outputs[names.OUTPUT_OVERLAY_PNG], outputs[names.OUTPUT_LABEL]
         for (index, image), png, label in zip(batch, overlays, labels, strict=True):
-            title = f"Grad-CAM for {label.decode()}"
+            title = f"Heatmap for {label.decode()}"
             pixels = drawing.draw_picture(png, image.size)
             figures[index] = drawing.photo(pixels, f"{title} over {image.filename}", title)
     return figures

@@ -50,6 +50,10 @@ def test_where_all_answers_are_right_it_keeps_its_bound():
     assert fit_temperature(logits, logits.argmax(axis=1)) == pytest.approx(BOUNDS[0], rel=0.01)
 
 
+def test_without_a_label_nothing_is_scaled():
+    assert fit_temperature(np.ones((2, 3)), np.array([255, -1])) == 1
+
+
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_models_logits_are_divided_by_what_suits_its_answers(classes, flip):
@@ -67,16 +71,23 @@ def test_a_models_logits_are_divided_by_what_suits_its_answers(classes, flip):
         return told - told[:, :1]
 
     before = logits()
-    found = scale_logits(model, SPEC, images, labels, flip=flip)
+    targets = labels[:, None] if classes == 2 else np.eye(classes)[labels]  # as trainings have them
+    found = scale_logits(model, SPEC, images, targets.astype(np.float32), flip=flip)
     assert found > 1.5
     assert found == pytest.approx(fit_temperature(before, labels), rel=1e-3)
     np.testing.assert_allclose(logits(), before / found, rtol=1e-3, atol=1e-4)
 
 
-def test_logits_that_are_no_weights_times_something_are_told():
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [keras.layers.Dense(3), keras.layers.Activation("linear", name="logits")],
+        [keras.layers.Dense(3, "relu", name="logits")],
+        [keras.layers.SeparableConv2D(3, 1, name="logits")],
+    ],
+)
+def test_logits_that_are_no_kernel_times_something_are_told(scores):
     inputs = keras.Input((8, 8, 3))
-    scores = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(inputs))
-    scores = keras.layers.Activation("linear", name="logits")(scores)
-    model = keras.Model(inputs, keras.layers.Softmax()(scores))
+    model = keras.Sequential([inputs, *scores, keras.layers.Softmax()])
     with pytest.raises(InputError, match=r"temperature_scaling: .*'logits'"):
         check_scalable(model, SPEC)

@@ -122,7 +122,7 @@ def test_a_classifier_s_page_tells_everything(kit):
         "Chosen from the first 6 of 100 test images",
         "in images truth predicted cat predicted dog cat 1,900 41 dog 52 7 ",
         "truth cat prediction dog probability 0.978",
-        "Worst mistakes The most confident ones first. image Grad-CAM for dog",
+        "Worst mistakes The most confident ones first. image Heatmap for dog",
         # Three answers of 0.978 and three of 0.599, two of each right; by hand.
         "ECE 0.190 expected",
         "3 images of mean confidence 0.978: 0.667 right",
@@ -142,8 +142,8 @@ def test_a_classifier_s_page_tells_everything(kit):
     shown = [alt.removeprefix("Image ") for alt in alts if alt.startswith("Image ")]
     assert shown == wrong + unsure + right + doubted
     answers = zip(["dog", "cat", "cat", "dog", "cat", "dog"], shown[:6], strict=True)
-    explained = [alt for alt in alts if alt.startswith("Grad-CAM")]
-    assert explained == [f"Grad-CAM for {answer} over {name}" for answer, name in answers]
+    explained = [alt for alt in alts if alt.startswith("Heatmap")]
+    assert explained == [f"Heatmap for {answer} over {name}" for answer, name in answers]
     assert "cat: Cat/1.png" in alts
     rows = predictions(path)
     assert [row["origin"] for row in rows] == sorted(wrong + unsure + right)
@@ -231,7 +231,7 @@ def test_a_segmenter_s_page(kit, images):
         assert (shown[0], shown[-1]) == ("00.png", "12.png")
     assert len(set(shown)) == len(shown) == min(images, 6)
     for name in shown:
-        for kind in ("True mask of", "Predicted mask of", "Grad-CAM for foreground over"):
+        for kind in ("True mask of", "Predicted mask of", "Heatmap for foreground over"):
             assert f"{kind} images/{name}" in alts
     # It takes half of every picture for the foreground, that of 00 has none.
     assert "Error of images/00.png: 50.0% of the pixels are wrong" in alts
@@ -260,7 +260,7 @@ def test_a_segmenter_of_ten_classes_with_an_ignored_value(kit):
     )
     page = Page(kit.page(case))
     assert "thing 9 ignored" in page.text
-    assert "Grad-CAM for thing 0 over street.png" in page.alts()
+    assert "Heatmap for thing 0 over street.png" in page.alts()
     assert "Error of street.png: 0.0% of the pixels are wrong" in page.alts()
     assert "mean IoU 1.000 IoU thing 0 1.000 IoU thing 1 1.000 street.png" in page.text
 

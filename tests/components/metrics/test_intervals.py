@@ -76,7 +76,17 @@ def test_intervals_of_a_classifier_are_those_of_a_bootstrap(classes):
 def test_what_has_no_number_has_no_interval():
     assert intervals.of_share(0.0, 0) is None
     assert intervals.half_width(float("nan")) is None
-    assert intervals.of_share(1.0, 20) == 0
+
+
+@pytest.mark.parametrize(("hits", "count"), [(4, 4), (0, 20), (20, 20), (2000, 2000)])
+def test_a_share_has_an_interval_where_all_are_alike(hits, count):
+    from scipy.stats import binomtest
+
+    wilson = binomtest(hits, count).proportion_ci(method="wilson")
+    half = intervals.of_share(hits / count, count)
+    low, high = max(hits / count - half, 0.0), min(hits / count + half, 1.0)
+    assert (low, high) == pytest.approx(tuple(wilson), abs=0.2 / count**0.5)
+    assert half > 0
 
 
 def test_intervals_of_pixels_are_those_of_a_bootstrap_of_images():
