@@ -69,11 +69,10 @@ def _answering_model(model_run: str, scratch: Path) -> keras.Model:
     """The trained model, answering as the exported one does."""
     path = scratch / artifacts.BEST_CHECKPOINT
     fileio.copy(f"{model_run}/{artifacts.BEST_CHECKPOINT}", str(path))
-    model = keras.models.load_model(path, compile=False)
     history = json.loads(io_utils.read_string_file(f"{model_run}/{artifacts.HISTORY}"))
-    if history["test_time_flip"]:
-        return flip_averaged_model(model, models.spec(history["model"]))
-    return model
+    spec = models.spec(history["model"])  # whose module registers layers of its own
+    model = keras.models.load_model(path, compile=False)
+    return flip_averaged_model(model, spec) if history["test_time_flip"] else model
 
 
 def _line(metric: str, found: dict[str, Any]) -> str:

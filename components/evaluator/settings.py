@@ -20,7 +20,7 @@ class Threshold(Section):
     """How much worse than the model now served it may be (0: not at all)."""
     judge: Literal["value", "lower"] = "value"
     """What `min` is compared with: the value, or the lower end of its 95% interval, which few
-    Examples leave far below it."""
+    Examples leave far below it (values that are all alike aside)."""
 
     def bounds(self) -> Iterator[tuple[str, float]]:
         """Those that are set, by name."""
