@@ -58,8 +58,8 @@ class Signature:
         """The values of all inputs, with defaults where the request has none.
 
         Raises:
-            Fault: INVALID_ARGUMENT: names, types or shapes do not fit; RESOURCE_EXHAUSTED: too
-                large; UNIMPLEMENTED: an input is sparse.
+            Fault: INVALID_ARGUMENT: names or types do not fit; RESOURCE_EXHAUSTED: too large;
+                UNIMPLEMENTED: an input is sparse.
         """
         self._check_names(inputs)
         check_size(inputs)
@@ -77,7 +77,6 @@ class Signature:
                     f" but {dtype_name(proto.dtype)} is provided"
                 )
             arrays[name] = decode(name, proto)
-            _check_shape(name, slot, arrays[name].shape)
         return arrays
 
     def string_batches(self, arrays: Mapping[str, np.ndarray]) -> list[int]:
@@ -87,8 +86,9 @@ class Signature:
         return [len(array) for array in found if array.ndim]
 
     def rows(self, arrays: Mapping[str, np.ndarray]) -> int:
-        """The size of the largest of them; 0: there is none."""
-        return max(self.string_batches(arrays), default=0)
+        """The most strings that an input has along its first dimension; 0: there are none."""
+        strings = [arrays[name] for name, slot in self.inputs.items() if slot.is_string]
+        return max((len(array) for array in strings if array.ndim), default=0)
 
     def choose(self, output_filter: Sequence[str]) -> list[str]:
         """The outputs to compute, in the signature's order; all if the filter is empty."""
@@ -134,13 +134,3 @@ def _slot(info: TensorInfo) -> Slot:
         shape = tuple(dim.size for dim in info.tensor_shape.dim)
     # An empty name where the tensor is sparse or made of several.
     return Slot(info.name, info.dtype, shape)
-
-
-def _check_shape(name: str, slot: Slot, found: tuple[int, ...]) -> None:
-    if slot.shape is None:
-        return
-    fits = len(slot.shape) == len(found) and all(
-        size in (-1, actual) for size, actual in zip(slot.shape, found, strict=True)
-    )
-    if not fits:
-        raise invalid(f"input {name} must have shape {list(slot.shape)}, found {list(found)}")
