@@ -35,7 +35,13 @@ def make_load(options: ServerOptions, metrics: Metrics) -> Load:
     def load(name: str, folder: Path, version: int) -> Servable:
         started, loaded = time.monotonic(), False
         try:
-            servable = Servable(folder, version, batching=options.batching, queued=metrics.queued)
+            servable = Servable(
+                folder,
+                version,
+                check_methods=options.enable_signature_method_name_check,
+                batching=options.batching,
+                queued=metrics.queued,
+            )
             loaded = True
         finally:
             metrics.loaded(str(folder), time.monotonic() - started, ok=loaded)

@@ -89,6 +89,9 @@ class ServerOptions:
     batching_parameters_file: str = _runs("", "BatchingParameters")
     enable_model_warmup: bool = _runs(True, "replay a version's recorded requests first")
     num_request_iterations_for_warmup: int = _runs(0, "how often; 0: once", 0)
+    enable_signature_method_name_check: bool = _runs(
+        False, "a signature is only for the method whose name it has"
+    )
     monitoring_config_file: str = _runs("", "MonitoringConfig: metrics")
     enable_serialization_as_tensor_content: bool = _runs(False, "answer in tensor_content")
 

@@ -35,6 +35,7 @@ class Servable:
         folder: Path,
         version: int,
         *,
+        check_methods: bool = False,
         batching: BatchingParameters | None = None,
         queued: Callable[[str, float], None] = lambda name, seconds: None,
     ):
@@ -43,6 +44,8 @@ class Servable:
         Args:
             folder: holds `saved_model.pb`.
             version: its number.
+            check_methods: whether a signature is only for the method whose name it has; those of
+                TensorFlow 2 all have Predict's.
             batching: how concurrent requests are put together; None: they are not.
             queued: told the threads' name and how many seconds a request waited for its batch.
         """
@@ -50,7 +53,7 @@ class Servable:
         self._session = ModelSession(folder)
         self.signature_defs = self._session.signatures
         self.signatures = {
-            key: Signature.from_proto(key, proto)
+            key: Signature.from_proto(key, proto, check_method=check_methods)
             for key, proto in self.signature_defs.signature_def.items()
         }
         self._plans: set[tuple[str, ...]] = set()

@@ -38,17 +38,17 @@ class Signature:
     """A signature of a loaded model; inputs with a value in `defaults` may be left out."""
 
     name: str
-    method_name: str
+    method_name: str | None  # the only one that may use it; None: any
     inputs: Mapping[str, Slot]
     outputs: Mapping[str, Slot]
     defaults: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def from_proto(cls, name: str, proto: SignatureDef) -> "Signature":
-        """Reads a SavedModel's SignatureDef."""
+    def from_proto(cls, name: str, proto: SignatureDef, *, check_method: bool) -> "Signature":
+        """Reads a SavedModel's SignatureDef; where methods are checked, with its method's name."""
         return cls(
             name,
-            proto.method_name,
+            proto.method_name if check_method else None,
             {key: _slot(info) for key, info in proto.inputs.items()},
             {key: _slot(info) for key, info in proto.outputs.items()},
             {key: decode(key, value) for key, value in proto.defaults.items()},

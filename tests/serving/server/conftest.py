@@ -283,16 +283,17 @@ def _start(bases: dict[str, Path], **options: Any) -> Running:
     from serving.server.config_files import single_model
     from serving.server.core import Core
     from serving.server.grpc_server import start_grpc_server
+    from serving.server.loading import make_load
     from serving.server.observer import Observer
     from serving.server.options import ServerOptions
-    from serving.server.servable import Servable
     from serving.server.service import Service
 
     config = ModelServerConfig()
     for name, base in bases.items():
         config.MergeFrom(single_model(name, str(base)))
     flags = ServerOptions(config, **{"port": 0} | options)
-    core, observer = Core(lambda _, *where: Servable(*where, batching=flags.batching)), Observer()
+    observer = Observer()
+    core = Core(make_load(flags, observer.metrics))
     core.reload(config)
     as_content = flags.enable_serialization_as_tensor_content
     service = Service(core, observer, as_content=as_content)

@@ -68,7 +68,7 @@ def test_numbers_that_are_none(post) -> None:
 
 
 def test_shapes_that_the_signature_does_not_tell(post) -> None:
-    """TensorFlow Serving's first example: `x` is [-1, 1] in the signature, and the graph takes any."""
+    """TensorFlow Serving's first example: `x` is [-1, 1] in the signature, and any will do."""
     name = {"signature_name": "half_plus_two"}
     assert post(name | {"instances": [1.0, 2.0, 5.0]}).json() == {"predictions": [2.5, 3.0, 4.5]}
     rows = [{"x": [1.0, 2.0]}, {"x": [5.0, 0.0]}]
