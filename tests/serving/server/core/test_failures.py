@@ -41,6 +41,22 @@ def test_a_specific_version_that_does_not_load_leaves_the_old_one(kit, start, ba
     assert core.versions("m") == [2]
 
 
+def test_a_corrected_configuration_is_tried_at_once(kit, start, base: Path, tmp_path) -> None:
+    core, other, third = start("", 1), tmp_path / "other", tmp_path / "third"
+    kit.version(other, 1, content=b"broken")
+    for _ in range(2):
+        kit.refusal(lambda: core.reload(kit.config(m=(base, "", {}), n=(other, "", {}))))
+    kit.version(third, 1)
+    core.reload(kit.config(m=(base, "", {}), n=(third, "", {})))
+    assert core.versions("n") == [1]
+    # The same folder, once its files are mended.
+    kit.refusal(lambda: core.reload(kit.config(n=(other, "", {}))))
+    kit.version(other, 1, content=b"mended")
+    core.reload(kit.config(n=(other, "", {})))
+    assert core.versions("n") == [1]
+    assert core.models() == ["n"]
+
+
 @pytest.mark.parametrize(("times", "seconds", "tries"), [(0, 0.0, 1), (2, 0.0, 3), (5, 3600.0, 1)])
 def test_retries(kit, start, loader, base: Path, *, times, seconds, tries) -> None:
     core = start("latest 1", 1, retry=Retry(times, seconds))
