@@ -114,7 +114,7 @@ class ServedModel:
                 if len(update.wanted) == count:
                     break
                 if version not in live:
-                    fresh = self._try(base / str(version), version)
+                    fresh = self._try(base / found.whole[version], version)
                     if fresh is None:
                         continue
                     update.fresh[version] = fresh
@@ -197,7 +197,7 @@ class ServedModel:
             for version in [one for one in self.statuses if one not in here]:
                 if self.statuses[version].status.error_code:  # what went wrong is gone
                     del self.statuses[version]
-                    self._failed.pop(Path(config.base_path, str(version)), None)
+        self._failed = {one: why for one, why in self._failed.items() if one.is_dir()}
         for version, reason in passed_over.items():
             if version not in self.versions:
                 self.set_status(version, ModelVersionStatus.END, _NOT_FOUND, reason)
@@ -205,7 +205,7 @@ class ServedModel:
             self._strangers = found.strangers
             if found.strangers:
                 names = ", ".join(found.strangers)
-                logger.warning("%s: passed over, no version numbers: %s", config.base_path, names)
+                logger.warning("%s: passed over, no version's folders: %s", config.base_path, names)
 
 
 def _code(error: Exception) -> int:

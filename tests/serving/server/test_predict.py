@@ -1,6 +1,7 @@
 """Predict over real sockets, asked by TensorFlow Serving's own stubs."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,36 @@ def test_shapes_are_for_the_graph_to_judge(stub, predicting) -> None:
     answer = _arrays(stub.Predict(request, timeout=60))
     assert answer["sum"] == 6.0
     assert answer["scaled"].tolist() == [[3.0] * 3] * 2
+
+
+def test_a_folder_like_in_tensorflow_servings_examples(
+    start_here, types_model, predicting, refusal, tmp_path
+) -> None:
+    """`half_plus_two/00000123`; and a first reload that fails, by another folder."""
+    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+
+    good, broken = tmp_path / "good", tmp_path / "broken"
+    good.mkdir()
+    (good / "00000123").symlink_to(types_model)
+    (broken / "00000123").mkdir(parents=True)
+    (broken / "00000123" / "saved_model.pb").write_bytes(b"broken")
+
+    def reload(base: Path) -> ReloadConfigRequest:
+        made = ReloadConfigRequest()
+        models = made.config.model_config_list.config
+        models.add(name="m", base_path=str(base), model_platform="tensorflow")
+        return made
+
+    with start_here({"types": good}).stub() as stub:
+        assert refusal(stub.HandleReloadConfigRequest, reload(broken))[0] == "UNKNOWN"
+        stub.HandleReloadConfigRequest(reload(good), timeout=60)
+        request = predicting("m", "half_plus_two", x=np.float32([1.0]))
+        request.model_spec.version.value = 123
+        assert _arrays(stub.Predict(request, timeout=60))["y"].tolist() == [2.5]
+        asked = GetModelStatusRequest(model_spec=request.model_spec)
+        (status,) = stub.GetModelStatus(asked, timeout=60).model_version_status
+        assert (status.version, status.status.error_code) == (123, 0)
 
 
 def test_ever_new_sets_of_outputs_do_not_fill_the_memory(
