@@ -9,12 +9,7 @@ from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
     FileSystemStoragePathSourceConfig,
 )
 
-from serving.stores.versions import (
-    SAVED_MODEL_FILE,
-    folder_names,
-    list_versions,
-    version_folders,
-)
+from serving.stores.versions import SAVED_MODEL_FILE, folder_names, version_folders
 
 Policy: TypeAlias = FileSystemStoragePathSourceConfig.ServableVersionPolicy
 # (path, nanosecond time, size) of each file.
@@ -33,11 +28,14 @@ class Scan:
 def scan(base: Path) -> Scan:
     """Looks at a base path; an OSError if it is not there or cannot be read."""
     names = folder_names(base)
-    folders, versions = version_folders(names), set(list_versions(base))
+    folders = version_folders(names)
+    whole = {
+        one: name for one, name in folders.items() if (base / name / SAVED_MODEL_FILE).is_file()
+    }
     others = set(names) - set(folders.values())
     return Scan(
-        {version: name for version, name in folders.items() if version in versions},
-        tuple(version for version in folders if version not in versions),
+        whole,
+        tuple(version for version in folders if version not in whole),
         tuple(sorted(name for name in others if not name.startswith("."))),
     )
 

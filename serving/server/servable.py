@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from serving.server.batch_scheduler import BatchingParameters
 from serving.server.batching import Arrays, Batcher
 from serving.server.faults import Fault, ModelFault, exhausted, invalid
+from serving.server.options import DEFAULTS, ServerOptions
 from serving.server.session import ModelSession
 from serving.server.signatures import Signature
 
@@ -35,8 +35,7 @@ class Servable:
         folder: Path,
         version: int,
         *,
-        check_methods: bool = False,
-        batching: BatchingParameters | None = None,
+        options: ServerOptions = DEFAULTS,
         queued: Callable[[str, float], None] = lambda name, seconds: None,
     ):
         """Loads the SavedModel in `folder`; raises whatever TensorFlow finds wrong with it.
@@ -44,19 +43,18 @@ class Servable:
         Args:
             folder: holds `saved_model.pb`.
             version: its number.
-            check_methods: whether a signature is only for the method whose name it has; those of
-                TensorFlow 2 all have Predict's.
-            batching: how concurrent requests are put together; None: they are not.
+            options: how it runs, and whether a signature is only for the method whose name it has.
             queued: told the threads' name and how many seconds a request waited for its batch.
         """
         self.version = version
-        self._session = ModelSession(folder)
+        self._session = ModelSession(folder, options)
         self.signature_defs = self._session.signatures
         self.signatures = {
-            key: Signature.from_proto(key, proto, check_method=check_methods)
+            key: Signature.from_proto(key, proto, options.enable_signature_method_name_check)
             for key, proto in self.signature_defs.signature_def.items()
         }
         self._plans: set[tuple[str, ...]] = set()
+        batching = options.batching
         self._batcher = Batcher(self._run_one, batching, queued) if batching else None
 
     def close(self) -> None:

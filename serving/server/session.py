@@ -9,13 +9,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf.config_pb2 import CallableOptions
+from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 
+from serving.server.config_files import read_text_proto
 from serving.server.faults import from_number
-
-# A plan is made by then; what runs on is the model.
-_PLAN_SECONDS = 10.0
+from serving.server.options import DEFAULTS, ServerOptions
 
 Plan: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]  # names of what is fed and fetched
 
@@ -28,24 +27,22 @@ class ModelSession:
 
     Args:
         folder: holds `saved_model.pb`. Whatever TensorFlow finds wrong with it is raised.
+        options: tell its tags, and how the session runs.
 
     Attributes:
         signatures: the model's own signatures.
         fetches: what can be fetched, by the name that a signature gives it.
     """
 
-    def __init__(self, folder: Path):
-        self._making: dict[Plan, threading.Lock] = {}
+    def __init__(self, folder: Path, options: ServerOptions = DEFAULTS):
+        self._making = threading.Lock()
         self._callables: dict[Plan, Callable[..., list[Any]]] = {}
-        self._ready: set[Plan] = set()
         self._graph = tf.Graph()
         with self._graph.as_default():
-            # A model exported on a GPU names it; where there is none it runs on the CPU.
-            config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
-            self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+            self._session = tf.compat.v1.Session(graph=self._graph, config=session_config(options))
             try:
                 meta_graph = tf.compat.v1.saved_model.loader.load(
-                    self._session, [tf.saved_model.SERVING], str(folder)
+                    self._session, options.saved_model_tags.split(","), str(folder)
                 )
                 self.signatures = SignatureDefMap(signature_def=meta_graph.signature_def)
                 signatures = meta_graph.signature_def.values()
@@ -82,7 +79,7 @@ class ModelSession:
             # A session wants quantized numbers in types of its own.
             types = (self._feeds[name].dtype.as_numpy_dtype for name in feeds)
             values = [*map(np.asarray, feeds.values(), types)]
-            answers = self._run((tuple(feeds), tuple(fetches)), values)
+            answers = self._callable((tuple(feeds), tuple(fetches)))(*values)
         except tf.errors.OpError as error:
             raise from_number(error.error_code, _without_nodes(error.message)) from error
         except UnicodeDecodeError as error:
@@ -91,26 +88,16 @@ class ModelSession:
             raise from_number(tf.errors.INVALID_ARGUMENT, _without_nodes(message)) from error
         return dict(zip(fetches, answers, strict=True))
 
-    def _run(self, plan: Plan, values: Sequence[np.ndarray]) -> list[Any]:
-        if plan not in self._ready:
-            # A first run makes a plan, half a second of work. Requests that come at once after a
-            # change of versions would each make it, and all wait many times as long.
-            lock = self._making.setdefault(plan, threading.Lock())
-            if lock.acquire(timeout=_PLAN_SECONDS):
-                try:
-                    if plan not in self._ready:
-                        return self._callable(plan)(*values)
-                finally:
-                    self._ready.add(plan)
-                    lock.release()
-        return self._callable(plan)(*values)
-
     def _callable(self, plan: Plan) -> Callable[..., list[Any]]:
         """What runs a plan. Unlike `Session.run` it takes any shape, as TensorFlow Serving does."""
         if plan not in self._callables:
-            feeds, fetches = plan[0], [self.fetches[name].name for name in plan[1]]
-            options = CallableOptions(feed=feeds, fetch=fetches)
-            self._callables[plan] = self._session._make_callable_from_options(options)
+            # A second of work. Requests that come at once after a change of versions would each do
+            # it, and all wait many times as long.
+            with self._making:
+                if plan not in self._callables:
+                    fetches = [self.fetches[name].name for name in plan[1]]
+                    options = CallableOptions(feed=plan[0], fetch=fetches)
+                    self._callables[plan] = self._session._make_callable_from_options(options)
         return self._callables[plan]
 
     def close(self) -> None:
@@ -123,6 +110,23 @@ class ModelSession:
         self.fetches.clear()
         del self._graph, self._session
         gc.collect()
+
+
+def session_config(options: ServerOptions) -> ConfigProto:
+    """How a session runs; an InputError if the file of that cannot be read."""
+    config, path = ConfigProto(), options.tensorflow_session_config_file
+    if path:
+        read_text_proto("--tensorflow_session_config_file", Path(path).expanduser(), config)
+    # A model exported on a GPU names it; where there is none it runs on the CPU.
+    config.allow_soft_placement = True
+    threads = options.tensorflow_session_parallelism
+    if intra := options.tensorflow_intra_op_parallelism or threads:
+        config.intra_op_parallelism_threads = intra
+    if inter := options.tensorflow_inter_op_parallelism or threads:
+        config.inter_op_parallelism_threads = inter
+    if fraction := options.per_process_gpu_memory_fraction:
+        config.gpu_options.per_process_gpu_memory_fraction = fraction
+    return config
 
 
 def _without_nodes(message: str) -> str:

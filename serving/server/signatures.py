@@ -20,12 +20,7 @@ class Slot:
 
     tensor: str  # its name in the graph; empty: it is no dense tensor
     dtype: int  # TensorFlow's DataType
-    shape: tuple[int, ...] | None  # -1 where any size will do; None: any shape
-
-    @property
-    def batched(self) -> bool:
-        """Whether the first dimension may have any size."""
-        return self.shape is None or self.shape[:1] == (-1,)
+    batched: bool  # whether the first dimension may have any size
 
     @property
     def is_string(self) -> bool:
@@ -44,7 +39,7 @@ class Signature:
     defaults: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def from_proto(cls, name: str, proto: SignatureDef, *, check_method: bool) -> "Signature":
+    def from_proto(cls, name: str, proto: SignatureDef, check_method: bool) -> "Signature":
         """Reads a SavedModel's SignatureDef; where methods are checked, with its method's name."""
         return cls(
             name,
@@ -129,8 +124,6 @@ def fill_spec(spec: ModelSpec, model: str, version: int, signature: str = "") ->
 
 
 def _slot(info: TensorInfo) -> Slot:
-    shape = None
-    if not info.tensor_shape.unknown_rank:
-        shape = tuple(dim.size for dim in info.tensor_shape.dim)
+    batched = info.tensor_shape.unknown_rank or [d.size for d in info.tensor_shape.dim[:1]] == [-1]
     # An empty name where the tensor is sparse or made of several.
-    return Slot(info.name, info.dtype, shape)
+    return Slot(info.name, info.dtype, batched)

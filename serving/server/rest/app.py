@@ -46,6 +46,7 @@ _WHICH = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _FLAGS = re.IGNORECASE | re.ASCII
 _POST = re.compile(rf"{_MODEL}{_WHICH}:(?P<method>classify|regress|predict)", _FLAGS)
 _GET = re.compile(rf"{_MODEL}{_WHICH}(?:/(?P<method>metadata))?", _FLAGS)
+_HOST = re.compile(r"^https?://[^/]*", _FLAGS)
 _ALL_MODELS = re.compile(r"/v1/models(?:/metadata)?", _FLAGS)
 
 _MAX_VERSION = 2**63 - 1
@@ -122,8 +123,8 @@ class RestApp:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        # As it came: a name may hold an encoded slash.
-        path = scope["raw_path"].decode("utf-8", "replace")
+        # As it came: a name may hold an encoded slash. In absolute form the host stands in front.
+        path = _HOST.sub("", scope["raw_path"].decode("utf-8", "replace"))
         if path == self._metrics_path:
             response = Response(self._observer.metrics.page(), media_type=CONTENT_TYPE)
         else:

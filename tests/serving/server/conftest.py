@@ -186,12 +186,14 @@ class Runs:
         begun: how many others were under way when each began.
         fetched: sets of tensors that were asked for.
         graphs: weak references to the sessions' graphs.
+        plans: what was made ready to be run.
     """
 
     def __init__(self) -> None:
         self.begun: list[int] = []
         self.fetched: set[tuple[str, ...]] = set()
         self.graphs: list[weakref.ref] = []
+        self.plans: list[Any] = []
         self._under_way, self._lock = 0, threading.Lock()
 
     def note(self, session: Any, fetches: Any, run: Callable[..., Any], *values: Any) -> Any:
@@ -216,6 +218,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     seen, make = Runs(), tf.compat.v1.Session._make_callable_from_options
 
     def made(session: Any, options: Any) -> Callable[..., Any]:
+        seen.plans.append(options)
         return partial(seen.note, session, options.fetch, make(session, options))
 
     monkeypatch.setattr(tf.compat.v1.Session, "_make_callable_from_options", made)
