@@ -197,10 +197,8 @@ def fill_together(
         name, result = signature_name(task.model_spec), response.results.add()
         fill_spec(result.model_spec, task.model_spec.name, version, name)
         made = RESULTS[task.method_name](answers[name], examples)
-        if task.method_name == CLASSIFY:
-            result.classification_result.CopyFrom(made)
-        else:
-            result.regression_result.CopyFrom(made)
+        kind = "classification" if task.method_name == CLASSIFY else "regression"
+        getattr(result, f"{kind}_result").CopyFrom(made)
     return response
 
 

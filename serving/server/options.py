@@ -191,8 +191,8 @@ def _parser() -> argparse.ArgumentParser:
         group.add_argument(f"--{flag.name}", default=flag.default, help=what, **more)
     more = {"dest": "ignored", "action": "append", "nargs": "?", "default": []}
     for name in WITHOUT_EFFECT:  # whatever the value, what is kept is the name
-        kept = {"const": name, "type": lambda _, name=name: name, "help": argparse.SUPPRESS}
-        parser.add_argument(f"--{name}", **more, **kept)
+        more |= {"const": name, "type": lambda _, name=name: name}
+        parser.add_argument(f"--{name}", help=argparse.SUPPRESS, **more)
     return parser
 
 
@@ -215,19 +215,13 @@ def _check(given: argparse.Namespace) -> None:
         found = "--tensorflow_intra_op_parallelism or --tensorflow_inter_op_parallelism beside it"
         raise InputError("--tensorflow_session_parallelism", expected="that alone", found=found)
     if given.batching_parameters_file and not given.enable_batching:
-        raise InputError(
-            "--batching_parameters_file",
-            expected="--enable_batching=true beside it",
-            found="--enable_batching=false",
-        )
+        expected = "--enable_batching=true beside it"
+        raise InputError("--batching_parameters_file", expected=expected, found="none")
 
 
 def _base_path(text: str) -> Path:
-    if not text:
-        expected = "--model_base_path or --model_config_file"
-        raise InputError("serve", expected=expected, found="neither", todo=_TODO)
     base = Path(text).expanduser().resolve()
-    if not list_versions(base):
-        expected = "a folder above versions, like 1/saved_model.pb"
-        raise InputError(f"--model_base_path {text}", expected=expected, found="none", todo=_TODO)
+    if not text or not list_versions(base):
+        expected = "a folder above versions, like 1/saved_model.pb (or --model_config_file)"
+        raise InputError("--model_base_path", expected=expected, found=f"'{text}'", todo=_TODO)
     return base

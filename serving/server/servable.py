@@ -141,15 +141,10 @@ def _rows_of(signature: Signature, arrays: Arrays) -> list[str]:
     Only signatures with a batch of strings have any: encoded pictures and Examples can be wrong
     one by one; numbers seldom are.
     """
-    sizes = set(signature.string_batches(arrays))
-    if len(sizes) != 1:
-        return []
-    size = sizes.pop()
-    return sorted(
-        name
-        for name, slot in signature.inputs.items()
-        if slot.batched and arrays[name].ndim and len(arrays[name]) == size
-    )
+    slots = signature.inputs.items()
+    sizes = {name: len(arrays[name]) for name, one in slots if one.batched and arrays[name].ndim}
+    strings = {size for name, size in sizes.items() if signature.inputs[name].is_string}
+    return sorted(name for name, size in sizes.items() if strings == {size})
 
 
 def locate(

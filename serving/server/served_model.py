@@ -96,9 +96,7 @@ class ServedModel:
     def prepare(self, config: ModelConfig, *, anew: bool = False) -> Update:
         """Loads what the policy wants and is not loaded; an OSError if nothing can be read.
 
-        Args:
-            config: what to serve.
-            anew: whether to try at once what did not load before.
+        With `anew`, what did not load before is tried at once.
         """
         base = Path(config.base_path)
         if anew:

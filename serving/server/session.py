@@ -91,8 +91,7 @@ class ModelSession:
     def _callable(self, plan: Plan) -> Callable[..., list[Any]]:
         """What runs a plan. Unlike `Session.run` it takes any shape, as TensorFlow Serving does."""
         if plan not in self._callables:
-            # A second of work. Requests that come at once after a change of versions would each do
-            # it, and all wait many times as long.
+            # A second of work, which requests that come at once would each do.
             with self._making:
                 if plan not in self._callables:
                     fetches = [self.fetches[name].name for name in plan[1]]
@@ -117,15 +116,15 @@ def session_config(options: ServerOptions) -> ConfigProto:
     config, path = ConfigProto(), options.tensorflow_session_config_file
     if path:
         read_text_proto("--tensorflow_session_config_file", Path(path).expanduser(), config)
-    # A model exported on a GPU names it; where there is none it runs on the CPU.
-    config.allow_soft_placement = True
-    threads = options.tensorflow_session_parallelism
-    if intra := options.tensorflow_intra_op_parallelism or threads:
-        config.intra_op_parallelism_threads = intra
-    if inter := options.tensorflow_inter_op_parallelism or threads:
-        config.inter_op_parallelism_threads = inter
-    if fraction := options.per_process_gpu_memory_fraction:
-        config.gpu_options.per_process_gpu_memory_fraction = fraction
+    both = options.tensorflow_session_parallelism
+    flags = ConfigProto(
+        # A model exported on a GPU names it; where there is none it runs on the CPU.
+        allow_soft_placement=True,
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or both,
+        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism or both,
+    )
+    flags.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
+    config.MergeFrom(flags)  # zeros leave what the file says
     return config
 
 

@@ -74,14 +74,8 @@ class Signature:
             arrays[name] = decode(name, proto)
         return arrays
 
-    def string_batches(self, arrays: Mapping[str, np.ndarray]) -> list[int]:
-        """Sizes of the inputs that are batches of strings: encoded images or Examples."""
-        slots = self.inputs.items()
-        found = [arrays[name] for name, slot in slots if slot.is_string and slot.batched]
-        return [len(array) for array in found if array.ndim]
-
     def rows(self, arrays: Mapping[str, np.ndarray]) -> int:
-        """The most strings that an input has along its first dimension; 0: there are none."""
+        """The most strings, encoded images or Examples, that an input has; 0: there are none."""
         strings = [arrays[name] for name, slot in self.inputs.items() if slot.is_string]
         return max((len(array) for array in strings if array.ndim), default=0)
 

@@ -133,8 +133,7 @@ def test_misfits(stub, asking, refusal, *, method: str, signature: str, message:
 def test_methods_are_checked_where_that_is_asked_for(
     start_here, bases, asking, predicting, refusal
 ) -> None:
-    models = {name: bases[name] for name in ("examples", "old", "pictures")}
-    server = start_here(models, enable_signature_method_name_check=True)
+    server = start_here(bases, enable_signature_method_name_check=True)
     was = "signature method_name to be"
     with server.stub() as stub:
         request = asking(ClassificationRequest, "examples", "plain", 0.25)

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from serving.server.options import DEFAULTS
-from serving.server.session import ModelSession
+from serving.server.session import ModelSession, session_config
 
 
 @pytest.fixture
@@ -72,21 +71,15 @@ def test_a_closed_session_leaves_no_graph_behind(session, ask, runs) -> None:
     assert graph() is None
 
 
-def test_flags_of_the_session(saved_model, monkeypatch, tmp_path) -> None:
-    seen, make = [], tf.compat.v1.Session
-    monkeypatch.setattr(
-        tf.compat.v1, "Session", lambda **named: [seen.append(named), make(**named)][1]
-    )
+def test_flags_of_the_session(saved_model, tmp_path) -> None:
     path = tmp_path / "session.config"
     path.write_text("inter_op_parallelism_threads: 7 operation_timeout_in_ms: 60000")
     flags = {"tensorflow_session_config_file": str(path), "tensorflow_intra_op_parallelism": 1}
-    ModelSession(saved_model, replace(DEFAULTS, **flags)).close()
-    config = seen.pop()["config"]
-    assert config.operation_timeout_in_ms == 60000
+    config = session_config(replace(DEFAULTS, **flags))
     assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (1, 7)
+    assert config.operation_timeout_in_ms == 60000
     flags = {"tensorflow_session_parallelism": 3, "per_process_gpu_memory_fraction": 0.5}
-    ModelSession(saved_model, replace(DEFAULTS, **flags)).close()
-    config = seen.pop()["config"]
+    config = session_config(replace(DEFAULTS, **flags))
     assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (3, 3)
     assert config.gpu_options.per_process_gpu_memory_fraction == 0.5
     with pytest.raises(RuntimeError, match="tags"):

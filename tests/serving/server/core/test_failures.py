@@ -54,7 +54,6 @@ def test_a_corrected_configuration_is_tried_at_once(kit, start, base: Path, tmp_
     kit.version(other, 1, content=b"mended")
     core.reload(kit.config(n=(other, "", {})))
     assert core.versions("n") == [1]
-    assert core.models() == ["n"]
 
 
 @pytest.mark.parametrize(("times", "seconds", "tries"), [(0, 0.0, 1), (2, 0.0, 3), (5, 3600.0, 1)])

@@ -23,9 +23,8 @@ def test_gzip_bodies(http: httpx.Client) -> None:
     headers = {"content-encoding": "gzip", "content-type": "application/json"}
     packed = gzip.compress(json.dumps(BODY).encode())
     assert http.post(PREDICT, content=packed, headers=headers).json() == {"predictions": [1, 2]}
-    half = len(packed) // 3
     text = json.dumps(BODY).encode()
-    members = gzip.compress(text[:half]) + gzip.compress(text[half:])
+    members = gzip.compress(text[:9]) + gzip.compress(text[9:])
     answer = http.post(PREDICT, content=members, headers=headers)
     assert answer.json() == {"predictions": [1, 2]}
     for broken, words in ((b"{}", "Not a gzipped"), (packed[:-9], "ended before")):
