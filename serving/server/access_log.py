@@ -34,9 +34,8 @@ class AccessLog:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
                 self._descriptor = os.open(Path(target).expanduser(), flags, 0o644)
         except OSError as error:
-            raise InputError(
-                "--access_log", expected="stderr, off or a file to write", found=str(error)
-            ) from error
+            expected = "stderr, off or a file to write"
+            raise InputError("--access_log", expected=expected, found=str(error)) from error
         self._writer: LineWriter[dict[str, Any]] = LineWriter("access log", self._write, _CAPACITY)
 
     def write(self, call: Call) -> None:

@@ -96,11 +96,10 @@ class BatchScheduler(Generic[Task]):
         # Only kinds with something in them; the one whose turn is next comes first.
         self._queues: OrderedDict[Hashable, deque[_Batch[Task]]] = OrderedDict()
         self._closed = False
+        name, numbers = parameters.thread_pool_name, range(parameters.num_batch_threads)
         self._threads = [
-            threading.Thread(
-                target=self._work, name=f"{parameters.thread_pool_name}-{number}", daemon=True
-            )
-            for number in range(parameters.num_batch_threads)
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in numbers
         ]
         for thread in self._threads:
             thread.start()

@@ -36,9 +36,8 @@ def read_text_proto(flag: str, path: Path, message: M) -> M:
     except UnicodeDecodeError as error:
         raise InputError(what, expected=f"a {kind} as text", found="binary data") from error
     except text_format.ParseError as error:
-        raise InputError(
-            what, expected=f"a {kind} in protobuf's text form", found=str(error)
-        ) from error
+        expected = f"a {kind} in protobuf's text form"
+        raise InputError(what, expected=expected, found=str(error)) from error
 
 
 def check_ssl_config(what: str, config: SSLConfig) -> None:
@@ -68,16 +67,16 @@ def channel_arguments(text: str) -> dict[str, int | str]:
     """Splits --grpc_channel_arguments: values by key; what is a whole number becomes one."""
     pairs: dict[str, int | str] = {}
     for part in text.split(",") if text else []:
-        key, equals, value = part.partition("=")
-        if not key.strip() or not equals or not value.strip():
+        key, _, value = map(str.strip, part.partition("="))
+        if not key or not value:
             raise InputError(
                 "--grpc_channel_arguments",
                 expected="KEY=VALUE,KEY=VALUE like grpc.max_connection_age_ms=2000",
                 found=repr(part),
             )
-        pairs[key.strip()] = value.strip()
+        pairs[key] = value
         with contextlib.suppress(ValueError):
-            pairs[key.strip()] = int(value)
+            pairs[key] = int(value)
     return pairs
 
 

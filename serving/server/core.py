@@ -212,7 +212,7 @@ class Core:
 def _prepared(model: ServedModel, config: ModelConfig) -> Update:
     """An update of which something serves; else a Fault."""
     try:
-        update = model.prepare(config)
+        update = model.prepare(config, anew=True)
     except OSError as error:
         raise invalid(f"{config.base_path} cannot be read: {error}") from error
     if not update.wanted:

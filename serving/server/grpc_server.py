@@ -91,7 +91,9 @@ def _listen(server: grpc.Server, options: ServerOptions) -> int:
     host = f"[{options.host}]" if ":" in options.host else options.host
     address = f"{host}:{options.port}"
     try:
-        if options.ssl:
+        if options.use_alts_credentials:
+            port = server.add_secure_port(address, grpc.alts_server_credentials())
+        elif options.ssl:
             ssl = options.ssl
             pair = (ssl.server_key.encode(), ssl.server_cert.encode())
             authority = ssl.custom_ca.encode() or None

@@ -21,6 +21,8 @@ from serving.server.signatures import Signature, fill_spec, signature_name
 
 CLASSIFY = tf.saved_model.CLASSIFY_METHOD_NAME
 REGRESS = tf.saved_model.REGRESS_METHOD_NAME
+# Predict runs signatures of all methods.
+PREDICTED = (tf.saved_model.PREDICT_METHOD_NAME, CLASSIFY, REGRESS)
 
 INPUTS = tf.saved_model.CLASSIFY_INPUTS  # and REGRESS_INPUTS
 CLASSES = tf.saved_model.CLASSIFY_OUTPUT_CLASSES
@@ -56,10 +58,10 @@ def check(method: str, signature: Signature) -> list[str]:
 
     Args:
         method: CLASSIFY: scores, classes or both; or REGRESS: outputs.
-        signature: of that method, with one input; else a Fault.
+        signature: with one input and outputs of that method's names; else a Fault.
     """
     kind = "classification" if method == CLASSIFY else "regression"
-    if signature.method_name != method:
+    if signature.method_name not in (None, method):
         raise invalid(
             f"Expected {kind} signature method_name to be {method}. Was: {signature.method_name}"
         )
@@ -195,10 +197,8 @@ def fill_together(
         name, result = signature_name(task.model_spec), response.results.add()
         fill_spec(result.model_spec, task.model_spec.name, version, name)
         made = RESULTS[task.method_name](answers[name], examples)
-        if task.method_name == CLASSIFY:
-            result.classification_result.CopyFrom(made)
-        else:
-            result.regression_result.CopyFrom(made)
+        kind = "classification" if task.method_name == CLASSIFY else "regression"
+        getattr(result, f"{kind}_result").CopyFrom(made)
     return response
 
 

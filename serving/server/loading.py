@@ -22,6 +22,7 @@ from serving.server.options import ServerOptions
 from serving.server.servable import Servable
 from serving.server.served_model import Load
 from serving.server.service import Service
+from serving.server.session import session_config
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +33,12 @@ MAX_RECORDS = 1000
 def make_load(options: ServerOptions, metrics: Metrics) -> Load:
     """The way that this server's versions are loaded."""
 
+    session_config(options)  # an InputError at the start rather than a model that does not load
+
     def load(name: str, folder: Path, version: int) -> Servable:
         started, loaded = time.monotonic(), False
         try:
-            servable = Servable(folder, version, batching=options.batching, queued=metrics.queued)
+            servable = Servable(folder, version, options=options, queued=metrics.queued)
             loaded = True
         finally:
             metrics.loaded(str(folder), time.monotonic() - started, ok=loaded)

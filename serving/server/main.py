@@ -51,6 +51,8 @@ def serve(argv: Sequence[str]) -> int:
         target=_end_in_any_case, args=(stop, options.shutdown_grace_seconds), daemon=True
     ).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for name in options.ignored:
+        logging.warning("--%s has no effect here", name)
 
     _import_tensorflow()
     from serving.server.running import run

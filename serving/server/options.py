@@ -30,6 +30,15 @@ M = TypeVar("M", bound=Message)
 _TODO = "pawlens run pushes models to WORKDIR/serving/<model name>"
 _MOST_SECONDS = 10**8  # three years; locks cannot wait for ever
 
+# The other flags of tensorflow_model_server 2.20: taken, with a line in the log.
+WITHOUT_EFFECT = """
+    enable_grpc_healthcheck_service enable_per_model_batching_parameters enable_profiler
+    flush_filesystem_caches mixed_precision num_load_threads num_tflite_interpreters_per_pool
+    num_tflite_pools num_unload_threads platform_config_file prefer_tflite_model
+    remove_unused_fields_from_bundle_metagraph skip_initialize_tpu thread_pool_factory_config_file
+    xla_cpu_compilation_enabled xla_gpu_compilation_enabled
+""".split()  # noqa: SIM905 - a wall of quotes
+
 
 def _flag(
     group: str, default: Any, meaning: str, least: float | None = None, most: float | None = None
@@ -53,12 +62,14 @@ class ServerOptions:
     batching: BatchingParameters | None = None  # None: requests run as they come
     ssl: SSLConfig | None = None  # keys of the gRPC port; None: plain text
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
+    ignored: Sequence[str] = ()  # given flags that change nothing here
 
     port: int = _ports(8500, "gRPC port; 0: any free one", 0, 65535)
     grpc_socket_path: str = _ports("", "also listen on this Unix socket")
     grpc_channel_arguments: str = _ports("", "KEY=VALUE,... for the gRPC server")
     grpc_max_threads: int = _ports(0, "requests answered at a time; 0: by the cores", 0)
     ssl_config_file: str = _ports("", "SSLConfig: TLS on the gRPC port")
+    use_alts_credentials: bool = _ports(False, "Google's ALTS on the gRPC port")
     rest_api_port: int = _ports(0, "REST port; 0: no REST; -1: any free one", -1, 65535)
     rest_api_num_threads: int = _ports(0, "requests answered at a time; 0: by the cores", 0)
     rest_api_timeout_in_ms: int = _ports(30000, "of a request", 1, 1000 * _MOST_SECONDS)
@@ -66,29 +77,24 @@ class ServerOptions:
 
     model_name: str = _models("default", "name that clients ask for")
     model_base_path: str = _models("", "folder above the versions")
-    model_config_file: str = _models(
-        "", "ModelServerConfig: several models, policies, labels; instead of the two above"
-    )
-    model_config_file_poll_wait_seconds: float = _models(
-        0.0, "seconds between looks at that file; 0: look once", 0, _MOST_SECONDS
-    )
-    file_system_poll_wait_seconds: float = _models(
-        1.0, "seconds between looks for other versions; 0: look once", 0, _MOST_SECONDS
-    )
-    max_num_load_retries: int = _models(
-        5, "how often a version that does not load is tried again while the server runs", 0
-    )
-    load_retry_interval_micros: int = _models(
-        60_000_000, "microseconds between such tries; negative: no wait"
-    )
-    allow_version_labels_for_unavailable_models: bool = _models(
-        False, "let a new label point to a version that is not live"
-    )
+    model_config_file: str = _models("", "ModelServerConfig: instead of the two above")
+    model_config_file_poll_wait_seconds: float = _models(0.0, "0: look once", 0, _MOST_SECONDS)
+    file_system_poll_wait_seconds: float = _models(1.0, "0: look once", 0, _MOST_SECONDS)
+    max_num_load_retries: int = _models(5, "tries after the first that fails", 0)
+    load_retry_interval_micros: int = _models(60_000_000, "between two tries; negative: no wait")
+    saved_model_tags: str = _models("serve", "of the graph in the model, with commas between")
+    allow_version_labels_for_unavailable_models: bool = _models(False, "new labels may wait")
 
     enable_batching: bool = _runs(False, "run concurrent requests together")
     batching_parameters_file: str = _runs("", "BatchingParameters")
     enable_model_warmup: bool = _runs(True, "replay a version's recorded requests first")
     num_request_iterations_for_warmup: int = _runs(0, "how often; 0: once", 0)
+    enable_signature_method_name_check: bool = _runs(False, "Predict's are for Predict alone")
+    tensorflow_session_parallelism: int = _runs(0, "both of the next two; 0: by the cores", 0)
+    tensorflow_intra_op_parallelism: int = _runs(0, "threads of an operation", 0)
+    tensorflow_inter_op_parallelism: int = _runs(0, "operations at a time", 0)
+    tensorflow_session_config_file: str = _runs("", "ConfigProto of TensorFlow's sessions")
+    per_process_gpu_memory_fraction: float = _runs(0.0, "of the GPU's; 0: as it is needed", 0, 1)
     monitoring_config_file: str = _runs("", "MonitoringConfig: metrics")
     enable_serialization_as_tensor_content: bool = _runs(False, "answer in tensor_content")
 
@@ -97,10 +103,11 @@ class ServerOptions:
     request_log: str = _ours("", "keep requests in <this>.jsonl")
     request_log_sampling_rate: float = _ours(1.0, "fraction kept, 0 to 1", 0, 1)
     request_log_with_bytes: bool = _ours(False, "keep images, not only hashes")
-    shutdown_grace_seconds: float = _ours(
-        25.0, "time for running requests to finish once a stop was asked for", 0, _MOST_SECONDS
-    )
+    shutdown_grace_seconds: float = _ours(25.0, "for running requests to end", 0, _MOST_SECONDS)
     stop_with_stdin: bool = _ours(False, "stop when standard input ends")
+
+
+DEFAULTS = ServerOptions(ModelServerConfig())
 
 
 def flags() -> Iterator[Field[Any]]:
@@ -159,7 +166,7 @@ def parse_flags(argv: Sequence[str]) -> ServerOptions:
 
 
 def _hint(name: str) -> str:
-    known = (one.name for one in flags())
+    known = (*(one.name for one in flags()), *WITHOUT_EFFECT)
     hint = nearest(name[2:], known) if name.startswith("--") else ""
     return hint.replace("'", "'--", 1) or "--help lists the flags"
 
@@ -168,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="pawlens serve",
         description="Serve models over TensorFlow Serving's gRPC and REST API.",
+        epilog=f"Taken without effect: --{', --'.join(WITHOUT_EFFECT)}.",
         allow_abbrev=False,
     )
     versions = f"pawlens {version('pawlens')}, TensorFlow {version('tensorflow')}"
@@ -181,6 +189,10 @@ def _parser() -> argparse.ArgumentParser:
             more = {"type": _boolean, "nargs": "?", "const": True, "metavar": "true|false"}
         what = flag.metadata["meaning"]
         group.add_argument(f"--{flag.name}", default=flag.default, help=what, **more)
+    more = {"dest": "ignored", "action": "append", "nargs": "?", "default": []}
+    for name in WITHOUT_EFFECT:  # whatever the value, what is kept is the name
+        more |= {"const": name, "type": lambda _, name=name: name}
+        parser.add_argument(f"--{name}", help=argparse.SUPPRESS, **more)
     return parser
 
 
@@ -198,34 +210,18 @@ def _check(given: argparse.Namespace) -> None:
         if least is not None and not (value >= least and (most is None or value <= most)):
             expected = f"{least} or more" if most is None else f"{least} to {most}"
             raise InputError(f"--{flag.name}", expected=expected, found=str(value))
-    if given.port and given.port == given.rest_api_port:
-        found = f"{given.port} for both"
-        raise InputError("--rest_api_port", expected="another port than --port", found=found)
-    if not given.model_name:
-        raise InputError("--model_name", expected="a name", found="an empty text")
+    threads = given.tensorflow_intra_op_parallelism or given.tensorflow_inter_op_parallelism
+    if given.tensorflow_session_parallelism and threads:
+        found = "--tensorflow_intra_op_parallelism or --tensorflow_inter_op_parallelism beside it"
+        raise InputError("--tensorflow_session_parallelism", expected="that alone", found=found)
     if given.batching_parameters_file and not given.enable_batching:
-        raise InputError(
-            "--batching_parameters_file",
-            expected="--enable_batching=true beside it",
-            found="--enable_batching=false",
-        )
+        expected = "--enable_batching=true beside it"
+        raise InputError("--batching_parameters_file", expected=expected, found="none")
 
 
 def _base_path(text: str) -> Path:
-    if not text:
-        expected = "--model_base_path or --model_config_file"
-        raise InputError("serve", expected=expected, found="neither", todo=_TODO)
-    base = Path(text).expanduser()
-    if not base.is_dir():
-        found = "a file" if base.exists() else f"'{text}', which does not exist"
-        raise InputError(
-            "--model_base_path", expected="an existing folder", found=found, todo=_TODO
-        )
-    if not list_versions(base):
-        raise InputError(
-            f"--model_base_path {text}",
-            expected="folders named by version numbers, like 1/saved_model.pb",
-            found="none",
-            todo=_TODO,
-        )
-    return base.resolve()
+    base = Path(text).expanduser().resolve()
+    if not text or not list_versions(base):
+        expected = "a folder above versions, like 1/saved_model.pb (or --model_config_file)"
+        raise InputError("--model_base_path", expected=expected, found=f"'{text}'", todo=_TODO)
+    return base

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -151,15 +152,11 @@ def _record(request: Any, response: Any, *, with_bytes: bool) -> dict[str, Any]:
             "inputs": {"examples": {"dtype": "string", "shape": [len(data)], "values": data}},
             "outputs": {"result": _result(response.result)},
         }
+    hashed = partial(_hashed, with_bytes=with_bytes)
+    ways = ("inputs", request.inputs, hashed), ("outputs", response.outputs, _text_or_hash)
     return {
-        "inputs": {
-            name: _tensor(request.inputs[name], lambda one: _hashed(one, with_bytes))
-            for name in sorted(request.inputs)
-        },
-        "outputs": {
-            name: _tensor(response.outputs[name], _text_or_hash)
-            for name in sorted(response.outputs)
-        },
+        side: {name: _tensor(protos[name], string) for name in sorted(protos)}
+        for side, protos, string in ways
     }
 
 

@@ -1,6 +1,6 @@
 """What lies under a model's base path, and which of it a version policy wants."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -9,7 +9,7 @@ from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
     FileSystemStoragePathSourceConfig,
 )
 
-from serving.stores.versions import SAVED_MODEL_FILE, list_versions, version_number
+from serving.stores.versions import SAVED_MODEL_FILE, folder_names, version_folders
 
 Policy: TypeAlias = FileSystemStoragePathSourceConfig.ServableVersionPolicy
 # (path, nanosecond time, size) of each file.
@@ -20,20 +20,23 @@ Look = frozenset[tuple[str, int, int]]
 class Scan:
     """One look at a base path; all ascending."""
 
-    whole: tuple[int, ...]  # versions with a `saved_model.pb`
+    whole: Mapping[int, str]  # versions with a `saved_model.pb`, and their folders' names
     partial: tuple[int, ...]  # versions without one: being copied, or empty
-    strangers: tuple[str, ...]  # names of folders that are no version's nor hidden
+    strangers: tuple[str, ...]  # names of folders that are no version's (or a second) nor hidden
 
 
 def scan(base: Path) -> Scan:
     """Looks at a base path; an OSError if it is not there or cannot be read."""
-    numbers = {path.name: version_number(path.name) for path in base.iterdir() if path.is_dir()}
-    whole = tuple(list_versions(base))
-    versions = {number for number in numbers.values() if number is not None}
+    names = folder_names(base)
+    folders = version_folders(names)
+    whole = {
+        one: name for one, name in folders.items() if (base / name / SAVED_MODEL_FILE).is_file()
+    }
+    others = set(names) - set(folders.values())
     return Scan(
         whole,
-        tuple(sorted(versions - set(whole))),
-        tuple(sorted(n for n in numbers if numbers[n] is None and not n.startswith("."))),
+        tuple(version for version in folders if version not in whole),
+        tuple(sorted(name for name in others if not name.startswith("."))),
     )
 
 
@@ -45,7 +48,7 @@ def passed_over_versions(found: Scan, policy: Policy) -> dict[int, str]:
     return dict.fromkeys(named, absent) | dict.fromkeys(found.partial, empty)
 
 
-def candidates(policy: Policy, whole: Sequence[int]) -> tuple[list[int], int]:
+def candidates(policy: Policy, whole: Iterable[int]) -> tuple[list[int], int]:
     """The versions that a policy lets be served.
 
     Args:

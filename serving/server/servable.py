@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from serving.server.batch_scheduler import BatchingParameters
 from serving.server.batching import Arrays, Batcher
 from serving.server.faults import Fault, ModelFault, exhausted, invalid
+from serving.server.options import DEFAULTS, ServerOptions
 from serving.server.session import ModelSession
 from serving.server.signatures import Signature
 
@@ -35,7 +35,7 @@ class Servable:
         folder: Path,
         version: int,
         *,
-        batching: BatchingParameters | None = None,
+        options: ServerOptions = DEFAULTS,
         queued: Callable[[str, float], None] = lambda name, seconds: None,
     ):
         """Loads the SavedModel in `folder`; raises whatever TensorFlow finds wrong with it.
@@ -43,17 +43,18 @@ class Servable:
         Args:
             folder: holds `saved_model.pb`.
             version: its number.
-            batching: how concurrent requests are put together; None: they are not.
+            options: how it runs, and whether a signature is only for the method whose name it has.
             queued: told the threads' name and how many seconds a request waited for its batch.
         """
         self.version = version
-        self._session = ModelSession(folder)
+        self._session = ModelSession(folder, options)
         self.signature_defs = self._session.signatures
         self.signatures = {
-            key: Signature.from_proto(key, proto)
+            key: Signature.from_proto(key, proto, options.enable_signature_method_name_check)
             for key, proto in self.signature_defs.signature_def.items()
         }
         self._plans: set[tuple[str, ...]] = set()
+        batching = options.batching
         self._batcher = Batcher(self._run_one, batching, queued) if batching else None
 
     def close(self) -> None:
@@ -140,15 +141,10 @@ def _rows_of(signature: Signature, arrays: Arrays) -> list[str]:
     Only signatures with a batch of strings have any: encoded pictures and Examples can be wrong
     one by one; numbers seldom are.
     """
-    sizes = set(signature.string_batches(arrays))
-    if len(sizes) != 1:
-        return []
-    size = sizes.pop()
-    return sorted(
-        name
-        for name, slot in signature.inputs.items()
-        if slot.batched and arrays[name].ndim and len(arrays[name]) == size
-    )
+    slots = signature.inputs.items()
+    sizes = {name: len(arrays[name]) for name, one in slots if one.batched and arrays[name].ndim}
+    strings = {size for name, size in sizes.items() if signature.inputs[name].is_string}
+    return sorted(name for name, size in sizes.items() if strings == {size})
 
 
 def locate(

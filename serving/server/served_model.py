@@ -90,12 +90,17 @@ class ServedModel:
         self._lock = lock
         self._load = load
         self._retry = retry
-        self._failed: dict[int, _Failure] = {}
+        self._failed: dict[Path, _Failure] = {}  # by the version's folder
         self._strangers: tuple[str, ...] = ()
 
-    def prepare(self, config: ModelConfig) -> Update:
-        """Loads what the policy wants and is not loaded; an OSError if nothing can be read."""
+    def prepare(self, config: ModelConfig, *, anew: bool = False) -> Update:
+        """Loads what the policy wants and is not loaded; an OSError if nothing can be read.
+
+        With `anew`, what did not load before is tried at once.
+        """
         base = Path(config.base_path)
+        if anew:
+            self._failed.clear()
         found = scan(base)
         self._tell(found, config)
         chosen, count = candidates(config.model_version_policy, found.whole)
@@ -107,7 +112,7 @@ class ServedModel:
                 if len(update.wanted) == count:
                     break
                 if version not in live:
-                    fresh = self._try(base / str(version), version)
+                    fresh = self._try(base / found.whole[version], version)
                     if fresh is None:
                         continue
                     update.fresh[version] = fresh
@@ -154,7 +159,7 @@ class ServedModel:
 
     def _try(self, folder: Path, version: int) -> Loaded | None:
         stamp = look_of(folder)
-        failure = self._failed.get(version)
+        failure = self._failed.get(folder)
         if failure and not self._due(failure, stamp):
             return None
         if not failure or failure.stamp != stamp:
@@ -165,12 +170,12 @@ class ServedModel:
         except Exception as error:  # noqa: BLE001 - whatever a broken model makes TensorFlow raise
             failure.tries += 1
             failure.again = time.monotonic() + self._retry.seconds
-            self._failed[version] = failure
+            self._failed[folder] = failure
             message = " ".join(str(error).split()) or type(error).__name__
             self.set_status(version, ModelVersionStatus.END, _code(error), message)
             logger.error("%s version %d does not load: %s", self.config.name, version, message)
             return None
-        self._failed.pop(version, None)
+        self._failed.pop(folder, None)
         return Loaded(servable)
 
     def _due(self, failure: _Failure, stamp: Look) -> bool:
@@ -190,7 +195,7 @@ class ServedModel:
             for version in [one for one in self.statuses if one not in here]:
                 if self.statuses[version].status.error_code:  # what went wrong is gone
                     del self.statuses[version]
-                    self._failed.pop(version, None)
+        self._failed = {one: why for one, why in self._failed.items() if one.is_dir()}
         for version, reason in passed_over.items():
             if version not in self.versions:
                 self.set_status(version, ModelVersionStatus.END, _NOT_FOUND, reason)
@@ -198,7 +203,7 @@ class ServedModel:
             self._strangers = found.strangers
             if found.strangers:
                 names = ", ".join(found.strangers)
-                logger.warning("%s: passed over, no version numbers: %s", config.base_path, names)
+                logger.warning("%s: passed over, no version's folders: %s", config.base_path, names)
 
 
 def _code(error: Exception) -> int:

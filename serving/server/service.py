@@ -59,6 +59,9 @@ class Service:
             signature = servable.signatures.get(name)
             if signature is None:
                 raise failed_precondition(f'Serving signature key "{name}" not found.')
+            if signature.method_name not in (None, *inference.PREDICTED):
+                known = f"one of {{{', '.join(inference.PREDICTED)}}}. Was: {signature.method_name}"
+                raise invalid(f"Expected prediction signature method_name to be {known}")
             with call.running():
                 chosen = {name: signature.choose(request.output_filter)}
                 arrays = signature.decode(request.inputs)

@@ -1,19 +1,22 @@
 """A SavedModel in a TensorFlow session: named tensors in, named tensors out."""
 
 import gc
+import re
 import threading
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 
-from serving.server.faults import from_number, invalid
+from serving.server.config_files import read_text_proto
+from serving.server.faults import from_number
+from serving.server.options import DEFAULTS, ServerOptions
 
-# A plan is made by then; what runs on is the model.
-_PLAN_SECONDS = 10.0
+Plan: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]  # names of what is fed and fetched
 
 
 class ModelSession:
@@ -24,23 +27,22 @@ class ModelSession:
 
     Args:
         folder: holds `saved_model.pb`. Whatever TensorFlow finds wrong with it is raised.
+        options: tell its tags, and how the session runs.
 
     Attributes:
         signatures: the model's own signatures.
         fetches: what can be fetched, by the name that a signature gives it.
     """
 
-    def __init__(self, folder: Path):
-        self._making: dict[Hashable, threading.Lock] = {}
-        self._ready: set[Hashable] = set()
+    def __init__(self, folder: Path, options: ServerOptions = DEFAULTS):
+        self._making = threading.Lock()
+        self._callables: dict[Plan, Callable[..., list[Any]]] = {}
         self._graph = tf.Graph()
         with self._graph.as_default():
-            # A model exported on a GPU names it; where there is none it runs on the CPU.
-            config = tf.compat.v1.ConfigProto(allow_soft_placement=True)
-            self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+            self._session = tf.compat.v1.Session(graph=self._graph, config=session_config(options))
             try:
                 meta_graph = tf.compat.v1.saved_model.loader.load(
-                    self._session, [tf.saved_model.SERVING], str(folder)
+                    self._session, options.saved_model_tags.split(","), str(folder)
                 )
                 self.signatures = SignatureDefMap(signature_def=meta_graph.signature_def)
                 signatures = meta_graph.signature_def.values()
@@ -64,65 +66,69 @@ class ModelSession:
         """Computes tensors; many threads may at a time.
 
         Args:
-            feeds: values by tensor name.
+            feeds: values by tensor name; whether their shapes will do is for the graph to say.
             fetches: tensor names.
 
         Returns:
             What TensorFlow gives: arrays, or a plain `bytes` for a scalar string.
 
         Raises:
-            Fault: the values do not fit the tensors.
             ModelFault: the model fails on them.
         """
         try:
-            values = self._run(
-                [self.fetches[name] for name in fetches],
-                {self._feeds[name]: value for name, value in feeds.items()},
-                tuple(fetches),
-            )
+            # A session wants quantized numbers in types of its own.
+            types = (self._feeds[name].dtype.as_numpy_dtype for name in feeds)
+            values = [*map(np.asarray, feeds.values(), types)]
+            answers = self._callable((tuple(feeds), tuple(fetches)))(*values)
         except tf.errors.OpError as error:
-            raise from_number(error.error_code, _first_lines(error.message)) from error
+            raise from_number(error.error_code, _without_nodes(error.message)) from error
         except UnicodeDecodeError as error:
             # TensorFlow's message quotes the request's own bytes, and they are no text.
             message = bytes(error.object).decode(errors="replace")
-            raise from_number(tf.errors.INVALID_ARGUMENT, _first_lines(message)) from error
-        except (TypeError, ValueError) as error:
-            # The session's own check of what it is fed.
-            raise invalid(_first_lines(str(error))) from error
-        return dict(zip(fetches, values, strict=True))
+            raise from_number(tf.errors.INVALID_ARGUMENT, _without_nodes(message)) from error
+        return dict(zip(fetches, answers, strict=True))
 
-    def _run(self, tensors: list[Any], feeds: dict[Any, np.ndarray], plan: Hashable) -> list[Any]:
-        if plan not in self._ready:
-            # A first run makes a plan, half a second of work. Requests that come at once after a
-            # change of versions would each make it, and all wait many times as long.
-            lock = self._making.setdefault(plan, threading.Lock())
-            if lock.acquire(timeout=_PLAN_SECONDS):
-                try:
-                    if plan not in self._ready:
-                        return self._session.run(tensors, feeds)
-                finally:
-                    self._ready.add(plan)
-                    lock.release()
-        return self._session.run(tensors, feeds)
+    def _callable(self, plan: Plan) -> Callable[..., list[Any]]:
+        """What runs a plan. Unlike `Session.run` it takes any shape, as TensorFlow Serving does."""
+        if plan not in self._callables:
+            # A second of work, which requests that come at once would each do.
+            with self._making:
+                if plan not in self._callables:
+                    fetches = [self.fetches[name].name for name in plan[1]]
+                    options = CallableOptions(feed=plan[0], fetch=fetches)
+                    self._callables[plan] = self._session._make_callable_from_options(options)
+        return self._callables[plan]
 
     def close(self) -> None:
         """Frees the session and its memory; nothing may be running."""
         self._session.close()
         # A graph is full of cycles. Left to itself, Python looks for such old ones so seldom that
         # a server that changes versions would grow.
+        self._callables.clear()
         self._feeds.clear()
         self.fetches.clear()
         del self._graph, self._session
         gc.collect()
 
 
-def _first_lines(message: str) -> str:
-    """The message without the nodes and the stack trace that a Python session appends."""
-    kept = []
-    for line in message.splitlines():
-        if line.startswith(("Original stack trace", "Original traceback", "Errors may have")):
-            break
-        text = line.strip()
-        if text and not text.startswith(("Graph execution error", "Detected at node", "[[")):
-            kept.append(text)
-    return " ".join(kept)
+def session_config(options: ServerOptions) -> ConfigProto:
+    """How a session runs; an InputError if the file of that cannot be read."""
+    config, path = ConfigProto(), options.tensorflow_session_config_file
+    if path:
+        read_text_proto("--tensorflow_session_config_file", Path(path).expanduser(), config)
+    both = options.tensorflow_session_parallelism
+    flags = ConfigProto(
+        # A model exported on a GPU names it; where there is none it runs on the CPU.
+        allow_soft_placement=True,
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or both,
+        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism or both,
+    )
+    flags.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
+    config.MergeFrom(flags)  # zeros leave what the file says
+    return config
+
+
+def _without_nodes(message: str) -> str:
+    """The message in one line, without the names of functions and nodes of the graph."""
+    lines = map(str.strip, re.sub(r"{{\w+ [^{}]*}} ?", "", message).splitlines())
+    return " ".join(line for line in lines if line and not line.startswith("[["))

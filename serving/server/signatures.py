@@ -20,12 +20,7 @@ class Slot:
 
     tensor: str  # its name in the graph; empty: it is no dense tensor
     dtype: int  # TensorFlow's DataType
-    shape: tuple[int, ...] | None  # -1 where any size will do; None: any shape
-
-    @property
-    def batched(self) -> bool:
-        """Whether the first dimension may have any size."""
-        return self.shape is None or self.shape[:1] == (-1,)
+    batched: bool  # whether the first dimension may have any size
 
     @property
     def is_string(self) -> bool:
@@ -38,17 +33,17 @@ class Signature:
     """A signature of a loaded model; inputs with a value in `defaults` may be left out."""
 
     name: str
-    method_name: str
+    method_name: str | None  # the only one that may use it; None: any
     inputs: Mapping[str, Slot]
     outputs: Mapping[str, Slot]
     defaults: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def from_proto(cls, name: str, proto: SignatureDef) -> "Signature":
-        """Reads a SavedModel's SignatureDef."""
+    def from_proto(cls, name: str, proto: SignatureDef, check_method: bool) -> "Signature":
+        """Reads a SavedModel's SignatureDef; where methods are checked, with its method's name."""
         return cls(
             name,
-            proto.method_name,
+            proto.method_name if check_method else None,
             {key: _slot(info) for key, info in proto.inputs.items()},
             {key: _slot(info) for key, info in proto.outputs.items()},
             {key: decode(key, value) for key, value in proto.defaults.items()},
@@ -58,8 +53,8 @@ class Signature:
         """The values of all inputs, with defaults where the request has none.
 
         Raises:
-            Fault: INVALID_ARGUMENT: names, types or shapes do not fit; RESOURCE_EXHAUSTED: too
-                large; UNIMPLEMENTED: an input is sparse.
+            Fault: INVALID_ARGUMENT: names or types do not fit; RESOURCE_EXHAUSTED: too large;
+                UNIMPLEMENTED: an input is sparse.
         """
         self._check_names(inputs)
         check_size(inputs)
@@ -77,18 +72,12 @@ class Signature:
                     f" but {dtype_name(proto.dtype)} is provided"
                 )
             arrays[name] = decode(name, proto)
-            _check_shape(name, slot, arrays[name].shape)
         return arrays
 
-    def string_batches(self, arrays: Mapping[str, np.ndarray]) -> list[int]:
-        """Sizes of the inputs that are batches of strings: encoded images or Examples."""
-        slots = self.inputs.items()
-        found = [arrays[name] for name, slot in slots if slot.is_string and slot.batched]
-        return [len(array) for array in found if array.ndim]
-
     def rows(self, arrays: Mapping[str, np.ndarray]) -> int:
-        """The size of the largest of them; 0: there is none."""
-        return max(self.string_batches(arrays), default=0)
+        """The most strings, encoded images or Examples, that an input has; 0: there are none."""
+        strings = [arrays[name] for name, slot in self.inputs.items() if slot.is_string]
+        return max((len(array) for array in strings if array.ndim), default=0)
 
     def choose(self, output_filter: Sequence[str]) -> list[str]:
         """The outputs to compute, in the signature's order; all if the filter is empty."""
@@ -129,18 +118,6 @@ def fill_spec(spec: ModelSpec, model: str, version: int, signature: str = "") ->
 
 
 def _slot(info: TensorInfo) -> Slot:
-    shape = None
-    if not info.tensor_shape.unknown_rank:
-        shape = tuple(dim.size for dim in info.tensor_shape.dim)
+    batched = info.tensor_shape.unknown_rank or [d.size for d in info.tensor_shape.dim[:1]] == [-1]
     # An empty name where the tensor is sparse or made of several.
-    return Slot(info.name, info.dtype, shape)
-
-
-def _check_shape(name: str, slot: Slot, found: tuple[int, ...]) -> None:
-    if slot.shape is None:
-        return
-    fits = len(slot.shape) == len(found) and all(
-        size in (-1, actual) for size, actual in zip(slot.shape, found, strict=True)
-    )
-    if not fits:
-        raise invalid(f"input {name} must have shape {list(slot.shape)}, found {list(found)}")
+    return Slot(info.name, info.dtype, batched)

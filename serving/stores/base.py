@@ -8,7 +8,7 @@ from pathlib import Path
 
 from serving.errors import FailedError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
-from serving.stores.versions import model_digest
+from serving.stores.versions import model_digest, version_folders
 
 
 class VersionStore(ABC):
@@ -22,7 +22,11 @@ class VersionStore(ABC):
 
     def path(self, version: int) -> str:
         """Folder or URL of a version."""
-        return join(self.base, str(version))
+        return join(self.base, self.folder(version))
+
+    def folder(self, version: int) -> str:
+        """The name of a version's folder: the plain number, unless somebody put zeros in front."""
+        return version_folders(self.names()).get(version, str(version))
 
     def newest(self) -> int | None:
         """The highest whole version, or None if there is none."""
@@ -51,6 +55,10 @@ class VersionStore(ABC):
             copy = Path(folder, str(version))
             self.fetch(version, copy)
             yield copy
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Names of all folders beside each other, versions or not."""
 
     @abstractmethod
     def versions(self) -> list[int]:

@@ -18,7 +18,7 @@ from typing import TextIO
 
 from serving.errors import FailedError
 from serving.stores.base import VersionStore, check_written
-from serving.stores.versions import file_sizes, list_versions, version_number
+from serving.stores.versions import file_sizes, folder_names, list_versions, version_number
 
 STAGING_PREFIX = ".pushing-"
 REMOVING_PREFIX = ".removing-"
@@ -38,6 +38,9 @@ class LocalStore(VersionStore):
     def __init__(self, base: Path):
         self.base = str(base)
         self._base = base
+
+    def names(self) -> list[str]:
+        return folder_names(self._base) if self._base.is_dir() else []
 
     def versions(self) -> list[int]:
         return list_versions(self._base)
@@ -89,7 +92,7 @@ class LocalStore(VersionStore):
             shutil.rmtree(hidden, ignore_errors=True)
 
     def _folder(self, version: int) -> Path:
-        return self._base / str(version)
+        return Path(self.path(version))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[TextIO]:

@@ -16,7 +16,7 @@ from serving.errors import FailedError
 from serving.stores.base import VersionStore, check_written
 from serving.stores.claims import Claim, all_claims, bury, claim_version
 from serving.stores.objects import Objects
-from serving.stores.versions import SAVED_MODEL_FILE, file_sizes, version_number
+from serving.stores.versions import SAVED_MODEL_FILE, file_sizes, version_folders
 
 _ATTEMPTS = 12
 
@@ -34,25 +34,28 @@ class ObjectStore(VersionStore):
         self.base = base
         self._objects = Objects(filesystem, root)
 
+    def names(self) -> list[str]:
+        return self._objects.names()
+
     def versions(self) -> list[int]:
+        folders = version_folders(self.names()).items()
         return [
-            number
-            for number in self._numbers()
-            if self._objects.has(f"{number}/{SAVED_MODEL_FILE}")
+            number for number, name in folders if self._objects.has(f"{name}/{SAVED_MODEL_FILE}")
         ]
 
     def read(self, version: int, name: str) -> bytes | None:
-        return self._objects.read(f"{version}/{name}")
+        return self._objects.read(f"{self.folder(version)}/{name}")
 
     def discard(self, version: int, name: str) -> None:
-        self._objects.remove(f"{version}/{name}")
+        self._objects.remove(f"{self.folder(version)}/{name}")
 
     def fetch(self, version: int, folder: Path) -> None:
-        sizes = self._objects.sizes(str(version))
+        place = self.folder(version)
+        sizes = self._objects.sizes(place)
         if SAVED_MODEL_FILE not in sizes:
             raise FileNotFoundError(self.path(version))
         for name in sizes:
-            self._objects.download(f"{version}/{name}", folder / name)
+            self._objects.download(f"{place}/{name}", folder / name)
 
     def publish(
         self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
@@ -87,17 +90,13 @@ class ObjectStore(VersionStore):
     def remove(self, version: int) -> None:
         bury(self._objects, version)
         # First what makes it a version, then the rest.
-        self._objects.remove(f"{version}/{SAVED_MODEL_FILE}")
-        self._objects.remove_all(str(version))
-
-    def _numbers(self) -> list[int]:
-        """Numbers of all versions, whole or not, ascending."""
-        numbers = [version_number(name) for name in self._objects.names()]
-        return sorted(number for number in numbers if number is not None)
+        self.discard(version, SAVED_MODEL_FILE)
+        self._objects.remove_all(self.folder(version))
 
     def _claim(self) -> Claim:
         for attempt in range(_ATTEMPTS):
-            taken = [*self._numbers(), *(claim.version for claim in all_claims(self._objects))]
+            claimed = (claim.version for claim in all_claims(self._objects))
+            taken = [*version_folders(self.names()), *claimed]
             version = max(int(time.time()), max(taken, default=0) + 1)
             claim = claim_version(self._objects, version)
             if claim:

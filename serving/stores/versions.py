@@ -1,6 +1,7 @@
 """The layout of a served model: `<base>/<version>/saved_model.pb`, and a version's digest."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from serving.names import ASSETS_EXTRA
@@ -10,12 +11,30 @@ _CHUNK_BYTES = 2**20
 
 
 def version_number(name: str) -> int | None:
-    """The version that a folder's name stands for, or None if it is no version's name."""
-    # "007" would be a second folder of version 7: only the canonical spelling counts. A version is
-    # an int64 in the protocol.
-    if name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < 2**63:
+    """The version that a folder's name stands for, or None if it is no version's name.
+
+    As in TensorFlow Serving, zeros may stand in front: `00000123` is version 123.
+    """
+    # A version is an int64 in the protocol.
+    if name.isascii() and name.isdigit() and int(name) < 2**63:
         return int(name)
     return None
+
+
+def version_folders(names: Iterable[str]) -> dict[int, str]:
+    """Names of folders by version, ascending; whether there is a model in them or not.
+
+    Of `1` and `001` beside each other the last in the order of the names counts, as in TensorFlow
+    Serving's file_system_storage_path_source.cc: `1`.
+    """
+    numbers = {name: version_number(name) for name in sorted(names)}
+    found = {number: name for name, number in numbers.items() if number is not None}
+    return dict(sorted(found.items()))
+
+
+def folder_names(base: Path) -> list[str]:
+    """Names of the folders in a model's base path; an OSError if it cannot be read."""
+    return [path.name for path in base.iterdir() if path.is_dir()]
 
 
 def list_versions(base: Path) -> list[int]:
@@ -26,14 +45,8 @@ def list_versions(base: Path) -> list[int]:
             digits alone with a `saved_model.pb` inside is passed over: half-written copies,
             temporary names, stray files.
     """
-    if not base.is_dir():
-        return []
-    return sorted(
-        version
-        for folder in base.iterdir()
-        if (version := version_number(folder.name)) is not None
-        and (folder / SAVED_MODEL_FILE).is_file()
-    )
+    folders = version_folders(folder_names(base)) if base.is_dir() else {}
+    return [one for one, name in folders.items() if (base / name / SAVED_MODEL_FILE).is_file()]
 
 
 def file_sizes(folder: Path) -> dict[str, int]:

@@ -19,6 +19,7 @@ from serving.wire import methods
 from serving.wire.tensors import TensorError, dtype_name, to_array
 
 _BYTES_SUFFIX = "_bytes"
+_NAMED = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _INDENT = 4  # TensorFlow Serving's
 
 
@@ -163,12 +164,7 @@ def _decimals(values: np.ndarray) -> list[str]:
     read = np.array([float(text) for text in texts]).astype(values.dtype)
     for index in np.flatnonzero(read != values):
         texts[index] = f"{numbers[index]:.{digits}g}"
-    return [text if "." in text or "e" in text else _marked(text) for text in texts]
-
-
-def _marked(text: str) -> str:
-    """Of a text without a dot or an exponent."""
-    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(text) or f"{text}.0"
+    return [one if "." in one or "e" in one else _NAMED.get(one, f"{one}.0") for one in texts]
 
 
 def _nested(texts: list[str], shape: tuple[int, ...], level: int) -> list[str]:

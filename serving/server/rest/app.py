@@ -29,6 +29,7 @@ from serving.server.rest.json_text import parse_object
 from serving.server.rest.requests import fill_examples, fill_predict, signature_name
 from serving.server.service import Service
 from serving.server.signatures import DEFAULT_SIGNATURE
+from serving.stores.versions import version_number
 from serving.wire import methods
 
 # Requests beyond it are refused instead of piling up in memory, as over gRPC.
@@ -46,9 +47,9 @@ _WHICH = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _FLAGS = re.IGNORECASE | re.ASCII
 _POST = re.compile(rf"{_MODEL}{_WHICH}:(?P<method>classify|regress|predict)", _FLAGS)
 _GET = re.compile(rf"{_MODEL}{_WHICH}(?:/(?P<method>metadata))?", _FLAGS)
+_HOST = re.compile(r"^https?://[^/]*", _FLAGS)
 _ALL_MODELS = re.compile(r"/v1/models(?:/metadata)?", _FLAGS)
 
-_MAX_VERSION = 2**63 - 1
 _MAX_PATH = 200  # in a message
 
 # As in tensorflow_serving/model_servers/http_server.cc; any other is a 500.
@@ -89,8 +90,8 @@ def parse_path(http_method: str, path: str) -> tuple[str, ModelSpec]:
     spec = ModelSpec(name=unquote(found["name"]))
     if found["version"]:
         # Longer numbers than Python likes to read are too large anyway.
-        version = int(found["version"][:30])
-        if version > _MAX_VERSION:
+        version = version_number(found["version"][:30])
+        if version is None:
             raise invalid(f"Failed to convert version: {found['version'][:_MAX_PATH]} to numeric.")
         spec.version.value = version
     if found["label"]:
@@ -122,8 +123,8 @@ class RestApp:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        # As it came: a name may hold an encoded slash.
-        path = scope["raw_path"].decode("utf-8", "replace")
+        # As it came: a name may hold an encoded slash. In absolute form the host stands in front.
+        path = _HOST.sub("", scope["raw_path"].decode("utf-8", "replace"))
         if path == self._metrics_path:
             response = Response(self._observer.metrics.page(), media_type=CONTENT_TYPE)
         else:

@@ -1,6 +1,7 @@
 """Bodies of requests and answers: size limits and gzip."""
 
 import gzip
+import io
 import zlib
 from collections.abc import Mapping
 
@@ -42,15 +43,13 @@ def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
         return body
     if encoding not in ("gzip", "x-gzip"):
         raise invalid(f"Content-Encoding: expected gzip or identity, found {encoding[:50]}", 415)
-    reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        plain = reader.decompress(body, MAX_BODY_BYTES + 1)
-    except zlib.error as error:
-        raise invalid(f"no gzip body: {error}") from error
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as reader:  # one member or several
+            plain = reader.read(MAX_BODY_BYTES + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise invalid(f"no whole gzip body: {error}") from error
     if len(plain) > MAX_BODY_BYTES:
         raise _too_large()
-    if not reader.eof:
-        raise invalid("the gzip body is cut off")
     return plain
 
 

@@ -109,7 +109,8 @@ def _floats(leaves: list[Any], shape: tuple[int, ...], dtype: int, target: np.dt
     try:
         values = np.array(leaves, np.float64)
     except OverflowError:
-        values = np.array([_wide(leaf) for leaf in leaves], np.float64)
+        # As text, a number that is too big is infinite.
+        values = np.array([float(str(leaf)) for leaf in leaves])
     wrong = np.isfinite(values) & (np.abs(values) > float(limits.max))
     if np.isinf(values).any():
         wrong |= np.isinf(values) & np.array([type(leaf) is not Literal for leaf in leaves])
@@ -126,13 +127,6 @@ def _floats(leaves: list[Any], shape: tuple[int, ...], dtype: int, target: np.dt
             f" without loss of precision.{_position(index, shape)}"
         )
     return values.astype(target)
-
-
-def _wide(leaf: float) -> float:
-    try:
-        return float(leaf)
-    except OverflowError:
-        return float("inf")
 
 
 def _integers(

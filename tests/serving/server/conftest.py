@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -131,6 +132,11 @@ def build_types(folder: Path) -> None:
         special = {"log": tf.math.log(a), "ratio": 1 / a}
         signatures["special"] = ({"a": a}, "predict", special)
 
+        # TensorFlow Serving's half_plus_two: what is fed is no placeholder.
+        half = {"x": tf.io.FixedLenFeature([1], tf.float32)}
+        x = tf.identity(tf.io.parse_example(v1.placeholder(tf.string), half)["x"])
+        signatures["half_plus_two"] = ({"x": x}, "predict", {"y": 0.5 * x + 2.0})
+
         examples = v1.placeholder(tf.string, [None])
         feature = {
             "x": tf.io.FixedLenFeature([2], tf.float32, [0.0, 0.0]),
@@ -180,23 +186,25 @@ class Runs:
         begun: how many others were under way when each began.
         fetched: sets of tensors that were asked for.
         graphs: weak references to the sessions' graphs.
+        plans: what was made ready to be run.
     """
 
-    def __init__(self, run: Callable[..., Any]):
+    def __init__(self) -> None:
         self.begun: list[int] = []
         self.fetched: set[tuple[str, ...]] = set()
         self.graphs: list[weakref.ref] = []
-        self._run, self._under_way, self._lock = run, 0, threading.Lock()
+        self.plans: list[Any] = []
+        self._under_way, self._lock = 0, threading.Lock()
 
-    def __call__(self, session: Any, fetches: Any, *arguments: Any, **named: Any) -> Any:
+    def note(self, session: Any, fetches: Any, run: Callable[..., Any], *values: Any) -> Any:
         with self._lock:
             self.begun.append(self._under_way)
-            self.fetched.add(tuple(getattr(one, "name", "") for one in fetches or ()))
+            self.fetched.add(tuple(fetches))
             self.graphs.append(weakref.ref(session.graph))
             self._under_way += 1
         time.sleep(0.05)
         try:
-            return self._run(session, fetches, *arguments, **named)
+            return run(*values)
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -207,12 +215,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     """From here to the end of the test."""
     import tensorflow as tf
 
-    seen = Runs(tf.compat.v1.Session.run)
+    seen, make = Runs(), tf.compat.v1.Session._make_callable_from_options
 
-    def run(*arguments: Any, **named: Any) -> Any:  # unlike `seen` itself, it takes a `self`
-        return seen(*arguments, **named)
+    def made(session: Any, options: Any) -> Callable[..., Any]:
+        seen.plans.append(options)
+        return partial(seen.note, session, options.fetch, make(session, options))
 
-    monkeypatch.setattr(tf.compat.v1.Session, "run", run)
+    monkeypatch.setattr(tf.compat.v1.Session, "_make_callable_from_options", made)
     return seen
 
 
@@ -277,16 +286,17 @@ def _start(bases: dict[str, Path], **options: Any) -> Running:
     from serving.server.config_files import single_model
     from serving.server.core import Core
     from serving.server.grpc_server import start_grpc_server
+    from serving.server.loading import make_load
     from serving.server.observer import Observer
     from serving.server.options import ServerOptions
-    from serving.server.servable import Servable
     from serving.server.service import Service
 
     config = ModelServerConfig()
     for name, base in bases.items():
         config.MergeFrom(single_model(name, str(base)))
     flags = ServerOptions(config, **{"port": 0} | options)
-    core, observer = Core(lambda _, *where: Servable(*where, batching=flags.batching)), Observer()
+    observer = Observer()
+    core = Core(make_load(flags, observer.metrics))
     core.reload(config)
     as_content = flags.enable_serialization_as_tensor_content
     service = Service(core, observer, as_content=as_content)

@@ -33,7 +33,9 @@ def _classes(response: Any) -> list[list[tuple[str, float]]]:
     return [[(one.label, pytest.approx(one.score)) for one in row.classes] for row in rows]
 
 
-@pytest.mark.parametrize(("model", "signature"), [("examples", ""), ("old", "classify")])
+@pytest.mark.parametrize(
+    ("model", "signature"), [("examples", ""), ("examples", "plain"), ("old", "classify")]
+)
 def test_classify(stub: Any, asking: Callable, model: str, signature: str) -> None:
     request = asking(ClassificationRequest, model, signature, 0.25, 0.5, 1.0)
     response = stub.Classify(request, timeout=60)
@@ -98,11 +100,9 @@ def test_multi_inference(stub, fill_examples) -> None:
 
 
 NO_SIGNATURE = "No signature was found with the name: nope"
-WAS = "signature method_name to be"
 MISFITS = {
     "Classify": [
         ("nope", NO_SIGNATURE),
-        ("serving_default", f"Expected classification {WAS} {CLASSIFY}. Was: {PREDICT}"),
         ("numbered", "Expected classes Tensor of DT_STRING. Got: DT_INT64"),
         ("flat", "Expected Tensor shape: [batch_size num_classes] but got [2]"),
         ("double", "Expected scores Tensor of DT_FLOAT. Got: DT_DOUBLE"),
@@ -112,7 +112,7 @@ MISFITS = {
     ],
     "Regress": [
         ("nope", NO_SIGNATURE),
-        ("classify", f"Expected regression {WAS} {REGRESS}. Was: {CLASSIFY}"),
+        ("classify", "Expected one output Tensor."),
         ("wide", f"Expected output Tensor shape to be either {SHAPES} but got [2,2]"),
         ("whole", "Expected output Tensor of DT_FLOAT.  Got: DT_INT32"),
         ("few", "Input batch size did not match output batch size: 2 vs. 1"),
@@ -128,6 +128,28 @@ def test_misfits(stub, asking, refusal, *, method: str, signature: str, message:
     kind = ClassificationRequest if method == "Classify" else RegressionRequest
     request = asking(kind, "old", signature, 0.25, 0.5)
     assert refusal(getattr(stub, method), request) == ("INVALID_ARGUMENT", message)
+
+
+def test_methods_are_checked_where_that_is_asked_for(
+    start_here, bases, asking, predicting, refusal
+) -> None:
+    server = start_here(bases, enable_signature_method_name_check=True)
+    was = "signature method_name to be"
+    with server.stub() as stub:
+        request = asking(ClassificationRequest, "examples", "plain", 0.25)
+        message = f"Expected classification {was} {CLASSIFY}. Was: {PREDICT}"
+        assert refusal(stub.Classify, request) == ("INVALID_ARGUMENT", message)
+        request.model_spec.signature_name = ""
+        assert stub.Classify(request, timeout=60).result.classifications
+        tasks = _multi(("old", "regress", REGRESS), ("old", "classify", REGRESS))
+        message = f"Expected regression {was} {REGRESS}. Was: {CLASSIFY}"
+        assert refusal(stub.MultiInference, tasks) == ("INVALID_ARGUMENT", message)
+        # Predict runs all methods' signatures, but no other.
+        examples = [one.SerializeToString() for one in request.input.example_list.examples]
+        assert stub.Predict(predicting("examples", inputs=examples), timeout=60).outputs
+        message = f"Expected prediction {was} one of {{{PREDICT}, {CLASSIFY}, {REGRESS}}}. Was: "
+        request = predicting("pictures", "__saved_model_init_op")
+        assert refusal(stub.Predict, request) == ("INVALID_ARGUMENT", message)
 
 
 def test_signatures_of_other_names(stub, asking, refusal) -> None:
@@ -169,7 +191,7 @@ MISFITS_TOGETHER = [
     ([OLD, OLD], "Duplicate evaluation of signature: regress"),
     ([("old", "nope", REGRESS)], "Requested signature not found in model graph: nope"),
     ([("old", "serving_default", PREDICT)], f"Unsupported signature method_name: {PREDICT}"),
-    ([("old", "classify", REGRESS)], f"Expected regression {WAS} {REGRESS}. Was: {CLASSIFY}"),
+    ([("old", "classify", REGRESS)], "Expected one output Tensor."),
     (
         [("examples", "regress", REGRESS), ("examples", "", CLASSIFY)],
         "Input tensor must be the same for all Signatures.",

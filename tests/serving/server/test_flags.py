@@ -11,7 +11,7 @@ import pytest
 from serving.errors import InputError
 from serving.server.batch_scheduler import BatchingParameters
 from serving.server.config_files import channel_arguments
-from serving.server.options import ServerOptions, flags, parse_flags
+from serving.server.options import WITHOUT_EFFECT, ServerOptions, flags, parse_flags
 
 KEY = "-----BEGIN PRIVATE KEY-----\\nabc\\n-----END PRIVATE KEY-----"
 CERT = "-----BEGIN CERTIFICATE-----\\nabc\\n-----END CERTIFICATE-----"
@@ -149,18 +149,21 @@ def test_a_config_file_takes_the_place_of_name_and_path(base: Path, file) -> Non
         (["--port=x"], "--port"),
         (["--port=70000"], "--port: expected 0 to 65535, found 70000"),
         (["--rest_api_port=-2"], "--rest_api_port"),
-        (["--port=8501", "--rest_api_port=8501"], "another port than --port"),
         (["--file_system_poll_wait_seconds=nan"], "--file_system_poll_wait_seconds"),
         (["--model_config_file_poll_wait_seconds=inf"], "--model_config_file_poll_wait_seconds"),
         (["--request_log_sampling_rate=1.5"], "--request_log_sampling_rate"),
         (["--enable_model_warmup=yes"], "expected true or false, found 'yes'"),
-        (["--model_name="], "--model_name"),
         (["--grpc_channel_arguments=grpc.a"], "'grpc.a'"),
         (["--grpc_channel_arguments=a=1,,"], "KEY=VALUE"),
         (["--batching_parameters_file=b"], "--enable_batching=true beside it"),
         (["--ssl_config_file=absent"], "--ssl_config_file absent: expected a readable file"),
-        (["--model_base_path="], "--model_base_path or --model_config_file"),
-        (["--model_base_path=absent"], "'absent', which does not exist"),
+        (["--model_base_path="], "(or --model_config_file), found ''"),
+        (["--model_base_path=absent"], "a folder above versions, like 1/saved_model.pb"),
+        (["--num_tflite_pool=1"], "did you mean '--num_tflite_pools'?"),
+        (
+            ["--tensorflow_session_parallelism=2", "--tensorflow_inter_op_parallelism=2"],
+            "expected that alone",
+        ),
     ],
 )
 def test_mistakes(parse, flags: list[str], words: str) -> None:
@@ -205,6 +208,11 @@ def test_help_and_version_end_well(parse, flag: str, capsys: pytest.CaptureFixtu
     assert "pawlens" in capsys.readouterr().out
 
 
+def test_flags_without_effect(parse) -> None:
+    options = parse("--num_load_threads", "4", "--enable_profiler", "--mixed_precision=x")
+    assert options.ignored == ["num_load_threads", "enable_profiler", "mixed_precision"]
+
+
 def test_flags_are_read_before_tensorflow_is_imported() -> None:
     code = (
         "import sys\n"
@@ -222,6 +230,7 @@ def test_the_guide_lists_every_flag_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `--(\w+)` \|([^|]*)\|", guide, re.MULTILINE))
     defaults = {flag.name: flag.default for flag in flags()}
     assert sorted(rows) == sorted(defaults)
+    assert [name for name in WITHOUT_EFFECT if f"`--{name}`" not in guide] == []
     for name, default in defaults.items():
         told = rows[name].strip(" `")
         if told != "by the cores":

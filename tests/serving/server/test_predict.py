@@ -144,6 +144,42 @@ def test_models_of_tensorflow_1(stub, predicting, fill_examples) -> None:
     assert answer["classes"].tolist() == [[b"low", b"high"]] * 2
 
 
+def test_shapes_are_for_the_graph_to_judge(stub, predicting) -> None:
+    """Inputs [-1, 1] and [-1, 2] in the signatures, of TensorFlow 1 and 2."""
+    request = predicting("types", "half_plus_two", x=np.float32([1.0, 2.0, 5.0]))
+    assert _arrays(stub.Predict(request, timeout=60))["y"].tolist() == [2.5, 3.0, 4.5]
+    request = predicting("pictures", "numbers", x=np.ones((2, 3), np.float32), n=np.int64(3))
+    answer = _arrays(stub.Predict(request, timeout=60))
+    assert answer["scaled"].tolist() == [[3.0] * 3] * 2
+
+
+def test_a_folder_like_in_tensorflow_servings_examples(
+    start_here, types_model, predicting, refusal, tmp_path
+) -> None:
+    """`half_plus_two/00000123`; and a first reload that fails, by another folder."""
+    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+
+    good, broken = tmp_path / "good/00000123", tmp_path / "broken/00000123"
+    good.parent.mkdir()
+    good.symlink_to(types_model)
+    broken.mkdir(parents=True)
+    (broken / "saved_model.pb").write_bytes(b"broken")
+    change = ReloadConfigRequest()
+    model = change.config.model_config_list.config.add(name="m", model_platform="tensorflow")
+    with start_here({"types": good.parent}).stub() as stub:
+        model.base_path = str(broken.parent)
+        assert refusal(stub.HandleReloadConfigRequest, change)[0] == "UNKNOWN"
+        model.base_path = str(good.parent)
+        stub.HandleReloadConfigRequest(change, timeout=60)
+        request = predicting("m", "half_plus_two", x=np.float32([1.0]))
+        request.model_spec.version.value = 123
+        assert _arrays(stub.Predict(request, timeout=60))["y"].tolist() == [2.5]
+        asked = GetModelStatusRequest(model_spec=request.model_spec)
+        (status,) = stub.GetModelStatus(asked, timeout=60).model_version_status
+        assert (status.version, status.status.error_code) == (123, 0)
+
+
 def test_ever_new_sets_of_outputs_do_not_fill_the_memory(
     saved_model, monkeypatch, grays, runs
 ) -> None:

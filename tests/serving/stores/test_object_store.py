@@ -17,7 +17,7 @@ from serving.stores.claims import CLAIM_FOLDER, claim_version
 from serving.stores.local_store import LocalStore
 from serving.stores.object_store import ObjectStore
 from serving.stores.objects import Objects
-from serving.stores.versions import model_digest
+from serving.stores.versions import model_digest, version_folders
 
 ROOT = "/bucket/cats"
 BASE = "memory://bucket/cats"
@@ -132,7 +132,7 @@ def test_death_at_any_step(model, monkeypatch):
             assert survivor.publish(model, {}, lambda: False) is None
         assert [name for name in _claims() if not name.endswith(".buried")] == []
         assert len(survivor.versions()) == finished
-        assert survivor._numbers() == survivor.versions()
+        assert [*version_folders(survivor.names())] == survivor.versions()
         steps += 1
     assert steps == 6  # claim, two weights, digest, graph, release of the claim
 
@@ -244,7 +244,7 @@ def test_what_arrives_wrongly_is_no_version(model):
         _publish(store, model)
     assert store.versions() == []
     assert [name.rpartition(".")[2] for name in _claims()] == ["buried"]
-    assert store._numbers() == []
+    assert [*version_folders(store.names())] == []
 
 
 def test_a_removed_version_is_passed_over_from_the_first_step(model):
@@ -257,7 +257,7 @@ def test_a_removed_version_is_passed_over_from_the_first_step(model):
         f"{ROOT}/{CLAIM_FOLDER}/{version}.buried",
         f"{ROOT}/{version}/saved_model.pb",
     ]
-    assert store._numbers() == []
+    assert [*version_folders(store.names())] == []
     store.remove(version)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
@@ -18,12 +19,35 @@ def _version(base: Path, name: str) -> Path:
 
 
 def test_only_whole_versions_count(tmp_path: Path) -> None:
-    for name in ("2", "10", "9", "tmp-11", "12.tmp", "-3", "007", "\u0663"):
+    for name in ("2", "10", "9", "tmp-11", "12.tmp", "-3", "007", "\u0663", "+4"):
         _version(tmp_path, name)
     (tmp_path / "99").mkdir()  # no saved_model.pb yet
     (tmp_path / "98").write_text("a file")
-    assert list_versions(tmp_path) == [2, 9, 10]
+    assert list_versions(tmp_path) == [2, 7, 9, 10]
     assert list_versions(tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize("place", ["memory://zeros", "{tmp_path}"])
+def test_zeros_in_front_of_a_version(tmp_path: Path, place: str) -> None:
+    """TensorFlow Serving's own examples are named like this."""
+    base = place.format(tmp_path=tmp_path / "zeros")
+    filesystem, root = fsspec.core.url_to_fs(base)
+    for name in ("00000123", "1", "001", "0124"):
+        filesystem.makedirs(f"{root}/{name}")
+        for file in ("saved_model.pb", "who"):
+            filesystem.pipe_file(f"{root}/{name}/{file}", name.encode())
+    store = open_store(base)
+    assert store.versions() == [1, 123, 124]
+    assert store.path(123) == f"{base}/00000123"
+    # Of two, TensorFlow Serving takes the last by name.
+    assert [store.read(one, "who") for one in (1, 124)] == [b"1", b"0124"]
+    store.fetch(123, tmp_path / "copy")
+    assert (tmp_path / "copy" / "who").read_text() == "00000123"
+    # A push goes on in plain numbers.
+    new = store.publish(_version(tmp_path, "new"), {}, lambda: True)
+    assert store.path(new) == f"{base}/{new}"
+    store.remove(124)
+    assert store.versions() == [1, 123, new]
 
 
 @pytest.mark.parametrize("change", ["content", "name", "added"])

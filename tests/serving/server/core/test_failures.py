@@ -41,6 +41,21 @@ def test_a_specific_version_that_does_not_load_leaves_the_old_one(kit, start, ba
     assert core.versions("m") == [2]
 
 
+def test_a_corrected_configuration_is_tried_at_once(kit, start, base: Path, tmp_path) -> None:
+    core, other, third = start("", 1), tmp_path / "other", tmp_path / "third"
+    kit.version(other, 1, content=b"broken")
+    for _ in range(2):
+        kit.refusal(lambda: core.reload(kit.config(m=(base, "", {}), n=(other, "", {}))))
+    kit.version(third, 1)
+    core.reload(kit.config(m=(base, "", {}), n=(third, "", {})))
+    assert core.versions("n") == [1]
+    # The same folder, once its files are mended.
+    kit.refusal(lambda: core.reload(kit.config(n=(other, "", {}))))
+    kit.version(other, 1, content=b"mended")
+    core.reload(kit.config(n=(other, "", {})))
+    assert core.versions("n") == [1]
+
+
 @pytest.mark.parametrize(("times", "seconds", "tries"), [(0, 0.0, 1), (2, 0.0, 3), (5, 3600.0, 1)])
 def test_retries(kit, start, loader, base: Path, *, times, seconds, tries) -> None:
     core = start("latest 1", 1, retry=Retry(times, seconds))
@@ -83,7 +98,9 @@ def test_what_is_no_whole_version_is_passed_over(
     (base / "3").mkdir()
     (base / "3" / "variables").mkdir()
     kit.version(base / "tmp", 9)
-    (base / "007").mkdir()
+    kit.version(base / "again", 1)
+    (base / "again" / "1").rename(base / "001")  # of two, the last by name counts
+    (base / "again").rmdir()
     (base / ".pushing-host-1").mkdir()  # a pusher's: nobody's business
     (base / "8").write_text("a file")
     (base / "99999999999999999999").mkdir()  # more than an int64
@@ -93,9 +110,9 @@ def test_what_is_no_whole_version_is_passed_over(
     assert kit.states(core) == {1: "AVAILABLE", 2: "END", 3: "END"}
     status = core.statuses(kit.spec(version=2))[0].status
     assert (status.error_code, "saved_model.pb" in status.error_message) == (5, True)
-    told = [record.getMessage() for record in caplog.records if "007" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "001" in record.getMessage()]
     assert len(told) == 1
-    assert told[0].endswith(": 007, 99999999999999999999, tmp")
+    assert told[0].endswith(": 001, 99999999999999999999, tmp")
     # When the rest of it arrives, it is served; what is taken away is forgotten.
     kit.version(base, 3)
     (base / "2").rmdir()

@@ -23,13 +23,24 @@ def test_gzip_bodies(http: httpx.Client) -> None:
     headers = {"content-encoding": "gzip", "content-type": "application/json"}
     packed = gzip.compress(json.dumps(BODY).encode())
     assert http.post(PREDICT, content=packed, headers=headers).json() == {"predictions": [1, 2]}
-    for broken, words in ((b"{}", "no gzip body"), (packed[:-9], "cut off")):
+    text = json.dumps(BODY).encode()
+    members = gzip.compress(text[:9]) + gzip.compress(text[9:])
+    answer = http.post(PREDICT, content=members, headers=headers)
+    assert answer.json() == {"predictions": [1, 2]}
+    for broken, words in ((b"{}", "Not a gzipped"), (packed[:-9], "ended before")):
         answer = http.post(PREDICT, content=broken, headers=headers)
         assert answer.status_code == 400
         assert words in answer.json()["error"]
     answer = http.post(PREDICT, content=b"{}", headers={"content-encoding": "br"})
     assert answer.status_code == 415
     assert "found br" in answer.json()["error"]
+
+
+def test_a_target_in_absolute_form(http: httpx.Client) -> None:
+    """As a proxy sends it."""
+    target = b"http://%s%s" % (http.base_url.netloc, PREDICT.encode())
+    request = http.build_request("POST", PREDICT, json=BODY, extensions={"target": target})
+    assert http.send(request).json() == {"predictions": [1, 2]}
 
 
 def test_gzip_answers(http: httpx.Client) -> None:

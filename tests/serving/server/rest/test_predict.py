@@ -67,6 +67,16 @@ def test_numbers_that_are_none(post) -> None:
     assert '"ratio": [Infinity, -1.0]' in log.text
 
 
+def test_shapes_that_the_signature_does_not_tell(post) -> None:
+    """TensorFlow Serving's first example: `x` is [-1, 1] in the signature, and any will do."""
+    name = {"signature_name": "half_plus_two"}
+    assert post(name | {"instances": [1.0, 2.0, 5.0]}).json() == {"predictions": [2.5, 3.0, 4.5]}
+    rows = [{"x": [1.0, 2.0]}, {"x": [5.0, 0.0]}]
+    assert post(name | {"instances": rows}).json() == {"predictions": [[2.5, 3.0], [4.5, 2.0]]}
+    for inputs, outputs in ((1.0, 2.5), ([1.0, 5.0], [2.5, 4.5]), ([[[0.0]]], [[[2.0]]])):
+        assert post(name | {"inputs": inputs}).json() == {"outputs": outputs}
+
+
 def test_inputs_with_a_default(post, refused) -> None:
     rows = [{"a": 1.5}, {"a": 2}]
     body = {"signature_name": "optional", "instances": rows}
@@ -151,8 +161,8 @@ def test_rows_need_a_common_batch(post, refused) -> None:
             {"signature_name": "optional", "inputs": {"a": [1], "c": [1]}},
             "JSON object: does not have named input: c",
         ),
-        # Found by the model, not by the parser.
-        ({"inputs": [["a"]]}, "input image_bytes must have shape [-1], found [1, 1]"),
+        # Found by the graph, not by the parser.
+        ({"signature_name": "optional", "inputs": {"a": [1, 2], "b": [1, 2, 3]}}, "Incompatible"),
     ],
 )
 def test_bodies_that_are_refused(refused, body: dict, words: str) -> None:
