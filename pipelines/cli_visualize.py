@@ -1,12 +1,11 @@
 """`pawlens visualize`: what a model learned; nothing heavy until one of its commands is called."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from serving.errors import InputError
 
 if TYPE_CHECKING:
     from components.explanations.opening import Opened
@@ -22,6 +21,9 @@ Model = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="Folder for the images that are written.")]
 Weights = Annotated[str, typer.Option(help="Of xception and vgg16: a file with their weights.")]
+ValueRange = Annotated[
+    float, typer.Option(min=0.0, help="White in the model's input, 1 or 255; default: by MODEL.")
+]
 Layer = Annotated[str, typer.Option(help="Its name; default: by the model.")]
 
 
@@ -32,12 +34,13 @@ def activations(
     layer: Annotated[str, typer.Option(help="One layer; default: all that convolve or pool.")] = "",
     channel: Annotated[int | None, typer.Option(help="One channel of each.")] = None,
     weights: Weights = "",
+    value_range: ValueRange = 0.0,
     output: Output = Path(),
 ) -> None:
     """Draw what each layer answers to a picture."""
     from components.explanations.looking import draw_activations
 
-    opened = _open(model, weights)
+    opened = _open(model, weights, value_range)
     _tell(draw_activations(opened, image, output, layer=layer, channel=channel))
 
 
@@ -54,13 +57,14 @@ def filters(
     frequency_penalty: Annotated[float, typer.Option(min=0.0, help="On rough patterns.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise to begin with.")] = 0,
     weights: Weights = "",
+    value_range: ValueRange = 0.0,
     output: Output = Path(),
 ) -> None:
     """Draw the patterns that the filters of a layer answer to most."""
     from components.explanations.filters import Ascent
     from components.explanations.looking import draw_filters
 
-    opened = _open(model, weights, top=False)
+    opened = _open(model, weights, value_range, top=False)
     how = Ascent(
         steps=steps,
         value_range=opened.value_range,
@@ -92,15 +96,14 @@ def grad_cam(
         Path | None, typer.Option(help="imagenet_class_index.json, for the classes' names.")
     ] = None,
     weights: Weights = "",
+    value_range: ValueRange = 0.0,
     output: Output = Path(),
 ) -> None:
     """Draw what speaks for a class, by class activation maps."""
-    import dataclasses
-
     from components.explanations.looking import class_indices, draw_class_activation
     from components.explanations.opening import class_names
 
-    opened = _open(model, weights)
+    opened = _open(model, weights, value_range)
     if class_index:
         count = int(opened.model.output.shape[-1])
         opened = dataclasses.replace(opened, classes=class_names(class_index, count))
@@ -112,16 +115,23 @@ def grad_cam(
     )
 
 
-def _open(model: str, weights: str, *, top: bool = True) -> "Opened":
+def _open(model: str, weights: str, value_range: float, *, top: bool = True) -> "Opened":
     from pipelines.logs import libraries_silent
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with libraries_silent():
         from components.explanations.opening import open_model
-    return open_model(model, weights=weights, top=top)
+    opened = open_model(model, weights=weights, top=top)
+    if value_range:
+        return dataclasses.replace(opened, value_range=value_range)
+    if opened.range_guessed:
+        typer.echo(
+            f"{model} does not tell the range of its pixels, assumed is 0 to"
+            f" {opened.value_range:g}; if it is another: --value-range",
+            err=True,
+        )
+    return opened
 
 
 def _tell(written: list[Path]) -> None:
-    if not written:
-        raise InputError("the model", expected="layers to draw", found="none")
     typer.echo("\n".join(map(str, written)))

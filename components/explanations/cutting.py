@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from components.models import gives_map
 from serving.errors import InputError
 
 
@@ -25,7 +26,7 @@ def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str)
         found = f"none in {model.name}"
     elif layer_name not in [layer.name for layer in model.layers]:
         found = f"'{layer_name}', which {model.name} does not have"
-    elif len(model.get_layer(layer_name).output.shape) != 4:
+    elif len(getattr(model.get_layer(layer_name).output, "shape", ())) != 4:
         found = f"'{layer_name}', whose output is no such map"
     else:
         found = f"'{layer_name}', from which the logits do not follow"
@@ -94,8 +95,7 @@ def explainable(model: keras.Model, logits_name: str) -> list[str]:
     return [
         layer.name
         for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer)
-        and len(layer.output.shape) == 4
+        if gives_map(layer)
         and layer.output is not logits
         and id(logits) in _followers(model, layer.output)
     ]

@@ -1,8 +1,12 @@
 """Opens a model to look into: a pushed version, what a run trained, or any Keras file."""
 
+import contextlib
+import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +23,24 @@ from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
 from serving.stores.versions import SAVED_MODEL_FILE
 
 _EXPORTED = "artifacts/trainer/model/*/Format-Serving"  # of a run, below its work directory
-PUBLISHED = ("xception", "vgg16")
+# By the name of a published model, the layer that the book explains.
+PUBLISHED = {"xception": "block14_sepconv2_act", "vgg16": "block5_conv3"}
 
 
 @dataclass(frozen=True)
 class Opened:
     """A model, and what is known of it; empty is what nobody said."""
 
-    model: keras.Model  # functional, float32 [batch, height, width, 3] -> probabilities
+    model: keras.Model  # as of `flattened`, float32 [batch, side, side, 3] -> probabilities
     logits: str  # the layer of the scores before sigmoid or softmax
     explained: str = ""  # the layer that explanations look at
     classes: tuple[str, ...] = ()  # names in the order of the outputs
     value_range: float = 255.0  # what is white in the model's input
+    range_guessed: bool = False  # whether that is only what the layers look like
     explanation: str = "grad_cam"  # that its endpoint uses, a name or import path
     explanation_flip: bool = False  # whether its heatmaps do so, where the answers do not
     test_time_flip: bool = False  # whether its endpoint looks at the mirror image as well
+    where: str = ""  # the file that says so
 
     @property
     def side(self) -> int:
@@ -55,13 +62,19 @@ def open_model(where: str, *, weights: str = "", top: bool = True) -> Opened:
     """
     path = Path(where)
     if where in PUBLISHED and not path.exists():
-        return published_model(where, weights, top=top)
+        model = published(where, weights, top=top)
+        if not top:
+            return Opened(model, logits="", value_range=1.0)
+        return dataclasses.replace(
+            with_logits(model, where), explained=PUBLISHED[where], range_guessed=False
+        )
     if weights:
         raise InputError("--weights", expected=f"a model of {' or '.join(PUBLISHED)}", found=where)
     if path.suffix == ".keras" and path.is_file():
-        return _keras_file(path)
-    exported = sorted(path.glob(_EXPORTED), key=lambda folder: int(folder.parent.name))
-    folder = exported[-1] if exported else path
+        with _reading(where, "a model saved by Keras 3"):
+            return with_logits(keras.models.load_model(path, compile=False), where)
+    exported = [folder for folder in path.glob(_EXPORTED) if folder.parent.name.isdecimal()]
+    folder = max(exported, key=lambda folder: int(folder.parent.name), default=path)
     if (folder / SAVED_MODEL_FILE).is_file():
         return _version(folder)
     raise InputError(
@@ -74,51 +87,118 @@ def open_model(where: str, *, weights: str = "", top: bool = True) -> Opened:
 
 def _version(folder: Path) -> Opened:
     extra = folder / ASSETS_EXTRA
-    try:
-        told = json.loads((extra / MODEL_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    described = extra / MODEL_FILE
+    if not described.is_file():
         raise InputError(
             str(folder),
             expected=f"{ASSETS_EXTRA}/{MODEL_FILE}, the model's architecture",
             found="none: an older version, or one that is no model of images",
             todo="give the run's best.keras instead",
-        ) from error
-    classes = Classes.from_json((extra / MODEL_CLASSES_FILE).read_bytes(), str(folder))
-    model = keras.saving.deserialize_keras_object(told.pop("architecture"))
-    stored = tf.saved_model.load(str(folder)).variables
-    for variable, value in zip(model.variables, stored, strict=True):
-        variable.assign(value)
-    return Opened(model, classes=classes.names, **told)
+        )
+    with _reading(str(described), "what an export writes"):
+        told = json.loads(described.read_text(encoding="utf-8"))
+        classes = Classes.from_json((extra / MODEL_CLASSES_FILE).read_bytes(), str(folder))
+        model = keras.saving.deserialize_keras_object(told.pop("architecture"))
+        stored = tf.saved_model.load(str(folder)).variables
+        for variable, value in zip(model.variables, stored, strict=True):
+            variable.assign(value)
+        return Opened(flattened(model), classes=classes.names, where=str(described), **told)
 
 
-def _keras_file(path: Path) -> Opened:
+@contextlib.contextmanager
+def _reading(where: str, expected: str) -> Iterator[None]:
+    """Makes an InputError of whatever a stored model raises; its layers may be anybody's code."""
     try:
-        model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # damage shows anywhere, and a layer's own code raises anything
+        told = " ".join(str(error).split())
+        lacking = re.search(r"'module': '([^']+)', 'class_name': '(\w+)'", told)
         raise InputError(
-            str(path), expected="a model saved by Keras 3", found=f"{error}"[:200]
+            where,
+            expected=expected,
+            found=f"{type(error).__name__}: {told}"[:200],
+            todo=f"its class '{lacking[2]}' is in the module '{lacking[1]}', which has to be"
+            " importable: install it, or put its folder in PYTHONPATH"
+            if lacking
+            else "",
         ) from error
-    return with_logits(model, str(path))
+
+
+def safe_name(name: str) -> str:
+    """A layer's name as TensorFlow takes it in a graph: ASCII, without spaces."""
+    safe = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
+    return f"layer{safe}" if safe[:1] in ("_", "-") else safe
+
+
+def flattened(model: keras.Model) -> keras.Model:
+    """A copy in which every layer is called once, and none is a model of its own.
+
+    Layers of a Sequential are called each time that it is built, so that `layer.output` is of an
+    earlier graph than the model's; and what is inside of a model in the model cannot be cut at.
+
+    Args:
+        model: functional or Sequential, of one input, built.
+
+    Returns:
+        A functional model of the same weights. Layers keep their names as `safe_name` has them; of
+        several of one name all but the outermost get another.
+    """
+    used: set[str] = set()
+    own = {safe_name(layer.name) for layer in model.layers}
+
+    def through(whole: keras.Model, tensors: Any, reserved: Set[str]) -> Any:
+        call = partial(anew, reserved)
+        if isinstance(whole, keras.Sequential):
+            return reduce(lambda tensor, layer: call(layer, tensor), whole.layers, tensors)
+        # Keras has no public way to walk a graph with the arguments of each call.
+        return whole._run_through_graph(tensors, call_fn=call)
+
+    def anew(reserved: Set[str], layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(layer, keras.Sequential) or hasattr(layer, "operations"):
+            return through(layer, args[0], own)
+        name = safe_name(layer.name)
+        while name in used or name in reserved:
+            name += "_2"
+        used.add(name)
+        copy = type(layer).from_config(layer.get_config() | {"name": name})
+        answer = copy(*args, **kwargs)
+        if isinstance(copy, keras.layers.Layer):
+            copy.set_weights(layer.get_weights())
+        if isinstance(copy, keras.layers.Normalization):
+            copy.finalize_state()  # it computes with what it made of its weights
+        return answer
+
+    given = model.inputs[0]
+    inputs = keras.Input(given.shape[1:], dtype=given.dtype, name=safe_name(given.name))
+    used.add(inputs.name)
+    return keras.Model(inputs, through(model, inputs, frozenset()), name=safe_name(model.name))
 
 
 def with_logits(model: keras.Model, where: str) -> Opened:
     """A model of any making as one whose scores before sigmoid or softmax are a layer's output.
 
     Raises:
-        InputError: it does not take pictures, or ends in nothing of the kind.
+        InputError: it does not take square pictures in color, or ends in nothing of the kind.
     """
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or len(model.outputs) != 1:
-        raise InputError(where, expected="a model of one picture and one output", found=model.name)
+    shapes = [tuple(one.shape) for one in getattr(model, "inputs", ())]
+    height, width, channels = shapes[0][1:] if list(map(len, shapes)) == [4] else (0, 0, 0)
+    if channels != 3 or height != width or len(model.outputs) != 1:
+        raise InputError(
+            where,
+            expected="a model from [batch, side, side, 3], a square picture, to one output",
+            found=f"one from {', '.join(map(str, shapes))} to {len(model.outputs)}"
+            if shapes
+            else f"{model.name}, which was never built, or is not made of layers",
+        )
+    model = flattened(model)
+    probabilities = model.outputs[0]
+    last: Any = next(one for one in model.operations if one.output is probabilities)
+    names = {layer.name for layer in model.layers} - {last.name}
     rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
-    probabilities, last = model.outputs[0], model.layers[-1]
-    if LOGITS_LAYER not in [layer.name for layer in model.layers]:
-        activation = getattr(last, "activation", None)
-        if activation not in (keras.activations.softmax, keras.activations.sigmoid):
-            raise InputError(
-                where, expected="a last layer with sigmoid or softmax", found=type(last).__name__
-            )
-        told = last.get_config() | {"activation": None, "name": LOGITS_LAYER}
-        linear = type(last).from_config(told)
+    if LOGITS_LAYER not in names:
+        linear, activation = _linear(last, where)
         logits = linear(last.input)
         linear.set_weights(last.get_weights())
         probabilities = activation(logits)
@@ -128,17 +208,22 @@ def with_logits(model: keras.Model, where: str) -> Opened:
         keras.Model(model.inputs[0], probabilities, name=model.name),
         LOGITS_LAYER,
         value_range=255.0 if rescales else 1.0,
+        range_guessed=not (rescales and LOGITS_LAYER in names),
+        where=where,
     )
 
 
-def published_model(name: str, weights: str, *, top: bool) -> Opened:
-    """See `open_model`; the book explains the last activations of Xception's trunk."""
-    model = published(name, weights, top=top)
-    if not top:
-        return Opened(model, logits="", value_range=1.0)
-    opened = with_logits(model, name)
-    explained = {"xception": "block14_sepconv2_act", "vgg16": "block5_conv3"}[name]
-    return Opened(opened.model, opened.logits, explained, value_range=255.0)
+def _linear(last: Any, where: str) -> tuple[keras.layers.Layer, Any]:
+    """The layer of the logits that a model's last one is, and its sigmoid or softmax."""
+    if isinstance(last, keras.layers.Softmax) and last.axis in (-1, len(last.output.shape) - 1):
+        return keras.layers.Identity(name=LOGITS_LAYER), keras.activations.softmax
+    activation = getattr(last, "activation", None)
+    if activation not in (keras.activations.softmax, keras.activations.sigmoid):
+        raise InputError(
+            where, expected="a last layer with sigmoid or softmax", found=type(last).__name__
+        )
+    told = last.get_config() | {"activation": None, "name": LOGITS_LAYER}
+    return type(last).from_config(told), activation
 
 
 def class_names(path: Path, count: int) -> tuple[str, ...]:

@@ -27,9 +27,10 @@ def image():
 
 
 def test_all_layers_that_convolve_or_pool_are_seen(model, image):
-    from components.explanations.activations import activations
+    from components.explanations.activations import activations, spatial_layers
 
-    found = {one.layer: one for one in activations(model, image)}
+    names = spatial_layers(model)
+    found = {one.layer: one for one in activations(model, image, names)}
     assert list(found) == ["first", "pool", "second"]
     kernel, bias = model.get_layer("first").get_weights()
     windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(0, 1))

@@ -103,7 +103,7 @@ def test_activations_are_drawn_for_each_layer(places, image, tmp_path, capsys):
 
 def test_patterns_are_drawn_eight_in_a_row(places, tmp_path):
     opened, how = open_model(str(places["keras"])), Ascent(steps=2, value_range=255.0)
-    (path,) = looking.draw_filters(opened, "stem", tmp_path, count=10, how=how)
+    (path,) = looking.draw_filters(opened, "stem", tmp_path, chosen=range(10), how=how)
     tile = SIDE - 2 * (SIDE // 8)
     assert Image.open(path).size == (8 * (tile + 1) - 1, 2 * (tile + 1) - 1)
 
