@@ -109,7 +109,7 @@ def calling(path: str, key: str, expected: str, todo: str = "") -> Iterator[None
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # not our code: anything may come of it
-        told = f"{type(error).__name__}: {error}".removesuffix(": ")
+        told = f"{type(error).__name__}: {error}".removesuffix(": ")[:300]  # Keras tells all it has
         raise InputError(key, expected=expected, found=f"'{path}' ({told})", todo=todo) from error
 
 

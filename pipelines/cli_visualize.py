@@ -21,9 +21,7 @@ Model = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="Folder for the images that are written.")]
 Weights = Annotated[str, typer.Option(help="Of xception and vgg16: a file with their weights.")]
-ValueRange = Annotated[
-    float, typer.Option(min=0.0, help="White in the model's input, 1 or 255; default: by MODEL.")
-]
+ValueRange = Annotated[float, typer.Option(min=0.0, help="White in MODEL's input: 1 or 255.")]
 Layer = Annotated[str, typer.Option(help="Its name; default: by the model.")]
 
 
@@ -41,7 +39,7 @@ def activations(
     from components.explanations.looking import draw_activations
 
     opened = _open(model, weights, value_range)
-    _tell(draw_activations(opened, image, output, layer=layer, channel=channel))
+    print(*draw_activations(opened, image, output, layer=layer, channel=channel), sep="\n")
 
 
 @visualize_app.command()
@@ -73,7 +71,7 @@ def filters(
         frequency_penalty=frequency_penalty,
         seed=seed,
     )
-    _tell(draw_filters(opened, layer, output, chosen=filter_index or [], how=how))
+    print(*draw_filters(opened, layer, output, chosen=filter_index or [], how=how), sep="\n")
 
 
 @visualize_app.command("grad-cam")
@@ -108,11 +106,10 @@ def grad_cam(
         count = int(opened.model.output.shape[-1])
         opened = dataclasses.replace(opened, classes=class_names(class_index, count))
     wanted = class_indices(opened, classes or [])
-    _tell(
-        draw_class_activation(
-            opened, images, output, classes=wanted, layer=layer, method=method, colors=colors
-        )
+    written = draw_class_activation(
+        opened, images, output, classes=wanted, layer=layer, method=method, colors=colors
     )
+    print(*written, sep="\n")
 
 
 def _open(model: str, weights: str, value_range: float, *, top: bool = True) -> "Opened":
@@ -122,16 +119,7 @@ def _open(model: str, weights: str, value_range: float, *, top: bool = True) -> 
     with libraries_silent():
         from components.explanations.opening import open_model
     opened = open_model(model, weights=weights, top=top)
-    if value_range:
-        return dataclasses.replace(opened, value_range=value_range)
-    if opened.range_guessed:
-        typer.echo(
-            f"{model} does not tell the range of its pixels, assumed is 0 to"
-            f" {opened.value_range:g}; if it is another: --value-range",
-            err=True,
-        )
-    return opened
-
-
-def _tell(written: list[Path]) -> None:
-    typer.echo("\n".join(map(str, written)))
+    if opened.range_guessed and not value_range:
+        guess = f"assumed is 0 to {opened.value_range:g}; else give --value-range"
+        typer.echo(f"{model} does not tell the range of its pixels: {guess}", err=True)
+    return dataclasses.replace(opened, value_range=value_range or opened.value_range)

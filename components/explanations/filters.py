@@ -86,7 +86,9 @@ def _step(trunk: keras.Model, side: int, how: Ascent) -> Callable[..., tf.Tensor
 
     def loss(images: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
         answers = tf.gather(trunk(images, training=False), chosen, axis=3, batch_dims=1)
-        height, width = (_inner(length, how.border) for length in answers.shape[1:3])
+        # Of a small map something has to be left.
+        cuts = [min(how.border, (length - 1) // 2) for length in answers.shape[1:3]]
+        height, width = (slice(cut, -cut or None) for cut in cuts)
         # Summed: the images are independent of each other.
         found = tf.reduce_sum(tf.reduce_mean(answers[:, height, width], [1, 2]))
         if not how.frequency_penalty:
@@ -115,11 +117,6 @@ def _step(trunk: keras.Model, side: int, how: Ascent) -> Callable[..., tf.Tensor
         return tf.roll(images + how.step * how.value_range * gradients, -shift, axis=[1, 2])
 
     return step
-
-
-def _inner(length: int, border: int) -> slice:
-    border = min(border, (length - 1) // 2)  # of a small map something has to be left
-    return slice(border, length - border)
 
 
 def _gaussian(deviation: float) -> tf.Tensor:

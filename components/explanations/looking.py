@@ -20,7 +20,7 @@ from components.explanations.methods import heatmaps
 from components.explanations.opening import Opened, read_image, safe_name
 from components.explanations.overlay import blend
 from components.export.flip_averaging import flip_averaged
-from components.models import gives_map
+from components.extension import calling
 from components.tasks import get_task
 from serving.classes import Classes
 from serving.errors import InputError, check_one_of, nearest
@@ -28,7 +28,6 @@ from serving.errors import InputError, check_one_of, nearest
 LEAST = 48  # pixels that a channel is drawn at least, about
 CROP = 25  # pixels of a pattern's border, as in the book; less of small models
 FILTERS = 64  # that are drawn where none are chosen
-NAME_BYTES = 200  # of a file's name before its ending: file systems take 255
 
 
 def draw_activations(
@@ -42,11 +41,9 @@ def draw_activations(
     Raises:
         InputError: an unreadable picture, no such layer or channel.
     """
-    names = [_checked(opened.model, layer)] if layer else spatial_layers(opened.model)
+    names = [_layer(opened.model, layer)] if layer else spatial_layers(opened.model)
     if not names:
-        raise InputError(
-            opened.where, expected="a layer that convolves or pools", found="none in it"
-        )
+        raise InputError(opened.where, expected="a layer that convolves or pools", found="none")
     chosen = [_channels(opened.model, name, channel) for name in names]
     pixels = read_image(image, opened.side) * (opened.value_range / 255.0)
     pictures = _Pictures(output)
@@ -67,12 +64,7 @@ def draw_activations(
 
 
 def draw_filters(
-    opened: Opened,
-    layer: str,
-    output: Path,
-    *,
-    chosen: Sequence[int] = (),
-    how: Ascent,
+    opened: Opened, layer: str, output: Path, *, chosen: Sequence[int] = (), how: Ascent
 ) -> list[Path]:
     """What the filters of a layer look for, 8 in a row.
 
@@ -86,7 +78,7 @@ def draw_filters(
     Raises:
         InputError: no such layer or filter.
     """
-    layer = _checked(opened.model, layer)
+    layer = _layer(opened.model, layer)
     wanted = [_channels(opened.model, layer, index)[0] for index in chosen]
     wanted = wanted or list(_channels(opened.model, layer, None))[:FILTERS]
     side, pictures = opened.side, _Pictures(output)
@@ -123,12 +115,8 @@ def draw_class_activation(
     names = opened.classes or tuple(f"class_{index}" for index in range(model.output.shape[-1]))
     task = get_task("image_segmentation" if masks else "image_classification")
     part: Any = task.export(Classes(names))
-    layer = (
-        safe_name(layer)
-        or opened.explained
-        or next(reversed(explainable(model, opened.logits)), "")
-    )
-    check_layer(model, layer, opened.logits, "--layer")
+    layer = layer or opened.explained or next(reversed(explainable(model, opened.logits)), "")
+    layer = _layer(model, layer, opened.logits)
     trunk, head = split_model(model, layer, opened.logits)
     if opened.test_time_flip:
         trunk, head = flip_averaged(trunk, head)
@@ -178,23 +166,9 @@ def class_indices(opened: Opened, told: Sequence[str]) -> list[int]:
     return found
 
 
-def _checked(model: keras.Model, layer: str) -> str:
-    """The name of a layer that gives maps.
-
-    Raises:
-        InputError: there is none of that name; tells the nearest, and which ones there are.
-    """
-    layer = safe_name(layer)
-    possible = [one.name for one in model.layers if gives_map(one)]
-    if layer not in possible:
-        told = ", ".join(dict.fromkeys(possible[:3] + possible[-3:]))
-        raise InputError(
-            "--layer",
-            expected=f"a layer that gives a map ({told or 'the model has none'})",
-            found=f"'{layer}'",
-            todo=nearest(layer, possible),
-        )
-    return layer
+def _layer(model: keras.Model, told: str, logits: str = "") -> str:
+    check_layer(model, safe_name(told), logits, "--layer")
+    return safe_name(told)
 
 
 def _channels(model: keras.Model, layer: str, channel: int | None) -> Sequence[int]:
@@ -234,18 +208,14 @@ class _Pictures:
     """PNG files in one folder, no two of the same name."""
 
     def __init__(self, folder: Path):
-        try:
+        with calling(str(folder), "--output", "a folder to write to"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                "--output", expected="a folder", found=f"'{folder}' ({error.strerror})"
-            ) from error
         self.folder = folder
         self.written: list[Path] = []
 
     def place(self, name: str, ending: str) -> Path:
-        """Where the next one goes; what is as long or named as another is cut or numbered."""
-        cut = re.sub(r"[^\w.-]+", "_", name).encode()[:NAME_BYTES].decode(errors="ignore")
+        """Where the next one goes: cut, as file systems take 255 bytes, or numbered if taken."""
+        cut = re.sub(r"[^\w.-]+", "_", name).encode()[:200].decode(errors="ignore")
         path, number = self.folder / f"{cut}{ending}.png", 1
         while path in self.written:
             number += 1

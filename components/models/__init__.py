@@ -160,8 +160,7 @@ def explained_layers(model: "keras.Model", spec: ModelSpec) -> tuple[str, str]:
 
 
 def gives_map(layer: Any) -> bool:
-    """Whether the output is one [batch, height, width, channels] at which a model can be cut."""
-    # What is inside of a model in the model cannot be cut at: it is not of the same graph.
+    """Whether a model can be cut at its map; what is in a model of the model is of another graph."""
     if type(layer).__name__ == "InputLayer" or hasattr(layer, "layers"):
         return False
     return len(getattr(layer.output, "shape", ())) == 4

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from components.reporting.choosing import evenly
 from components.reporting.drawing import Figure
 from components.reporting.images import StoredImage
 from serving.errors import InputError
-from serving.names import ASSETS_EXTRA, MODEL_FILE
 
 DEPTHS = 4  # sizes of maps of which a convolution is shown
 CHANNELS = 8  # of a layer
@@ -44,12 +42,10 @@ def look_into(folder: str, examples: Iterator[Any]) -> Views:
         folder: of the exported SavedModel.
         examples: of a split.
     """
-    if not (Path(folder) / ASSETS_EXTRA / MODEL_FILE).is_file():
-        return Views(problem="It was exported without a description of its layers.")
     try:
         opened = open_model(folder)
-    except InputError as error:  # about layers that are not Keras's own
-        return Views(problem=f"Its layers cannot be made anew: {error}"[:240])
+    except InputError as error:  # an older export, or layers that are not Keras's own
+        return Views(problem=f"Its layers cannot be made anew: {error}")
     layers = map(opened.model.get_layer, spatial_layers(opened.model))
     # Others pool, or see no more than one place at once.
     convolutions = [one.name for one in layers if max(getattr(one, "kernel_size", (0,))) > 1]

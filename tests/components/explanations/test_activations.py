@@ -98,6 +98,24 @@ def test_patterns_climb_as_in_the_book(model, value_range):
     np.testing.assert_allclose(found[2], drawn[2], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("cell", "seen"),
+    [((4, 4), (slice(4, 12), slice(4, 12))), ((1, 4), (slice(2, 14), slice(4, 12)))],
+)
+def test_of_a_small_map_less_border_is_left_out(cell, seen):
+    """A map of 4 x 4, and one of 16 x 4: what changes is what its inner pixels see."""
+    import keras
+
+    from components.explanations.filters import Ascent, patterns
+
+    inputs = keras.Input((16, 16, 3))
+    small = keras.Model(inputs, keras.layers.Conv2D(1, cell, strides=cell, name="small")(inputs))
+    found = patterns(small, "small", [0], side=16, how=Ascent(noise=(0.5, 0.5)))[0]
+    expected = np.zeros((16, 16, 3), bool)
+    expected[seen] = True
+    np.testing.assert_array_equal(found != 0.5, expected)
+
+
 def test_many_filters_are_found_as_one_alone(model):
     """More than ascend in one batch: the answer of each layer's last filters is the same."""
     from components.explanations import filters
