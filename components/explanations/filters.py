@@ -86,8 +86,7 @@ def _step(trunk: keras.Model, side: int, how: Ascent) -> Callable[..., tf.Tensor
 
     def loss(images: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
         answers = tf.gather(trunk(images, training=False), chosen, axis=3, batch_dims=1)
-        # Of a small map something has to be left.
-        cuts = [min(how.border, (length - 1) // 2) for length in answers.shape[1:3]]
+        cuts = [min(how.border, (length - 1) // 2) for length in answers.shape[1:3]]  # some stay
         height, width = (slice(cut, -cut or None) for cut in cuts)
         # Summed: the images are independent of each other.
         found = tf.reduce_sum(tf.reduce_mean(answers[:, height, width], [1, 2]))

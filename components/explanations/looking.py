@@ -27,7 +27,6 @@ from serving.errors import InputError, check_one_of, nearest
 
 LEAST = 48  # pixels that a channel is drawn at least, about
 CROP = 25  # pixels of a pattern's border, as in the book; less of small models
-FILTERS = 64  # that are drawn where none are chosen
 
 
 def draw_activations(
@@ -72,7 +71,7 @@ def draw_filters(
         opened: the model.
         layer: its name.
         output: folder of the picture.
-        chosen: indices; empty: the first `FILTERS`.
+        chosen: indices; empty: the first 64.
         how: see there.
 
     Raises:
@@ -80,7 +79,7 @@ def draw_filters(
     """
     layer = _layer(opened.model, layer)
     wanted = [_channels(opened.model, layer, index)[0] for index in chosen]
-    wanted = wanted or list(_channels(opened.model, layer, None))[:FILTERS]
+    wanted = wanted or list(_channels(opened.model, layer, None))[:64]
     side, pictures = opened.side, _Pictures(output)
     found = patterns(opened.model, layer, wanted, side=side, how=how)
     crop = min(CROP, side // 8)

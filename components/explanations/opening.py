@@ -20,7 +20,7 @@ from serving.errors import InputError
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
 from serving.stores.versions import SAVED_MODEL_FILE
 
-_OWN_LAYERS = "layers of its own have to be importable: put their folder in PYTHONPATH"
+_OWN_LAYERS = "layers of its own need their module imported before, see docs/interpretation.md"
 _EXPORTED = "artifacts/trainer/model/*/Format-Serving"  # of a run, below its work directory
 PUBLISHED = {"xception": "block14_sepconv2_act", "vgg16": "block5_conv3"}  # the book's layers
 
@@ -164,9 +164,8 @@ def with_logits(model: keras.Model, where: str) -> Opened:
             raise InputError(
                 where, expected="a last layer with sigmoid or softmax", found=type(last).__name__
             )
-        told = {} if softmax else last.get_config() | {"activation": None}
-        kind = keras.layers.Identity if softmax else type(last)
-        linear = kind.from_config(told | {"name": LOGITS_LAYER})
+        kind, told = (keras.layers.Activation, {}) if softmax else (type(last), last.get_config())
+        linear = kind.from_config(told | {"activation": None, "name": LOGITS_LAYER})
         logits = linear(last.input)
         linear.set_weights(last.get_weights())
         probabilities = activation(logits)

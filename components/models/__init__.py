@@ -160,7 +160,7 @@ def explained_layers(model: "keras.Model", spec: ModelSpec) -> tuple[str, str]:
 
 
 def gives_map(layer: Any) -> bool:
-    """Whether a model can be cut at its map; what is in a model of the model is of another graph."""
+    """Whether a model can be cut at its map; what is in a model inside is of another graph."""
     if type(layer).__name__ == "InputLayer" or hasattr(layer, "layers"):
         return False
     return len(getattr(layer.output, "shape", ())) == 4

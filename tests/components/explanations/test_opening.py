@@ -72,39 +72,36 @@ def test_the_same_model_from_wherever_it_lies(places, kind):
         assert (opened.explained, opened.explanation) == ("trunk_output", "hires_cam")
 
 
-def backbone(*, prepares):
-    """Functional, with weights that predictions need beside those of its convolutions."""
-    inputs = keras.Input((16, 16, 3))
+def picture():
+    return [keras.Input((16, 16, 3))]
+
+
+def nested():
+    """Two models with a layer of the same name, the first with what it makes of its weights."""
     normal = keras.layers.Normalization()
     normal.adapt(np.random.default_rng(5).uniform(0, 9, (4, 16, 16, 3)))
-    x = normal(keras.layers.Rescaling(1 / 255)(inputs) if prepares else inputs)
+    (inputs,) = picture()
+    x = normal(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.Conv2D(8, 3, activation="relu", name="out")(x)
-    return keras.Model(inputs, 2.0 * keras.ops.flip(x, axis=1) + 0.5, name="backbone")
+    first = keras.Model(inputs, 2.0 * keras.ops.flip(x, axis=1) + 0.5)
+    return [first, keras.Sequential([keras.layers.Conv2D(8, 1, name="out")])]
 
 
-THEIRS = {  # what stands before the head, and the head
-    "softmax": (lambda: [keras.Input((16, 16, 3))], [keras.layers.Dense(4, "softmax")]),
-    "sigmoid": (lambda: [keras.Input((16, 16, 3))], [keras.layers.Dense(1, "sigmoid")]),
-    "no input": (lambda: [], [keras.layers.Dense(4, "softmax", name="logits")]),
-    "softmax layer": (lambda: [], [keras.layers.Dense(4), keras.layers.Softmax()]),
-    "activation": (lambda: [], [keras.layers.Dense(4), keras.layers.Activation("softmax")]),
-    "nested": (lambda: [backbone(prepares=True)], [keras.layers.Dense(4, "softmax", name="out")]),
-    "twice": (
-        lambda: [
-            backbone(prepares=False),
-            keras.Sequential([keras.layers.Conv2D(8, 1, name="out")]),
-        ],
-        [keras.layers.Dense(4, "softmax")],
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", THEIRS)
-def test_a_model_of_other_making_is_looked_into(tmp_path, image, kind):
+@pytest.mark.parametrize(
+    ("before", "head"),
+    [
+        (picture, lambda: [keras.layers.Dense(4, "softmax")]),
+        (picture, lambda: [keras.layers.Dense(1, "sigmoid")]),
+        (list, lambda: [keras.layers.Dense(4, "softmax", name="logits")]),
+        (list, lambda: [keras.layers.Dense(4), keras.layers.Softmax()]),
+        (picture, lambda: [keras.layers.Dense(4), keras.layers.Activation("softmax")]),
+        (nested, lambda: [keras.layers.Dense(4, "softmax", name="out")]),
+    ],
+)
+def test_a_model_of_other_making_is_looked_into(tmp_path, image, before, head):
     keras.utils.set_random_seed(6)
-    before, head = THEIRS[kind]
     convolution = keras.layers.Conv2D(4, 3, name="letzte, schöne")
-    theirs = keras.Sequential([*before(), convolution, keras.layers.Flatten(), *head])
+    theirs = keras.Sequential([*before(), convolution, keras.layers.Flatten(), *head()])
     pixels = np.random.default_rng(0).uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
     expected = theirs(pixels).numpy()
     theirs.save(tmp_path / "theirs.keras")
@@ -112,18 +109,16 @@ def test_a_model_of_other_making_is_looked_into(tmp_path, image, kind):
     if expected.shape[1] == 1:
         expected = np.concatenate([1 - expected, expected], axis=1)
     np.testing.assert_allclose(opened.model.predict(pixels, verbose=0), expected, atol=1e-6)
-    assert opened.value_range == (255.0 if kind == "nested" else 1.0)  # of what rescales inside
-    assert opened.range_guessed
-    convolutions = {"nested": 2, "twice": 3}.get(kind, 1)
+    inside = before == nested
+    assert opened.value_range == (255.0 if inside else 1.0)  # one of its layers rescales
     drawn = looking.draw_activations(opened, image, tmp_path)
-    assert len(drawn) == convolutions + (convolutions > 1)
+    assert len(drawn) == (4 if inside else 1)  # three convolutions and what they tell by depth
     looking.draw_filters(opened, "letzte, schöne", tmp_path, how=Ascent(steps=1))
     heat, _ = looking.draw_class_activation(opened, [image], tmp_path, layer="letzte, schöne")
     assert np.asarray(Image.open(heat)).max() == 255
-    if convolutions > 1:
-        with pytest.raises(InputError, match="0 to 3"):  # the layer before has 8
-            looking.draw_activations(opened, image, tmp_path / "none", channel=5)
-        assert not (tmp_path / "none").exists()
+    with pytest.raises(InputError, match="0 to 3"):  # the layers before have 8
+        looking.draw_activations(opened, image, tmp_path / "none", channel=5)
+    assert not (tmp_path / "none").exists()
 
 
 def test_activations_are_drawn_for_each_layer(places, image, tmp_path, capsys):
@@ -239,20 +234,12 @@ def test_a_model_without_a_map_before_its_answer_is_told(image, tmp_path):
 
 
 def test_no_file_is_written_twice_in_one_call(places, image, tmp_path):
-    classes = ("a/b", "a b", "ü" * 300)
-    opened = dataclasses.replace(open_model(str(places["version"])), classes=classes)
-    other = tmp_path / "other" / image.name
-    other.parent.mkdir()
-    shutil.copy(image, other)
-    written = looking.draw_class_activation(
-        opened, [image, other], tmp_path / "out", classes=[0, 1, 2]
-    )
+    opened = open_model(str(places["version"]))
+    opened = dataclasses.replace(opened, classes=("a/b", "a b", "ü" * 300))
+    written = looking.draw_class_activation(opened, [image] * 2, tmp_path, classes=[0, 1, 2])
     assert len(written) == 2 * (3 * 2 + 1)
-    assert sorted(written) == sorted((tmp_path / "out").iterdir())
-    assert [path.name for path in written[:3:2]] == [
-        "an_image_a_b_heatmap.png",
-        "an_image_a_b_heatmap_2.png",
-    ]
+    assert sorted(written) == sorted(tmp_path.iterdir())
+    assert written[2].name == "an_image_a_b_heatmap_2.png"
 
 
 class Own(keras.layers.Identity):
@@ -271,10 +258,7 @@ def saved(path, *layers, shape=(16, 16, 3), built=True):
     [
         (lambda path: saved(path, shape=(8, 8, 1)), r"square pictures.*\(None, 8, 8, 1\)"),
         (lambda path: saved(path, shape=(8, 4, 3)), r"square pictures.*\(None, 8, 4, 3\)"),
-        (
-            lambda path: saved(path, Own()),
-            r"class 'Own' .* module theirs.layers cannot be imported",
-        ),
+        (lambda path: saved(path, Own()), "class 'Own'.*'module': 'theirs.layers'"),
         (lambda path: saved(path, built=False), "never built"),
         (
             lambda path: saved(path).write_bytes(path.read_bytes().replace(b"PK\3\4", b"PK\3\0")),
@@ -295,15 +279,14 @@ def test_a_file_that_cannot_be_opened_is_told_in_a_line(tmp_path, make, told):
         (('"logits"', '"logit"'), "'logit'"),
         (("Conv2D", "Conv9D"), "'keras.layers.Conv9D'"),
         (('"hires_cam"', '"nothing:at_all"'), "nothing:at_all"),
-        ((), "No such file"),  # the classes are gone
+        (("", ""), "No such file"),
     ],
 )
 def test_a_damaged_version_is_told_by_its_file(places, image, tmp_path, change, told):
     shutil.copytree(places["version"], tmp_path / "1")
     described = tmp_path / "1" / ASSETS_EXTRA / MODEL_FILE
-    if change:
-        described.write_text(described.read_text().replace(*change))
-    else:
+    described.write_text(described.read_text().replace(*change))
+    if told == "No such file":
         (described.parent / MODEL_CLASSES_FILE).unlink()
     with pytest.raises(InputError, match=told) as caught:
         looking.draw_class_activation(open_model(str(tmp_path / "1")), [image], tmp_path / "out")
