@@ -7,6 +7,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -72,15 +73,11 @@ def test_the_same_model_from_wherever_it_lies(places, kind):
         assert (opened.explained, opened.explanation) == ("trunk_output", "hires_cam")
 
 
-def picture():
-    return [keras.Input((16, 16, 3))]
-
-
 def nested():
     """Two models with a layer of the same name, the first with what it makes of its weights."""
     normal = keras.layers.Normalization()
     normal.adapt(np.random.default_rng(5).uniform(0, 9, (4, 16, 16, 3)))
-    (inputs,) = picture()
+    inputs = keras.Input((16, 16, 3))
     x = normal(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.Conv2D(8, 3, activation="relu", name="out")(x)
     first = keras.Model(inputs, 2.0 * keras.ops.flip(x, axis=1) + 0.5)
@@ -90,11 +87,10 @@ def nested():
 @pytest.mark.parametrize(
     ("before", "head"),
     [
-        (picture, lambda: [keras.layers.Dense(4, "softmax")]),
-        (picture, lambda: [keras.layers.Dense(1, "sigmoid")]),
+        (list, lambda: [keras.layers.Dense(1, "sigmoid")]),
         (list, lambda: [keras.layers.Dense(4, "softmax", name="logits")]),
         (list, lambda: [keras.layers.Dense(4), keras.layers.Softmax()]),
-        (picture, lambda: [keras.layers.Dense(4), keras.layers.Activation("softmax")]),
+        (list, lambda: [keras.layers.Dense(4), keras.layers.Activation("softmax")]),
         (nested, lambda: [keras.layers.Dense(4, "softmax", name="out")]),
     ],
 )
@@ -145,8 +141,6 @@ def test_patterns_are_drawn_eight_in_a_row(places, tmp_path):
 
 
 def test_what_the_command_draws_is_what_the_endpoint_answers(places, image, tmp_path):
-    import tensorflow as tf
-
     opened = open_model(str(places["work"]))
     written = looking.draw_class_activation(opened, [image], tmp_path, classes=[2, 0])
     names = [path.name for path in written]
@@ -197,8 +191,6 @@ def test_names_of_imagenet_come_from_a_local_file(tmp_path):
 
 
 def test_masks_are_explained_as_their_endpoint_does(image, tmp_path):
-    import tensorflow as tf
-
     keras.utils.set_random_seed(4)
     model = models.build("segmentation_convnet", 32, 3)
     export_model(
@@ -225,12 +217,11 @@ def test_masks_are_explained_as_their_endpoint_does(image, tmp_path):
 
 
 def test_a_model_without_a_map_before_its_answer_is_told(image, tmp_path):
-    layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
-    keras.Sequential(layers).save(tmp_path / "flat.keras")
+    opened = open_model(str(saved(tmp_path / "flat.keras")))
     with pytest.raises(InputError, match=r"--layer: expected a layer with an output.*found none"):
-        looking.draw_class_activation(open_model(str(tmp_path / "flat.keras")), [image], tmp_path)
+        looking.draw_class_activation(opened, [image], tmp_path)
     with pytest.raises(InputError, match=r"flat.keras: expected a layer that convolves or pools"):
-        looking.draw_activations(open_model(str(tmp_path / "flat.keras")), image, tmp_path)
+        looking.draw_activations(opened, image, tmp_path)
 
 
 def test_no_file_is_written_twice_in_one_call(places, image, tmp_path):
@@ -260,10 +251,7 @@ def saved(path, *layers, shape=(16, 16, 3), built=True):
         (lambda path: saved(path, shape=(8, 4, 3)), r"square pictures.*\(None, 8, 4, 3\)"),
         (lambda path: saved(path, Own()), "class 'Own'.*'module': 'theirs.layers'"),
         (lambda path: saved(path, built=False), "never built"),
-        (
-            lambda path: saved(path).write_bytes(path.read_bytes().replace(b"PK\3\4", b"PK\3\0")),
-            "a model saved by Keras 3, found '.*theirs.keras' .BadZipFile",
-        ),
+        (lambda p: p.write_bytes(saved(p).read_bytes().replace(b"PK\3\4", b"PK")), "BadZipFile"),
     ],
 )
 def test_a_file_that_cannot_be_opened_is_told_in_a_line(tmp_path, make, told):
@@ -277,7 +265,6 @@ def test_a_file_that_cannot_be_opened_is_told_in_a_line(tmp_path, make, told):
     [
         (("{", ""), "JSONDecodeError"),
         (('"logits"', '"logit"'), "'logit'"),
-        (("Conv2D", "Conv9D"), "'keras.layers.Conv9D'"),
         (('"hires_cam"', '"nothing:at_all"'), "nothing:at_all"),
         (("", ""), "No such file"),
     ],
