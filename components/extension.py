@@ -109,7 +109,9 @@ def calling(path: str, key: str, expected: str, todo: str = "") -> Iterator[None
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # not our code: anything may come of it
-        told = f"{type(error).__name__}: {error}".removesuffix(": ")
+        # Keras puts the whole configuration of what it cannot make before the reason, and behind.
+        reason = str(error).rpartition("Exception encountered: ")[2][:400]
+        told = f"{type(error).__name__}: {reason}".removesuffix(": ")
         raise InputError(key, expected=expected, found=f"'{path}' ({told})", todo=todo) from error
 
 

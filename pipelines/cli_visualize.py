@@ -1,12 +1,11 @@
 """`pawlens visualize`: what a model learned; nothing heavy until one of its commands is called."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from serving.errors import InputError
 
 if TYPE_CHECKING:
     from components.explanations.opening import Opened
@@ -22,6 +21,7 @@ Model = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="Folder for the images that are written.")]
 Weights = Annotated[str, typer.Option(help="Of xception and vgg16: a file with their weights.")]
+ValueRange = Annotated[float, typer.Option(min=0.0, help="White in MODEL's input: 1 or 255.")]
 Layer = Annotated[str, typer.Option(help="Its name; default: by the model.")]
 
 
@@ -32,13 +32,14 @@ def activations(
     layer: Annotated[str, typer.Option(help="One layer; default: all that convolve or pool.")] = "",
     channel: Annotated[int | None, typer.Option(help="One channel of each.")] = None,
     weights: Weights = "",
+    value_range: ValueRange = 0.0,
     output: Output = Path(),
 ) -> None:
     """Draw what each layer answers to a picture."""
     from components.explanations.looking import draw_activations
 
-    opened = _open(model, weights)
-    _tell(draw_activations(opened, image, output, layer=layer, channel=channel))
+    opened = _open(model, weights, value_range)
+    print(*draw_activations(opened, image, output, layer=layer, channel=channel), sep="\n")
 
 
 @visualize_app.command()
@@ -54,13 +55,14 @@ def filters(
     frequency_penalty: Annotated[float, typer.Option(min=0.0, help="On rough patterns.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise to begin with.")] = 0,
     weights: Weights = "",
+    value_range: ValueRange = 0.0,
     output: Output = Path(),
 ) -> None:
     """Draw the patterns that the filters of a layer answer to most."""
     from components.explanations.filters import Ascent
     from components.explanations.looking import draw_filters
 
-    opened = _open(model, weights, top=False)
+    opened = _open(model, weights, value_range, top=False)
     how = Ascent(
         steps=steps,
         value_range=opened.value_range,
@@ -69,7 +71,7 @@ def filters(
         frequency_penalty=frequency_penalty,
         seed=seed,
     )
-    _tell(draw_filters(opened, layer, output, chosen=filter_index or [], how=how))
+    print(*draw_filters(opened, layer, output, chosen=filter_index or [], how=how), sep="\n")
 
 
 @visualize_app.command("grad-cam")
@@ -92,36 +94,32 @@ def grad_cam(
         Path | None, typer.Option(help="imagenet_class_index.json, for the classes' names.")
     ] = None,
     weights: Weights = "",
+    value_range: ValueRange = 0.0,
     output: Output = Path(),
 ) -> None:
     """Draw what speaks for a class, by class activation maps."""
-    import dataclasses
-
     from components.explanations.looking import class_indices, draw_class_activation
     from components.explanations.opening import class_names
 
-    opened = _open(model, weights)
+    opened = _open(model, weights, value_range)
     if class_index:
         count = int(opened.model.output.shape[-1])
         opened = dataclasses.replace(opened, classes=class_names(class_index, count))
     wanted = class_indices(opened, classes or [])
-    _tell(
-        draw_class_activation(
-            opened, images, output, classes=wanted, layer=layer, method=method, colors=colors
-        )
+    written = draw_class_activation(
+        opened, images, output, classes=wanted, layer=layer, method=method, colors=colors
     )
+    print(*written, sep="\n")
 
 
-def _open(model: str, weights: str, *, top: bool = True) -> "Opened":
+def _open(model: str, weights: str, value_range: float, *, top: bool = True) -> "Opened":
     from pipelines.logs import libraries_silent
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with libraries_silent():
         from components.explanations.opening import open_model
-    return open_model(model, weights=weights, top=top)
-
-
-def _tell(written: list[Path]) -> None:
-    if not written:
-        raise InputError("the model", expected="layers to draw", found="none")
-    typer.echo("\n".join(map(str, written)))
+    opened = open_model(model, weights=weights, top=top)
+    if opened.range_guessed and not value_range:
+        guess = f"assumed is 0 to {opened.value_range:g}; else give --value-range"
+        typer.echo(f"{model} does not tell the range of its pixels: {guess}", err=True)
+    return dataclasses.replace(opened, value_range=value_range or opened.value_range)

@@ -42,27 +42,22 @@ class Activation:
 
 def spatial_layers(model: keras.Model) -> list[str]:
     """The convolution and pooling layers of a functional model, in the order of its graph."""
-    return [
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, _KINDS) and len(layer.output.shape) == 4
-    ]
+    return [layer.name for layer in model.layers if isinstance(layer, _KINDS)]
 
 
 def activations(
-    model: keras.Model, image: np.ndarray, layers: Sequence[str] = ()
+    model: keras.Model, image: np.ndarray, layers: Sequence[str]
 ) -> Iterator[Activation]:
     """Runs a picture through a model, once, and gives what its layers answer.
 
     Args:
         model: functional, from float32 [batch, height, width, 3].
         image: float32 [height, width, 3] in the model's own range.
-        layers: names, in the order wanted; empty: all of `spatial_layers`.
+        layers: names, in the order wanted.
     """
-    wanted = list(layers) or spatial_layers(model)
-    seen = keras.Model(model.input, [model.get_layer(name).output for name in wanted])
+    seen = keras.Model(model.input, [model.get_layer(name).output for name in layers])
     answers = seen.predict(image[np.newaxis], verbose=0)
-    for name, answer in zip(wanted, answers if len(wanted) > 1 else [answers], strict=True):
+    for name, answer in zip(layers, answers if len(layers) > 1 else [answers], strict=True):
         yield Activation(name, np.asarray(answer)[0])
 
 

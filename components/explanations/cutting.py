@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from components.models import gives_map
 from serving.errors import InputError
 
 
@@ -16,7 +17,7 @@ def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str)
 
     Raises:
         InputError: the model has no such layer, its output is no map [batch, height, width,
-            channels], or the logits do not follow from it; names the nearest layers.
+            channels], or the logits, if named, do not follow from it; names the nearest layers.
     """
     possible = explainable(model, logits_name)
     if layer_name in possible:
@@ -25,14 +26,14 @@ def check_layer(model: keras.Model, layer_name: str, logits_name: str, key: str)
         found = f"none in {model.name}"
     elif layer_name not in [layer.name for layer in model.layers]:
         found = f"'{layer_name}', which {model.name} does not have"
-    elif len(model.get_layer(layer_name).output.shape) != 4:
+    elif len(getattr(model.get_layer(layer_name).output, "shape", ())) != 4:
         found = f"'{layer_name}', whose output is no such map"
     else:
         found = f"'{layer_name}', from which the logits do not follow"
     close = difflib.get_close_matches(layer_name, possible, n=3, cutoff=0.5) or possible[-1:]
     raise InputError(
         key,
-        expected="a layer with an output [batch, height, width, channels], before the logits",
+        expected="a layer with an output [batch, height, width, channels]",
         found=found,
         todo="the nearest: " * bool(close) + ", ".join(f"'{name}'" for name in close),
     )
@@ -89,13 +90,9 @@ def _followers(model: keras.Model, features: Any) -> set[int]:
 
 
 def explainable(model: keras.Model, logits_name: str) -> list[str]:
-    """The layers that Grad-CAM can explain, in the order of the graph."""
-    logits = model.get_layer(logits_name).output
-    return [
-        layer.name
-        for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer)
-        and len(layer.output.shape) == 4
-        and layer.output is not logits
-        and id(logits) in _followers(model, layer.output)
-    ]
+    """The layers that Grad-CAM can explain, in the order of the graph; "": all that give maps."""
+    maps = [layer for layer in model.layers if gives_map(layer)]
+    if logits_name:
+        logits = model.get_layer(logits_name).output
+        maps = [one for one in maps if id(logits) in _followers(model, one.output)]
+    return [layer.name for layer in maps]

@@ -24,7 +24,7 @@ class Ascent:
     steps: int = 30
     step: float = 10.0  # length of each, as a share of the range of values
     noise: tuple[float, float] = (0.4, 0.6)  # to begin with: uniform, between these shares of it
-    border: int = 2  # pixels of the layer's map left out at each side, which see the input's border
+    border: int = 2  # at most: pixels of the map left out at each side, which see the input's
     value_range: float = 1.0  # what is white in the model's input: 255 where it rescales inside
     jitter: int = 0  # pixels by which the picture is moved at random before each step
     blur: float = 0.0  # standard deviation in pixels of what smooths each step's gradient
@@ -83,12 +83,13 @@ def drawn(pattern: np.ndarray, crop: int = 25) -> np.ndarray:
 def _step(trunk: keras.Model, side: int, how: Ascent) -> Callable[..., tf.Tensor]:
     """(images, filters, shift) -> images one step further; traced once for all filters."""
     kernel = _gaussian(how.blur) if how.blur else None
-    inner = slice(how.border, -how.border or None)
 
     def loss(images: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
         answers = tf.gather(trunk(images, training=False), chosen, axis=3, batch_dims=1)
+        cuts = [min(how.border, (length - 1) // 2) for length in answers.shape[1:3]]  # some stay
+        height, width = (slice(cut, -cut or None) for cut in cuts)
         # Summed: the images are independent of each other.
-        found = tf.reduce_sum(tf.reduce_mean(answers[:, inner, inner], [1, 2]))
+        found = tf.reduce_sum(tf.reduce_mean(answers[:, height, width], [1, 2]))
         if not how.frequency_penalty:
             return found
         shares = images / how.value_range

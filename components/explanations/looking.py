@@ -1,7 +1,7 @@
 """The work of `pawlens visualize`: pictures of what a model learned, as PNG files."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from components.explanations.activations import activations, grid, spatial_layer
 from components.explanations.cutting import check_layer, explainable, split_model
 from components.explanations.filters import Ascent, drawn, patterns
 from components.explanations.methods import heatmaps
-from components.explanations.opening import Opened, read_image
+from components.explanations.opening import Opened, read_image, safe_name
 from components.explanations.overlay import blend
 from components.export.flip_averaging import flip_averaged
+from components.extension import calling
 from components.tasks import get_task
 from serving.classes import Classes
 from serving.errors import InputError, check_one_of, nearest
@@ -39,15 +40,17 @@ def draw_activations(
     Raises:
         InputError: an unreadable picture, no such layer or channel.
     """
-    names = [_checked(opened.model, layer)] if layer else spatial_layers(opened.model)
+    names = [_layer(opened.model, layer)] if layer else spatial_layers(opened.model)
+    if not names:
+        raise InputError(opened.where, expected="a layer that convolves or pools", found="none")
+    chosen = [_channels(opened.model, name, channel) for name in names]
     pixels = read_image(image, opened.side) * (opened.value_range / 255.0)
+    pictures = _Pictures(output)
     found = list(activations(opened.model, pixels, names))
-    written = []
-    for number, one in enumerate(found, start=1):
-        chosen = _channels(one.values.shape[-1], channel, one.layer)
-        tiles = [_enlarged(standardised(one.values[..., index])) for index in chosen]
-        name = f"{image.stem}_{number:02d}_{one.layer}" + ("" if channel is None else f"_{channel}")
-        written.append(_save(output, name, grid(tiles)))
+    for number, (one, channels) in enumerate(zip(found, chosen, strict=True), start=1):
+        tiles = [_enlarged(standardised(one.values[..., index])) for index in channels]
+        name = f"{image.stem}_{number:02d}_{one.layer}"
+        pictures.save(name, "" if channel is None else f"_{channel}", grid(tiles))
         dead = int(one.dead.sum())
         print(
             f"{one.layer}: {one.values.shape[-1]} channels of {one.values.shape[0]} x"
@@ -55,19 +58,12 @@ def draw_activations(
         )
     if len(found) > 1:
         shares = [float(one.dead.mean()) for one in found], [one.sparsity for one in found]
-        written.append(_place(output, f"{image.stem}_depth"))
-        _draw_depth([one.layer for one in found], *shares, written[-1])
-    return written
+        _draw_depth([one.layer for one in found], *shares, pictures.place(image.stem, "_depth"))
+    return pictures.written
 
 
 def draw_filters(
-    opened: Opened,
-    layer: str,
-    output: Path,
-    *,
-    chosen: Sequence[int] = (),
-    count: int = 64,
-    how: Ascent,
+    opened: Opened, layer: str, output: Path, *, chosen: Sequence[int] = (), how: Ascent
 ) -> list[Path]:
     """What the filters of a layer look for, 8 in a row.
 
@@ -75,28 +71,26 @@ def draw_filters(
         opened: the model.
         layer: its name.
         output: folder of the picture.
-        chosen: indices; empty: the first `count`.
-        count: how many where none are chosen.
+        chosen: indices; empty: the first 64.
         how: see there.
 
     Raises:
         InputError: no such layer or filter.
     """
-    _checked(opened.model, layer)
-    channels = opened.model.get_layer(layer).output.shape[-1]
-    for index in chosen:
-        _channels(channels, index, layer)
-    wanted = list(chosen) or list(range(min(count, channels)))
-    side = opened.side
+    layer = _layer(opened.model, layer)
+    wanted = [_channels(opened.model, layer, index)[0] for index in chosen]
+    wanted = wanted or list(_channels(opened.model, layer, None))[:64]
+    side, pictures = opened.side, _Pictures(output)
     found = patterns(opened.model, layer, wanted, side=side, how=how)
     crop = min(CROP, side // 8)
     tiles = [drawn(pattern, crop) for pattern in found]
-    return [_save(output, f"{layer}_filters", grid(tiles, per_row=8))]
+    pictures.save(layer, "_filters", grid(tiles, per_row=8))
+    return pictures.written
 
 
 def draw_class_activation(
     opened: Opened,
-    images: Iterable[Path],
+    images: Sequence[Path],
     output: Path,
     *,
     classes: Sequence[int] = (),
@@ -121,16 +115,15 @@ def draw_class_activation(
     task = get_task("image_segmentation" if masks else "image_classification")
     part: Any = task.export(Classes(names))
     layer = layer or opened.explained or next(reversed(explainable(model, opened.logits)), "")
-    check_layer(model, layer, opened.logits, "--layer")
+    layer = _layer(model, layer, opened.logits)
     trunk, head = split_model(model, layer, opened.logits)
     if opened.test_time_flip:
         trunk, head = flip_averaged(trunk, head)
-    explain = load_explanation(
-        method or opened.explanation, "--method", flip=opened.explanation_flip
-    )
-    written = []
-    for image in images:
-        pixels = read_image(image, opened.side)
+    key = "--method" if method else f"explanation in {opened.where}"
+    explain = load_explanation(method or opened.explanation, key, flip=opened.explanation_flip)
+    read = [read_image(image, opened.side) for image in images]
+    pictures = _Pictures(output)
+    for image, pixels in zip(images, read, strict=True):
         batch = tf.constant(pixels[None] * (opened.value_range / 255.0))
         _, probabilities = head(trunk(batch, training=False), training=False)
         wanted = list(classes) or part.choose(probabilities, tf.constant([-1])).numpy().tolist()
@@ -141,12 +134,12 @@ def draw_class_activation(
             heat = heatmaps(maps, batch.shape[1:3])[0]
             overlays.append(blend(tf.constant(pixels), heat, colors).numpy())
             name = f"{image.stem}_{names[index]}"
-            written.append(_save(output, f"{name}_heatmap", (heat.numpy() * 255).astype(np.uint8)))
-            written.append(_save(output, f"{name}_overlay", overlays[-1]))
+            pictures.save(name, "_heatmap", (heat.numpy() * 255).astype(np.uint8))
+            pictures.save(name, "_overlay", overlays[-1])
             print(f"{image}: {names[index]} {part.probability(probabilities, chosen)[0]:.3f}")
         if len(wanted) > 1:
-            written.append(_save(output, f"{image.stem}_classes", grid(overlays)))
-    return written
+            pictures.save(image.stem, "_classes", grid(overlays))
+    return pictures.written
 
 
 def class_indices(opened: Opened, told: Sequence[str]) -> list[int]:
@@ -172,25 +165,13 @@ def class_indices(opened: Opened, told: Sequence[str]) -> list[int]:
     return found
 
 
-def _checked(model: keras.Model, layer: str) -> str:
-    """The name of a layer that gives maps.
-
-    Raises:
-        InputError: there is none of that name; tells the nearest, and which ones there are.
-    """
-    possible = [one.name for one in model.layers if len(getattr(one.output, "shape", ())) == 4]
-    if layer not in possible:
-        told = spatial_layers(model)
-        raise InputError(
-            "--layer",
-            expected=f"a layer that gives a map, such as {', '.join(told[:3] + told[-3:])}",
-            found=f"'{layer}'",
-            todo=nearest(layer, possible),
-        )
-    return layer
+def _layer(model: keras.Model, told: str, logits: str = "") -> str:
+    check_layer(model, safe_name(told), logits, "--layer")
+    return safe_name(told)
 
 
-def _channels(count: int, channel: int | None, layer: str) -> Sequence[int]:
+def _channels(model: keras.Model, layer: str, channel: int | None) -> Sequence[int]:
+    count = model.get_layer(layer).output.shape[-1]
     if channel is None:
         return range(count)
     if not 0 <= channel < count:
@@ -222,12 +203,25 @@ def _enlarged(tile: np.ndarray) -> np.ndarray:
     return tile.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _save(folder: Path, name: str, pixels: np.ndarray) -> Path:
-    path = _place(folder, name)
-    Image.fromarray(pixels).save(path)
-    return path
+class _Pictures:
+    """PNG files in one folder, no two of the same name."""
 
+    def __init__(self, folder: Path):
+        with calling(str(folder), "--output", "a folder to write to"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.written: list[Path] = []
 
-def _place(folder: Path, name: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / (re.sub(r"[^\w.-]+", "_", name) + ".png")
+    def place(self, name: str, ending: str) -> Path:
+        """Where the next one goes: cut, as file systems take 255 bytes, or numbered if taken."""
+        cut = re.sub(r"[^\w.-]+", "_", name).encode()[:200].decode(errors="ignore")
+        path, number = self.folder / f"{cut}{ending}.png", 1
+        while path in self.written:
+            number += 1
+            path = self.folder / f"{cut}{ending}_{number}.png"
+        self.written.append(path)
+        return path
+
+    def save(self, name: str, ending: str, pixels: np.ndarray) -> None:
+        """Writes uint8 [height, width] or [height, width, 3]."""
+        Image.fromarray(pixels).save(self.place(name, ending))

@@ -1,8 +1,9 @@
 """Opens a model to look into: a pushed version, what a run trained, or any Keras file."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components.extension import calling
 from components.models.pretrained import published
 from components.models.spec import LOGITS_LAYER
 from components.preprocessing import decode_image
@@ -18,22 +20,25 @@ from serving.errors import InputError
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
 from serving.stores.versions import SAVED_MODEL_FILE
 
+_OWN_LAYERS = "layers of its own need their module imported before, see docs/interpretation.md"
 _EXPORTED = "artifacts/trainer/model/*/Format-Serving"  # of a run, below its work directory
-PUBLISHED = ("xception", "vgg16")
+PUBLISHED = {"xception": "block14_sepconv2_act", "vgg16": "block5_conv3"}  # the book's layers
 
 
 @dataclass(frozen=True)
 class Opened:
     """A model, and what is known of it; empty is what nobody said."""
 
-    model: keras.Model  # functional, float32 [batch, height, width, 3] -> probabilities
+    model: keras.Model  # as of `flattened`, float32 [batch, side, side, 3] -> probabilities
     logits: str  # the layer of the scores before sigmoid or softmax
     explained: str = ""  # the layer that explanations look at
     classes: tuple[str, ...] = ()  # names in the order of the outputs
     value_range: float = 255.0  # what is white in the model's input
+    range_guessed: bool = False  # whether that is only what the layers look like
     explanation: str = "grad_cam"  # that its endpoint uses, a name or import path
     explanation_flip: bool = False  # whether its heatmaps do so, where the answers do not
     test_time_flip: bool = False  # whether its endpoint looks at the mirror image as well
+    where: str = ""  # the file that says so
 
     @property
     def side(self) -> int:
@@ -55,13 +60,17 @@ def open_model(where: str, *, weights: str = "", top: bool = True) -> Opened:
     """
     path = Path(where)
     if where in PUBLISHED and not path.exists():
-        return published_model(where, weights, top=top)
+        model = published(where, weights, top=top)
+        if not top:
+            return Opened(model, logits="", value_range=1.0)
+        return replace(with_logits(model, where), explained=PUBLISHED[where], range_guessed=False)
     if weights:
         raise InputError("--weights", expected=f"a model of {' or '.join(PUBLISHED)}", found=where)
     if path.suffix == ".keras" and path.is_file():
-        return _keras_file(path)
-    exported = sorted(path.glob(_EXPORTED), key=lambda folder: int(folder.parent.name))
-    folder = exported[-1] if exported else path
+        with calling(where, "MODEL", "a model saved by Keras 3", _OWN_LAYERS):
+            return with_logits(keras.models.load_model(path, compile=False), where)
+    exported = [folder for folder in path.glob(_EXPORTED) if folder.parent.name.isdecimal()]
+    folder = max(exported, key=lambda folder: int(folder.parent.name), default=path)
     if (folder / SAVED_MODEL_FILE).is_file():
         return _version(folder)
     raise InputError(
@@ -74,51 +83,89 @@ def open_model(where: str, *, weights: str = "", top: bool = True) -> Opened:
 
 def _version(folder: Path) -> Opened:
     extra = folder / ASSETS_EXTRA
-    try:
-        told = json.loads((extra / MODEL_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    described = extra / MODEL_FILE
+    if not described.is_file():
         raise InputError(
             str(folder),
             expected=f"{ASSETS_EXTRA}/{MODEL_FILE}, the model's architecture",
-            found="none: an older version, or one that is no model of images",
+            found="none: a version without a description, or one that is no model of images",
             todo="give the run's best.keras instead",
-        ) from error
-    classes = Classes.from_json((extra / MODEL_CLASSES_FILE).read_bytes(), str(folder))
-    model = keras.saving.deserialize_keras_object(told.pop("architecture"))
-    stored = tf.saved_model.load(str(folder)).variables
-    for variable, value in zip(model.variables, stored, strict=True):
-        variable.assign(value)
-    return Opened(model, classes=classes.names, **told)
+        )
+    with calling(str(described), "MODEL", "what an export writes", _OWN_LAYERS):
+        told = json.loads(described.read_text(encoding="utf-8"))
+        classes = Classes.from_json((extra / MODEL_CLASSES_FILE).read_bytes(), str(folder))
+        model = keras.saving.deserialize_keras_object(told.pop("architecture"))
+        stored = tf.saved_model.load(str(folder)).variables
+        for variable, value in zip(model.variables, stored, strict=True):
+            variable.assign(value)
+        return Opened(flattened(model), classes=classes.names, where=str(described), **told)
 
 
-def _keras_file(path: Path) -> Opened:
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            str(path), expected="a model saved by Keras 3", found=f"{error}"[:200]
-        ) from error
-    return with_logits(model, str(path))
+def safe_name(name: str) -> str:
+    """A layer's name as TensorFlow takes it in a graph: ASCII, without spaces."""
+    return re.sub("^(?=[_-])", "layer", re.sub(r"[^\w.-]", "_", name, flags=re.ASCII))
+
+
+def flattened(model: keras.Model) -> keras.Model:
+    """A functional copy in which every layer is called once, and none is a model of its own.
+
+    Layers of a Sequential are called whenever it is built, so that `layer.output` is of an earlier
+    graph than the model's; and what is inside of a model in the model cannot be cut at. Layers keep
+    their names, as `safe_name` has them; of several of one name the outermost does.
+    """
+    names = {safe_name(layer.name): id(layer) for layer in model.layers}
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(layer, keras.Sequential):
+            return reduce(lambda tensor, one: call(one, tensor), layer.layers, args[0])
+        if hasattr(layer, "operations"):
+            # Keras has no public way to walk a graph with the arguments of each call.
+            return layer._run_through_graph(args[0], call_fn=call)
+        name = safe_name(layer.name)
+        while names.setdefault(name, id(layer)) != id(layer):
+            name += "_2"
+        names[name] = 0  # where the layer is called again, that is another one
+        copy = type(layer).from_config(layer.get_config() | {"name": name})
+        answer = copy(*args, **kwargs)
+        if isinstance(copy, keras.layers.Layer):
+            copy.set_weights(layer.get_weights())
+        if isinstance(copy, keras.layers.Normalization):
+            copy.finalize_state()  # it computes with what it made of its weights
+        return answer
+
+    given = model.inputs[0]
+    inputs = keras.Input(given.shape[1:], dtype=given.dtype, name=safe_name(given.name))
+    return keras.Model(inputs, call(model, inputs), name=safe_name(model.name))
 
 
 def with_logits(model: keras.Model, where: str) -> Opened:
     """A model of any making as one whose scores before sigmoid or softmax are a layer's output.
 
     Raises:
-        InputError: it does not take pictures, or ends in nothing of the kind.
+        InputError: it does not take square pictures in color, or ends in nothing of the kind.
     """
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or len(model.outputs) != 1:
-        raise InputError(where, expected="a model of one picture and one output", found=model.name)
+    shapes = [tuple(one.shape) for one in getattr(model, "inputs", ())]
+    side = shapes[0][1:2] if shapes else ()
+    if [shape[1:] for shape in shapes] != [(*side, *side, 3)] or len(model.outputs) != 1:
+        raise InputError(
+            where,
+            expected="a model from one [batch, side, side, 3], square pictures, to one output",
+            found=f"{shapes} to {len(model.outputs)}" if shapes else "one that was never built",
+        )
+    model = flattened(model)
+    probabilities = model.outputs[0]
+    last: Any = next(one for one in model.operations if one.output is probabilities)
     rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
-    probabilities, last = model.outputs[0], model.layers[-1]
-    if LOGITS_LAYER not in [layer.name for layer in model.layers]:
-        activation = getattr(last, "activation", None)
+    ours = LOGITS_LAYER in {layer.name for layer in model.layers} - {last.name}
+    if not ours:
+        softmax = isinstance(last, keras.layers.Softmax) and last.axis in (-1, last.output.ndim - 1)
+        activation = getattr(last, "activation", keras.activations.softmax if softmax else None)
         if activation not in (keras.activations.softmax, keras.activations.sigmoid):
             raise InputError(
                 where, expected="a last layer with sigmoid or softmax", found=type(last).__name__
             )
-        told = last.get_config() | {"activation": None, "name": LOGITS_LAYER}
-        linear = type(last).from_config(told)
+        kind, told = (keras.layers.Activation, {}) if softmax else (type(last), last.get_config())
+        linear = kind.from_config(told | {"activation": None, "name": LOGITS_LAYER})
         logits = linear(last.input)
         linear.set_weights(last.get_weights())
         probabilities = activation(logits)
@@ -128,17 +175,9 @@ def with_logits(model: keras.Model, where: str) -> Opened:
         keras.Model(model.inputs[0], probabilities, name=model.name),
         LOGITS_LAYER,
         value_range=255.0 if rescales else 1.0,
+        range_guessed=not (rescales and ours),
+        where=where,
     )
-
-
-def published_model(name: str, weights: str, *, top: bool) -> Opened:
-    """See `open_model`; the book explains the last activations of Xception's trunk."""
-    model = published(name, weights, top=top)
-    if not top:
-        return Opened(model, logits="", value_range=1.0)
-    opened = with_logits(model, name)
-    explained = {"xception": "block14_sepconv2_act", "vgg16": "block5_conv3"}[name]
-    return Opened(opened.model, opened.logits, explained, value_range=255.0)
 
 
 def class_names(path: Path, count: int) -> tuple[str, ...]:
@@ -147,13 +186,9 @@ def class_names(path: Path, count: int) -> tuple[str, ...]:
     Raises:
         InputError: it is something else, or of another number of classes.
     """
-    try:
-        read: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    with calling(str(path), "--class-index", '{"0": ["n01440764", "tench"], ...}'):
+        read = json.loads(path.read_text(encoding="utf-8"))
         names = tuple(str(read[str(index)][1]) for index in range(len(read)))
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InputError(
-            str(path), expected='{"0": ["n01440764", "tench"], ...}', found=f"{error}"[:200]
-        ) from error
     if len(names) != count:
         raise InputError(str(path), expected=f"{count} classes", found=str(len(names)))
     return names

@@ -148,7 +148,7 @@ def explained_layers(model: "keras.Model", spec: ModelSpec) -> tuple[str, str]:
     if spec.grad_cam_layer in names:
         return spec.grad_cam_layer, spec.logits_layer
     before = model.layers[: names.index(spec.logits_layer)]
-    maps = [layer.name for layer in before if _gives_map(layer)]
+    maps = [layer.name for layer in before if gives_map(layer)]
     if not maps:
         raise InputError(
             f"model '{spec.name}'",
@@ -159,8 +159,8 @@ def explained_layers(model: "keras.Model", spec: ModelSpec) -> tuple[str, str]:
     return maps[-1], spec.logits_layer
 
 
-def _gives_map(layer: Any) -> bool:
-    # What is inside of a model in the model cannot be cut at: it is not of the same graph.
+def gives_map(layer: Any) -> bool:
+    """Whether a model can be cut at its map; what is in a model inside is of another graph."""
     if type(layer).__name__ == "InputLayer" or hasattr(layer, "layers"):
         return False
     return len(getattr(layer.output, "shape", ())) == 4

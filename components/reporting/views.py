@@ -44,10 +44,8 @@ def look_into(folder: str, examples: Iterator[Any]) -> Views:
     """
     try:
         opened = open_model(folder)
-    except InputError:
-        return Views(problem="It was exported without a description of its layers.")
-    except (ValueError, TypeError) as error:  # of Keras, about layers that are not its own
-        return Views(problem=f"Its layers cannot be made anew: {error}"[:240])
+    except InputError as error:  # an older export, or layers that are not Keras's own
+        return Views(problem=f"Its layers cannot be made anew: {error}")
     layers = map(opened.model.get_layer, spatial_layers(opened.model))
     # Others pool, or see no more than one place at once.
     convolutions = [one.name for one in layers if max(getattr(one, "kernel_size", (0,))) > 1]

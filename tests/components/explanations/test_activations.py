@@ -1,13 +1,15 @@
 """Intermediate activations and filter patterns, against the book's own code in NumPy."""
 
+import keras
 import numpy as np
 import pytest
+
+from components.explanations.activations import activations, grid, spatial_layers, standardised
+from components.explanations.filters import TOGETHER, Ascent, drawn, patterns
 
 
 @pytest.fixture(scope="module")
 def model():
-    import keras
-
     keras.utils.set_random_seed(3)
     inputs = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(5, 3, activation="relu", name="first")(inputs)
@@ -27,9 +29,8 @@ def image():
 
 
 def test_all_layers_that_convolve_or_pool_are_seen(model, image):
-    from components.explanations.activations import activations
-
-    found = {one.layer: one for one in activations(model, image)}
+    names = spatial_layers(model)
+    found = {one.layer: one for one in activations(model, image, names)}
     assert list(found) == ["first", "pool", "second"]
     kernel, bias = model.get_layer("first").get_weights()
     windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(0, 1))
@@ -45,8 +46,6 @@ def test_all_layers_that_convolve_or_pool_are_seen(model, image):
 
 
 def test_a_channel_is_standardised_as_in_the_book():
-    from components.explanations.activations import standardised
-
     channel = np.random.default_rng(1).exponential(2.0, (9, 7)).astype(np.float32)
     expected = np.clip((channel - channel.mean()) / channel.std() * 64 + 128, 0, 255)
     assert np.abs(standardised(channel).astype(float) - expected).max() <= 1
@@ -55,8 +54,6 @@ def test_a_channel_is_standardised_as_in_the_book():
 
 
 def test_tiles_lie_in_rows_with_a_gap():
-    from components.explanations.activations import grid
-
     tiles = [np.full((2, 3), value, np.uint8) for value in range(1, 6)]
     expected = np.zeros((5, 11), np.uint8)
     for value, (top, left) in enumerate([(0, 0), (0, 4), (0, 8), (3, 0), (3, 4)], start=1):
@@ -84,8 +81,6 @@ def ascended(model, noise, index, *, steps, step, border):
 
 @pytest.mark.parametrize("value_range", [1.0, 255.0])
 def test_patterns_climb_as_in_the_book(model, value_range):
-    from components.explanations.filters import Ascent, patterns
-
     wanted = [4, 0, 2]
     how = Ascent(steps=5, value_range=value_range, seed=9)
     found = patterns(model, "first", wanted, side=16, how=how)
@@ -97,21 +92,28 @@ def test_patterns_climb_as_in_the_book(model, value_range):
     np.testing.assert_allclose(found[2], drawn[2], rtol=1e-6)
 
 
+def test_of_a_small_map_less_border_is_left_out():
+    """A map of 16 x 4: what changes is what all but two rows and one column at each side see."""
+    inputs = keras.Input((16, 16, 3))
+    layer = keras.layers.Conv2D(1, (1, 4), strides=(1, 4))
+    small, how = keras.Model(inputs, layer(inputs)), Ascent(noise=(0.5, 0.5))
+    found = patterns(small, layer.name, [0], side=16, how=how)[0]
+    expected = np.zeros((16, 16, 3), bool)
+    expected[2:-2, 4:-4] = True
+    np.testing.assert_array_equal(found != 0.5, expected)
+
+
 def test_many_filters_are_found_as_one_alone(model):
     """More than ascend in one batch: the answer of each layer's last filters is the same."""
-    from components.explanations import filters
-
-    how = filters.Ascent(steps=3, noise=(0.5, 0.5))
-    many = filters.patterns(model, "second", [0, 1, 2, 3] * 5, side=16, how=how)
-    assert len(many) > filters.TOGETHER
+    how = Ascent(steps=3, noise=(0.5, 0.5))
+    many = patterns(model, "second", [0, 1, 2, 3] * 5, side=16, how=how)
+    assert len(many) > TOGETHER
     for number in range(4):
         np.testing.assert_allclose(many[number], many[number + 16], atol=1e-4)
     assert np.abs(many[0] - many[1]).max() > 1
 
 
 def test_options_make_patterns_smoother(model):
-    from components.explanations.filters import Ascent, patterns
-
     def roughness(**options):
         found = patterns(model, "second", [0, 1], side=16, how=Ascent(steps=10, **options))
         return np.abs(np.diff(found, axis=1)).mean() / found.std()
@@ -123,8 +125,6 @@ def test_options_make_patterns_smoother(model):
 
 
 def test_a_pattern_is_drawn_without_its_border():
-    from components.explanations.filters import drawn
-
     pattern = np.random.default_rng(4).normal(3, 7, (20, 20, 3))
     pattern[0] = 1000  # the border counts in the mean, as in the book, and is cut off then
     expected = np.clip((pattern - pattern.mean()) / pattern.std() * 64 + 128, 0, 255)
