@@ -3,7 +3,7 @@
 - `predict`: the p50 of one request with one image is at most 2 ms over the p50 of calling the
   SavedModel's signature in this process on the same bytes, the two taken in turn.
 - `predict_throughput`: eight clients at a time get at least 0.9 of the images a second that a
-  loop over the SavedModel in this process gets (eight threads in this process are told beside).
+  loop over the SavedModel in this process gets.
 
 `mini_xception` at 180 pixels with fresh weights; client and server share the machine's cores.
 Takes about two minutes.
@@ -26,7 +26,6 @@ LIMIT_MS, LIMIT_RATIO = 2.0, 0.9
 
 
 def measure(folder: Path, rounds: int, blocks: int, seconds: float) -> Iterator[Result]:
-    """Both figures, from one server."""
     [image] = draw_images(folder / "images", 1)
     export(MODEL, IMAGE_SIZE, folder / "base" / "1")
     in_process = saved_model_call(folder / "base" / "1", image)
@@ -69,11 +68,7 @@ def latency(in_process: Callable[[], Any], over_grpc: Callable[[], Any], rounds:
 def throughput(
     in_process: Callable[[], Any], over_grpc: Callable[[], Any], blocks: int, seconds: float
 ) -> Result:
-    kinds = {
-        "loop": [in_process],
-        "clients": [over_grpc] * CLIENTS,
-        "threads": [in_process] * CLIENTS,
-    }
+    kinds = {"loop": [in_process], "clients": [over_grpc] * CLIENTS}
 
     actions = {kind: partial(hammer, calls, seconds) for kind, calls in kinds.items()}
     rates = in_turn(actions, blocks, 0)
@@ -82,7 +77,6 @@ def throughput(
         "benchmark": "predict_throughput",
         "model": MODEL,
         "in_process_per_second": median["loop"],
-        "in_process_threads_per_second": median["threads"],
         "clients": CLIENTS,
         "clients_per_second": median["clients"],
         "ratio": ratio(rates, "clients", "loop"),

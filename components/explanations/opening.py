@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components import models
 from components.extension import calling
 from components.models.pretrained import published
 from components.models.spec import LOGITS_LAYER
@@ -93,6 +94,8 @@ def _version(folder: Path) -> Opened:
         )
     with calling(str(described), "MODEL", "what an export writes", _OWN_LAYERS):
         told = json.loads(described.read_text(encoding="utf-8"))
+        if name := told.pop("model", ""):
+            models.spec(name)  # whose module registers layers of its own
         classes = Classes.from_json((extra / MODEL_CLASSES_FILE).read_bytes(), str(folder))
         model = keras.saving.deserialize_keras_object(told.pop("architecture"))
         stored = tf.saved_model.load(str(folder)).variables

@@ -69,6 +69,7 @@ def _described(model: keras.Model, options: ExportOptions) -> str:
     """The architecture, to be opened with the SavedModel's weights, and what is explained of it."""
     explained, logits = explained_layers(model, options.spec)
     told = {
+        "model": options.spec.name,
         "explained": options.grad_cam_layer or explained,
         "logits": logits,
         "explanation": options.explanation,

@@ -1,7 +1,7 @@
 """Two runs side by side: what changed in settings and figures, and for which pictures."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from components.artifacts import MODEL_CARD_DATA, PREDICTIONS
-from components.interpreter.report import environment
+from components.interpreter.report import OVERALL, environment
 from components.metrics import intervals
 from components.reporting import drawing
 from serving.errors import InputError
@@ -35,11 +35,6 @@ class Reported:
     folder: Path
     card: dict[str, Any]  # `artifacts.MODEL_CARD_DATA`
     answers: dict[tuple[str, str], dict[str, Any]]  # of `artifacts.PREDICTIONS` by key and origin
-
-    @property
-    def title(self) -> str:
-        """The run by the folder that its reports are in, and when its training ended."""
-        return f"{self.folder} ({self.card['model']['finished'] or 'no date'})"
 
 
 def read_report(where: Path) -> Reported:
@@ -84,6 +79,7 @@ def compare(first: Reported, second: Reported, data: Path | None = None) -> dict
     half = intervals.of_mean(sum(gains), sum(gain**2 for gain in gains), len(gains) or 1)
     mean = sum(gains) / (len(gains) or 1)
     rows = sorted(zip(gains, pairs, strict=True), key=lambda row: (-abs(row[0]), row[1][1]["key"]))
+    settings = _beside(_flat(first.card["config"]), _flat(second.card["config"]))
     moved = {
         "Worse": [pair for gain, pair in rows if gain < 0],
         "Better": [pair for gain, pair in rows if gain > 0],
@@ -100,8 +96,8 @@ def compare(first: Reported, second: Reported, data: Path | None = None) -> dict
         "alone": (len(first.answers) - len(common), len(second.answers) - len(common)),
         "score": "accuracy" if any("predicted" in one for one, _ in pairs) else "IoU of a picture",
         "gain": (mean, mean - (half or 0.0), mean + (half or 0.0)),
-        "settings": list(_changes(_flat(first.card["config"]), _flat(second.card["config"]))),
-        "figures": _figures(first, second),
+        "settings": [row for row in settings if row.first != row.second],
+        "figures": _beside(_figures(first.card), _figures(second.card)),
         "moved": moved,
         "shown": SHOWN,
         "pictures": _pictures([pair[1] for some in moved.values() for pair in some[:SHOWN]], data),
@@ -121,27 +117,18 @@ def _score(answer: Mapping[str, Any]) -> float:
     return float(answer["predicted"] == answer["label"])
 
 
-def _figures(first: Reported, second: Reported) -> list[Changed]:
-    """Entries of `artifacts.FIGURES` of either run, those of the whole split first."""
+def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of `artifacts.FIGURES` by what they are of, those of the whole split first."""
+    found = {}
+    for figure in [*card["evaluation"]["metrics"], *card["evaluation"]["slices"]]:
+        of = f" of {figure['class']}" if figure["class"] else ""
+        on = f" on {figure['slice']}" if figure["slice"] != OVERALL else ""
+        found[figure["metric"] + of + on] = figure
+    return found
 
-    def named(card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        figures = [*card["evaluation"]["metrics"], *card["evaluation"]["slices"]]
-        return {
-            " ".join(
-                [figure["metric"], *([f"of {figure['class']}"] if figure["class"] else [])]
-                + [f"on {figure['slice']}"] * (figure["slice"] != "overall")
-            ): figure
-            for figure in figures
-        }
 
-    before, after = named(first.card), named(second.card)
+def _beside(before: dict[str, Any], after: dict[str, Any]) -> list[Changed]:
     return [Changed(name, before.get(name), after.get(name)) for name in before | after]
-
-
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Changed]:
-    for name in before | after:
-        if before.get(name) != after.get(name):
-            yield Changed(name, before.get(name), after.get(name))
 
 
 def _flat(section: Any, path: str = "") -> dict[str, Any]:
