@@ -45,7 +45,8 @@ def look_into(folder: str, examples: Iterator[Any]) -> Views:
     try:
         opened = open_model(folder)
     except InputError as error:  # an older export, or layers that are not Keras's own
-        return Views(problem=f"Its layers cannot be made anew: {error}")
+        _, _, why = str(error).partition(": ")  # without the path, another one in every run
+        return Views(problem=f"It was exported without what makes its layers anew: {why}.")
     layers = map(opened.model.get_layer, spatial_layers(opened.model))
     # Others pool, or see no more than one place at once.
     convolutions = [one.name for one in layers if max(getattr(one, "kernel_size", (0,))) > 1]
