@@ -24,8 +24,6 @@ SETTINGS: dict[str, dict[str, int]] = {
     "off": {},
     "32, no wait": {"max_batch_size": 32, "batch_timeout_micros": 0},
     "32, 2 ms": {"max_batch_size": 32, "batch_timeout_micros": 2000},
-    "32, no wait, 1 thread": {"max_batch_size": 32, "num_batch_threads": 1},
-    "8, no wait": {"max_batch_size": 8, "batch_timeout_micros": 0},
 }
 
 

@@ -3,7 +3,8 @@
 Takes a model (`--model`, as `pawlens visualize` does) and pictures that it was not trained on
 (`--data`: a folder of pictures for each class, named and ordered as the model's classes are), of
 which the last ones by name are graded. `shift`: how many pixels further left than its mirror image
-says the heat lies, and the 95% interval's half.
+says the heat lies. With `--other`, a model of the same sort trained on shuffled labels (Adebayo et
+al., 2018): the rank correlation of both models' heatmaps. All with half of their 95% intervals.
 """
 
 import math
@@ -20,7 +21,7 @@ _BATCH = 16
 
 
 def measure(
-    folder: Path, model: str, data: str, pictures: int, layers: list[str]
+    folder: Path, *, model: str, data: str, pictures: int, layers: list[str], other: str
 ) -> Iterator[Result]:
     del folder
     if not model or not data:
@@ -30,6 +31,7 @@ def measure(
     from components.explanations.grades import Model, faithfulness, mosaic
     from components.explanations.grading import rivals_of
     from components.explanations.opening import open_model, read_image
+    from components.explanations.sanity import rank_correlation
 
     opened = open_model(model)
     classes = sorted(path for path in Path(data).iterdir() if path.is_dir())
@@ -46,7 +48,7 @@ def measure(
             heat = asked.explain(images, predicted)
             mirrored = asked.explain(images[:, :, ::-1], predicted)[:, :, ::-1]
             shares = mosaic(asked, images, labels, rivals_of(probabilities, labels))
-            yield {
+            found = {
                 "layer": layer,
                 "method": name,
                 "pictures": len(images),
@@ -54,6 +56,10 @@ def measure(
                 "faithfulness": _told(faithfulness(asked, images, predicted, heat)),
                 "shift": _told((_centre(mirrored) - _centre(heat)) / 2),
             }
+            if other:
+                shuffled = _explainer(open_model(other), layer, name)(images, predicted)
+                found["correlation"] = _told(rank_correlation(heat, shuffled))
+            yield found
 
 
 def _explainer(opened: Any, layer: str, name: str) -> Callable[..., np.ndarray]:
@@ -99,4 +105,4 @@ def _told(values: np.ndarray) -> list[float]:
 
 
 if __name__ == "__main__":
-    benchmark(measure, model="", data="", pictures=80, layers=[])
+    benchmark(measure, model="", data="", pictures=80, layers=[], other="")

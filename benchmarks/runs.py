@@ -37,7 +37,7 @@ GRADED = [
 
 def measure(folder: Path, points: int, images: int, graded: int) -> Iterator[Result]:
     seconds, summary = run("linear_blobs", "points", points, folder / "blobs")
-    steps = seconds_of(summary)
+    steps = {name: step["seconds"] for name, step in summary["steps"].items()}
     yield {
         "benchmark": "linear_blobs",
         "points": points,
@@ -48,7 +48,7 @@ def measure(folder: Path, points: int, images: int, graded: int) -> Iterator[Res
         "steps": steps,
     }
     _, summary = run("cats_vs_dogs", "class_folders", images, folder / "tiny", *TINY)
-    steps = seconds_of(summary)
+    steps = {name: step["seconds"] for name, step in summary["steps"].items()}
     yield {
         "benchmark": "tiny_run",
         "images": images,
@@ -57,7 +57,7 @@ def measure(folder: Path, points: int, images: int, graded: int) -> Iterator[Res
         "steps": steps,
     }
     _, summary = run("cats_vs_dogs", "class_folders", graded * 10 // 9, folder / "graded", *GRADED)
-    steps = seconds_of(summary)
+    steps = {name: step["seconds"] for name, step in summary["steps"].items()}
     yield {
         "benchmark": "grades",
         "images": summary["data"]["splits"]["test"],
@@ -84,10 +84,6 @@ def run(config: str, layout: str, count: int, folder: Path, *settings: str) -> t
     sets = [word for setting in settings for word in ("--set", setting)]
     seconds = pawlens("run", config, "--data", data, "--workdir", work, *sets)
     return seconds, json.loads((work / "summary.json").read_text())
-
-
-def seconds_of(summary: Any) -> dict[str, float]:
-    return {name: step["seconds"] for name, step in summary["steps"].items()}
 
 
 def outcome(summary: Any) -> Result:
