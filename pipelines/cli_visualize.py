@@ -50,8 +50,8 @@ def filters(
         list[int] | None, typer.Option("--filter", help="Of these; default: the first 64.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Of gradient ascent.")] = 30,
-    jitter: Annotated[int, typer.Option(min=0, help="Pixels to move by before a step.")] = 0,
-    blur: Annotated[float, typer.Option(min=0.0, help="Of each step's gradient, pixels.")] = 0.0,
+    jitter: Annotated[int, typer.Option(min=0, max=64, help="Pixels to move by.")] = 0,
+    blur: Annotated[float, typer.Option(min=0, max=16, help="Of gradients, pixels.")] = 0.0,
     frequency_penalty: Annotated[float, typer.Option(min=0.0, help="On rough patterns.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise to begin with.")] = 0,
     weights: Weights = "",
