@@ -107,14 +107,17 @@ def _refusal(options: ServerOptions, fault: Fault) -> InputError:
 
 
 def _announce(core: Core, host: str, ports: list[int]) -> None:
-    """Tells what is served where, on stdout: a line for each model, and one for REST."""
+    """Tells what is served where, on stdout: a line for each model, and one for REST.
+
+    All at once, also where output is unbuffered: who waits for one line can read the others.
+    """
     address = f"{host}:{ports[0]}"
-    if not core.models():
-        print(f"Serving no model yet on {address}")
-    for name in core.models():
-        print(f"Serving {name} version {max(core.versions(name), default='none')} on {address}")
-    for port in ports[1:]:
-        print(f"REST on http://{host}:{port}")
+    lines = [
+        f"Serving {name} version {max(core.versions(name), default='none')} on {address}\n"
+        for name in core.models()
+    ] or [f"Serving no model yet on {address}\n"]
+    lines += [f"REST on http://{host}:{port}\n" for port in ports[1:]]
+    sys.stdout.write("".join(lines))
     sys.stdout.flush()
 
 
