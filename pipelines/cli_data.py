@@ -68,12 +68,14 @@ def synth(
 
 @data_app.command()
 def check(folder: Folder, layout: Layout = "") -> None:
-    """Count what a folder holds, and what is wrong with it."""
+    """Count what a folder holds, and what is wrong with it: decode all of it, as a run would."""
     from components.datasets.looking import describe, look
     from pipelines.logs import libraries_silent
 
     with libraries_silent():
-        found = look(folder, layout)
+        from components.example_gen.rehearsal import rehearse
+
+        found = look(folder, layout, rehearse)
     typer.echo(describe(found))
 
 

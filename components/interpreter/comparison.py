@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components.artifacts import MODEL_CARD_DATA, PREDICTIONS
 from components.interpreter.report import OVERALL, environment
@@ -151,7 +151,7 @@ def _pictures(answers: list[dict[str, Any]], data: Path | None) -> dict[str, dra
         if not path.is_file():
             continue
         try:
-            picture = Image.open(path).convert("RGB")
+            picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
         except OSError as error:
             raise InputError(str(path), expected="a picture", found=str(error)) from error
         picture.thumbnail((drawing.THUMBNAIL_SIDE,) * 2)

@@ -47,6 +47,7 @@ class Converted(NamedTuple):
     key: str  # what has equal keys shares a split
     digest: str  # of its content: what has equal digests is a duplicate
     example: bytes  # the serialized tf.train.Example
+    turned: bool = False  # whether it is a picture that EXIF had to be asked which side is up
 
 
 class Part:

@@ -12,7 +12,15 @@ import grpc
 
 from serving.client import CLASSIFIER_NAME, Image, ImageClient
 from serving.commands.inputs import list_sources
-from serving.commands.outputs import ERROR, FORMATS, TABLE_ROWS, Row, output_files, save
+from serving.commands.outputs import (
+    ERROR,
+    FORMATS,
+    TABLE_ROWS,
+    Row,
+    UnfitNameError,
+    output_files,
+    save,
+)
 from serving.errors import InputError, check_one_of
 from serving.names import INPUT_CLASS_INDEX
 from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
@@ -145,11 +153,16 @@ def _run(
             answers = ask(client, (one.image for one in sources))
             for answer in _watched(answers, len(sources), options.style):
                 name = sources[answer.position].name
-                if answer.error is not None:
-                    failed.append(f"{name}: {answer.error.reason}")
-                    yield {"image": name, ERROR: answer.error.reason}
-                else:
-                    yield {"image": name, **row(answer.result, files[answer.position])}
+                try:
+                    if answer.error is None:
+                        told = row(answer.result, files[answer.position])
+                    else:
+                        told = {ERROR: answer.error.reason}
+                except UnfitNameError as error:
+                    told = {ERROR: str(error)}
+                if ERROR in told:
+                    failed.append(f"{name}: {told[ERROR]}")
+                yield {"image": name, **told}
 
     with options.client(model_name=model_name) as client, contextlib.closing(rows(client)) as told:
         FORMATS[options.style](told)

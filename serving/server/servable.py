@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from serving.pictures import MAX_REQUEST_PIXELS, told_pixels
 from serving.server.batching import Arrays, Batcher
 from serving.server.faults import Fault, ModelFault, exhausted, invalid
 from serving.server.options import DEFAULTS, ServerOptions
@@ -81,13 +82,17 @@ class Servable:
             Outputs by name, by signature; strings as `object` arrays.
 
         Raises:
-            Fault: the model fails on it. If that is the fault of one row of a batch of strings,
-                the message tells the row's position.
+            Fault: its pictures are too large together, or the model fails on it. If that is the
+                fault of one row of a batch of strings, the message tells the row's position.
         """
         first = self.signatures[next(iter(outputs))]
         rows = first.rows(arrays)
         if rows > MAX_ROWS:
             raise exhausted(f"a batch of {rows} strings, at most {MAX_ROWS} are taken")
+        pixels = sum(told_pixels(value) for value in arrays.values() if value.dtype == object)
+        if pixels > MAX_REQUEST_PIXELS:
+            expected = f"at most {MAX_REQUEST_PIXELS} are taken"
+            raise invalid(f"the pictures of the request have {pixels} pixels, {expected}")
         try:
             if self._batcher and len(outputs) == 1:
                 names = outputs[first.name]

@@ -63,6 +63,15 @@ def test_explain_saves_overlays(as_json: Options, images, tmp_path, capsys) -> N
     assert [path.read_bytes() for path in images] == before
 
 
+def test_a_name_too_long_for_its_result_costs_no_other_image(as_json, images, tmp_path, capsys):
+    long = images[1].rename(images[1].with_name("x" * 250 + ".png"))
+    with pytest.raises(InputError, match=r"1 of \d+ images not answered: .*xxx.png: the name of"):
+        run_explain([images[0], long, *images[2:]], as_json, output=tmp_path / "out")
+    rows = json.loads(capsys.readouterr().out)
+    assert [list(row) for row in rows[:2]][1] == ["image", "error"]
+    assert len(list((tmp_path / "out").iterdir())) == len(rows) - 1 == len(images) - 1
+
+
 def test_explain_a_class(as_json: Options, images, tmp_path, capsys) -> None:
     run_explain(images, as_json, output=tmp_path, class_index=1)
     assert {row["label"] for row in json.loads(capsys.readouterr().out)} == {"dog"}
