@@ -99,6 +99,8 @@ def _export_options(model: str, config: ExportConfig) -> ExportOptions:
         explanation_flip=flip,
         grad_cam_layer=config.grad_cam_layer,
         test_time_flip=config.test_time_flip,
+        fold_batch_norms=config.fold_batch_norms,
+        for_cpu=config.target == "cpu",
     )
 
 
