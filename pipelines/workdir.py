@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from serving.errors import InputError
+from serving.stores.versions import PATTERN_CHARACTERS
 
 
 class WorkDir:
@@ -38,8 +39,9 @@ class WorkDir:
         """Holds the work directory for this process; the kernel lets go if it dies.
 
         Raises:
-            InputError: another process holds it, or the folder cannot be made.
+            InputError: another process holds it, or the folder cannot be made or not be used.
         """
+        check_plain(f"work directory {self.root}", str(self.root), "pass another with --workdir")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.root / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -66,6 +68,15 @@ class WorkDir:
             yield
         finally:
             os.close(handle)
+
+
+def check_plain(what: str, path: str, todo: str) -> None:
+    """Refuses a path that Beam, which reads and writes by file patterns, takes for several."""
+    found = "".join(one for one in PATTERN_CHARACTERS if one in path)
+    if found:
+        raise InputError(
+            what, expected=f"a path without any of {PATTERN_CHARACTERS}", found=found, todo=todo
+        )
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -81,6 +81,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
             ["label", "pets", "stable", "7", "--model-config-file", "none.config"],
             "none.config: no model 'pets'",
         ),
+        (["run", "linear_blobs", "--data", ".", "--workdir", "a*?[b]"], "found *?[; pass another"),
         (["serve", "--model_base_path", "missing"], "missing"),
         (["serve", "--no_such_flag", "--model_base_path", "."], "--no_such_flag"),
     ],

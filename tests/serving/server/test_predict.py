@@ -36,6 +36,15 @@ def test_defaults_of_the_signature_are_filled_in(stub, predicting, grays) -> Non
     assert label(class_index=np.int32(1)) == [b"dog"]
 
 
+def test_a_base_path_like_a_file_pattern(start_here, saved_model, predicting, tmp_path) -> None:
+    base = tmp_path / "a[b]{c}*d?"
+    base.mkdir()
+    (base / "1").symlink_to(saved_model)
+    with start_here({"m[1]": base}).stub() as stub:
+        request = predicting("m[1]", "numbers", x=np.ones((1, 2), np.float32), n=np.int64(3))
+        assert _arrays(stub.Predict(request, timeout=60))["scaled"].tolist() == [[3.0, 3.0]]
+
+
 def test_answers_are_the_saved_models_own(stub, predicting, saved_model) -> None:
     import tensorflow as tf
 
