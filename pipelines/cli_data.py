@@ -53,8 +53,7 @@ def synth(
     classes: Annotated[int, typer.Option(min=2, help="How many, 2 to 12.")] = 2,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
     shortcut: Annotated[
-        str,
-        typer.Option(help="corner, beside or body: a mark there gives the class away."),
+        str, typer.Option(help="corner, beside or body: a mark there gives the class away.")
     ] = "",
 ) -> None:
     """Draw images of animals, or points, into a folder."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 
 
 class WorkDir:
@@ -40,23 +40,17 @@ class WorkDir:
         Raises:
             InputError: another process holds it, or the folder cannot be made.
         """
-        try:
+        what = f"work directory {self.root}"
+        with os_errors(what, expected="a folder to write in", todo="pass another with --workdir"):
             self.root.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.root / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise InputError(
-                f"work directory {self.root}",
-                expected="a folder to write in",
-                found=error.strerror or str(error),
-                todo="pass another with --workdir",
-            ) from error
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 pid = os.pread(handle, 32, 0).decode().strip()
                 raise InputError(
-                    f"work directory {self.root}",
+                    what,
                     expected="no other run in it",
                     found=f"process {pid} running there",
                     todo="wait for it, or pass another with --workdir",
@@ -75,10 +69,9 @@ def write_whole(path: Path, content: bytes) -> None:
         InputError: it cannot be written; what was there stays.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        found = error.strerror or str(error)
-        raise InputError(str(path), expected="a file to write", found=found) from error
+    with os_errors(str(path), expected="a file to write"):
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)

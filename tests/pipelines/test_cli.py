@@ -53,9 +53,9 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     [
         (
             ["run", "cats_vs_dog"],
-            "pawlens: config 'cats_vs_dog': expected a YAML file or one of cats_vs_dogs, "
+            "pawlens: config: expected a YAML file or one of cats_vs_dogs, "
             "cats_vs_dogs_book, image_classification, image_segmentation, linear_blobs, "
-            "pets_segmentation, found neither; did you mean 'cats_vs_dogs'?",
+            "pets_segmentation, found 'cats_vs_dog'; did you mean 'cats_vs_dogs'?",
         ),
         (
             ["run", "cats_vs_dogs", "--data", "missing"],
