@@ -78,8 +78,7 @@ def index() -> Callable[..., Any]:
     """index(patterns, split, task) looks at a split."""
 
     def look(patterns: list[str], split: str = "train", task: str = "image_classification"):
-        found = get_task(task)
-        return index_split(patterns, split, found, found.training(CLASSES[task]))
+        return index_split(patterns, split, get_task(task))
 
     return look
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer.devices.cluster import Cluster, read_cluster
-from components.trainer.devices.distribution import Distribution
-from components.trainer.devices.sharing import evaluation_rows, part
-from components.trainer.fit.failures import explained
+from components.trainer.devices.distribution import Distribution, explained
+from components.trainer.devices.nodes import Cluster, read_cluster
+from components.trainer.devices.replicas import evaluation_rows, part
 from serving.errors import FailedError, InputError
 
 ADDRESSES = ["a:2222", "b:2222", "c:2222"]
