@@ -73,9 +73,7 @@ def _convert(encoded: bytes, max_side: int = 512, root: Path = HERE, **more: str
     return get_task("image_classification").data(classes).convert(root, record, max_side)
 
 
-def _convert_with(
-    mask: bytes, encoded: bytes = WHOLE, max_side: int = 512, data: DataConfig = TRIMAP
-) -> Converted:
+def _convert_with(mask, encoded=WHOLE, max_side=512, data=TRIMAP):
     """Settled on a mask that has all classes, beside the one in question."""
     good = Record("good.jpg", content=WHOLE, mask=_encoded(MASK))
     part = get_task("image_segmentation").data()

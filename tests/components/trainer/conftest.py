@@ -197,9 +197,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory, write_split) -> tuple[list[
 def fn_args_in(splits) -> Callable[..., FnArgs]:
     """fn_args_in(folder, task, execution=1, **trainer) with folders of that execution's own."""
 
-    def make(
-        folder: Path, task: str, execution: int = 1, state_dir: str = "", **trainer: Any
-    ) -> FnArgs:
+    def make(folder, task, execution=1, state_dir="", **trainer):
         classifies = task == "image_classification"
         base = {
             "model": "mini_xception" if classifies else "segmentation_convnet",

@@ -26,13 +26,7 @@ ENDLESS = 10_000  # steps of a training that waits to be killed
 class Scenario:
     """A small training; `data` are images, targets and weights of the loss."""
 
-    def __init__(
-        self,
-        build: Callable[[], Any],
-        optimizer: Callable[[], Any],
-        data: tuple[np.ndarray, ...],
-        **options: Any,
-    ):
+    def __init__(self, build, optimizer, data, **options):
         self.build = build
         self.optimizer = optimizer
         self.data = data

@@ -36,9 +36,7 @@ def test_without_tf_config_there_is_one_node(environment: dict[str, str]) -> Non
         ({"worker": ADDRESSES[1:], "chief": ADDRESSES[:1]}, "worker", 1, 2),
     ],
 )
-def test_nodes_are_numbered_from_the_chief(
-    cluster: dict[str, list[str]], kind: str, index: int, worker: int
-) -> None:
+def test_nodes_are_numbered_from_the_chief(cluster, kind, index, worker):
     environment = tf_config(cluster, kind, index)
     environment["TF_CONFIG"] = json.dumps(
         json.loads(environment["TF_CONFIG"]) | {"environment": "cloud"}  # as TFJob adds it

@@ -68,9 +68,7 @@ def test_explain_a_class(as_json: Options, images, tmp_path, capsys) -> None:
     assert {row["label"] for row in json.loads(capsys.readouterr().out)} == {"dog"}
 
 
-def test_segment_saves_masks_in_the_folders_of_the_images(
-    as_json: Options, images, tmp_path, capsys
-) -> None:
+def test_segment_saves_masks_in_the_folders_of_the_images(as_json, images, tmp_path, capsys):
     out = tmp_path / "out"
     run_segment([tmp_path / "in"], as_json, MODEL_NAME, output=out)
     rows = json.loads(capsys.readouterr().out)

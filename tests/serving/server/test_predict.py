@@ -61,9 +61,7 @@ def test_only_the_filtered_outputs_are_computed(stub, predicting, grays, refusal
     assert refusal(stub.Predict, request)[0] == "INVALID_ARGUMENT"
 
 
-def test_numbers_come_in_their_field_or_as_content(
-    stub, start_here, bases, predicting, grays
-) -> None:
+def test_numbers_come_in_their_field_or_as_content(stub, start_here, bases, predicting, grays):
     request = predicting("pictures", image_bytes=grays(204))
     request.output_filter.append("probabilities")
     (output,) = stub.Predict(request, timeout=60).outputs.values()
@@ -180,9 +178,7 @@ def test_a_folder_like_in_tensorflow_servings_examples(
         assert (status.version, status.status.error_code) == (123, 0)
 
 
-def test_ever_new_sets_of_outputs_do_not_fill_the_memory(
-    saved_model, monkeypatch, grays, runs
-) -> None:
+def test_ever_new_sets_of_outputs_do_not_fill_the_memory(saved_model, monkeypatch, grays, runs):
     """TensorFlow keeps a plan for each; beyond a limit the whole signature's serves."""
     from serving.server import servable
     from serving.server.servable import Servable

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -134,9 +134,7 @@ def _core(version: Path, *flags: str, metrics: Metrics | None = None) -> Iterato
         (lambda: 1000 * [b""], [], 0),
     ],
 )
-def test_recorded_requests_are_run(
-    version: Path, records: Callable[[], list[bytes]], flags: list[str], expected: int
-) -> None:
+def test_recorded_requests_are_run(version, records, flags, expected):
     if made := records():
         _write(version, made)
     with _core(version, *flags) as (core, config):
@@ -160,9 +158,7 @@ def _unsupported() -> bytes:
         (lambda: 1001 * [b""], 3, "Number of warmup records exceeds the maximum (1000)"),
     ],
 )
-def test_a_recording_that_fails_keeps_the_version_from_going_live(
-    version: Path, records: Callable[[], list[bytes]], code: int, words: str
-) -> None:
+def test_a_recording_that_fails_keeps_the_version_from_going_live(version, records, code, words):
     _write(version, records())
     with _core(version) as (core, config):
         with pytest.raises(Fault, match="did not become available"):
