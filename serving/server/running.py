@@ -107,10 +107,7 @@ def _refusal(options: ServerOptions, fault: Fault) -> InputError:
 
 
 def _announce(core: Core, host: str, ports: list[int]) -> None:
-    """Tells what is served where, on stdout: a line for each model, and one for REST.
-
-    All at once, also where output is unbuffered: who waits for one line can read the others.
-    """
+    """Tells on stdout, in one write, what is served where: a line for each model, one for REST."""
     address = f"{host}:{ports[0]}"
     lines = [
         f"Serving {name} version {max(core.versions(name), default='none')} on {address}\n"
