@@ -47,7 +47,7 @@ $(SETUP): requirements.lock tests/clients.lock tests/explainers.lock pyproject.t
 	touch $@
 
 demo: setup
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pipelines.demo
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh pipelines/demo.sh
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -73,7 +73,8 @@ lock: setup
 	$(COMPILE) --no-deps tests/explainers.in --output-file tests/explainers.lock
 
 bench: setup
-	$(BIN)/python -m benchmarks
+	@failed=0; for file in $$(grep -l "^    benchmark(" benchmarks/*.py); do \
+	  $(BIN)/python -m benchmarks.$$(basename $$file .py) || failed=1; done; exit $$failed
 
 images:
 	$(BUILD) --build-arg VARIANT=cpu --tag $(PIPELINE_IMAGE) .

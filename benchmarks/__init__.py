@@ -1,1 +1,1 @@
-"""One script per claim; each prints one JSON line. `python -m benchmarks` runs them all."""
+"""One script per claim; each prints one JSON line. `make bench` runs them all."""

@@ -64,7 +64,7 @@ def prepare(folder: Path, images: int, image_size: int) -> tuple[Any, float]:
             writer.write(data.convert(folder, record, ExampleGenConfig().max_side).example)
     write_classes(str(file.parents[1]), found.classes)
     start = time.perf_counter()
-    split = load_split(index_split([str(file)], "train", task, part), part, image_size)
+    split = load_split(index_split([str(file)], "train", task), part, image_size)
     return split, round(time.perf_counter() - start, 2)
 
 

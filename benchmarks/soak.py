@@ -24,6 +24,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import Message
 
+from benchmarks.predict import saved_model_call
 from benchmarks.serving import draw_images, export, image_input, memory, serving
 from benchmarks.tools import Result, benchmark, milliseconds
 from serving import names
@@ -165,18 +166,10 @@ def request(model: str, signature: str, image: bytes) -> Message:
 
 def answers_of(export_folder: Path, images: list[bytes]) -> Answers:
     """What an export answers in this process, by signature and number of the image."""
-    import tensorflow as tf
-
-    signature = tf.saved_model.load(str(export_folder))
-    found = {}
-    for number, image in enumerate(images):
-        answer = signature.signatures[names.SIGNATURE_SERVING](
-            **{names.INPUT_IMAGE_BYTES: tf.constant([image])}
-        )
-        # Both endpoints tell the probability of the predicted class.
-        for name in (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM):
-            found[name, number] = float(answer[names.OUTPUT_PROBABILITY][0])
-    return found
+    answer = saved_model_call(export_folder, *images)()[names.OUTPUT_PROBABILITY]
+    # Both endpoints tell the probability of the predicted class.
+    both = (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM)
+    return {(name, number): float(one) for name in both for number, one in enumerate(answer)}
 
 
 def memory_result(samples: list[tuple[int, int]], requests: int) -> Result:

@@ -60,7 +60,8 @@ def steps_of(
     with dtype_policy(precision):
         model, part = trainee(name, side, BATCH, fused=fused, jit_compile=False)
     images = np.random.default_rng(0).uniform(0, 255, (BATCH, side, side, 3)).astype(np.float32)
-    targets = np.zeros((BATCH, *part.shapes(side)[1][0]), np.float32)
+    target = model.output_shape[1:-1] if part.moves else model.output_shape[1:]
+    targets = np.zeros((BATCH, *target), np.float32)
     held = tf.data.Dataset.from_tensor_slices((images, targets)).batch(BATCH).cache().repeat()
     model.make_test_function()
     train, validate = model.train_function, model.test_function

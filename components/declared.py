@@ -1,53 +1,61 @@
 """The part of TFX's components and executors that all steps of ours would write alike."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, dataclass_transform
 
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec, ExecutorClassSpec
 from tfx.types import Artifact, Channel, artifact_utils
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.settings import Section
+from components.tasks import get_task
 
 Artifacts = dict[str, list[Artifact]]  # inputs or outputs by name, as TFX gives them
 Given = dict[str, Artifact]  # the same where each is one
 Properties = dict[str, Any]  # of the execution, by name
 
 
-def spec(
-    inputs: dict[str, type[Artifact]],
-    outputs: dict[str, type[Artifact]],
-    *,
-    optional: dict[str, type[Artifact]] | None = None,
-    parameters: tuple[str, ...] = ("task", "config"),
-) -> type[ComponentSpec]:
-    """TFX's specification of a step.
-
-    Args:
-        inputs, outputs: artifact type by name.
-        optional: inputs that may be None.
-        parameters: names of the execution properties, all texts.
-    """
-    channels = {key: ChannelParameter(type=kind) for key, kind in inputs.items()}
-    for key, kind in (optional or {}).items():
-        channels[key] = ChannelParameter(type=kind, optional=True)
-    members = {
-        "PARAMETERS": {key: ExecutionParameter(type=str) for key in parameters},
-        "INPUTS": channels,
-        "OUTPUTS": {key: ChannelParameter(type=kind) for key, kind in outputs.items()},
-    }
-    return type("Spec", (ComponentSpec,), members)
-
-
+@dataclass_transform()
 class DeclaredComponent(BaseComponent):
-    """A component made of its `SPEC_CLASS`: outputs are made here, settings become JSON.
+    """A component that says what it is given as a dataclass does; TFX's specification follows.
 
-    Args:
-        given: inputs and execution properties by name.
+    A field `Annotated[BaseChannel, TYPE]` is an input, one with a default may be None; all others
+    are execution properties, texts for TFX: settings become JSON, and a `task`, a name or import
+    path, has to be that of one (else InputError).
+
+    Class arguments:
+        executor: what does the work.
+        outputs: artifact type by name; their channels are made here.
     """
 
-    def __init__(self, **given: Any):
+    def __init_subclass__(
+        cls, executor: type[BaseExecutor], outputs: dict[str, type[Artifact]], **more: Any
+    ):
+        super().__init_subclass__(**more)
+        fields = {key: kind for key, kind in cls.__annotations__.items() if kind is not KW_ONLY}
+        inputs = {
+            key: ChannelParameter(type=kind.__metadata__[0], optional=hasattr(cls, key))
+            for key, kind in fields.items()
+            if hasattr(kind, "__metadata__")
+        }
+        members = {
+            "PARAMETERS": {k: ExecutionParameter(type=str) for k in fields if k not in inputs},
+            "INPUTS": inputs,
+            "OUTPUTS": {key: ChannelParameter(type=kind) for key, kind in outputs.items()},
+        }
+        cls.SPEC_CLASS = type("Spec", (ComponentSpec,), members)
+        on_beam = issubclass(executor, BaseBeamExecutor)
+        cls.EXECUTOR_SPEC = (BeamExecutorSpec if on_beam else ExecutorClassSpec)(executor)
+        dataclass(eq=False, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        given = dict(vars(self))
+        if "task" in given:
+            get_task(given["task"])
         for key, value in given.items():
             if isinstance(value, Section):
                 given[key] = value.model_dump_json()

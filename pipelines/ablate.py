@@ -114,8 +114,7 @@ def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Consol
 
 
 def _write(comparison: "Comparison", folder: Path) -> None:
-    from components.ablation.chart import draw_ablation
-    from components.ablation.study import markdown
+    from components.ablation.study import draw_ablation, markdown
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_FILE).write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")

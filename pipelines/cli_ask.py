@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TARGET = "localhost:8500"
 DEFAULT_TIMEOUT_SECONDS = 30.0
+SEGMENTER_NAME = "pets_segmentation"
 
 Images = Annotated[
     list[Path] | None,
@@ -96,9 +97,9 @@ def predict(
     images: Images = None, model_name: ModelName = "cats_vs_dogs", *, options: "Options"
 ) -> None:
     """Ask a running server which class each image shows."""
-    from serving.commands import run_predict
+    from serving.commands import run
 
-    run_predict(images or [], options, model_name)
+    run("predict", images or [], options, model_name)
 
 
 @with_flags(_options, "options")
@@ -111,23 +112,23 @@ def explain(
     options: "Options",
 ) -> None:
     """Ask a running server why, and save the Grad-CAM overlays."""
-    from serving.commands import run_explain
+    from serving.commands import run
 
-    run_explain(images or [], options, model_name, output=output, class_index=class_index)
+    run("explain", images or [], options, model_name, output=output, class_index=class_index)
 
 
 @with_flags(_options, "options")
 def segment(
     images: Images = None,
-    model_name: ModelName = "pets_segmentation",
+    model_name: ModelName = SEGMENTER_NAME,
     output: Output = Path(),
     *,
     options: "Options",
 ) -> None:
     """Ask a running server which class each pixel belongs to, and save the masks."""
-    from serving.commands import run_segment
+    from serving.commands import run
 
-    run_segment(images or [], options, model_name, output=output)
+    run("segment", images or [], options, model_name, output=output)
 
 
 COMMANDS = (predict, explain, segment)

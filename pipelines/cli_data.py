@@ -53,8 +53,7 @@ def synth(
     classes: Annotated[int, typer.Option(min=2, help="How many, 2 to 12.")] = 2,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1337,
     shortcut: Annotated[
-        str,
-        typer.Option(help="corner, beside or body: a mark there gives the class away."),
+        str, typer.Option(help="corner, beside or body: a mark there gives the class away.")
     ] = "",
 ) -> None:
     """Draw images of animals, or points, into a folder."""
@@ -68,12 +67,14 @@ def synth(
 
 @data_app.command()
 def check(folder: Folder, layout: Layout = "") -> None:
-    """Count what a folder holds, and what is wrong with it."""
+    """Count what a folder holds, and what is wrong with it: decode all of it, as a run would."""
     from components.datasets.looking import describe, look
     from pipelines.logs import libraries_silent
 
     with libraries_silent():
-        found = look(folder, layout)
+        from components.example_gen.rehearsal import rehearse
+
+        found = look(folder, layout, rehearse)
     typer.echo(describe(found))
 
 

@@ -17,7 +17,7 @@ from components.settings import expected_by
 from pipelines import old_keys
 from pipelines.logs import libraries_silent
 from pipelines.sections import PipelineConfig
-from serving.errors import InputError, Mistakes, nearest
+from serving.errors import InputError, Mistakes, check_one_of, nearest
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
@@ -111,18 +111,11 @@ def check_data_path(config: PipelineConfig) -> Path:
 
 
 def _find(name_or_path: str) -> Path:
-    shipped = CONFIG_FOLDER / f"{name_or_path}.yaml"
-    if name_or_path in shipped_configs():
-        return shipped
-    path = Path(name_or_path)
-    if path.is_file():
+    shipped, path = shipped_configs(), Path(name_or_path)
+    if name_or_path not in shipped and path.is_file():
         return path
-    raise InputError(
-        f"config '{name_or_path}'",
-        expected=f"a YAML file or one of {', '.join(shipped_configs())}",
-        found="neither",
-        todo=nearest(name_or_path, shipped_configs()),
-    )
+    check_one_of("config", name_or_path, shipped, of="a YAML file or one of")
+    return CONFIG_FOLDER / f"{name_or_path}.yaml"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -13,11 +13,7 @@ from tfx.types import BaseChannel
 from components import extension
 from components.baseline.component import Baseline
 from components.beam_args import complete
-from components.data_validation.component import (
-    DataValidation,
-    ExampleValidator,
-    StatisticsGen,
-)
+from components.data_validation.component import DataValidation, ExampleValidator, StatisticsGen
 from components.data_validation.schema_gen import SchemaGen
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ImageExampleGen

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
+from serving.stores.versions import PATTERN_CHARACTERS
 
 
 class WorkDir:
@@ -38,25 +39,20 @@ class WorkDir:
         """Holds the work directory for this process; the kernel lets go if it dies.
 
         Raises:
-            InputError: another process holds it, or the folder cannot be made.
+            InputError: another process holds it, or the folder cannot be made or not be used.
         """
-        try:
+        what = f"work directory {self.root}"
+        check_plain(what, str(self.root), "pass another with --workdir")
+        with os_errors(what, expected="a folder to write in", todo="pass another with --workdir"):
             self.root.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.root / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise InputError(
-                f"work directory {self.root}",
-                expected="a folder to write in",
-                found=error.strerror or str(error),
-                todo="pass another with --workdir",
-            ) from error
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 pid = os.pread(handle, 32, 0).decode().strip()
                 raise InputError(
-                    f"work directory {self.root}",
+                    what,
                     expected="no other run in it",
                     found=f"process {pid} running there",
                     todo="wait for it, or pass another with --workdir",
@@ -68,6 +64,15 @@ class WorkDir:
             os.close(handle)
 
 
+def check_plain(what: str, path: str, todo: str) -> None:
+    """Refuses a path that Beam, which reads and writes by file patterns, takes for several."""
+    found = "".join(one for one in PATTERN_CHARACTERS if one in path)
+    if found:
+        raise InputError(
+            what, expected=f"a path without any of {PATTERN_CHARACTERS}", found=found, todo=todo
+        )
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file that a reader never sees half of.
 
@@ -75,10 +80,9 @@ def write_whole(path: Path, content: bytes) -> None:
         InputError: it cannot be written; what was there stays.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        found = error.strerror or str(error)
-        raise InputError(str(path), expected="a file to write", found=found) from error
+    with os_errors(str(path), expected="a file to write"):
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)

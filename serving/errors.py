@@ -1,5 +1,6 @@
 """The two exceptions that the command turns into one line: status 2 and status 1."""
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -25,6 +26,16 @@ class InputError(ValueError):
         if todo:
             line += f"; {todo}"
         super().__init__(" ".join(line.split()))
+
+
+@contextlib.contextmanager
+def os_errors(what: str, expected: str, todo: str = "") -> Iterator[None]:
+    """Makes an InputError of what the operating system refuses in the block."""
+    try:
+        yield
+    except OSError as error:
+        found = error.strerror or str(error) or type(error).__name__
+        raise InputError(what, expected=expected, found=found, todo=todo) from error
 
 
 class FailedError(RuntimeError):

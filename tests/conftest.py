@@ -21,25 +21,36 @@ ZYGOTE = Path(__file__).with_name("zygote.py")
 SECONDS = 400.0  # that a program may take on a busy machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker has one left when all else is done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """Where several workers share the tests, a file stays whole, and so does half of tests/e2e.
+    """Where several workers share the tests, a file stays whole, and so do some of tests/e2e.
 
     Their fixtures are dear: a trained model, a server, a whole run.
     """
+    config.option.loadscopereorder = False  # the order is that of the items
     return Rooms(config, log)
 
 
-# Of tests/e2e: what starts from one finished run of cats_vs_dogs; one worker takes these.
-SAME_RUN = {"test_run.py", "test_kill.py", "test_kubeflow.py"}
+# Of tests/e2e: what starts from the same finished run; one worker takes these.
+SAME_RUN = {
+    "test_run.py": "pictures",
+    "test_kubeflow.py": "pictures",
+    "test_kill.py": "points",
+    "test_linear_blobs.py": "points",
+}
 
 
 class Rooms(LoadFileScheduling):
-    """Hands out files, and those of tests/e2e as if they were two."""
+    """Hands out files, and some of tests/e2e together."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        folder, _, name = file.rpartition("/")
-        return f"{folder}/{name in SAME_RUN}" if folder == "tests/e2e" else file
+        return SAME_RUN.get(file.removeprefix("tests/e2e/"), file)
 
 
 @dataclass
@@ -48,23 +59,22 @@ class Ended:
 
     status: int
     output: str
+    errors: str
 
 
 class Running:
-    """A program in a process of its own."""
+    """A program in a process of its own; its errors are in its output, or apart."""
 
-    def __init__(self, ask: Callable[..., dict[str, Any]], pid: int, output: Path):
+    def __init__(self, ask: Callable[..., dict[str, Any]], pid: int, output: Path, errors: Path):
         self._ask = ask
         self._status: int | None = None
-        self._output = output
+        self._output, self._errors = output, errors
         self.pid = pid
 
     def output_so_far(self) -> str:
         return self._output.read_text()
 
-    def wait_for(
-        self, condition: Callable[[], object], seconds: float = SECONDS, rest: float = 0.01
-    ) -> None:
+    def wait_for(self, condition, seconds=SECONDS, rest=0.01):
         """Polls, with a rest in between, until the condition holds."""
         end = time.monotonic() + seconds
         while not condition():
@@ -88,7 +98,7 @@ class Running:
     def end(self, seconds: float = SECONDS) -> Ended:
         self.wait_for(self.ended, seconds)
         assert self._status is not None
-        return Ended(self._status, self.output_so_far())
+        return Ended(self._status, self.output_so_far(), self._errors.read_text())
 
 
 class Zygote:
@@ -108,20 +118,23 @@ class Zygote:
         )
         assert self._read() == {"ready": True}
 
-    def start(self, program: Path, *arguments: object, **environment: str) -> Running:
+    def start(self, program: Path, *arguments: object, apart=False, **environment: str) -> Running:
         """Starts a Python file with arguments."""
         output = self._folder / f"{next(self._numbers)}.txt"
-        output.touch()
+        errors = output.with_suffix(".err") if apart else output
+        for file in (output, errors):
+            file.touch()
         pid = self._ask(
             program=str(program),
             arguments=[str(argument) for argument in arguments],
             environment=environment,
             output=str(output),
+            errors=str(errors),
         )["pid"]
-        return Running(self._ask, pid, output)
+        return Running(self._ask, pid, output, errors)
 
-    def call(self, program: Path, *arguments: object, **environment: str) -> Ended:
-        return self.start(program, *arguments, **environment).end()
+    def call(self, program: Path, *arguments: object, **more: Any) -> Ended:
+        return self.start(program, *arguments, **more).end()
 
     def _ask(self, **command: Any) -> dict[str, Any]:
         assert self.process.stdin

@@ -1,6 +1,7 @@
 """What each idea of an architecture is worth: all combinations of its switches, trained alike."""
 
 import itertools
+import math
 import statistics
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,9 @@ from typing import Any
 from components import models
 from components.models.cost import multiply_adds
 from components.trainer.fit.trial import run_trial
-from components.trainer.hyperparameters import replace_values
 from components.trainer.input.split import Splits
 from components.trainer.records.history import best_epoch, made_with, metric_names
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import TrainerConfig, replace_values
 
 UNKNOWN = "-"  # a value of a training without a whole epoch, or one that nobody can count
 
@@ -164,6 +164,41 @@ def markdown(comparison: Comparison) -> str:
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
     parts = [f"# Ablation of {comparison['model']}", body, *notes(comparison)]
     return "\n\n".join(parts) + "\n"
+
+
+def draw_ablation(comparison: Comparison, path: Path) -> None:
+    """Draws a comparison of `compare` as a PNG, the best combination on top."""
+    # The object interface draws without a display and leaves pyplot's global state alone.
+    from matplotlib.figure import Figure
+
+    judged_by = comparison["monitor"].removeprefix("val_")
+    sign = 1.0 if judged_by == "loss" else -1.0
+    rows = sorted(  # the best first, those without a whole epoch last
+        comparison["combinations"],
+        key=lambda row: sign * row["validation"][judged_by] if row["validation"] else math.inf,
+    )
+    names = sorted(measures(comparison), key=lambda name: name != judged_by)
+    panels = {
+        f"validation {name.replace('_', ' ')}": [row["validation"].get(name) for row in rows]
+        for name in names
+    }
+    costs = [row["multiply_adds"] for row in rows]
+    panels["multiply-adds (millions)"] = [cost and cost / 1e6 for cost in costs]
+    figure = Figure(figsize=(2.5 + 2.6 * len(panels), 1.5 + 0.34 * len(rows)), layout="constrained")
+    config = comparison["trainer"]
+    figure.suptitle(
+        f"{comparison['model']}: {config['epochs']} epochs each, seed {config['seed']}, "
+        f"best epoch by {comparison['monitor']}"
+    )
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for panel, (what, values) in zip(axes, panels.items(), strict=True):
+        bars = panel.barh([title(row["switches"]) for row in rows], [v or 0.0 for v in values])
+        # No whole epoch, or a model with layers that are not counted.
+        panel.bar_label(bars, ["unknown" if v is None else f"{v:,.4g}" for v in values], padding=3)
+        panel.margins(x=0.35)
+        panel.set_title(what, fontsize=10)
+    axes[0].invert_yaxis()
+    figure.savefig(path, dpi=120)
 
 
 def _words(name: str) -> str:

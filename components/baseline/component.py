@@ -1,15 +1,17 @@
 """Finds the model now served, so that the evaluator can compare; needs no TFX resolver."""
 
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from dataclasses import KW_ONLY
+from typing import Annotated
+
 from tfx.types import BaseChannel
 from tfx.types.standard_artifacts import Model
 
 from components.baseline.driver import Driver
 from components.baseline.executor import Executor
-from components.declared import DeclaredComponent, spec
+from components.declared import DeclaredComponent
 
 
-class Baseline(DeclaredComponent):
+class Baseline(DeclaredComponent, executor=Executor, outputs={"baseline": Model}):
     """Emits a copy of the served version to compare with, or a Model that only says NO_BASELINE.
 
     Args:
@@ -18,13 +20,9 @@ class Baseline(DeclaredComponent):
         model_config_file: the server's, which may call one of them `stable`; empty: none.
     """
 
-    SPEC_CLASS = spec(
-        {"model": Model}, {"baseline": Model}, parameters=("model_base_path", "model_config_file")
-    )
-    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
     DRIVER_CLASS = Driver
 
-    def __init__(self, model: BaseChannel, *, model_base_path: str, model_config_file: str = ""):
-        super().__init__(
-            model=model, model_base_path=model_base_path, model_config_file=model_config_file
-        )
+    model: Annotated[BaseChannel, Model]
+    _: KW_ONLY
+    model_base_path: str
+    model_config_file: str = ""

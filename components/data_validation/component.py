@@ -1,16 +1,17 @@
 """What is counted of Examples, and the gate behind ExampleValidator, which only marks its artifact
 and lets the run go on."""
 
+from typing import Annotated
+
 import tensorflow_data_validation as tfdv
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen import component
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import BaseChannel
 from tfx.types.standard_artifacts import ExampleAnomalies
 
 from components.artifacts import Validation
 from components.data_validation.executor import Executor
-from components.declared import DeclaredComponent, spec
+from components.declared import DeclaredComponent
 from components.tasks import get_task
 from serving.classes import Classes
 
@@ -28,11 +29,7 @@ class StatisticsGen(component.StatisticsGen):
         )
 
 
-class DataValidation(DeclaredComponent):
+class DataValidation(DeclaredComponent, executor=Executor, outputs={"validation": Validation}):
     """Fails the run if ExampleValidator found anomalies."""
 
-    SPEC_CLASS = spec({"anomalies": ExampleAnomalies}, {"validation": Validation}, parameters=())
-    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
-
-    def __init__(self, anomalies: BaseChannel):
-        super().__init__(anomalies=anomalies)
+    anomalies: Annotated[BaseChannel, ExampleAnomalies]

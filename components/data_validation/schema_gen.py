@@ -1,13 +1,15 @@
 """The step `SchemaGen`: the schema of the task, completed by the classes that ingest settled."""
 
+from dataclasses import KW_ONLY
+from typing import Annotated
+
 from google.protobuf import text_format
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import BaseChannel
 from tfx.types.standard_artifacts import Examples, Schema
 from tfx.utils import io_utils
 
 from components.datasets.examples import read_classes
-from components.declared import DeclaredComponent, Given, Properties, StepExecutor, spec
+from components.declared import DeclaredComponent, Given, Properties, StepExecutor
 from components.tasks import get_task
 
 SCHEMA_FILE = "schema.pbtxt"  # as TFX's own steps read it
@@ -24,11 +26,9 @@ class Executor(StepExecutor):
         io_utils.write_string_file(f"{outputs['schema'].uri}/{SCHEMA_FILE}", text)
 
 
-class SchemaGen(DeclaredComponent):
+class SchemaGen(DeclaredComponent, executor=Executor, outputs={"schema": Schema}):
     """Emits what Examples of a task must look like, by their classes, which alone are read."""
 
-    SPEC_CLASS = spec({"examples": Examples}, {"schema": Schema}, parameters=("task",))
-    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
-
-    def __init__(self, examples: BaseChannel, *, task: str = "image_classification"):
-        super().__init__(examples=examples, task=task)
+    examples: Annotated[BaseChannel, Examples]
+    _: KW_ONLY
+    task: str = "image_classification"

@@ -23,6 +23,7 @@ SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 
+FOLDER, FILE = "folder", "file"
 _FOREIGN = ("__MACOSX", "@eaDir")  # left by archives and by disk stations
 
 
@@ -41,9 +42,21 @@ def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
         ) from error
 
 
+def kind_of(entry: os.DirEntry[str]) -> str:
+    """`FOLDER`, `FILE`, links followed; else what is the matter with it, a text."""
+    try:
+        if entry.is_dir():
+            return FOLDER
+        if entry.is_file():
+            return FILE
+    except OSError:  # a link that leads round in a circle, or to where nobody may look
+        pass
+    return "broken link" if entry.is_symlink() else "no file"
+
+
 def folder_names(folder: Path) -> list[str]:
     """Names of the folders in a folder, sorted."""
-    return sorted(entry.name for entry in visible(folder) if entry.is_dir())
+    return sorted(entry.name for entry in visible(folder) if kind_of(entry) == FOLDER)
 
 
 def folder_in(root: Path, path: str) -> str:
@@ -59,17 +72,15 @@ def folder_in(root: Path, path: str) -> str:
 
 
 def file_names(folder: Path, extensions: tuple[str, ...]) -> list[str]:
-    """Names of the files in a folder with one of the extensions, sorted; see `_is_file`."""
+    """Names of the files in a folder with one of the extensions, sorted.
+
+    So are links to what is gone (as of git-annex), or to each other: they are to be told.
+    """
     return sorted(
         entry.name
         for entry in visible(folder)
-        if entry.name.lower().endswith(extensions) and _is_file(entry)
+        if entry.name.lower().endswith(extensions) and kind_of(entry) != FOLDER
     )
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a file, or a link to what is gone (as of git-annex), which is to be told."""
-    return entry.is_file() or (entry.is_symlink() and not entry.is_dir())
 
 
 def split_folders(folder: Path) -> dict[str, str]:
@@ -100,14 +111,16 @@ def image_records(
         above = (*above, here)
     for entry in visible(root / folder):
         path = f"{folder}/{entry.name}" if folder else entry.name
-        if entry.name.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS) and _is_file(entry):
+        kind = kind_of(entry)
+        if kind == FOLDER:
+            if deep:
+                for below in image_records(root, path, deep=True, above=above, **told):
+                    yield replace(below, number=None)
+        elif entry.name.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS):
             digits = entry.name.partition(".")[0] if deep else ""
             number = int(digits) if digits.isdecimal() and digits.isascii() else None
             found = record(path, number=number, **told)
-            yield found if entry.is_file() else replace(found, problem="broken link")
-        elif deep and entry.is_dir():
-            for below in image_records(root, path, deep=True, above=above, **told):
-                yield replace(below, number=None)
+            yield found if kind == FILE else replace(found, problem=kind)
 
 
 def record(path: str, *, problem: str | None = None, **told: Any) -> Record:

@@ -1,10 +1,10 @@
 """A look at a data folder, and a configuration for what was found, ready to run."""
 
-import io
 import json
 import re
 import statistics
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,18 @@ CLASSIFICATION, SEGMENTATION, POINTS = "image_classification", "image_segmentati
 SMALL = 20  # a class of fewer images is too small to learn, measure and test it
 SHOWN = 50  # classes
 _SAMPLED = 200  # images, and masks, that are opened
-_NO_PICTURE = "not a picture"  # as ingest calls it
 _TRIMAP = {"foreground": 1, "background": 2, "contour": 3}
 
 
-def look(root: Path, layout: str = "") -> dict[str, Any]:
+def look(
+    root: Path, layout: str = "", rehearse: Callable[[str, Path, Found], Found] | None = None
+) -> dict[str, Any]:
     """What is in a data folder. Lists all of it, opens a sample.
 
     Args:
         root: the data folder.
         layout: a name or an import path; empty: what the folder looks like.
+        rehearse: tells, of a task and what was found, the problems of files that were not opened.
 
     Returns:
         `layout`; `task`, by what the records hold; `found`, `usable` and `problems` (reason to
@@ -56,6 +58,8 @@ def look(root: Path, layout: str = "") -> dict[str, Any]:
         found = _settled_masks(listing, root, data)
     else:
         found = settle_labels(listing, data)
+    if rehearse is not None:
+        found = rehearse(task, root, found)
     names = found.classes.names
     usable = [record for record in found.records if not record.problem]
     labels = Counter(record.label for record in usable)
@@ -173,26 +177,25 @@ def _sample(records: list[Record]) -> list[Record]:
 
 def _opened(root: Path, listing: Listing) -> tuple[Listing, dict[str, Any]]:
     """Sizes of a sample, by the headers; and the listing, where those without one are told of."""
-    from PIL import Image
+    from components.datasets.pictures import check, read
+    from components.tasks.parts import RejectedError
+    from serving.pictures import orientation
 
-    from components.datasets.masks import BROKEN
-
-    sizes, broken = [], set()
+    sizes: list[tuple[int, int]] = []
+    broken: dict[str, str] = {}
     for record in _sample([record for record in listing.records if not record.problem]):
-        source = root / record.path if record.content is None else io.BytesIO(record.content)
         try:
-            with Image.open(source) as image:
-                sizes.append(image.size)
-        except BROKEN:
-            broken.add(record.path)
+            encoded = read(root, record.path, record.content)
+            width, height = check(encoded)
+        except RejectedError as error:
+            broken[record.path] = error.reason
+        else:
+            sizes.append((height, width) if orientation(encoded) > 4 else (width, height))
     told = {
         side: [min(values), int(statistics.median(values)), max(values)]
         for side, values in zip(("width", "height"), zip(*sizes, strict=True), strict=False)
     }
-    records = [
-        replace(r, problem=r.problem or _NO_PICTURE) if r.path in broken else r
-        for r in listing.records
-    ]
+    records = [replace(r, problem=r.problem or broken.get(r.path)) for r in listing.records]
     return replace(listing, records=records), told
 
 

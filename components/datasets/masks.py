@@ -1,7 +1,6 @@
 """Masks as they lie on disk, and what of them is stored: class ids from 0, ignored pixels 255."""
 
 import contextlib
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,31 +8,49 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from components.datasets.pictures import load, read, turned
 from components.datasets.records import Record
 from components.datasets.settings import Value
+from components.tasks.parts import RejectedError
 from serving.classes import IGNORED
-
-# What Pillow raises on files that are no images, or too large ones.
-BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+from serving.pictures import orientation
 
 
-def open_mask(root: Path, record: Record) -> Image.Image:
+def open_mask(
+    root: Path, record: Record, seen: tuple[int, int] | None = None, tag: int = 1
+) -> Image.Image:
     """The mask of a record, decoded, in the mode that it has on disk.
 
+    Args:
+        root: the data folder.
+        record: it has a mask.
+        seen: height and width of its picture, upright. If the mask has them it is taken as it is
+            (of a square picture, too: labelling tools show it upright), else if it has those of
+            the picture as stored, it is turned along. An EXIF orientation of its own goes first.
+        tag: the picture's EXIF orientation.
+
     Raises:
-        One of `BROKEN`: it cannot be read.
+        RejectedError: it cannot be read.
     """
     assert record.mask is not None or record.mask_path is not None, "a record without a mask"
-    source = io.BytesIO(record.mask) if record.mask is not None else root / str(record.mask_path)
-    with Image.open(source) as image:
-        image.load()
-    return image
+    try:
+        encoded = read(root, str(record.mask_path), record.mask)
+        mask = load(encoded)
+    except RejectedError as error:
+        raise RejectedError("unreadable mask", error.detail) from error
+    own = orientation(encoded)
+    # The tag may be a stale copy of the picture's: then it counts as it lies, or not at all.
+    for way in (own, 1, tag if own == 1 else 1):
+        upright = turned(mask, way)
+        if seen == (upright.height, upright.width):
+            return upright
+    return mask
 
 
 def openable(root: Path, records: Iterable[Record]) -> Iterator[tuple[Image.Image, Record]]:
     """The masks that can be opened; the others are told of when they are converted."""
     for record in records:
-        with contextlib.suppress(*BROKEN):
+        with contextlib.suppress(RejectedError):
             yield open_mask(root, record), record
 
 

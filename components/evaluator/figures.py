@@ -10,8 +10,8 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
 from components.evaluator.eval_config import BASELINE, EXAMPLE_COUNT
 from components.evaluator.settings import EvaluatorConfig
-from components.metrics.arrays import unpack
 from components.metrics.confusion import top_confusions
+from components.metrics.specs import unpack
 from components.tasks.parts import Evaluation, Figure
 
 OVERALL = "overall"

@@ -14,6 +14,8 @@ from tfx.components.example_gen import driver, utils
 from tfx.orchestration import data_types
 from tfx.types import standard_component_specs as specs
 
+from components.datasets.folders import FOLDER, kind_of
+
 
 class Driver(driver.FileBasedDriver):
     """TFX's driver with our fingerprint, which enters the cache key as an execution property."""
@@ -73,7 +75,7 @@ def _files(
         return
     for entry in visible:
         relative = f"{below}{entry.name}"
-        if entry.is_dir():
+        if kind_of(entry) == FOLDER:
             yield from _files(root, f"{relative}/", (*above, here))
         else:
             # A dangling link is an input too: ingest will say that it cannot be read.

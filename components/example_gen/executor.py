@@ -29,6 +29,7 @@ from serving.errors import InputError
 
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
 ACCEPTED = "accepted"  # the count beside those of the splits: an Example may go to two of them
+TURNED = "turned"  # and of pictures that were not upright
 TALLY = "tally"  # the file of what `_tallied` tells, counted; removed when it was read
 # (The functions below are typed to yield Any: Beam takes their annotations for the main output's
 # type and would count tagged outputs in.)
@@ -59,7 +60,7 @@ class Executor(BaseExampleGenExecutor):
             | "Found" >> beam.Create(planned)
             | "Spread" >> beam.Reshuffle()
             | "Convert"
-            >> beam.FlatMap(_convert, part, root, config).with_outputs(REJECTED, main=ACCEPTED)
+            >> beam.FlatMap(convert, part, root, config).with_outputs(REJECTED, main=ACCEPTED)
         )
         refused = [converted[REJECTED]]
         accepted = converted[ACCEPTED]
@@ -69,7 +70,7 @@ class Executor(BaseExampleGenExecutor):
                 | "ByContent" >> beam.Map(lambda item: (item[0].digest, item))
                 | "Group" >> beam.GroupByKey()
                 | "First"
-                >> beam.FlatMap(_first, part.content).with_outputs(REJECTED, main=ACCEPTED)
+                >> beam.FlatMap(keep_first, part.content).with_outputs(REJECTED, main=ACCEPTED)
             )
             refused.append(unique[REJECTED])
             accepted = unique[ACCEPTED]
@@ -121,7 +122,7 @@ def find(task: Task, root: Path, data: DataConfig) -> tuple[Found, Data]:
     return found, part
 
 
-def _convert(
+def convert(
     item: tuple[Record, tuple[Lot, ...]], part: Data, root: Path, config: ExampleGenConfig
 ) -> Iterator[Any]:
     """(Record, lots) -> (Converted, lots), or a line of the quarantine under REJECTED.
@@ -142,7 +143,7 @@ def _convert(
         yield _refused(record.path, error.reason, error.detail)
 
 
-def _first(
+def keep_first(
     group: tuple[str, Iterable[tuple[Converted, tuple[Lot, ...]]]], content: str
 ) -> Iterator[Any]:
     """Of Examples with the same content, keeps the first by path; none if their labels differ."""
@@ -171,6 +172,8 @@ def _tallied(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[str]:
     converted, lots = item
     splits = [features.SPLITS[split_index(converted.key, lot)] for lot in lots]
     yield from (ACCEPTED, *splits)
+    if converted.turned:
+        yield TURNED
     if converted.label is not None and features.SPLITS[0] in splits:
         yield str(converted.label)
 
@@ -206,10 +209,17 @@ def _summarize(uri: str, found: Found, tally: Counter[str]) -> dict[str, Any]:
         "splits": {name: tally[name] for name in features.SPLITS},
         "classes": list(found.classes.names),
         "missing": found.missing,
-        "notes": found.notes,
+        "notes": [*found.notes, *turned_note(tally[TURNED])],
     }
     io_utils.write_string_file(f"{uri}/{INGEST_SUMMARY}", json.dumps(summary, indent=2))
     return summary
+
+
+def turned_note(count: int) -> list[str]:
+    """What the user should know of pictures that were turned, if there are any."""
+    told = f"{count} {'picture' if count == 1 else 'pictures'} carried an EXIF orientation and"
+    end = "turned upright; the split key is that of the upright picture"
+    return [f"{told} {'was' if count == 1 else 'were'} {end}"] if count else []
 
 
 def _check(summary: dict[str, Any], untaught: list[str], unit: str, root: str) -> None:

@@ -19,7 +19,7 @@ from components.preprocessing import decode_image
 from serving.classes import Classes
 from serving.errors import InputError
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
-from serving.stores.versions import SAVED_MODEL_FILE
+from serving.stores.versions import SAVED_MODEL_FILE, plain_path
 
 _OWN_LAYERS = "layers of its own need their module imported before, see docs/interpretation.md"
 _EXPORTED = "artifacts/trainer/model/*/Format-Serving"  # of a run, below its work directory
@@ -98,7 +98,8 @@ def _version(folder: Path) -> Opened:
             models.spec(name)  # whose module registers layers of its own
         classes = Classes.from_json((extra / MODEL_CLASSES_FILE).read_bytes(), str(folder))
         model = keras.saving.deserialize_keras_object(told.pop("architecture"))
-        stored = tf.saved_model.load(str(folder)).variables
+        with plain_path(folder) as path:
+            stored = tf.saved_model.load(str(path)).variables
         for variable, value in zip(model.variables, stored, strict=True):
             variable.assign(value)
         return Opened(flattened(model), classes=classes.names, where=str(described), **told)

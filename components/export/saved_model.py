@@ -10,6 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
 from components.explanations.methods import Explain, grad_cam
+from components.export.folding import fold_batch_norms
 from components.export.warmup_requests import write_warmup_requests
 from components.models import ModelSpec, explained_layers
 from components.tasks import Task
@@ -28,6 +29,8 @@ class ExportOptions:
     explanation_flip: bool = False  # whether `explain` was made by `methods.flip_averaged`
     grad_cam_layer: str = ""  # to explain instead of the architecture's own; empty: that one
     test_time_flip: bool = False  # see `components.export.flip_averaging`
+    fold_batch_norms: bool = True  # see `components.export.folding`
+    for_cpu: bool = False  # whether answers are made one by one; see `components.export.images`
 
 
 def export_model(
@@ -48,6 +51,9 @@ def export_model(
         classes: what the model tells apart, in the order of its outputs.
         side: of the model's square input in pixels; None where there are no images.
     """
+    if options.fold_batch_norms and side is not None:
+        explained, logits = explained_layers(model, options.spec)
+        model = fold_batch_norms(model, (options.grad_cam_layer or explained, logits))
     part = task.export(classes)
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -1,15 +1,17 @@
 """The step `InfraValidator`: declares what goes in and out; `executor.py` works."""
 
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from dataclasses import KW_ONLY
+from typing import Annotated
+
 from tfx.types import BaseChannel
 from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
 
-from components.declared import DeclaredComponent, spec
+from components.declared import DeclaredComponent
 from components.infra_validator.executor import Executor
 from components.infra_validator.settings import InfraValidatorConfig
 
 
-class InfraValidator(DeclaredComponent):
+class InfraValidator(DeclaredComponent, executor=Executor, outputs={"blessing": InfraBlessing}):
     """Serves the exported model by itself and compares its answers with the SavedModel's own.
 
     Takes the place of TFX's step of the same name, which needs a container engine or a cluster;
@@ -24,22 +26,9 @@ class InfraValidator(DeclaredComponent):
         config: how much is asked, and for how long.
     """
 
-    SPEC_CLASS = spec(
-        {"model": Model, "examples": Examples},
-        {"blessing": InfraBlessing},
-        parameters=("model_name", "task", "config"),
-    )
-    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
-
-    def __init__(
-        self,
-        model: BaseChannel,
-        examples: BaseChannel,
-        *,
-        model_name: str,
-        task: str = "image_classification",
-        config: InfraValidatorConfig = InfraValidatorConfig(),  # noqa: B008  # it is frozen
-    ):
-        super().__init__(
-            model=model, examples=examples, model_name=model_name, task=task, config=config
-        )
+    model: Annotated[BaseChannel, Model]
+    examples: Annotated[BaseChannel, Examples]
+    _: KW_ONLY
+    model_name: str
+    task: str = "image_classification"
+    config: InfraValidatorConfig = InfraValidatorConfig()

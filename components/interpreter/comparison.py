@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components.artifacts import MODEL_CARD_DATA, PREDICTIONS
 from components.interpreter.report import OVERALL, environment
 from components.metrics import intervals
 from components.reporting import drawing
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 
 TEMPLATE = "comparison.html"
 SHOWN = 60  # pictures under a heading
@@ -150,10 +150,8 @@ def _pictures(answers: list[dict[str, Any]], data: Path | None) -> dict[str, dra
         path = Path(data or "", origin)
         if not path.is_file():
             continue
-        try:
-            picture = Image.open(path).convert("RGB")
-        except OSError as error:
-            raise InputError(str(path), expected="a picture", found=str(error)) from error
+        with os_errors(str(path), expected="a picture"):
+            picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
         picture.thumbnail((drawing.THUMBNAIL_SIDE,) * 2)
         found[origin] = drawing.photo(np.asarray(picture), origin)
     return found

@@ -21,12 +21,7 @@ CALIBRATED = "The probabilities were calibrated on the eval split, by a temperat
 
 
 def make_card(
-    *,
-    pipeline_name: str,
-    task: Task,
-    facts: Facts,
-    told: dict[str, Any],
-    recipe: dict[str, Any],
+    *, pipeline_name: str, task: Task, facts: Facts, told: dict[str, Any], recipe: dict[str, Any]
 ) -> dict[str, Any]:
     """Collects the card's content, plain values, all of which `json` takes.
 

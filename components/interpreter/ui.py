@@ -52,24 +52,13 @@ def set_classification_metrics(artifact: Artifact, evaluation: dict[str, Any]) -
     `confidenceMetrics`. A row of the matrix is a true class: the UI draws its first index along
     the axis that it calls "True label".
     """
+    from kfp.dsl import ClassificationMetrics  # late: it brings much along
+
+    drawn = ClassificationMetrics()
     confusion = evaluation["confusion"]
     if confusion["rows"]:
-        artifact.set_json_value_custom_property(
-            "confusionMatrix",
-            {
-                "annotationSpecs": [{"displayName": name} for name in confusion["classes"]],
-                "rows": [{"row": row} for row in confusion["rows"]],
-            },
-        )
-    if evaluation["roc"]:
-        artifact.set_json_value_custom_property(
-            "confidenceMetrics",
-            [
-                {
-                    "confidenceThreshold": point["threshold"],
-                    "falsePositiveRate": point["false_positive_rate"],
-                    "recall": point["recall"],
-                }
-                for point in evaluation["roc"]
-            ],
-        )
+        drawn.log_confusion_matrix(confusion["classes"], confusion["rows"])
+    for point in evaluation["roc"] or ():
+        drawn.log_roc_data_point(point["false_positive_rate"], point["recall"], point["threshold"])
+    for name, value in drawn.metadata.items():
+        artifact.set_json_value_custom_property(name, value)

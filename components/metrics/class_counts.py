@@ -13,10 +13,9 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics.arrays import pack
-from components.metrics.confusion import count_pairs, to_triples
 from components.metrics.grids import GRIDS, PROBABILITIES, Grid
 from components.metrics.intervals import auc_and_variance
+from components.metrics.specs import pack
 
 NAME = "class_counts"
 TOP_K = 5
@@ -24,10 +23,13 @@ FLUSH = 512  # Examples at least that are counted together
 _EPSILON = 1e-7  # Keras's: the least probability that has a logarithm
 
 Loss = Literal["cross_entropy", "squared_error"]
+# Numbers that occur, ascending, and how often each does: both int64 [k].
+Tally = tuple[np.ndarray, np.ndarray]
+_NONE = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
 
 class ClassCounts(metric_types.Metric):
-    """Counts over the Examples of a slice; its value is what `arrays.pack` makes of these arrays.
+    """Counts over the Examples of a slice; its value is what `specs.pack` makes of these arrays.
 
     `confusion`: int64 [k, 3], see `confusion.to_triples`.
     `sums`: float64 [3]: the loss, its squares, and the Examples whose class is among the `TOP_K`.
@@ -74,20 +76,22 @@ def _computations(  # noqa: PLR0917
 
 @dataclass
 class Counts:
-    """An accumulator: Examples as they are, and from some number on also arrays of all classes.
+    """An accumulator: the last Examples as they are, those before as tallies.
 
     Attributes:
         truth: class ids.
         answers: float32 [classes] or [1] of each.
-        dense: of the Examples that are condensed; None: none yet are. Their confusion int64
-            [classes, classes]; histograms int32 [scored classes, 2, thresholds + 1], by whether an
-            Example is of the class and by the thresholds that its score is above; and sums, see
-            `ClassCounts`.
+        pairs: of true * classes + predicted class.
+        bins: of (2 * scored class + whether an Example is of it) * bins + number of the thresholds
+            that its score is above; few of all that there may be occur.
+        sums: see `ClassCounts`.
     """
 
     truth: list[int] = field(default_factory=list)
     answers: list[np.ndarray] = field(default_factory=list)
-    dense: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    pairs: Tally = _NONE
+    bins: Tally = _NONE
+    sums: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
 
 class Counter:
@@ -102,88 +106,67 @@ class Counter:
         self._classes = classes
         self._loss = loss
         # Of two classes the curve of one tells that of the other; of more no curve is shown.
-        self._scored = [1] if classes == 2 else list(range(classes))
-        self._roc = np.asarray(grid.roc)
+        self._scored = np.array([1]) if classes == 2 else np.arange(classes)
         self._thresholds = grid.joined if classes == 2 else np.asarray(grid.auc)
         self._bins = len(self._thresholds) + 1
         # Where the thresholds of both parts lie among all.
         self._auc_at = np.searchsorted(self._thresholds, grid.auc) + 1
         self._roc_at = np.searchsorted(self._thresholds, grid.roc) + 1
-        dense = 8 * classes**2 + 4 * len(self._scored) * 2 * self._bins
-        self._raw = max(FLUSH, dense // (4 * classes))
 
     def add(self, counts: Counts, truth: int, answer: np.ndarray) -> None:
         """Counts one Example in."""
         counts.truth.append(truth)
         counts.answers.append(np.array(answer.ravel(), np.float32))
-        self._condense(counts, self._raw if counts.dense is None else FLUSH)
+        # The larger a tally, the dearer to add to; the Examples take no more memory than it.
+        if len(counts.truth) >= max(FLUSH, len(counts.bins[0]) // self._classes):
+            self._condense(counts)
 
     def merge(self, parts: Iterable[Counts]) -> Counts:
         """Counts of all parts together."""
-        merged = Counts()
-        for part in parts:
-            merged.truth += part.truth
-            merged.answers += part.answers
-            if merged.dense is None or part.dense is None:
-                merged.dense = merged.dense or part.dense
-            else:
-                one, other = merged.dense, part.dense
-                merged.dense = one[0] + other[0], one[1] + other[1], one[2] + other[2]
-            self._condense(merged, self._raw)
-        return merged
+        given = [Counts(), *parts]
+        for part in given:
+            self._condense(part)
+        pairs, bins = _joined(part.pairs for part in given), _joined(part.bins for part in given)
+        return Counts(pairs=pairs, bins=bins, sums=np.sum([part.sums for part in given], axis=0))
 
     def arrays(self, counts: Counts) -> dict[str, np.ndarray]:
         """See `ClassCounts`; empty without Examples."""
-        if counts.dense is not None:
-            self._condense(counts, 1)
-            table, histograms, sums = counts.dense
-        elif counts.truth:
-            truth, answers = self._stacked(counts)
-            table, sums = self._totals(truth, answers)
-        else:
+        self._condense(counts)
+        pairs, numbers = counts.pairs
+        if not len(pairs):
             return {}
-
-        def histogram(at: int) -> np.ndarray:
-            if counts.dense is not None:
-                return histograms[at]
-            return self._histogram(truth, answers, self._scored[at])
-
-        given = {"confusion": to_triples(table), "sums": sums}
-        present = np.unique(given["confusion"][:, 0])
+        confusion = np.stack([*np.divmod(pairs, self._classes), numbers], axis=1)
+        given = {"confusion": confusion, "sums": counts.sums}
+        present = np.unique(confusion[:, 0])
         if len(present) > 1:
             given["auc"] = np.full((len(self._scored), 2), np.nan)
-            for at, class_id in enumerate(self._scored):
-                if class_id in present:
-                    counted = _between(histogram(at), self._auc_at)
-                    given["auc"][at] = auc_and_variance(counted)
+            for at in np.flatnonzero(np.isin(self._scored, present)).tolist():
+                counted = self._histogram(counts, at, self._auc_at)
+                given["auc"][at] = auc_and_variance(counted)
         if self._classes == 2:
-            given["roc"] = _between(histogram(0), self._roc_at)
+            given["roc"] = self._histogram(counts, 0, self._roc_at)
         return given
 
-    def _condense(self, counts: Counts, limit: int) -> None:
-        """Counts the Examples into the arrays, if there are so many."""
-        if len(counts.truth) < limit:
+    def _condense(self, counts: Counts) -> None:
+        """Counts the Examples that are there as they are into the tallies."""
+        if not counts.truth:
             return
-        truth, answers = self._stacked(counts)
-        found, sums = self._totals(truth, answers)
-        if counts.dense is None:
-            shape = (len(self._scored), 2, self._bins)
-            counts.dense = np.zeros_like(found), np.zeros(shape, np.int32), np.zeros_like(sums)
-        table, histograms, before = counts.dense
-        for at, class_id in enumerate(self._scored):
-            histograms[at] += self._histogram(truth, answers, class_id)
-        counts.dense = table + found, histograms, before + sums
-        counts.truth, counts.answers = [], []
-
-    def _stacked(self, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
-        """Class ids int64 [n] and float32 [n, classes]."""
-        answers = np.stack(counts.answers)
+        truth, answers = np.asarray(counts.truth), np.stack(counts.answers)
         if answers.shape[1] == 1:
             answers = np.concatenate([1 - answers, answers], axis=1)
-        return np.asarray(counts.truth), answers
+        scores = answers[:, self._scored].astype(np.float64)
+        above = np.searchsorted(self._thresholds, scores)
+        above[np.isnan(scores)] = 0
+        own = truth[:, None] == self._scored
+        bins = (2 * np.arange(len(self._scored)) + own) * self._bins + above
+        counts.bins = _joined([counts.bins, (bins.ravel(), np.ones(bins.size))])
+        pairs = truth * self._classes + answers.argmax(axis=1)
+        counts.pairs = _joined([counts.pairs, (pairs, np.ones(len(pairs)))])
+        counts.sums = counts.sums + self._sums(truth, answers)
+        counts.truth, counts.answers = [], []
 
-    def _totals(self, truth: np.ndarray, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Confusion and sums; see `Counts`."""
+    def _sums(self, truth: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """See `ClassCounts`."""
         own = np.take_along_axis(answers, truth[:, None], axis=1)
         if self._loss == "cross_entropy":
             # As Keras has it: every probability bounded, then all scaled to a sum of 1.
@@ -194,21 +177,21 @@ class Counter:
             losses = (answers[:, 1].astype(np.float64) - truth) ** 2
         ahead = (answers > own).sum(axis=1)  # of equal ones the first is ahead
         ahead += ((answers == own) & (np.arange(self._classes) < truth[:, None])).sum(axis=1)
-        sums = np.array([losses.sum(), (losses**2).sum(), (ahead < TOP_K).sum()], np.float64)
-        return count_pairs(truth, answers.argmax(axis=1), self._classes), sums
+        return np.array([losses.sum(), (losses**2).sum(), (ahead < TOP_K).sum()], np.float64)
 
-    def _histogram(self, truth: np.ndarray, answers: np.ndarray, class_id: int) -> np.ndarray:
-        """int64 [2, thresholds + 1]; see `Counts`."""
-        scores = answers[:, class_id].astype(np.float64)
-        above = np.searchsorted(self._thresholds, scores)
-        above[np.isnan(scores)] = 0
-        where = (truth == class_id) * self._bins + above
-        return np.bincount(where, minlength=2 * self._bins).reshape(2, self._bins)
+    def _histogram(self, counts: Counts, at: int, starts: np.ndarray) -> np.ndarray:
+        """Of a scored class: int64 [2, starts + 1], by whether an Example is of it, and by bins."""
+        first, size = at * 2 * self._bins, 2 * self._bins
+        start, end = np.searchsorted(counts.bins[0], [first, first + size])
+        found, numbers = counts.bins[0][start:end] - first, counts.bins[1][start:end]
+        histogram = np.bincount(found, numbers, size).reshape(2, -1).astype(np.int64)
+        return np.add.reduceat(histogram, [0, *starts], axis=1)
 
 
-def _between(histogram: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The same counts by fewer thresholds: [2, starts + 1]."""
-    return np.add.reduceat(histogram.astype(np.int64), [0, *starts], axis=1)
+def _joined(tallies: Iterable[Tally]) -> Tally:
+    keys, numbers = (np.concatenate(each) for each in zip(*tallies, strict=True))
+    found, places = np.unique(keys, return_inverse=True)
+    return found, np.bincount(places, numbers, len(found)).astype(np.int64)
 
 
 class _Combiner(beam.CombineFn):

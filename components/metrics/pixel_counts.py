@@ -13,8 +13,8 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.metrics.preprocessors import DecodeImagePreprocessor
 
-from components.metrics.arrays import pack
 from components.metrics.confusion import count_pairs, to_triples
+from components.metrics.specs import pack
 
 NAME = "pixel_counts"
 
@@ -22,7 +22,7 @@ Sums = tuple[np.ndarray, np.ndarray]
 
 
 class PixelCounts(metric_types.Metric):
-    """Counts over the images of a slice; its value is what `arrays.pack` makes of these arrays.
+    """Counts over the images of a slice; its value is what `specs.pack` makes of these arrays.
 
     `confusion`: int64 [k, 3] of pixels; see `confusion.to_triples`.
     `products`: float64 [3 classes, 3 classes]; see `intervals.pixel_variances`.
@@ -82,11 +82,8 @@ class _Combiner(beam.CombineFn):
         return confusion, products
 
     def merge_accumulators(self, accumulators: Iterable[Sums]) -> Sums:
-        confusion, products = self.create_accumulator()
-        for more_pixels, more_products in accumulators:
-            confusion += more_pixels
-            products += more_products
-        return confusion, products
+        confusions, products = zip(*accumulators, strict=True)
+        return np.sum(confusions, axis=0), np.sum(products, axis=0)
 
     def extract_output(self, accumulator: Sums) -> dict[metric_types.MetricKey, bytes]:
         confusion, products = accumulator

@@ -1,8 +1,15 @@
-"""Metrics as TensorFlow Model Analysis is asked for them: by module and name."""
+"""Metrics as TensorFlow Model Analysis is asked for them, by module and name, and their values.
 
+Arrays are packed: it takes differences of the values of two models, which need not have the same
+shape; of bytes it takes none.
+"""
+
+import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
@@ -37,3 +44,16 @@ def load_metric(path: str, key: str) -> type:
             found=f"'{found.__name__}', a metric of TensorFlow Model Analysis",
         )
     return found
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The arrays as one value."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(value: bytes) -> dict[str, np.ndarray]:
+    """What `pack` was given."""
+    with np.load(io.BytesIO(value)) as read:
+        return dict(read)

@@ -8,10 +8,9 @@ from typing import Any
 
 from tfx.components.pusher import executor
 from tfx.dsl.io import fileio
-from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
-from tfx.utils import io_utils, proto_utils
+from tfx.utils import io_utils
 
 from components.artifacts import MODEL_CARD, MODEL_CARD_DATA, PUSH
 from components.datasets.examples import read_classes
@@ -22,8 +21,6 @@ from components.pusher.release import Release
 from components.pusher.settings import PusherConfig
 from components.tasks import get_task
 
-EXAMPLES_KEY = "examples"
-REPORT_KEY = "report"
 SPLIT = "test"
 
 
@@ -35,14 +32,12 @@ class Executor(executor.Executor):
     ) -> None:
         """Pushes if both blessings are there and the model is not yet the newest version."""
         pushed_model = artifact_utils.get_single_instance(output_dict[specs.PUSHED_MODEL_KEY])
-        destination = pusher_pb2.PushDestination()
-        proto_utils.json_to_proto(exec_properties[specs.PUSH_DESTINATION_KEY], destination)
         config = PusherConfig.model_validate_json(exec_properties["config"])
         result: dict[str, Any] = {"status": "not blessed", "name": config.model_name}
         if self.CheckBlessing(input_dict):
             model = Path(self.GetModelPath(input_dict))
             check = _check(input_dict, config, exec_properties["task"], model)
-            release = Release(destination.filesystem.base_directory, config, check)
+            release = Release(exec_properties["base_directory"], config, check)
             result |= release.run(model, _model_card(input_dict))
         if result["status"] == PUSHED:
             self._MarkPushed(pushed_model, result["path"], str(result["version"]))
@@ -57,7 +52,7 @@ def _check(
     """What asks the live server about a version, if that is configured."""
     if not config.live_check:
         return None
-    examples = artifact_utils.get_single_instance(inputs[EXAMPLES_KEY])
+    examples = artifact_utils.get_single_instance(inputs["examples"])
     return functools.partial(
         check_live,
         config.live_check,
@@ -70,9 +65,9 @@ def _check(
 
 def _model_card(inputs: Artifacts) -> dict[str, bytes]:
     """The card's files by name; none where there is no report, or none in it."""
-    if not inputs.get(REPORT_KEY):
+    if not inputs.get("report"):
         return {}
-    folder = artifact_utils.get_single_uri(inputs[REPORT_KEY])
+    folder = artifact_utils.get_single_uri(inputs["report"])
     return {
         name: io_utils.read_bytes_file(f"{folder}/{name}")
         for name in (MODEL_CARD, MODEL_CARD_DATA)

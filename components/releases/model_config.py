@@ -16,7 +16,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from components.releases.text_proto import Field, UnknownForm, message_fields, without
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class ModelConfigFile:
             InputError: see `entry`; or there is no entry and no `base_path`; or the folder of the
                 file cannot be written.
         """
-        try:
+        with os_errors(f"model config file {self.path}", expected="a file to write"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -75,10 +75,6 @@ class ModelConfigFile:
                 entry = self._existing(config)
                 result = change(entry)
                 self._write(_rewritten(text, config, entry))
-        except OSError as error:
-            raise InputError(
-                f"model config file {self.path}", expected="a file to write", found=str(error)
-            ) from error
         return result
 
     def _existing(self, config: ModelServerConfig) -> ModelConfig:

@@ -14,7 +14,7 @@ from serving import names
 HEATMAP_NOTE = (
     "The overlays are heatmaps: the redder a place, the more it speaks for the named class."
 )
-STRETCHED = "Pictures are stretched to a square, and orientation tags are not read."
+STRETCHED = "Pictures are turned upright, as their EXIF tells, and stretched to a square."
 
 
 @dataclass(frozen=True)

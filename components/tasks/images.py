@@ -13,7 +13,7 @@ import re
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import imagehash
 import numpy as np
@@ -22,18 +22,26 @@ from PIL import Image
 
 from components import features as f
 from components.datasets.examples import make_example
+from components.datasets.pictures import NO_PICTURE, check, load, read, turned
 from components.datasets.records import Record
-from components.preprocessing import MAX_PIXELS, decode_pixels
+from components.preprocessing import decode_pixels
 from components.tasks import schemas
 from components.tasks.parts import Converted, Data, RejectedError
+from serving.pictures import orientation, picture_format
 
 MIN_SIDE = 16  # pixels, as stored; smaller images show nothing
 MAX_SIDE = 4096  # pixels: the largest `max_side` that a configuration may ask for
 JPEG_QUALITY = 95  # for images that had to be shrunk
 HASH_SIZE = 5  # pHash keeps the lowest HASH_SIZE x HASH_SIZE frequencies, one bit each
-# Height and width of an image as decoded, and as stored.
-Sizes = tuple[tuple[int, int], tuple[int, int]]
 TRANSCODED = ("GIF", "BMP", "WEBP")  # stored as PNG where TensorFlow does not take them
+
+
+class Sizes(NamedTuple):
+    """Height and width of an image, upright."""
+
+    decoded: tuple[int, int]
+    stored: tuple[int, int]  # shrunk to the longest side that is allowed
+    orientation: int = 1  # by EXIF, of the file that it came in
 
 
 class ImageData(Data):
@@ -49,7 +57,8 @@ class ImageData(Data):
 
     def convert(self, root: Path, record: Record, max_side: int) -> Converted:
         """See `Data.convert`."""
-        encoded, pixels = decode(read(root, record.path, record.content))
+        given = read(root, record.path, record.content)
+        encoded, pixels = decode(given)
         size = (pixels.shape[0], pixels.shape[1])
         height, width = _bounded(*size, max_side)
         # As stored: a strip of 20 x 4000 pixels would be shrunk to 3 x 512.
@@ -59,7 +68,8 @@ class ImageData(Data):
             shrunk = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
             encoded = encode(shrunk, "JPEG", quality=JPEG_QUALITY)
         key = split_key(pixels)
-        label, shown = self.truth(root, record, (size, (height, width)))
+        tag = orientation(given)
+        label, shown = self.truth(root, record, Sizes(size, (height, width), tag))
         example = make_example(
             {
                 f.IMAGE: encoded,
@@ -77,6 +87,7 @@ class ImageData(Data):
             key=key,
             digest=hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest(),
             example=example.SerializeToString(deterministic=True),
+            turned=tag > 1,
         )
 
     def schema(self) -> Any:
@@ -90,45 +101,34 @@ def split_key(pixels: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIZE))
 
 
-def read(root: Path, path: str, content: bytes | None) -> bytes:
-    """The content of a file, or what was read of it already.
-
-    Raises:
-        RejectedError: it cannot be read.
-    """
-    if content is not None:
-        return content
-    try:
-        return (root / path).read_bytes()
-    except OSError as error:
-        raise RejectedError("unreadable file", error.strerror or str(error)) from error
-
-
 def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
     """Decodes with the very function that training and serving use.
 
     Returns:
-        The bytes that it decodes: those given, or where only Pillow can read them (WebP, some GIF
-        and BMP) a PNG of the first frame; and the pixels, uint8 [height, width, 3], RGB.
+        The bytes to store, which carry no EXIF orientation: those given, or of what is turned
+        upright, or what Pillow alone can read (WebP, some GIF and BMP), a PNG of the first frame;
+        and the pixels, uint8 [height, width, 3], RGB, upright.
 
     Raises:
         RejectedError: they are no image, or one too large to hold.
     """
-    if not encoded:
-        raise RejectedError("not a picture", "empty file")
-    kind, mode = _checked_kind(encoded)
+    check(encoded)
+    kind = picture_format(encoded)
     # TensorFlow takes a BMP's palette indices for grey; its older versions, which a model may meet
     # in serving, know no WebP.
-    if kind != "WEBP" and (kind, mode) != ("BMP", "P"):
+    if kind != "WebP" and not (kind == "BMP" and load(encoded, "BMP").mode == "P"):
         try:
-            return encoded, decode_pixels(tf.constant(encoded)).numpy()
-        except tf.errors.InvalidArgumentError as error:
+            pixels = decode_pixels(tf.constant(encoded)).numpy()
+        except tf.errors.OpError as error:
             if kind not in TRANSCODED:
                 # Which of TensorFlow's functions it was tells nobody anything.
                 detail = " ".join(re.sub(r"\{\{.*?\}\}", "", error.message).split())[:160]
-                raise RejectedError("not a picture", detail) from error
-    encoded = _transcoded(encoded)
-    return encoded, decode_pixels(tf.constant(encoded)).numpy()
+                raise RejectedError(NO_PICTURE, detail) from error
+        else:
+            upright = orientation(encoded) > 1
+            return encode(Image.fromarray(pixels), "PNG") if upright else encoded, pixels
+    image = turned(load(encoded, *TRANSCODED).convert("RGB"), orientation(encoded))
+    return encode(image, "PNG"), np.asarray(image)
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -136,28 +136,6 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def _checked_kind(encoded: bytes) -> tuple[str, str]:
-    """Format and mode by the header; refuses what would not fit in memory."""
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            pixels, kind = image.width * image.height, (str(image.format), image.mode)
-    except Image.DecompressionBombError as error:  # Pillow's own bound, above ours
-        raise RejectedError("too large", str(error)) from error
-    except OSError as error:
-        raise RejectedError("not a picture", str(error).partition("<")[0].strip()) from error
-    if pixels > MAX_PIXELS:
-        raise RejectedError("too large", f"{pixels} pixels, at most {MAX_PIXELS} allowed")
-    return kind
-
-
-def _transcoded(encoded: bytes) -> bytes:
-    try:
-        with Image.open(io.BytesIO(encoded), formats=TRANSCODED) as image:
-            return encode(image.convert("RGB"), "PNG")
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise RejectedError("not a picture", str(error).partition("<")[0].strip()) from error
 
 
 def _bounded(height: int, width: int, max_side: int) -> tuple[int, int]:

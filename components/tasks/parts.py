@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _TOLD = 8  # names of classes in a message
 
-Shapes = tuple[tuple[tuple[int, ...], Any], tuple[tuple[int, ...], Any]]
 Arrays = Mapping[str, np.ndarray]
 Read = Callable[[], Iterator[Any]]  # begins anew to read the parsed Examples of a split
 # Metric, class name or None, value, half of its 95% interval or None.
@@ -47,6 +46,7 @@ class Converted(NamedTuple):
     key: str  # what has equal keys shares a split
     digest: str  # of its content: what has equal digests is a duplicate
     example: bytes  # the serialized tf.train.Example
+    turned: bool = False  # whether it is a picture that EXIF had to be asked which side is up
 
 
 class Part:
@@ -102,25 +102,14 @@ class Data(Part, ABC):
 class Training(Part, ABC):
     """Asked by trainer, tuner and ablation. What is computed in a step uses `keras` only."""
 
-    content_features: Sequence[str] = ()  # bytes features whose content a training depends on
     moves: bool = False  # whether targets are maps that move along with the picture
 
     @abstractmethod
-    def feature_specs(self) -> dict[str, Any]:
-        """What is parsed of an Example, besides key and origin: `tf.io` feature specifications."""
+    def decode(self, example: Any, side: int | None) -> tuple[Any, Any]:
+        """Input and target of one serialized Example, in a graph: tensors of known shapes.
 
-    @abstractmethod
-    def decode(self, parsed: Mapping[str, Any], side: int | None) -> tuple[Any, Any]:
-        """Input and target of one parsed Example, in a graph: tensors as `shapes` tells.
-
-        Args:
-            parsed: by feature.
-            side: of a square picture in pixels; None where there are no pictures.
+        `side` is that of a square picture in pixels; None where there are no pictures.
         """
-
-    @abstractmethod
-    def shapes(self, side: int | None) -> Shapes:
-        """Shape and NumPy dtype of one input, and of one target."""
 
     @abstractmethod
     def class_counts(self, targets: np.ndarray) -> np.ndarray:

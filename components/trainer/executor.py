@@ -4,8 +4,7 @@ from tfx.components.trainer import executor
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.declared import Artifacts, Properties
-from components.trainer.hyperparameters import replace_values
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import TrainerConfig, replace_values
 
 EPOCHS_KEY = "epochs"
 

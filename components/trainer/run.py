@@ -1,9 +1,7 @@
 """The function that the stock TFX Trainer calls: Examples in, the best epoch's SavedModel out."""
 
-import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,12 @@ from components.tasks.parts import Training
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import stages
 from components.trainer.fit.building import bare_model, dtype_policy
-from components.trainer.hyperparameters import Scalar, describe, replace_values
 from components.trainer.input.split import Splits, classes_beside, index_splits, load_split
 from components.trainer.records import history
 from components.trainer.records.model_run import write_records
-from components.trainer.records.state import TENSORBOARD_FOLDER
+from components.trainer.records.state import TENSORBOARD_FOLDER, TrainingState
 from components.trainer.sections import ExportConfig
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import Scalar, TrainerConfig, describe, replace_values
 from serving import names
 
 
@@ -47,10 +44,10 @@ def run_fn(fn_args: Any) -> None:
         NonFiniteLossError: the loss became NaN or infinite.
     """
     settings = dict(fn_args.custom_config)
-    state_dir = settings.pop("state_dir", None)
+    trainer, state_dir = settings.pop("trainer"), settings.pop("state_dir", None)
     task = get_task(settings["task"])
     part = task.training(classes_beside(fn_args.train_files))
-    config = TrainerConfig.model_validate(settings["trainer"]).for_task(task)
+    config = TrainerConfig.model_validate(trainer).for_task(task)
     chosen: dict[str, Scalar] = (fn_args.hyperparameters or {}).get("values", {})
     if chosen:
         print(f"chosen by the tuner: {describe(chosen)}", flush=True)
@@ -62,32 +59,28 @@ def run_fn(fn_args: Any) -> None:
     options = _export_options(config.model, config.export)
     splits = index_splits(fn_args.train_files, fn_args.eval_files, task, part.classes)
 
-    with dtype_policy(config.precision):
+    is_chief = distribution.cluster.is_chief
+    with (
+        dtype_policy(config.precision),
+        tempfile.TemporaryDirectory(prefix="pawlens-training-") as scratch,
+    ):
         model = stages.first_model(config, splits, distribution)
-        # A stage depends on those before it: with another last one they need no training again.
-        plan = [stage.training_values() for stage in config.trainings]
-        state_names = [
-            stages.fingerprint(
-                config,
-                splits,
-                settings=settings | {"trainer": plan[: number + 1]},
-                weights=[list(variable.shape) for variable in model.weights],
-            )
-            for number in range(len(plan))
-        ]
-        is_chief = distribution.cluster.is_chief
-        with _state_folders(state_dir if is_chief else None, state_names) as folders:
-            done = stages.train(
-                model,
-                splits.load,
-                part=part,
-                config=config,
-                folders=folders,
-                distribution=distribution,
-            )
-            if is_chief:
-                last = config.trainings[-1]
-                _hand_on(fn_args, last, done, splits, options=options, chosen=chosen)
+        # They outlive an interruption only if there is a `state_dir`.
+        root = Path(state_dir if is_chief and state_dir else scratch)
+        shapes = [list(variable.shape) for variable in model.weights]
+        folders = stages.state_folders(root, config, splits, settings=settings, weights=shapes)
+        done = stages.train(
+            model,
+            splits.load,
+            part=part,
+            config=config,
+            folders=folders,
+            distribution=distribution,
+        )
+        if is_chief:
+            _hand_on(fn_args, config.trainings[-1], done, splits, options=options, chosen=chosen)
+        for folder in folders:
+            shutil.rmtree(folder)
 
 
 def _export_options(model: str, config: ExportConfig) -> ExportOptions:
@@ -99,6 +92,8 @@ def _export_options(model: str, config: ExportConfig) -> ExportOptions:
         explanation_flip=flip,
         grad_cam_layer=config.grad_cam_layer,
         test_time_flip=config.test_time_flip,
+        fold_batch_norms=config.fold_batch_norms,
+        for_cpu=config.target == "cpu",
     )
 
 
@@ -113,20 +108,10 @@ def _check_export(config: TrainerConfig, part: Training) -> None:
         check_layer(model, layer, spec.logits_layer, "trainer.export.grad_cam_layer")
 
 
-@contextlib.contextmanager
-def _state_folders(state_dir: str | None, names: list[str]) -> Iterator[list[Path]]:
-    """The stages' own folders; they outlive an interruption only if there is a `state_dir`."""
-    with tempfile.TemporaryDirectory(prefix="pawlens-training-") as scratch:
-        folders = [Path(state_dir or scratch) / name for name in names]
-        yield folders
-        for folder in folders:
-            shutil.rmtree(folder)
-
-
 def _hand_on(
     fn_args: Any,
     config: TrainerConfig,
-    done: list[stages.Stage],
+    done: list[TrainingState],
     splits: Splits,
     *,
     options: ExportOptions,
@@ -149,9 +134,9 @@ def _hand_on(
     with tempfile.TemporaryDirectory() as scratch:
         model, records = Path(scratch, "model"), Path(scratch, "run")
         for number, stage in enumerate(done, start=1):
-            if stage.state.tensorboard.exists():
+            if stage.tensorboard.exists():
                 own = f"stage-{number}" if len(done) > 1 else ""
-                shutil.copytree(stage.state.tensorboard, records / TENSORBOARD_FOLDER / own)
+                shutil.copytree(stage.tensorboard, records / TENSORBOARD_FOLDER / own)
         records.mkdir(exist_ok=True)
         epochs = history.joined([stage.epochs for stage in done])
         write_records(

@@ -147,3 +147,10 @@ class ExportConfig(Section):
     test_time_flip: bool = False
     """Whether an answer is that of the image and its mirror image together, their logits averaged
     ("test-time augmentation"), at twice the work."""
+    fold_batch_norms: bool = True
+    """Whether the weights of batch norms go into those of the layers around them, where that leaves
+    answers (to 1e-5) and heatmaps as they are: less work for every picture."""
+    target: Literal["any", "cpu"] = "any"
+    """`cpu`: pictures of a batch go through the model one by one, as many at a time as the server
+    has `--tensorflow_inter_op_parallelism` (with `--tensorflow_intra_op_parallelism=1`), and the
+    file holds the weights a second time, as constants. On a GPU that would ruin the batch."""

@@ -1,13 +1,13 @@
 """What can be said about a training; a section of the pipeline's configuration."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from components import explanations, models
 from components.models.spec import Learn
-from components.settings import PositiveInt, Section
+from components.settings import PositiveInt, Section, expected_by
 from components.tasks import Task, get_task
 from components.trainer.sections import (
     AugmentationConfig,
@@ -22,6 +22,7 @@ from components.trainer.sections import (
 from serving.errors import InputError, Mistakes, check_one_of, mistakes_of
 
 STAGES = "trainer.stages"
+Scalar = bool | int | float | str  # a value that a tuner may vary
 
 
 class TrainerConfig(Section):
@@ -189,3 +190,39 @@ class TrainerConfig(Section):
                 yield InputError(
                     f"trainer.{key}", expected="nothing: it is for images", found=repr(value)
                 )
+
+
+def replace_values(config: TrainerConfig, values: Mapping[str, Scalar]) -> TrainerConfig:
+    """The configuration with other values, by dotted key, as in `optimizer.weight_decay`.
+
+    Raises:
+        InputError: an unknown key, or a value that its key does not take.
+    """
+    tree = config.model_dump()
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        node: Any = tree
+        for section in sections:
+            node = node.get(section) if isinstance(node, dict) else None
+        # The keys of `model_args` are the architecture's own.
+        if not isinstance(node, dict) or (last not in node and sections != ["model_args"]):
+            raise InputError(f"trainer.{key}: unknown key")
+        node[last] = value
+    try:
+        return TrainerConfig.model_validate(tree)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        if problem["type"] == "value_error":  # one of ours, whole already
+            raise InputError(str(problem["ctx"]["error"])) from error
+        key = ".".join(map(str, problem["loc"]))
+        raise InputError(
+            f"trainer.{key}", expected=expected_by(problem["msg"]), found=repr(problem["input"])
+        ) from error
+
+
+def describe(values: Mapping[str, Scalar]) -> str:
+    """The values for a line of a log: `learning_rate 0.00123, optimizer.name adam`."""
+    return ", ".join(
+        f"{key} {format(value, '.4g') if isinstance(value, float) else value}"
+        for key, value in values.items()
+    )

@@ -16,11 +16,9 @@ class Tuner(component.Tuner):
 
     Args:
         examples: Examples with the splits `train` and `eval`, classes beside them.
-        task: name or import path.
-        config: of the search.
-        trainer: of the training that it is for.
+        config, trainer: of the search, and of the training that it is for.
+        task, elsewhere: as in `Trainer`.
         state_dir: folder where trials are kept; empty: none are.
-        elsewhere: the run is on other machines, so the files of weights are not looked into.
 
     Raises:
         Mistakes: what no trial could be made of.

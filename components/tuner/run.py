@@ -7,12 +7,11 @@ from tfx.components.tuner.component import TunerFnResult
 
 from components import models
 from components.tasks import get_task
-from components.trainer.devices.cluster import VARIABLE, read_cluster
 from components.trainer.devices.distribution import prepare_devices
+from components.trainer.devices.nodes import VARIABLE, read_cluster
 from components.trainer.fit.trial import run_trial
-from components.trainer.hyperparameters import replace_values
 from components.trainer.input.split import classes_beside, index_splits
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import TrainerConfig, replace_values
 from components.tuner.search import Search
 from components.tuner.settings import TunerConfig
 from serving.errors import InputError

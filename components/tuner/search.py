@@ -5,7 +5,6 @@ search starts its random numbers anew. Here the search is repeated from the star
 seed and the same results give the same proposals, and trials that are done are read, not trained.
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,9 +15,8 @@ import threadpoolctl
 from keras_tuner.engine import base_tuner
 
 from components.trainer.fit.trial import Trial
-from components.trainer.hyperparameters import describe, replace_values
 from components.trainer.records.history import best_epoch, mode
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import TrainerConfig, describe, replace_values
 from components.tuner.settings import Dimension, TunerConfig, leaves
 from serving.errors import FailedError
 
@@ -43,64 +41,44 @@ class Search(base_tuner.BaseTuner):
         self._config = config
         self._base = base
         self._train = train
-        if not folder:
-            self._scratch = tempfile.TemporaryDirectory(prefix="pawlens-tuner-")  # goes with self
-            folder = self._scratch.name
-        self._folder = Path(folder)
-        self._failure = ""
-        # KerasTuner's own files; those of a search that was killed are thrown away.
-        super().__init__(
-            _oracle(config, base),
-            directory=str(self._folder),
-            project_name="keras_tuner",  # a folder
-            overwrite=True,
-        )
+        # KerasTuner's own files, which nothing goes on from; they go with self.
+        self._scratch = tempfile.TemporaryDirectory(prefix="pawlens-tuner-")
+        self._folder = Path(folder or self._scratch.name)
+        super().__init__(_oracle(config, base), directory=self._scratch.name)
         self.oracle.verbose = 0  # its tables are for notebooks
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
-        """Makes the trials.
+        """Makes the trials; KerasTuner's own loop takes every error for a bad trial and goes on.
 
         Raises:
             FailedError: not one of them came to its end.
         """
-        try:
-            # A Bayesian search multiplies matrices so small that threads only wait for each other.
-            with threadpoolctl.threadpool_limits(1, user_api="blas"):
-                super().search(*fit_args, **fit_kwargs)
-        except keras_tuner.errors.FatalError as error:
-            raise error.__cause__ or error from None
-
-    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
-        """Trains with the trial's values.
-
-        Returns:
-            The objective at its best epoch.
-        """
-        name = f"trial {int(trial.trial_id) + 1} of at most {self._config.trials}"
-        values = trial.hyperparameters.values
-        print(f"{name}: {describe(values)}", flush=True)
-        try:
-            result = self._train(replace_values(self._base, values), self._folder)
-        except Exception as error:
-            # KerasTuner takes every other error for a bad trial and goes on.
-            raise keras_tuner.errors.FatalError(str(error)) from error
-        if result.failure:
-            self._failure = result.failure
-            print(f"{name}: {result.failure}", flush=True)
-            raise keras_tuner.errors.FailedTrialError(result.failure)
-        best = best_epoch(result.epochs, self._base.monitor)
-        value = float(best[self._base.monitor])
-        print(f"{name}: {self._base.monitor} {value:.4f} in epoch {best['epoch']}", flush=True)
-        return {self._base.monitor: value}
-
-    def on_search_end(self) -> None:
-        """Refuses a search without a result."""
-        shutil.rmtree(self.project_dir)
+        failure = ""
+        # A Bayesian search multiplies matrices so small that threads only wait for each other.
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            while (trial := self.oracle.create_trial(self.tuner_id)).status != "STOPPED":
+                failure = self._try(trial) or failure
+                self.oracle.end_trial(trial)
         if all(trial.score is None for trial in self.oracle.trials.values()):
             raise FailedError(
                 f"none of the tuner's {len(self.oracle.trials)} trials came to its end (the last: "
-                f"{self._failure}): lower what is largest in tuner.space"
+                f"{failure}): lower what is largest in tuner.space"
             )
+
+    def _try(self, trial: Any) -> str:
+        """Trains with the trial's values, tells the oracle; gives why it failed, if it did."""
+        name = f"trial {int(trial.trial_id) + 1} of at most {self._config.trials}"
+        values, monitor = trial.hyperparameters.values, self._base.monitor
+        print(f"{name}: {describe(values)}", flush=True)
+        result = self._train(replace_values(self._base, values), self._folder)
+        trial.status = "FAILED" if result.failure else "COMPLETED"
+        told = result.failure
+        if not told:
+            best = best_epoch(result.epochs, monitor)
+            self.oracle.update_trial(trial.trial_id, {monitor: best[monitor]})
+            told = f"{monitor} {best[monitor]:.4f} in epoch {best['epoch']}"
+        print(f"{name}: {told}", flush=True)
+        return result.failure
 
     def search_space_summary(self, extended: bool = False) -> None:
         """One line instead of KerasTuner's page."""

@@ -13,9 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from components.settings import PositiveInt, Section
 from components.tasks import Task
-from components.trainer.hyperparameters import Scalar, describe, replace_values
 from components.trainer.sections import ExportConfig
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import Scalar, TrainerConfig, describe, replace_values
 from serving.errors import InputError, nearest
 
 # Keys that are not searched.

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from serving.client.images import BATCH_SIZE
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 from serving.results import ServingError
 from serving.wire import messages_pb2 as pb
 from serving.wire import methods
@@ -74,11 +74,8 @@ class Tls:
 def _pem(kind: str, path: Path | None) -> bytes | None:
     if path is None:
         return None
-    try:
+    with os_errors(f"TLS {kind} {path}", expected="a PEM file"):
         content = Path(path).read_bytes()
-    except OSError as error:
-        found = error.strerror or type(error).__name__
-        raise InputError(f"TLS {kind} {path}", expected="a PEM file", found=found) from error
     if b"-----BEGIN" not in content:
         raise InputError(f"TLS {kind} {path}", expected="a PEM file", found="something else")
     return content

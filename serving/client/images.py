@@ -33,7 +33,7 @@ class PreparedImage:
     Attributes:
         position: of all inputs, from 0.
         image: as it was given.
-        encoded: JPEG, PNG, GIF or BMP bytes.
+        encoded: JPEG, PNG, GIF, BMP or WebP bytes.
         error: why it cannot be sent.
     """
 
@@ -170,7 +170,9 @@ def _from_pillow(image: "PIL.Image.Image", position: int) -> bytes:
 
 def _png(image: "PIL.Image.Image") -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=_PNG_COMPRESSION)
+    # With the orientation that EXIF tells, as if the file itself had been sent.
+    exif = image.info.get("exif")
+    image.save(buffer, "PNG", compress_level=_PNG_COMPRESSION, exif=exif)
     return buffer.getvalue()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from serving.client import Image, check_image
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 
 STDIN = Path("-")
 # What the endpoints decode.
@@ -111,11 +111,6 @@ def _refuse(error: OSError) -> None:
 
 
 def _paths(files_from: Path) -> list[Path]:
-    try:
+    with os_errors(f"--files-from {files_from}", expected="a file with paths"):
         content = sys.stdin.buffer.read() if files_from == STDIN else files_from.read_bytes()
-    except OSError as error:
-        found = error.strerror or type(error).__name__
-        raise InputError(
-            f"--files-from {files_from}", expected="a file with paths", found=found
-        ) from error
     return [Path(os.fsdecode(line)) for line in content.splitlines() if line.strip()]

@@ -1,7 +1,9 @@
 """How a command tells its results: rows as a table, JSON or CSV, and images as files."""
 
 import csv
+import errno
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -136,7 +138,8 @@ def output_files(sources: Sequence[Source], output: Path, kind: str) -> list[str
                 todo="run them apart, each with its own --output",
             )
         taken[file] = one.name
-    there = [file for file in taken if Path(file).exists()]
+    # (pathlib raises where a name is too long, which only concerns its own image.)
+    there = [file for file in taken if os.path.exists(file)]  # noqa: PTH110
     asked = {Path(one.name).resolve() for one in sources} if there else set()
     for file in there:
         if Path(file).resolve() in asked:
@@ -149,16 +152,24 @@ def _stem(place: str) -> str:
     return str(PurePath(place).with_suffix(""))
 
 
+class UnfitNameError(ValueError):
+    """The file of one result cannot have its name; others can be written."""
+
+
 def save(file: str, content: bytes) -> None:
     """Writes an image, with the folders above it.
 
     Raises:
+        UnfitNameError: the name is too long.
         FailedError: it cannot be written.
     """
     try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_bytes(content)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            name = PurePath(file).name
+            raise UnfitNameError(f"the name of its result is too long: {name}") from error
         raise FailedError(f"{file} cannot be written: {error.strerror}") from error
 
 

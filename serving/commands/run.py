@@ -6,18 +6,25 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
-from serving.client import CLASSIFIER_NAME, Image, ImageClient
+from serving.client import CLASSIFIER_NAME, ImageClient
 from serving.commands.inputs import list_sources
-from serving.commands.outputs import ERROR, FORMATS, TABLE_ROWS, Row, output_files, save
+from serving.commands.outputs import (
+    ERROR,
+    FORMATS,
+    TABLE_ROWS,
+    Row,
+    UnfitNameError,
+    output_files,
+    save,
+)
 from serving.errors import InputError, check_one_of
 from serving.names import INPUT_CLASS_INDEX
 from serving.results import Answer, Explanation, Prediction, Segmentation, ServingError
 
-SEGMENTER_NAME = "pets_segmentation"
 # So many unanswered images are named at the end.
 _NAMED = 5
 # From so many images on there is something to watch.
@@ -44,112 +51,81 @@ class Options:
         check_one_of("--format", self.style, FORMATS)
 
 
-def run_predict(
-    images: Sequence[Path], options: Options, model_name: str = CLASSIFIER_NAME
-) -> None:
-    """Prints what each image shows.
-
-    Args:
-        images: files, folders, `-`; see `list_sources`.
-        options: see there.
-        model_name: the model to ask.
-
-    Raises:
-        InputError: images are missing or refused (the others are answered all the same), or no
-            server answers.
-        ServingError: the server refused for another reason.
-    """
-
-    def row(result: Prediction, _: str) -> Row:
-        return {
-            "label": result.label,
-            "probability": result.probability,
-            "probabilities": dict(zip(result.classes, result.probabilities, strict=True)),
-        }
-
-    _run(images, options, model_name, ImageClient.predict_stream, row=row)
+def _prediction(result: Prediction, _: str) -> Row:
+    probabilities = dict(zip(result.classes, result.probabilities, strict=True))
+    return {
+        "label": result.label,
+        "probability": result.probability,
+        "probabilities": probabilities,
+    }
 
 
-def run_explain(
+def _explanation(result: Explanation, file: str) -> Row:
+    save(file, result.overlay_png)
+    return {"label": result.label, "probability": result.probability, "overlay": file}
+
+
+def _segmentation(result: Segmentation, file: str) -> Row:
+    save(file, result.mask_png)
+    fractions = dict(zip(result.classes, result.class_fractions, strict=True))
+    return {"class_fractions": fractions, "mask": file}
+
+
+# By command: what is asked, the row of a result and of the file that is written of it, if any, and
+# what that is called.
+_KINDS: dict[str, tuple[Callable[..., Iterator[Answer]], Callable[[Any, str], Row], str]] = {
+    "predict": (ImageClient.predict_stream, _prediction, ""),
+    "explain": (ImageClient.explain_stream, _explanation, "overlay"),
+    "segment": (ImageClient.segment_stream, _segmentation, "mask"),
+}
+
+
+def run(
+    command: str,
     images: Sequence[Path],
     options: Options,
     model_name: str = CLASSIFIER_NAME,
     *,
-    output: Path = Path(),
-    class_index: int = -1,
-) -> None:
-    """Saves each image's heat map over it as `<name>_overlay.png` and prints where.
-
-    Args:
-        images, options, model_name: see `run_predict`.
-        output: folder for the overlays; made if need be.
-        class_index: the class to explain; -1: the model's own choice.
-
-    Raises:
-        As `run_predict`; InputError also: two results would have one name.
-    """
-
-    def ask(client: ImageClient, asked: Iterator[Image]) -> Iterator[Answer[Explanation]]:
-        return client.explain_stream(asked, class_index)
-
-    def row(result: Explanation, file: str) -> Row:
-        save(file, result.overlay_png)
-        return {"label": result.label, "probability": result.probability, "overlay": file}
-
-    _run(images, options, model_name, ask, row=row, output=output, kind="overlay")
-
-
-def run_segment(
-    images: Sequence[Path],
-    options: Options,
-    model_name: str = SEGMENTER_NAME,
-    *,
-    output: Path = Path(),
-) -> None:
-    """Saves each image's mask of class ids as `<name>_mask.png` and prints where.
-
-    Args:
-        images, options, model_name: see `run_predict`.
-        output: folder for the masks; made if need be.
-
-    Raises:
-        As `run_explain`.
-    """
-
-    def row(result: Segmentation, file: str) -> Row:
-        save(file, result.mask_png)
-        fractions = dict(zip(result.classes, result.class_fractions, strict=True))
-        return {"class_fractions": fractions, "mask": file}
-
-    ask = ImageClient.segment_stream
-    _run(images, options, model_name, ask, row=row, output=output, kind="mask")
-
-
-def _run(
-    images: Sequence[Path],
-    options: Options,
-    model_name: str,
-    ask: Callable[[ImageClient, Iterator[Image]], Iterator[Answer[T]]],
-    *,
-    row: Callable[[T, str], Row],
     output: Path | None = None,
-    kind: str = "",
+    **asked: int,
 ) -> None:
-    """Asks about all images and writes a row for each as soon as it is its turn."""
+    """Asks about all images and writes a row for each as soon as it is its turn.
+
+    Args:
+        command: `predict` prints what each image shows; `explain` saves its heat map over it as
+            `<name>_overlay.png`, `segment` its mask of class ids as `<name>_mask.png`, and both
+            print where.
+        images: files, folders, `-`; see `list_sources`.
+        options: see there.
+        model_name: the model to ask.
+        output: folder for what is saved, made if need be; None where nothing is.
+        asked: what the client's method takes besides, such as `class_index`.
+
+    Raises:
+        InputError: images are missing or refused (the others are answered all the same), two
+            results would have one name, or no server answers.
+        ServingError: the server refused for another reason.
+    """
+    ask, row, kind = _KINDS[command]
     sources = list_sources(images, options.files_from, output)
     files = [""] * len(sources) if output is None else output_files(sources, output, kind)
     failed: list[str] = []
 
     def rows(client: ImageClient) -> Generator[Row, None, None]:
         with _telling_what_is_unfit(client):
-            answers = ask(client, (one.image for one in sources))
+            answers = ask(client, (one.image for one in sources), **asked)
             for answer in _watched(answers, len(sources), options.style):
                 name = sources[answer.position].name
-                if answer.error is not None:
-                    failed.append(f"{name}: {answer.error.reason}")
-                    yield {"image": name, ERROR: answer.error.reason}
-                else:
-                    yield {"image": name, **row(answer.result, files[answer.position])}
+                try:
+                    if answer.error is None:
+                        told = row(answer.result, files[answer.position])
+                    else:
+                        told = {ERROR: answer.error.reason}
+                except UnfitNameError as error:
+                    told = {ERROR: str(error)}
+                if ERROR in told:
+                    failed.append(f"{name}: {told[ERROR]}")
+                yield {"image": name, **told}
 
     with options.client(model_name=model_name) as client, contextlib.closing(rows(client)) as told:
         FORMATS[options.style](told)

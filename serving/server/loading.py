@@ -1,9 +1,13 @@
 """From a version's folder to a servable that may take requests: loaded, and warmed up."""
 
 import logging
+import os
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Set
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -19,38 +23,59 @@ from serving.server.faults import Fault, from_number, invalid, unimplemented
 from serving.server.metrics import Metrics
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
-from serving.server.servable import Servable
+from serving.server.servable import Asked, Servable
 from serving.server.served_model import Load
 from serving.server.service import Service
 from serving.server.session import session_config
+from serving.server.signatures import signature_name
 
 logger = logging.getLogger(__name__)
 
 # As in TensorFlow Serving: tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
 MAX_RECORDS = 1000
+_NICENESS = 10  # a tenth of what a request's thread gets
 
 
-def make_load(options: ServerOptions, metrics: Metrics) -> Load:
-    """The way that this server's versions are loaded."""
+def make_load(
+    options: ServerOptions, metrics: Metrics, serving: threading.Event | None = None
+) -> Load:
+    """The way that this server's versions are loaded; once it is `serving`, requests go first."""
 
     session_config(options)  # an InputError at the start rather than a model that does not load
+    asked: defaultdict[str, set[Asked]] = defaultdict(set)  # by model
 
     def load(name: str, folder: Path, version: int) -> Servable:
         started, loaded = time.monotonic(), False
         try:
-            servable = Servable(folder, version, options=options, queued=metrics.queued)
+            queued, known = metrics.queued, asked[name]
+            servable = Servable(folder, version, options=options, queued=queued, asked=known)
             loaded = True
         finally:
             metrics.loaded(str(folder), time.monotonic() - started, ok=loaded)
+
+        def warm_up() -> None:
+            _warm_up(servable, folder, options.num_request_iterations_for_warmup or 1, metrics)
+
         if options.enable_model_warmup:
             try:
-                _warm_up(servable, folder, options.num_request_iterations_for_warmup or 1, metrics)
+                _at_low_priority(warm_up) if serving and serving.is_set() else warm_up()
             except BaseException:
                 servable.close()
                 raise
         return servable
 
     return load
+
+
+def _at_low_priority(work: Callable[[], None]) -> None:
+    """Does something in a thread that gets a small part of a core which requests want.
+
+    Nearly all time of a load is that of its warm-up, in which TensorFlow optimizes graphs: without
+    Python's lock, so that no request waits for a thread that has little time. TensorFlow's own
+    threads are there by now: those that such a thread starts would be as slow in later requests.
+    """
+    with ThreadPoolExecutor(1, initializer=os.nice, initargs=(_NICENESS,)) as thread:
+        thread.submit(work).result()  # on Linux each thread has a niceness of its own
 
 
 def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics) -> None:
@@ -67,12 +92,14 @@ def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics
     count = 0
     service = Service(cast(Core, _Only(servable)), Observer())
     try:
+        asked = set(servable.asked)
         for count, log in enumerate(_records(path), start=1):
             if count > MAX_RECORDS:
                 most = f"exceeds the maximum ({MAX_RECORDS})"
                 raise invalid(f"Number of warmup records {most} at {path}")
             for _ in range(iterations):
                 _replay(service, log, count)
+            asked -= _asked_again(service, log, asked)
     except Fault as fault:
         status = fault.code.name
         raise
@@ -101,6 +128,18 @@ def _records(path: Path) -> Iterator[PredictionLog]:
     except tf.errors.OpError as error:
         details = f"{error.message}. Please verify your warmup data is in TFRecord format."
         raise from_number(error.error_code, details) from error
+
+
+def _asked_again(service: Service, log: PredictionLog, asked: Set[Asked]) -> set[Asked]:
+    """Asks a recorded request for what other versions were asked for; tells for what."""
+    request = log.predict_log.request
+    name = signature_name(request.model_spec)
+    found = {one for one in asked if one[0] == name and log.HasField("predict_log")}
+    for _, outputs in found:
+        request.output_filter[:] = outputs
+        with suppress(Fault):  # this version may have other outputs
+            service.predict(request, Call("warmup", "predict_log", ""))
+    return found
 
 
 def _replay(service: Service, log: PredictionLog, number: int) -> None:

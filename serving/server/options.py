@@ -21,7 +21,7 @@ from serving.server.config_files import (
     read_text_proto,
     single_model,
 )
-from serving.stores.versions import list_versions
+from serving.server.scan import scan
 from serving.wire.messages_pb2 import BatchingParameters as BatchingFile
 from serving.wire.messages_pb2 import MonitoringConfig, SSLConfig
 
@@ -34,10 +34,12 @@ _MOST_SECONDS = 10**8  # three years; locks cannot wait for ever
 WITHOUT_EFFECT = """
     enable_grpc_healthcheck_service enable_per_model_batching_parameters enable_profiler
     flush_filesystem_caches mixed_precision num_load_threads num_tflite_interpreters_per_pool
-    num_tflite_pools num_unload_threads platform_config_file prefer_tflite_model
+    num_unload_threads platform_config_file
     remove_unused_fields_from_bundle_metagraph skip_initialize_tpu thread_pool_factory_config_file
     xla_cpu_compilation_enabled xla_gpu_compilation_enabled
 """.split()  # noqa: SIM905 - a wall of quotes
+
+_OLDER_NAMES = {"prefer_tflite_model": ("use_tflite_model",)}
 
 
 def _flag(
@@ -90,6 +92,8 @@ class ServerOptions:
     enable_model_warmup: bool = _runs(True, "replay a version's recorded requests first")
     num_request_iterations_for_warmup: int = _runs(0, "how often; 0: once", 0)
     enable_signature_method_name_check: bool = _runs(False, "Predict's are for Predict alone")
+    prefer_tflite_model: bool = _runs(False, "model.tflite rather than saved_model.pb")
+    num_tflite_pools: int = _runs(0, "requests such a model runs at a time; 0: by the cores", 0)
     tensorflow_session_parallelism: int = _runs(0, "both of the next two; 0: by the cores", 0)
     tensorflow_intra_op_parallelism: int = _runs(0, "threads of an operation", 0)
     tensorflow_inter_op_parallelism: int = _runs(0, "operations at a time", 0)
@@ -189,6 +193,8 @@ def _parser() -> argparse.ArgumentParser:
             more = {"type": _boolean, "nargs": "?", "const": True, "metavar": "true|false"}
         what = flag.metadata["meaning"]
         group.add_argument(f"--{flag.name}", default=flag.default, help=what, **more)
+        for older in _OLDER_NAMES.get(flag.name, ()):
+            group.add_argument(f"--{older}", dest=flag.name, help=argparse.SUPPRESS, **more)
     more = {"dest": "ignored", "action": "append", "nargs": "?", "default": []}
     for name in WITHOUT_EFFECT:  # whatever the value, what is kept is the name
         more |= {"const": name, "type": lambda _, name=name: name}
@@ -221,7 +227,7 @@ def _check(given: argparse.Namespace) -> None:
 
 def _base_path(text: str) -> Path:
     base = Path(text).expanduser().resolve()
-    if not text or not list_versions(base):
+    if not text or not base.is_dir() or not scan(base).whole:
         expected = "a folder above versions, like 1/saved_model.pb (or --model_config_file)"
         raise InputError("--model_base_path", expected=expected, found=f"'{text}'", todo=_TODO)
     return base

@@ -9,7 +9,7 @@ from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
     FileSystemStoragePathSourceConfig,
 )
 
-from serving.stores.versions import SAVED_MODEL_FILE, folder_names, version_folders
+from serving.stores.versions import SAVED_MODEL_FILE, TFLITE_FILE, folder_names, version_folders
 
 Policy: TypeAlias = FileSystemStoragePathSourceConfig.ServableVersionPolicy
 # (path, nanosecond time, size) of each file.
@@ -20,7 +20,7 @@ Look = frozenset[tuple[str, int, int]]
 class Scan:
     """One look at a base path; all ascending."""
 
-    whole: Mapping[int, str]  # versions with a `saved_model.pb`, and their folders' names
+    whole: Mapping[int, str]  # versions with a model's file, and their folders' names
     partial: tuple[int, ...]  # versions without one: being copied, or empty
     strangers: tuple[str, ...]  # names of folders that are no version's (or a second) nor hidden
 
@@ -30,7 +30,9 @@ def scan(base: Path) -> Scan:
     names = folder_names(base)
     folders = version_folders(names)
     whole = {
-        one: name for one, name in folders.items() if (base / name / SAVED_MODEL_FILE).is_file()
+        one: name
+        for one, name in folders.items()
+        if any((base / name / file).is_file() for file in (SAVED_MODEL_FILE, TFLITE_FILE))
     }
     others = set(names) - set(folders.values())
     return Scan(

@@ -8,17 +8,21 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from serving.pictures import MAX_REQUEST_PIXELS, told_pixels
 from serving.server.batching import Arrays, Batcher
 from serving.server.faults import Fault, ModelFault, exhausted, invalid
 from serving.server.options import DEFAULTS, ServerOptions
-from serving.server.session import ModelSession
+from serving.server.session import open_session
 from serving.server.signatures import Signature
 
 Outputs = dict[str, np.ndarray]
+Asked = tuple[str, tuple[str, ...]]  # a signature, and outputs of it
 
 # TensorFlow keeps a plan for each set of outputs that was ever asked for; beyond so many a
 # signature's outputs are all computed, so that requests cannot fill the memory with plans.
 _MAX_PLANS = 256
+# And so many of them, a second's work each, are made before the next version goes live.
+_MAX_ASKED = 16
 
 # A small encoded picture takes a thousand times its bytes inside a model. So of such rows a request
 # has at most as many as a batch of TensorFlow Serving by default, and large ones run one by one.
@@ -37,23 +41,26 @@ class Servable:
         *,
         options: ServerOptions = DEFAULTS,
         queued: Callable[[str, float], None] = lambda name, seconds: None,
+        asked: set[Asked] | None = None,
     ):
-        """Loads the SavedModel in `folder`; raises whatever TensorFlow finds wrong with it.
+        """Loads the model in `folder`; raises whatever TensorFlow or LiteRT finds wrong with it.
 
         Args:
-            folder: holds `saved_model.pb`.
+            folder: holds `saved_model.pb` or `model.tflite`.
             version: its number.
             options: how it runs, and whether a signature is only for the method whose name it has.
             queued: told the threads' name and how many seconds a request waited for its batch.
+            asked: grows by what is asked for; the next version is warmed up with it.
         """
         self.version = version
-        self._session = ModelSession(folder, options)
+        self._session = open_session(folder, options)
         self.signature_defs = self._session.signatures
         self.signatures = {
             key: Signature.from_proto(key, proto, options.enable_signature_method_name_check)
             for key, proto in self.signature_defs.signature_def.items()
         }
         self._plans: set[tuple[str, ...]] = set()
+        self.asked: set[Asked] = set() if asked is None else asked
         batching = options.batching
         self._batcher = Batcher(self._run_one, batching, queued) if batching else None
 
@@ -81,13 +88,17 @@ class Servable:
             Outputs by name, by signature; strings as `object` arrays.
 
         Raises:
-            Fault: the model fails on it. If that is the fault of one row of a batch of strings,
-                the message tells the row's position.
+            Fault: its pictures are too large together, or the model fails on it. If that is the
+                fault of one row of a batch of strings, the message tells the row's position.
         """
         first = self.signatures[next(iter(outputs))]
         rows = first.rows(arrays)
         if rows > MAX_ROWS:
             raise exhausted(f"a batch of {rows} strings, at most {MAX_ROWS} are taken")
+        pixels = sum(told_pixels(value) for value in arrays.values() if value.dtype == object)
+        if pixels > MAX_REQUEST_PIXELS:
+            expected = f"at most {MAX_REQUEST_PIXELS} are taken"
+            raise invalid(f"the pictures of the request have {pixels} pixels, {expected}")
         try:
             if self._batcher and len(outputs) == 1:
                 names = outputs[first.name]
@@ -123,15 +134,18 @@ class Servable:
             answers[key][output] = array
         return answers
 
-    def _plan(self, signatures: Mapping[str, object], tensors: set[str]) -> tuple[str, ...]:
+    def _plan(self, outputs: Mapping[str, Sequence[str]], tensors: set[str]) -> tuple[str, ...]:
         """The tensors to fetch, always in the same order."""
         plan = tuple(sorted(tensors))
         if plan in self._plans:
             return plan
         if len(self._plans) >= _MAX_PLANS:
-            slots = [slot for key in signatures for slot in self.signatures[key].outputs.values()]
+            slots = [slot for key in outputs for slot in self.signatures[key].outputs.values()]
             return tuple(sorted({slot.tensor for slot in slots} & set(self._session.fetches)))
         self._plans.add(plan)
+        for signature, names in outputs.items():
+            if len(self.asked) < _MAX_ASKED:
+                self.asked.add((signature, tuple(sorted(names))))
         return plan
 
 

@@ -1,11 +1,11 @@
-"""A SavedModel in a TensorFlow session: named tensors in, named tensors out."""
+"""What runs a model, named tensors in, named tensors out: here a SavedModel in TensorFlow."""
 
 import gc
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -13,14 +13,59 @@ from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 
 from serving.server.config_files import read_text_proto
-from serving.server.faults import from_number
+from serving.server.faults import from_number, not_found
 from serving.server.options import DEFAULTS, ServerOptions
+from serving.stores.versions import SAVED_MODEL_FILE, TFLITE_FILE, plain_path
 
 Plan: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]  # names of what is fed and fetched
 
 
+class Session(Protocol):
+    """A model in memory that runs requests of many threads."""
+
+    signatures: SignatureDefMap  # the model's own
+
+    @property
+    def fetches(self) -> Collection[str]:
+        """What can be fetched, by the names that signatures give it."""
+        ...
+
+    def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> dict[str, Any]:
+        """Computes tensors.
+
+        Args:
+            feeds: values by tensor name; whether their shapes will do is for the model to say.
+            fetches: tensor names.
+
+        Returns:
+            Arrays, or a plain `bytes` for a scalar string.
+
+        Raises:
+            ModelFault: the model fails on them.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees the model and its memory; nothing may be running."""
+        ...
+
+
+def open_session(folder: Path, options: ServerOptions) -> Session:
+    """Loads the model in a version's folder; raises whatever is wrong with it."""
+    tflite = folder / TFLITE_FILE
+    if options.prefer_tflite_model and tflite.is_file():
+        from serving.server.tflite_session import TfliteSession
+
+        return TfliteSession(tflite, options)
+    if not (folder / SAVED_MODEL_FILE).is_file():
+        raise not_found(f"no {SAVED_MODEL_FILE}, and {TFLITE_FILE} needs --prefer_tflite_model")
+    return ModelSession(folder, options)
+
+
 class ModelSession:
     """A SavedModel, of TensorFlow 1 or 2, in a graph-mode session of its own.
+
+    See `Session` for its methods.
 
     Only what is fetched is computed. A signature's outputs all leave one function call, and a
     call that is itself fetched is run whole; behind an identity it is inlined and pruned.
@@ -28,10 +73,6 @@ class ModelSession:
     Args:
         folder: holds `saved_model.pb`. Whatever TensorFlow finds wrong with it is raised.
         options: tell its tags, and how the session runs.
-
-    Attributes:
-        signatures: the model's own signatures.
-        fetches: what can be fetched, by the name that a signature gives it.
     """
 
     def __init__(self, folder: Path, options: ServerOptions = DEFAULTS):
@@ -41,9 +82,9 @@ class ModelSession:
         with self._graph.as_default():
             self._session = tf.compat.v1.Session(graph=self._graph, config=session_config(options))
             try:
-                meta_graph = tf.compat.v1.saved_model.loader.load(
-                    self._session, options.saved_model_tags.split(","), str(folder)
-                )
+                load, tags = tf.compat.v1.saved_model.loader.load, options.saved_model_tags
+                with plain_path(folder) as path:
+                    meta_graph = load(self._session, tags.split(","), str(path))
                 self.signatures = SignatureDefMap(signature_def=meta_graph.signature_def)
                 signatures = meta_graph.signature_def.values()
                 self._feeds = self._tensors(one.inputs for one in signatures)
@@ -63,18 +104,7 @@ class ModelSession:
         return {name: one for name, one in found.items() if isinstance(one, tf.Tensor)}
 
     def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> dict[str, Any]:
-        """Computes tensors; many threads may at a time.
-
-        Args:
-            feeds: values by tensor name; whether their shapes will do is for the graph to say.
-            fetches: tensor names.
-
-        Returns:
-            What TensorFlow gives: arrays, or a plain `bytes` for a scalar string.
-
-        Raises:
-            ModelFault: the model fails on them.
-        """
+        """See `Session.run`."""
         try:
             # A session wants quantized numbers in types of its own.
             types = (self._feeds[name].dtype.as_numpy_dtype for name in feeds)
@@ -100,7 +130,7 @@ class ModelSession:
         return self._callables[plan]
 
     def close(self) -> None:
-        """Frees the session and its memory; nothing may be running."""
+        """See `Session.close`."""
         self._session.close()
         # A graph is full of cycles. Left to itself, Python looks for such old ones so seldom that
         # a server that changes versions would grow.

@@ -1,12 +1,16 @@
 """The layout of a served model: `<base>/<version>/saved_model.pb`, and a version's digest."""
 
+import contextlib
 import hashlib
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from serving.names import ASSETS_EXTRA
 
 SAVED_MODEL_FILE = "saved_model.pb"
+TFLITE_FILE = "model.tflite"  # TensorFlow Serving's name for it; only servers look at it
+PATTERN_CHARACTERS = "*?[\\"  # what some libraries read as more than a name in a path
 _CHUNK_BYTES = 2**20
 
 
@@ -47,6 +51,17 @@ def list_versions(base: Path) -> list[int]:
     """
     folders = version_folders(folder_names(base)) if base.is_dir() else {}
     return [one for one, name in folders.items() if (base / name / SAVED_MODEL_FILE).is_file()]
+
+
+@contextlib.contextmanager
+def plain_path(folder: Path) -> Iterator[Path]:
+    """The folder under a name that TensorFlow, which loads by file patterns, takes as it is."""
+    with contextlib.ExitStack() as stack:
+        if any(one in str(folder) for one in PATTERN_CHARACTERS):
+            link = Path(stack.enter_context(tempfile.TemporaryDirectory()), "model")
+            link.symlink_to(folder.absolute())
+            folder = link
+        yield folder
 
 
 def file_sizes(folder: Path) -> dict[str, int]:

@@ -223,7 +223,9 @@ def _strings(proto: pb.TensorProto, count: int) -> np.ndarray:
 
 def _continued(values: np.ndarray, count: int) -> np.ndarray:
     """Cut to `count` values, or continued with the last one."""
-    return np.pad(values[:count], (0, max(count - len(values), 0)), "edge")
+    if len(values) < count:
+        values = np.pad(values, (0, count - len(values)), "edge")
+    return values[:count]
 
 
 def _split(content: bytes, count: int) -> list[bytes]:

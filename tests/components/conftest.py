@@ -1,7 +1,7 @@
 """Tiny artifacts for the steps' tests."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +53,10 @@ def make_artifact() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def write_examples(
-    make_artifact: Callable[..., Any], serialize: Callable[[Mapping[str, Any]], bytes]
-) -> Callable[..., Any]:
+def write_examples(make_artifact, serialize):
     """write(folder, {split: [what `serialize` takes]}, classes=None, shards=1): an artifact."""
 
-    def write(
-        folder: Path,
-        splits: Mapping[str, Sequence[Mapping[str, Any]]],
-        classes: Any = None,
-        shards: int = 1,
-    ) -> Any:
+    def write(folder, splits, classes=None, shards=1):
         import tensorflow as tf
         from tfx.types import artifact_utils, standard_artifacts
 
@@ -91,9 +84,7 @@ def write_examples(
 def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     """run_step(component, folder, beam_args, **inputs): outputs by name, made in that folder."""
 
-    def run(
-        component: Any, folder: Path, beam_args: Sequence[str] = IN_MEMORY, **inputs: Any
-    ) -> dict[str, Any]:
+    def run(component, folder, beam_args=IN_MEMORY, **inputs):
         from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 
         from components.beam_args import complete

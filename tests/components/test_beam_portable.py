@@ -1,8 +1,6 @@
 """A step of ours through a portable job server, over a socket, as with Flink's and Spark's."""
 
-import subprocess
-import sys
-import time
+from pathlib import Path
 
 import pytest
 
@@ -10,26 +8,19 @@ from components.beam_args import complete
 
 
 @pytest.fixture
-def job_server(tmp_path):
+def job_server(zygote, tmp_path):
     """Address of Beam's own small job server, in a process of its own."""
+    from apache_beam.runners.portability import local_job_service_main
+
     port_file = tmp_path / "port"
-    command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main"]
-    with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "--port_file", str(port_file), "--staging_dir", str(tmp_path / "staged")],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            deadline = time.monotonic() + 60
-            while not port_file.exists():
-                assert server.poll() is None, (tmp_path / "log").read_text()
-                assert time.monotonic() < deadline, "it did not start"
-                time.sleep(0.1)
-            yield f"localhost:{port_file.read_text()}"
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+    places = ("--port_file", port_file, "--staging_dir", tmp_path / "staged")
+    server = zygote.start(Path(local_job_service_main.__file__), *places)
+    try:
+        server.wait_for(lambda: port_file.exists() or server.ended(), 60)
+        assert not server.ended(), server.output_so_far()
+        yield f"localhost:{port_file.read_text()}"
+    finally:
+        server.kill()
 
 
 def test_statistics_go_through_a_portable_runner(

@@ -1,11 +1,20 @@
+import contextlib
 import io
+import itertools
+import random
 import re
+import struct
+from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
+
+from serving import pictures
 
 SIZE = 48
+TOO_LARGE = "more than 50000000 pixels"
+UNKNOWN = "expected JPEG, PNG, GIF, BMP or WebP"
 
 
 @pytest.fixture(scope="module")
@@ -166,24 +175,144 @@ def _claimed(kind: str, width: int, height: int) -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG", "WEBP"])
 def test_a_bomb_is_refused_by_its_header(tf, preprocessing, kind):
     bomb = _claimed(kind, *((16_383, 3_052) if kind == "WEBP" else (50_001, 1_000)))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 50000000 pixels"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
         preprocessing.decode_images(tf.constant([bomb]), SIZE)
     if kind == "PNG":
-        with pytest.raises(tf.errors.InvalidArgumentError, match="more than 50000000 pixels"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
             preprocessing.decode_masks(tf.constant([bomb]), SIZE)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG"])
-def test_the_size_is_read_as_pillow_reads_it(tf, preprocessing, kind):
-    for width, height in ((1, 1), (300, 37), (259, 1030)):
-        data = encode(Image.new("RGB", (width, height)), kind)
-        told = preprocessing._told_size(tf.constant(data)).numpy().tolist()
-        assert told == [height, width]
+def webp(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"".join(name + len(data).to_bytes(4, "little") + data for name, data in chunks)
+    return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body
 
 
-@pytest.mark.parametrize("more", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}])
-def test_still_webp_is_decoded_and_its_size_read(tf, preprocessing, more):
-    data = io.BytesIO()
-    Image.new("RGB", (259, 37)).save(data, "WEBP", **more)
-    assert preprocessing._told_size(tf.constant(data.getvalue())).numpy().tolist() == [37, 259]
-    assert preprocessing.decode_pixels(tf.constant(data.getvalue())).shape == (37, 259, 3)
+# 16,383 pixels a side of one color: all there is of it.
+FRAME = encode(Image.new("RGB", (16_383, 16_383)), "WEBP", lossless=True, method=0)[20:]
+CANVAS = b"\0" * 4 + b"\xfe\x3f\0" * 2
+WIDE_FRAME = animated_gif().replace(b",\0\0\0\0\x3c\0\x28\0", b",\0\0\0\0\xff\xff\xff\xff", 1)
+OTHER_BOMBS = {
+    "lossless webp": (webp((b"VP8L", FRAME)), TOO_LARGE),
+    "webp by its canvas": (webp((b"VP8X", CANVAS), (b"VP8L", FRAME)), TOO_LARGE),
+    "webp of another canvas": (webp((b"VP8X", b"\0" * 10), (b"VP8L", FRAME)), "WebP"),
+    "webp without a chunk": (b"RIFF\x20\0\0\0WEBP" + FRAME, UNKNOWN),
+    "gif by its frame": (WIDE_FRAME, TOO_LARGE),
+    "jpeg xl": (b"\xff\x0a\xff\x07" + b"\0" * 40, UNKNOWN),
+    "jpeg xl in a box": (b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0" * 40, UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_BOMBS)
+def test_what_else_may_hide_a_size_is_refused(tf, preprocessing, name):
+    data, message = OTHER_BOMBS[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message) as refused:
+        preprocessing.decode_pixels(data)
+    assert "\n" not in refused.value.message
+
+
+def test_only_the_first_frame_of_a_gif_is_decoded(preprocessing):
+    """What a decoder would hold of the others is no matter, and sub-blocks may be of any size."""
+    first, second = smooth_picture(60, 40), Image.new("RGB", (60, 40), "blue")
+    moving = encode(Image.fromarray(first), "GIF", save_all=True, append_images=[second])
+    expected = np.asarray(Image.open(io.BytesIO(moving)).convert("RGB"))
+    frame = b",\0\0\0\0\x3c\0\x28\0"
+    at = moving.index(frame)
+    larger = encode(Image.new("RGB", (90, 70)), "GIF")
+    wide = moving[:-1] + larger[larger.index(b",\0\0\0\0\x5a\0\x46\0") :]
+    begin = at + 11  # no colors of its own; LZW's code size
+    data, end = b"", begin
+    while size := moving[end]:
+        data, end = data + moving[end + 1 : end + 1 + size], end + 1 + size
+    cuts = np.cumsum(np.random.default_rng(0).integers(1, 9, len(data)))
+    parts = [part.tobytes() for part in np.split(np.frombuffer(data, np.uint8), cuts)]
+    blocks = b"".join(bytes([len(part)]) + part for part in parts if part)
+    for one in (moving, wide, moving[:begin] + blocks + wide[end:]):
+        np.testing.assert_array_equal(preprocessing.decode_pixels(one), expected)
+
+
+def exif(orientation: int, order: str = "<", **changed: bytes) -> bytes:
+    """An IFD of three entries; the parts that are given are put in place of the right ones."""
+    entry = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    parts = {
+        "prefix": b"Exif\0\0",
+        "magic": struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 8),
+        "count": struct.pack(order + "H", 3),
+        "entries": struct.pack(order + "HHIHH", 0x0100, 3, 1, 9, 0) + entry + b"\1" * 12,
+    }
+    return b"".join((parts | changed).values())
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_upright_by_exif(preprocessing, kind):
+    picture = Image.fromarray(smooth_picture(75, 40))
+    more = {"WEBP": {"lossless": True}, "JPEG": {"icc_profile": b"before" * 99}}.get(kind, {})
+    for orientation, order in zip(range(10), itertools.cycle("<>"), strict=False):
+        data = encode(picture, kind, exif=exif(orientation, order), **more)
+        stored = Image.open(io.BytesIO(data))
+        upright = ImageOps.exif_transpose(stored).convert("RGB")
+        found = preprocessing.decode_pixels(data).numpy()
+        assert found.shape == (*upright.size[::-1], 3)
+        assert np.abs(found - np.asarray(upright, float)).max() <= (12 if kind == "JPEG" else 0)
+        square = preprocessing.decode_image(encode(upright, "PNG"), SIZE)
+        near = 6 if kind == "JPEG" else 1e-3
+        np.testing.assert_allclose(preprocessing.decode_image(data, SIZE), square, atol=near)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"magic": b"II*\0\xff\xff\xff\xff"},
+        {"magic": b"XX*\0\x08\0\0\0"},
+        {"magic": b"II"},
+        {"magic": b""},
+        {"count": b"\0\0"},
+        {"count": b"\xff\xff", "entries": b"\x12\1"},
+        {"entries": struct.pack("<HHIHH", 0x0112, 2, 1, 6, 0) * 3},
+        {"prefix": b"Exig\0\0"},
+    ],
+)
+def test_broken_exif_is_none(preprocessing, broken):
+    data = encode(Image.new("RGB", (20, 10)), "JPEG", exif=exif(6, **broken))
+    assert preprocessing.decode_pixels(data).shape == (10, 20, 3)
+    assert pictures.orientation(data) == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "ratio"), [(192, 400, 1), (400, 194, 2), (772, 768, 4), (776, 808, 8)]
+)
+def test_a_large_jpeg_is_shrunk_as_it_is_decoded(tf, preprocessing, width, height, ratio):
+    picture = Image.fromarray(smooth_picture(width // 8, height // 8)).resize((width, height))
+    data = encode(picture, "JPEG", quality=95)
+    found = preprocessing.decode_image(data, SIZE).numpy()
+    pixels = tf.io.decode_jpeg(data, ratio=ratio)
+    np.testing.assert_array_equal(found, tf.image.resize(pixels, [SIZE, SIZE], antialias=True))
+    assert np.abs(found - pillow_decode(data)).mean() < 1.5
+    assert preprocessing.decode_pixels(data).shape == (height, width, 3)
+
+
+def test_graph_and_server_read_broken_headers_alike(tf):
+    from components.headers import read_header
+
+    rng = random.Random(1)
+    read = tf.function(
+        lambda data: tuple(read_header(data, False)),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+    picture = Image.fromarray(smooth_picture(30, 20))
+    files = [encode(picture, kind, exif=exif(6)) for kind in ("JPEG", "PNG", "WEBP")]
+    files += [encode(picture, kind) for kind in ("GIF", "BMP")]
+    seen = Counter()
+    for _ in range(500):
+        data = bytearray(rng.choice(files))
+        for _ in range(rng.randint(0, 3)):
+            data[rng.randrange(rng.choice([30, 80]))] = rng.choice([0, 1, 255, rng.randrange(256)])
+        data = bytes(data[: rng.choice([12, 40, 99, 9999])])
+        told = pictures.told_size(data)
+        with contextlib.suppress(tf.errors.InvalidArgumentError):  # JPEG's library wants more
+            encoded, size, _, orientation = read(data)
+            if encoded.numpy() and told and min(size) and max(told) < 2**31:
+                assert sorted(size.numpy()) == sorted(told)
+                assert orientation == pictures.orientation(data)
+                seen[int(orientation)] += 1
+    assert min(seen.values()) > 20
+    assert set(seen) >= {1, 6}

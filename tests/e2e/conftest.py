@@ -9,20 +9,24 @@ import pytest
 from components.datasets.synth import synthesize
 
 COMMAND = Path(__file__).parents[2] / "pipelines" / "cli.py"
-# A small model, and thresholds that any model keeps: what is tested is the way, not the learning.
-TINY = {
-    "trainer.model": "convnet_small_150",
-    "trainer.image_size": "46",
-    "trainer.epochs": "2",
-    "trainer.batch_size": "16",
-    "evaluator.confidence_intervals": "false",
-    "evaluator.thresholds": "{accuracy: {min: 0.0, max_drop: 0.0}}",
-    "evaluator.slice_thresholds": "{}",
-    "evaluator.slices": "[]",
-    "evaluator.graded_images": "4",
-    "infra_validator.images": "1",
-    "interpreter.images": "2",
-}
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A small model, and thresholds that any model keeps: what is tested is the way."""
+    return {
+        "trainer.model": "convnet_small_150",
+        "trainer.image_size": "46",
+        "trainer.epochs": "2",
+        "trainer.batch_size": "16",
+        "evaluator.confidence_intervals": "false",
+        "evaluator.thresholds": "{accuracy: {min: 0.0, max_drop: 0.0}}",
+        "evaluator.slice_thresholds": "{}",
+        "evaluator.slices": "[]",
+        "evaluator.graded_images": "4",
+        "infra_validator.images": "1",
+        "interpreter.images": "2",
+    }
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +79,11 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run_arguments():
-    """Arguments of a tiny `pawlens run`; keyword `sets` overrides TINY."""
+def run_arguments(tiny):
+    """Arguments of a tiny `pawlens run`; keyword `sets` overrides its settings."""
 
     def build(data: Path, workdir: Path, *more: str, sets: dict[str, str] | None = None):
-        settings = TINY | (sets or {})
+        settings = tiny | (sets or {})
         pairs = [word for item in settings.items() for word in ("--set", "=".join(item))]
         return ["run", "cats_vs_dogs", "--data", data, "--workdir", workdir, *pairs, *more]
 

@@ -1,4 +1,4 @@
-"""Compiled pipelines run step by step, each in a process of its own, as pods run on a cluster.
+"""A compiled pipeline run step by step, each in a process of its own, as pods run on a cluster.
 
 KFP's own local engine orders the steps and hands artifacts on. Between it and the containers'
 command stands what the cluster has there: a launcher that brings declared inputs from the object
@@ -110,91 +110,64 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
 
 
 @pytest.fixture(scope="module")
-def cluster(zygote, pawlens, tmp_path_factory):
-    """Compiles by the command and runs the file; returns what the run left."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(subprocess_task_handler, "SubprocessTaskHandler", Launcher)
-
-    def run(name, config, data, sets=(), **parameters):
-        folder = tmp_path_factory.mktemp(name)
-        bucket = folder / "bucket"
-        models = folder / "models"
-        pairs = {
-            "kubeflow.image": "registry.example.com/pawlens/pipeline:1.2.3",
-            "kubeflow.serving_root": str(models),
-            "kubeflow.state": str(folder / "state"),
-            "kubeflow.steps": "{}",
-            "kubeflow.volumes": json.dumps(
-                [{"claim": "data", "path": str(data)}, {"claim": "rest", "path": str(folder)}]
-            ),
-        } | dict(sets)
-        words = [word for item in pairs.items() for word in ("--set", "=".join(item))]
-        file = folder / "pipeline.yaml"
-        ended = pawlens.call(
-            "kubeflow", "compile", config, "--data", data, "--output", file, *words
-        )
-        assert ended.status == 0, ended.output
+def cats(zygote, pawlens, pictures, tiny, tmp_path_factory):
+    """Compiles by the command and runs the file; what the run left."""
+    folder = tmp_path_factory.mktemp("cats")
+    bucket, models, file = folder / "bucket", folder / "models", folder / "pipeline.yaml"
+    claims = [{"claim": "data", "path": str(pictures)}, {"claim": "rest", "path": str(folder)}]
+    pairs = tiny | {
+        # The number of epochs comes from the run's parameters: the file says another one.
+        "trainer.epochs": "7",
+        "kubeflow.image": "registry.example.com/pawlens/pipeline:1.2.3",
+        "kubeflow.serving_root": str(models),
+        "kubeflow.state": str(folder / "state"),
+        "kubeflow.steps": "{}",
+        "kubeflow.volumes": json.dumps(claims),
+    }
+    words = [word for item in pairs.items() for word in ("--set", "=".join(item))]
+    places = ["--data", pictures, "--output", file]
+    ended = pawlens.call("kubeflow", "compile", "cats_vs_dogs", *places, *words)
+    assert ended.status == 0, ended.output
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess_task_handler, "SubprocessTaskHandler", Launcher)
         patch.setattr(Launcher, "zygote", zygote)
         patch.setattr(Launcher, "pods", folder / "pods")
-        patch.setattr(Launcher, "logs", {})
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(bucket))
         try:
-            components.load_component_from_file(str(file))(**parameters)
+            components.load_component_from_file(str(file))(epochs=int(tiny["trainer.epochs"]))
         except RuntimeError as error:
             raise AssertionError("\n".join(Launcher.logs.values())[-6000:]) from error
-        [run_folder] = bucket.iterdir()
-        spec = next(yaml.safe_load_all(file.read_text()))
-        return SimpleNamespace(
-            artifacts=run_folder, models=models, logs=dict(Launcher.logs), spec=spec
-        )
-
-    yield run
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def blobs(cluster, points):
-    return cluster("blobs", "linear_blobs", points)
-
-
-def _assert_same_result(run, summary):
-    figures = json.loads((run.artifacts / "evaluator" / "evaluation" / FIGURES).read_text())
-    assert figures["blessed"] == summary["blessed"] is True
-    assert overall_metrics(figures["figures"]) == pytest.approx(summary["metrics"]["test"])
-    counted = json.loads(
-        (run.artifacts / "example-gen" / "quarantine" / INGEST_SUMMARY).read_text()
-    )
-    assert counted == summary["data"]
-    store = open_store(str(run.models / summary["pushed"]["name"]))
-    assert len(store.versions()) == 1
-    assert Path(store.path(store.versions()[0]), "assets.extra", DIGEST_FILE).is_file()
-    assert set(run.logs) == set(run.spec["root"]["dag"]["tasks"])
+    [artifacts] = bucket.iterdir()
+    spec = next(yaml.safe_load_all(file.read_text()))
+    return SimpleNamespace(artifacts=artifacts, models=models, logs=Launcher.logs, spec=spec)
 
 
 @pytest.mark.slow
-def test_linear_blobs_comes_out_as_on_one_machine(blobs, blobs_run):
-    _assert_same_result(blobs, blobs_run[1])
+def test_it_comes_out_as_on_one_machine(cats, finished, tiny):
+    def read(step, artifact, name):
+        return json.loads((cats.artifacts / step / artifact / name).read_text())
+
+    summary = finished[1]
+    figures = read("evaluator", "evaluation", FIGURES)
+    assert figures["blessed"] == summary["blessed"] is True
+    assert overall_metrics(figures["figures"]) == pytest.approx(summary["metrics"]["test"])
+    assert read("example-gen", "quarantine", INGEST_SUMMARY) == summary["data"]
+    history = read("trainer", "model_run", "history.json")
+    assert len(history["epochs"]) == int(tiny["trainer.epochs"])
+    [model] = cats.models.iterdir()
+    assert model.name == summary["pushed"]["name"]
+    store = open_store(str(model))
+    [version] = store.versions()
+    assert Path(store.path(version), "assets.extra", DIGEST_FILE).is_file()
+    assert set(cats.logs) == set(cats.spec["root"]["dag"]["tasks"])
 
 
-def test_what_the_ui_shows_is_there(blobs):
-    page = blobs.artifacts / "interpreter" / "page" / "index.html"
+def test_what_the_ui_shows_is_there(cats):
+    page = cats.artifacts / "interpreter" / "page" / "index.html"
     assert page.read_text().startswith("<!doctype html>")
 
 
-def test_logs_of_a_pod_say_what_it_does(blobs):
-    log = blobs.logs["pusher"]
+def test_logs_of_a_pod_say_what_it_does(cats):
+    log = cats.logs["pusher"]
     assert "Traceback" not in log
     assert f"{STORE}/" in log
-
-
-@pytest.mark.slow
-def test_cats_vs_dogs_comes_out_as_on_one_machine(cluster, finished, pictures, run_arguments):
-    words = [str(word) for word in run_arguments(pictures, "unused")]
-    sets = dict(words[i + 1].split("=", 1) for i, word in enumerate(words) if word == "--set")
-    # The number of epochs comes from the run's parameters: the file says another one.
-    epochs = int(sets["trainer.epochs"])
-    run = cluster("cats", "cats_vs_dogs", pictures, sets | {"trainer.epochs": "7"}, epochs=epochs)
-    _assert_same_result(run, finished[1])
-    history = json.loads((run.artifacts / "trainer" / "model_run" / "history.json").read_text())
-    assert len(history["epochs"]) == epochs
-    assert [path.name for path in run.models.iterdir()] == ["cats_vs_dogs"]

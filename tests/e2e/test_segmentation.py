@@ -61,8 +61,9 @@ def test_pushed_model_segments_through_server_and_command(run, pawlens):
         "--port=0",
     )
     try:
-        server.wait_for(lambda: "Serving " in server.output_so_far() or server.ended())
-        (target,) = re.findall(r"^Serving .* on (\S+)\n", server.output_so_far(), re.MULTILINE)
+        served = re.compile(r"Serving .* on (\S+)\n")
+        server.wait_for(lambda: served.search(server.output_so_far()) or server.ended())
+        (target,) = served.findall(server.output_so_far())
         picture = folder / "pictures" / "images" / "Synthcat_0.jpg"
         output = folder / "masks"
         ended = pawlens.call("segment", picture, "--target", target, "--output", output, "--json")

@@ -20,14 +20,14 @@ SETTINGS = {
     "trainer.model": f"{HERE.stem}:build",
     "trainer.image_size": "64",
     "trainer.batch_size": "16",
-    "trainer.epochs": "25",
+    "trainer.epochs": "12",
     "trainer.learning_rate": "0.002",
     "trainer.optimizer": "{name: adam, schedule: cosine}",
     "trainer.augmentation": "{flip: true, translation: 0.05}",
     "trainer.export.explanation": "hires_cam",  # exact where only the largest values count
     "example_gen.train_buckets": "7",
     "example_gen.test_buckets": "3",
-    "evaluator.graded_images": "100",
+    "evaluator.graded_images": "50",
     "evaluator.thresholds": "{accuracy: {min: 0.6}, explanation/faithfulness: {min: 0.0},"
     " explanation/energy_above_area: {min: 0.0}, explanation/object_dependence: {min: 0.1}}",
     "infra_validator.images": "1",

@@ -9,8 +9,8 @@ import urllib.request
 
 import pytest
 
+from pipelines.cli_ask import SEGMENTER_NAME
 from serving.client import CLASSIFIER_NAME, DEFAULT_TARGET
-from serving.commands.run import SEGMENTER_NAME
 from serving.server.options import parse_flags
 from serving.server.running import run
 

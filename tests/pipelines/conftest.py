@@ -1,25 +1,13 @@
 """The command itself, in a process of its own."""
 
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+COMMAND = Path(__file__).parents[2] / "pipelines" / "cli.py"
+
 
 @pytest.fixture(scope="session")
-def pawlens() -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Runs `pawlens` with arguments."""
-
-    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            cwd=Path(__file__).parents[2],
-        )
-
-    return run
+def pawlens(zygote):
+    """pawlens(*arguments) runs the command to its end; its errors are apart from its output."""
+    return lambda *arguments: zygote.call(COMMAND, *arguments, apart=True)

@@ -160,6 +160,6 @@ def test_a_url_stays_a_url_and_a_path_becomes_absolute(wiring, tmp_path, monkeyp
     places = wiring.Places(tmp_path, str(tmp_path / "artifacts"), "s3://models/pets")
     steps = {step.id: step for step in wiring.build_pipeline(config, places).components}
     where = "s3://models/pets/cats_vs_dogs"
-    assert where in steps["pusher"].exec_properties["push_destination"]
+    assert steps["pusher"].exec_properties["base_directory"] == where
     assert steps["baseline"].exec_properties["model_base_path"] == where
     assert {"report", "examples"} <= set(steps["pusher"].inputs)

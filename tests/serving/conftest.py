@@ -1,14 +1,14 @@
 """A small SavedModel with the project's signatures, and the embedded server as a real process."""
 
+import functools
+import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +20,9 @@ from cryptography.x509.oid import NameOID
 from serving.client import ImageClient
 
 MODEL_NAME = "cats_vs_dogs"
-ROOT = Path(__file__).parents[2]
-READY = re.compile(rf"Serving {MODEL_NAME} version (\d+) on 127\.0\.0\.1:(\d+)\n")
+PROGRAM = Path(__file__).parents[2] / "serving" / "server" / "__main__.py"
+READY = rf"Serving {MODEL_NAME} version \d+ on (127\.0\.0\.1:\d+)\n"
+REST = r"(?:.*\n)*REST on (http://127\.0\.0\.1:\d+)\n"
 
 
 def _gray_png(value: int, side: int = 6) -> bytes:
@@ -126,26 +127,27 @@ def _build(folder: Path, gain: float, *, moody: bool = False) -> None:
 
 
 class Server:
-    """A running server process and what it writes."""
+    """A server in a process of its own, and where it serves."""
 
-    def __init__(self, base: Path, folder: Path, *flags: str):
-        self.stdout, self.stderr = folder / "stdout", folder / "stderr"
-        command = [sys.executable, "-m", "serving.server", "--port=0"]
-        command += [f"--model_name={MODEL_NAME}", f"--model_base_path={base}", *flags]
-        with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
-            self.process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
-        started = time.monotonic()
-        while not (match := READY.search(self.stdout.read_text())):
-            if self.process.poll() is not None or time.monotonic() - started > 120:
-                self.process.kill()
-                raise AssertionError(f"the server did not start: {self.stderr.read_text()}")
-            time.sleep(0.05)
-        self.target = f"127.0.0.1:{match.group(2)}"
+    def __init__(self, zygote: Any, base: Path, *flags: str):
+        which = (f"--model_name={MODEL_NAME}", f"--model_base_path={base}")
+        self._process = zygote.start(PROGRAM, "--port=0", *which, *flags)
+        has_rest = any(flag.startswith("--rest_api_port") for flag in flags)
+        told = re.compile(READY + (REST if has_rest else "()"))
+        self._process.wait_for(lambda: told.search(self.output()) or self._process.ended(), 120)
+        match = told.search(self.output())
+        assert match, self.output()
+        self.target, self.rest = match.groups()
+
+    def output(self) -> str:
+        """What it has written until now, also as errors."""
+        return self._process.output_so_far()
 
     def stop(self) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        """Its status after a graceful end."""
+        if not self._process.ended():
+            os.kill(self._process.pid, signal.SIGTERM)
+        return self._process.end(60).status
 
 
 @pytest.fixture(scope="session")
@@ -167,18 +169,17 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start_server() -> type[Server]:
-    return Server
+def start_server(zygote: Any) -> Callable[..., Server]:
+    """start_server(base, *flags)"""
+    return functools.partial(Server, zygote)
 
 
 @pytest.fixture(scope="session")
-def server(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(saved_model: Path, start_server, tmp_path_factory) -> Iterator[Server]:
     """A server of `saved_model` as version 3."""
-    folder = tmp_path_factory.mktemp("server")
-    base = folder / "base"
-    base.mkdir()
+    base = tmp_path_factory.mktemp("server")
     (base / "3").symlink_to(saved_model)
-    running = Server(base, folder)
+    running = start_server(base)
     yield running
     assert running.stop() == 0
 

@@ -1,7 +1,7 @@
 """Pushes, roll-backs and labels as a running server and its clients see them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,9 +92,7 @@ def _until(condition: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def places(
-    tmp_path_factory, start_server, examples, models, gray_png
-) -> Iterator[tuple[Place, Place, Path]]:
+def places(tmp_path_factory, start_server, examples, models, gray_png):
     """A server of two models: one without and one with labels, and its model config file."""
     folder = tmp_path_factory.mktemp("places")
     root, path = folder / "serving", folder / "models.config"
@@ -105,7 +103,6 @@ def places(
     assert "was not tried, the next run tries it" in told["reason"]  # there is no server yet
     server = start_server(
         None,
-        folder,
         f"--model_config_file={path}",
         "--model_config_file_poll_wait_seconds=0.1",
         "--file_system_poll_wait_seconds=0.1",

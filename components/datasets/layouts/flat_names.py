@@ -1,5 +1,6 @@
 """One folder with the class in the name: `cat.12.jpg`, as in Kaggle's archive, or `cat_12.jpg`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from components.datasets import folders, recognition
@@ -12,19 +13,19 @@ def read(root: Path, data: DataConfig) -> Listing:
 
     Those in its sub-folders are counted, with a problem.
     """
-    paths = sorted(record.path for record in folders.image_records(root, deep=True))
+    records = sorted(folders.image_records(root, deep=True), key=lambda record: record.path)
     for pattern in recognition.FLAT_NAMES:
-        matches = [None if "/" in path else pattern.fullmatch(path) for path in paths]
+        matches = [None if "/" in r.path else pattern.fullmatch(r.path) for r in records]
         if any(matches):
             break
     else:
         raise recognition.not_this_layout(root, "flat_names")
     return Listing(
         [
-            folders.record(path, label=match["label"].lower(), number=int(match["number"]))
+            replace(record, label=match["label"].lower(), number=int(match["number"]))
             if match
-            else folders.record(path, problem="no class in file name")
-            for path, match in zip(paths, matches, strict=True)
+            else replace(record, problem=record.problem or "no class in file name", number=None)
+            for record, match in zip(records, matches, strict=True)
         ],
         notes=recognition.unread_tables(root),
     )

@@ -4,6 +4,7 @@ Parkhi, Vedaldi, Zisserman, Jawahar, "Cats and Dogs" (2012). A line is `Abyssini
 class id (1 to 37), species (1 cat, 2 dog), number of the breed in its species.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from components.datasets import folders, recognition
@@ -23,8 +24,12 @@ def read(root: Path, data: DataConfig) -> Listing:
     What the list names and the folder lacks is counted as missing; the breeds are in the list's
     order, those without an image left out.
     """
-    paths = sorted(r.path for r in folders.image_records(root, recognition.IMAGES, deep=True))
-    images = {path.partition("/")[2].rpartition(".")[0]: path for path in paths}
+    found = sorted(folders.image_records(root, deep=True), key=lambda record: record.path)
+    images = {
+        record.path.partition("/")[2].rpartition(".")[0]: record
+        for record in found
+        if record.path.startswith(f"{recognition.IMAGES}/")
+    }
     listed = root / recognition.OXFORD_LIST
     if not images or not listed.is_file():
         raise recognition.not_this_layout(root, "oxford_list")
@@ -49,8 +54,12 @@ def read(root: Path, data: DataConfig) -> Listing:
             label, rank = name.rpartition("_")[0] or name, int(breed_id)
         order[label] = rank
         mask = f"{_TRIMAPS}/{name}.png" if f"{name}.png" in masks else None
-        records.append(folders.record(images.pop(name), label=label, mask_path=mask))
+        records.append(replace(images.pop(name), label=label, number=None, mask_path=mask))
     used = {record.path for record in records}
-    records += [folders.record(path, problem=NOT_LISTED) for path in paths if path not in used]
+    records += [
+        replace(record, problem=record.problem or NOT_LISTED)
+        for record in found
+        if record.path not in used and not record.path.startswith(f"{_TRIMAPS}/")
+    ]
     classes = tuple(sorted(order, key=order.__getitem__))
     return Listing(sorted(records, key=lambda record: record.path), classes, missing)

@@ -3,7 +3,7 @@
 from components import features
 from components.datasets.layouts import SHIPPED
 from components.explanations import GRADES
-from components.tasks.base import Task
+from components.tasks import Task
 
 
 class ImageClassification(Task):

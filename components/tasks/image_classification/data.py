@@ -7,12 +7,13 @@ import numpy as np
 from PIL import Image
 
 from components import features as f
-from components.datasets.masks import BROKEN, open_mask
+from components.datasets.masks import open_mask
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_labels
 from components.tasks import schemas
 from components.tasks.images import ImageData, Sizes, encode
+from components.tasks.parts import RejectedError
 
 _BACKGROUND = 2  # of Oxford's trimaps; 1 is the object, 3 its outline
 
@@ -48,12 +49,11 @@ def _object_mask(root: Path, record: Record, sizes: Sizes) -> bytes | None:
     """
     if not record.mask_path:
         return None
-    decoded, (height, width) = sizes
     try:
-        trimap = np.asarray(open_mask(root, record))
-    except BROKEN:
+        trimap = np.asarray(open_mask(root, record, sizes.decoded, sizes.orientation))
+    except RejectedError:
         return None
-    if trimap.shape != decoded:
+    if trimap.shape != sizes.decoded:
         return None
     mask = Image.fromarray(np.where(trimap == _BACKGROUND, 0, 255).astype(np.uint8))
-    return encode(mask.resize((width, height), Image.Resampling.NEAREST), "PNG")
+    return encode(mask.resize(sizes.stored[::-1], Image.Resampling.NEAREST), "PNG")

@@ -1,7 +1,6 @@
 """Classes of images: targets, loss and metrics of a training."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,9 +9,7 @@ import tensorflow as tf
 from components import features, preprocessing
 from components.models.spec import PROBABILITY_LAYER
 from components.tasks import parts
-
-if TYPE_CHECKING:
-    from components.trainer.sections import LossConfig
+from components.trainer.sections import LossConfig
 
 _BAR = 6  # pixels of the bar under a drawn image
 
@@ -24,20 +21,18 @@ class Part(parts.Training):
     blended.
     """
 
-    content_features: Sequence[str] = (features.IMAGE,)
-
     @property
     def _binary(self) -> bool:
         return len(self.classes) == 2
 
-    def feature_specs(self) -> dict[str, Any]:  # noqa: D102
-        return {
+    def decode(self, example: Any, side: int | None) -> tuple[Any, Any]:
+        """uint8 [side, side, 3], RGB, and the target."""
+        assert side is not None
+        specs = {
             features.IMAGE: tf.io.FixedLenFeature([], tf.string),
             features.LABEL: tf.io.FixedLenFeature([], tf.int64),
         }
-
-    def decode(self, parsed: Mapping[str, Any], side: int | None) -> tuple[Any, Any]:  # noqa: D102
-        assert side is not None
+        parsed = tf.io.parse_single_example(example, specs)
         image = preprocessing.decode_image(parsed[features.IMAGE], side)
         label = parsed[features.LABEL]
         target = (
@@ -46,11 +41,6 @@ class Part(parts.Training):
             else tf.one_hot(label, len(self.classes))
         )
         return tf.cast(tf.round(image), tf.uint8), target
-
-    def shapes(self, side: int | None) -> parts.Shapes:  # noqa: D102
-        assert side is not None
-        target = (1,) if self._binary else (len(self.classes),)
-        return ((side, side, 3), np.uint8), (target, np.float32)
 
     def class_counts(self, targets: np.ndarray) -> np.ndarray:  # noqa: D102
         # What is no class is none of them where targets are one-hot: all zeros.
@@ -68,7 +58,7 @@ class Part(parts.Training):
             output = model.output[:, 1:]
         return keras.Model(model.input, output, name=model.name)
 
-    def loss(self, config: "LossConfig") -> keras.losses.Loss:  # noqa: D102
+    def loss(self, config: LossConfig) -> keras.losses.Loss:  # noqa: D102
         smoothing, gamma = config.label_smoothing, config.focal_gamma
         if self._binary and gamma:
             return keras.losses.BinaryFocalCrossentropy(gamma=gamma, label_smoothing=smoothing)
@@ -82,8 +72,9 @@ class Part(parts.Training):
 
     def metrics(self) -> list[Any]:
         """Accuracy; a blended label counts as its larger part."""
-        agree = _same_side if self._binary else _same_largest
-        return [keras.metrics.MeanMetricWrapper(agree, name="accuracy")]
+        if self._binary:
+            return [keras.metrics.MeanMetricWrapper(_same_side, name="accuracy")]
+        return [keras.metrics.CategoricalAccuracy("accuracy")]
 
     def sample_weights(self, weights: list[float], targets: Any) -> Any:
         """Of two classes float32 [batch, 1], else [batch]; blended labels get blended weights."""
@@ -114,8 +105,3 @@ class Part(parts.Training):
 def _same_side(y_true: Any, y_pred: Any) -> Any:
     same = keras.ops.equal(y_true > 0.5, y_pred > 0.5)
     return keras.ops.mean(keras.ops.cast(same, "float32"), axis=-1)
-
-
-def _same_largest(y_true: Any, y_pred: Any) -> Any:
-    same = keras.ops.equal(keras.ops.argmax(y_true, axis=-1), keras.ops.argmax(y_pred, axis=-1))
-    return keras.ops.cast(same, "float32")

@@ -2,7 +2,7 @@
 
 from components import features
 from components.datasets.layouts import SHIPPED
-from components.tasks.base import Task
+from components.tasks import Task
 
 
 class ImageSegmentation(Task):

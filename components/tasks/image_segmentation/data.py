@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from components import features as f
-from components.datasets.masks import BROKEN, open_mask
+from components.datasets.masks import open_mask
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_masks
@@ -28,23 +28,19 @@ class Part(ImageData):
 
     def truth(self, root: Path, record: Record, sizes: Sizes) -> tuple[None, dict[str, Any]]:
         """The mask as class ids, and the share of each class."""
-        decoded, (height, width) = sizes
-        ids = self._read(root, record)
-        if ids.shape != decoded:
-            raise RejectedError("mask of another size", f"{ids.shape} for a picture of {decoded}")
+        ids = self._read(root, record, sizes)
+        if ids.shape != sizes.decoded:
+            detail = f"{ids.shape} for a picture of {sizes.decoded}"
+            raise RejectedError("mask of another size", detail)
         # Nearest neighbour, as everywhere: a blurred class id would be another class.
-        stored = Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST)
+        stored = Image.fromarray(ids).resize(sizes.stored[::-1], Image.Resampling.NEAREST)
         shares = self._fractions(np.asarray(stored))
         return None, {f.MASK_FRACTIONS: shares, f.MASK: encode(stored, "PNG")}
 
-    def _read(self, root: Path, record: Record) -> np.ndarray:
+    def _read(self, root: Path, record: Record, sizes: Sizes) -> np.ndarray:
         """Class ids uint8 [height, width], `IGNORED` where the mask's value counts nowhere."""
         assert self._ids is not None
-        try:
-            mask = open_mask(root, record)
-        except BROKEN as error:
-            detail = getattr(error, "strerror", None) or str(error).partition("<")[0].strip()
-            raise RejectedError("unreadable mask", detail) from error
+        mask = open_mask(root, record, sizes.decoded, sizes.orientation)
         try:
             return self._ids(mask)
         except ValueError as error:

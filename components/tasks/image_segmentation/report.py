@@ -21,6 +21,7 @@ from components.tasks import parts
 from serving import names
 
 EXAMPLES = 8
+SPREAD = (("lowest", np.min), ("median", np.median), ("mean", np.mean), ("highest", np.max))
 IOUS_SHOWN = 8  # of more classes only those in a picture's masks, the lowest first
 OPACITY = 0.5
 ERROR = (200, 20, 30)  # of a wrong pixel, over the picture in pale grey
@@ -79,6 +80,8 @@ class Part(parts.Report):
             ]
             for third in thirds
         )
+        means = [score.mean_iou for score in scores]
+        spread = [(name, float(of(means))) for name, of in SPREAD if means]
         return Predictions(
             len(scores),
             [
@@ -87,7 +90,7 @@ class Part(parts.Report):
                 Group("Highest IoU", "The highest first.", highest, "None."),
             ],
             note=images.HEATMAP_NOTE,
-            spread=("Mean IoU of one image, over the classes in its masks:", _spread(ranked)),
+            spread=("Mean IoU of one image, over the classes in its masks:", spread),
             rows=[
                 {"key": score.key, "origin": score.filename, "iou": round(score.mean_iou, 6)}
                 for score in scores
@@ -183,15 +186,3 @@ class Part(parts.Report):
 def _true_mask(image: StoredImage, side: int) -> Any:
     """uint8 [side, side], class ids."""
     return preprocessing.decode_mask(image.mask, side).numpy()
-
-
-def _spread(ranked: list[MaskScore]) -> list[tuple[str, float]]:
-    means = [score.mean_iou for score in ranked]
-    if not means:
-        return []
-    return [
-        ("lowest", means[0]),
-        ("median", float(np.median(means))),
-        ("mean", float(np.mean(means))),
-        ("highest", means[-1]),
-    ]

@@ -1,7 +1,6 @@
 """Classes of pixels: targets, loss and metrics of a training."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,31 +8,26 @@ import tensorflow as tf
 
 from components import features, preprocessing
 from components.tasks import parts
+from components.trainer.sections import LossConfig
 from serving.classes import IGNORED
 from serving.errors import InputError
-
-if TYPE_CHECKING:
-    from components.trainer.sections import LossConfig
 
 
 class Part(parts.Training):
     """Targets are uint8 [batch, side, side] of class ids; `IGNORED` ones count nowhere."""
 
-    content_features = (features.IMAGE, features.MASK)
     moves = True
 
-    def feature_specs(self) -> dict[str, Any]:  # noqa: D102
-        return dict.fromkeys(self.content_features, tf.io.FixedLenFeature([], tf.string))
-
-    def decode(self, parsed: Mapping[str, Any], side: int | None) -> tuple[Any, Any]:  # noqa: D102
+    def decode(self, example: Any, side: int | None) -> tuple[Any, Any]:
+        """uint8 [side, side, 3], RGB, and the target."""
         assert side is not None
+        encoded = tf.io.FixedLenFeature([], tf.string)
+        parsed = tf.io.parse_single_example(
+            example, {features.IMAGE: encoded, features.MASK: encoded}
+        )
         image = preprocessing.decode_image(parsed[features.IMAGE], side)
         mask = preprocessing.decode_mask(parsed[features.MASK], side)
         return tf.cast(tf.round(image), tf.uint8), mask
-
-    def shapes(self, side: int | None) -> parts.Shapes:  # noqa: D102
-        assert side is not None
-        return ((side, side, 3), np.uint8), ((side, side), np.uint8)
 
     def class_counts(self, targets: np.ndarray) -> np.ndarray:  # noqa: D102
         counts = np.zeros(IGNORED + 1, np.int64)
@@ -54,21 +48,15 @@ class Part(parts.Training):
                 found=str(found),
             )
 
-    def loss(self, config: "LossConfig") -> keras.losses.Loss:  # noqa: D102
-        return SegmentationLoss(config, len(self.classes), self.classes.ignored is not None)
+    def loss(self, config: LossConfig) -> keras.losses.Loss:  # noqa: D102
+        return SegmentationLoss(config, len(self.classes))
 
     def metrics(self) -> list[Any]:
         """Pixel accuracy and mean intersection over union."""
-        ignores = self.classes.ignored is not None
-        accuracy = _PixelAccuracy if ignores else keras.metrics.SparseCategoricalAccuracy
+        count = len(self.classes)
         return [
-            accuracy(name="pixel_accuracy"),
-            keras.metrics.MeanIoU(
-                num_classes=len(self.classes),
-                ignore_class=IGNORED if ignores else None,
-                sparse_y_pred=False,
-                name="mean_iou",
-            ),
+            _PixelAccuracy(name="pixel_accuracy"),
+            keras.metrics.MeanIoU(count, "mean_iou", ignore_class=IGNORED, sparse_y_pred=False),
         ]
 
     def sample_weights(self, weights: list[float], targets: Any) -> Any:
@@ -102,14 +90,12 @@ class SegmentationLoss(keras.losses.Loss):
         config: label smoothing, focal exponent and weight of the Dice term, which is one minus the
             mean of the classes' Dice coefficients of an image.
         classes: how many there are.
-        ignores: whether labels may be `IGNORED`.
     """
 
-    def __init__(self, config: "LossConfig", classes: int, ignores: bool = False):
+    def __init__(self, config: LossConfig, classes: int):
         super().__init__(name="segmentation_loss")
         self._config = config
         self._classes = classes
-        self._ignores = ignores
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Loss of every pixel, float32 [batch, height, width]."""
@@ -125,14 +111,11 @@ class SegmentationLoss(keras.losses.Loss):
         else:
             loss = keras.losses.categorical_crossentropy(targets, y_pred, label_smoothing=smoothing)
         if config.dice:
-            if self._ignores:
-                targets, y_pred = targets * counted[..., None], y_pred * counted[..., None]
+            targets, y_pred = targets * counted[..., None], y_pred * counted[..., None]
             dice = keras.losses.dice(targets, y_pred, axis=(1, 2))
             loss = loss + config.dice * ops.mean(dice, axis=-1)[:, None, None]
-        if self._ignores:
-            share = ops.mean(counted, axis=(1, 2), keepdims=True)
-            loss = loss * counted / ops.where(share > 0.0, share, 1.0)
-        return loss
+        share = ops.mean(counted, axis=(1, 2), keepdims=True)
+        return loss * counted / ops.where(share > 0.0, share, 1.0)
 
 
 class _PixelAccuracy(keras.metrics.SparseCategoricalAccuracy):

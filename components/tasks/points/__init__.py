@@ -1,7 +1,7 @@
 """On which side of a line a point of the plane lies: the smallest task, a trial of the system."""
 
 from components import features
-from components.tasks.base import Task
+from components.tasks import Task
 
 
 class Points(Task):

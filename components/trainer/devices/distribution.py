@@ -13,17 +13,21 @@ the nodes. Callbacks, saving and validation concern one node and never wait for 
 import contextlib
 import functools
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from components.trainer.devices import replicas, sharing
-from components.trainer.devices.cluster import VARIABLE, Cluster, read_cluster
-from components.trainer.devices.nodes import Nodes
+from components.trainer.devices import replicas
+from components.trainer.devices.nodes import VARIABLE, Cluster, Nodes, read_cluster
 from components.trainer.fit.fused_norm import batch_norms, fuse_batch_norms
-from serving.errors import InputError
+from serving.errors import FailedError, InputError
+
+# A full disk is a ResourceExhaustedError, too, but no smaller batch helps there.
+_MEMORY = re.compile(r"\bOOM\b|out of memory|allocat", re.IGNORECASE)
+_TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
 
 def prepare_devices() -> int:
@@ -121,7 +125,7 @@ class Distribution:
 
         Args:
             batches: (examples, targets) or (examples, targets, weights). For training this node's
-                `sharing.part` of every batch; for validation those of `sharing.evaluation_rows`
+                `replicas.part` of every batch; for validation those of `replicas.evaluation_rows`
                 (with `local_replicas`), on every node.
 
         Returns:
@@ -134,7 +138,7 @@ class Distribution:
 
         def split(*batch: Any) -> tf.data.Dataset:
             return tf.data.Dataset.range(count, output_type=tf.int32).map(
-                lambda index: tuple(sharing.part(rows, index, count) for rows in batch)
+                lambda index: tuple(replicas.part(rows, index, count) for rows in batch)
             )
 
         # Endless, because Keras looks at the first batch of each validation with an iterator that
@@ -143,7 +147,7 @@ class Distribution:
         return self._strategy.distribute_datasets_from_function(lambda _: parts)
 
     def prepare(self, model: keras.Model) -> None:
-        """Readies a compiled model for `fit`; comes after its weights are loaded or restored.
+        """Readies a model of `compile_model` for `fit`, after its weights are loaded or restored.
 
         All nodes take over the chief's weights and optimizer. Each replica gets random seeds of
         its own (dropout); the first one keeps those of the model. Batch norm uses the statistics of
@@ -165,8 +169,6 @@ class Distribution:
             )
         for layer in batch_norms(model):
             layer.synchronized = True
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
         if self._nodes:
             self._nodes.broadcast([*model.variables, *model.optimizer.variables])
             replicas.spread_seeds(model, self.cluster.worker)
@@ -194,3 +196,35 @@ def _connect(cluster: Cluster) -> Nodes:
 @functools.cache
 def _mirror(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
     return tf.distribute.MirroredStrategy(devices)
+
+
+@contextlib.contextmanager
+def explained(batch_size: int, replicas: int = 1, workers: int = 1) -> Iterator[None]:
+    """Runs a training; tells what went wrong in one line.
+
+    Raises:
+        FailedError: out of memory, naming the half of the batch, rounded to what the replicas can
+            share, to try; or another node is gone.
+    """
+    errors = tf.errors
+    try:
+        yield
+    except errors.ResourceExhaustedError as error:
+        if not _MEMORY.search(str(error)):
+            raise
+        half = batch_size // 2 // replicas * replicas
+        other = f"trainer.batch_size {half}" if half else "a smaller trainer.image_size or model"
+        raise FailedError(
+            f"out of memory with trainer.batch_size {batch_size}"
+            f"{f' on {replicas} devices' if replicas > 1 else ''}; try {other}"
+        ) from error
+    # What collectives end with when a node is gone; alone, they would mean something else.
+    except (errors.UnavailableError, errors.AbortedError, errors.DeadlineExceededError) as error:
+        if workers == 1:
+            raise
+        names = sorted({f"{kind} {index}" for kind, index in _TASK.findall(str(error))})
+        named = f" (TensorFlow names {', '.join(names)})" if names else ""
+        raise FailedError(
+            f"one of {workers} nodes was lost during training{named}; look for its "
+            "own error, then start all nodes again: training goes on after the last whole epoch"
+        ) from error

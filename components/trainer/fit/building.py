@@ -10,7 +10,6 @@ from pathlib import Path
 
 import h5py
 import keras
-import numpy as np
 
 from components import models
 from components.tasks.parts import Training
@@ -95,9 +94,6 @@ def load_weights(model: keras.Model, path: str, key: str) -> None:
         raise InputError(key, expected=f"a file named *{' or *'.join(SUFFIXES)}", found=f"'{path}'")
     file = _existing(path, key)
     fitting = f"weights of {model.name} ({model.count_params():,} parameters)"
-    # Keras leaves a layer that it finds nothing for as it is, with a warning at most.
-    for variable in model.weights:
-        variable.assign(np.full(variable.shape, np.nan))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -106,10 +102,9 @@ def load_weights(model: keras.Model, path: str, key: str) -> None:
         reason = " ".join(str(error).split()).partition(". ")[0][:200]
         found = f"'{path}', which does not fit ({reason})"
         raise InputError(key, expected=fitting, found=found) from error
-    missing = sum(bool(keras.ops.any(keras.ops.isnan(v))) for v in model.weights)
-    surplus = _arrays(file) - len(model.weights)
-    if missing or surplus:
-        found = f"'{path}', which does not fit (arrays missing: {missing}, too many: {surplus})"
+    surplus = _arrays(file) - len(model.weights)  # Keras tells what is missing, not what is left
+    if surplus:
+        found = f"'{path}', which does not fit (arrays too many: {surplus})"
         raise InputError(key, expected=fitting, found=found)
 
 

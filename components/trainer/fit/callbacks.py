@@ -25,44 +25,6 @@ class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite: the weights are lost, and nothing is exported."""
 
 
-class NonFiniteLossGuard(keras.callbacks.Callback):
-    """Stops with an error that names epoch and step; Keras's TerminateOnNaN stops without one."""
-
-    def __init__(self, state: TrainingState, epochs: list[EpochRecord]):
-        super().__init__()
-        self._state = state
-        self._epochs = epochs
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        self._check("loss", logs, f", step {batch + 1}")
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
-        self._check("val_loss", logs)
-
-    def _check(self, name: str, logs: dict[str, Any] | None, step: str = "") -> None:
-        value = float((logs or {})[name])
-        if math.isfinite(value):
-            return
-        kept = self._state.best_checkpoint(self._epochs) if self._epochs else "none"
-        raise NonFiniteLossError(
-            f"{name} is {value} at epoch {len(self._epochs) + 1}{step}: training stopped, nothing "
-            "is exported; lower trainer.learning_rate or look for broken images; the best "
-            f"checkpoint so far: {kept}"
-        )
-
-
-class EmaWeights(keras.callbacks.SwapEMAWeights):
-    """Puts the averaged weights into the model for validation and checkpoint, and takes them back.
-
-    Args:
-        averaged: whether they are in the model now, as after restoring the end of an epoch.
-    """
-
-    def __init__(self, averaged: bool):
-        super().__init__(swap_on_epoch=True)
-        self._ema_weights_in_model = averaged  # Keras starts from False and cannot be told
-
-
 def is_finished(config: TrainerConfig, epochs: list[EpochRecord]) -> bool:
     """Whether a training, without stages, has come to its end with those records.
 
@@ -78,53 +40,67 @@ def is_finished(config: TrainerConfig, epochs: list[EpochRecord]) -> bool:
 class EpochKeeper(keras.callbacks.Callback):
     """Keeps whole epochs, their records and what a killed training goes on from; stops early.
 
-    Keras's own callbacks for that forget what was before an interruption.
+    Keras's own callbacks for that forget what was before an interruption. Of a broken epoch nothing
+    is kept: the training stops with an error that names epoch, step and the best checkpoint, which
+    Keras's TerminateOnNaN knows nothing of; nor does it look at validation.
 
     Args:
-        epochs: records so far; new ones are appended.
-        state: takes weights after every epoch; None on a node that writes nothing.
+        state: takes records, and weights after every epoch.
         config: see `is_finished`.
         examples: that an epoch learns from.
-        tells: whether to print a line an epoch, where Keras shows no bar of its own.
+        writes: whether this node writes the state, and a line an epoch where Keras shows no bar.
     """
 
     def __init__(
         self,
-        epochs: list[EpochRecord],
-        state: TrainingState | None,
+        state: TrainingState,
         config: TrainerConfig,
         examples: int,
-        tells: bool,
+        writes: bool,
     ):
         super().__init__()
-        self._epochs = epochs
         self._state = state
         self._config = config
         self._examples = examples
-        self._tells = tells
+        self._writes = writes
         self._begin = self._trained = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         self._begin = time.perf_counter()
 
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
+        self._check("loss", logs, f", step {batch + 1}")
+
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         self._trained = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
+        self._check("val_loss", logs)
         seconds = time.perf_counter() - self._begin
         record = epoch_record(epoch + 1, seconds, logs or {})
-        self._epochs.append(record)
-        if self._tells:
+        self._state.epochs.append(record)
+        if self._writes and not self.params["verbose"]:
             rate = self._examples / (self._trained - self._begin)
             print(
                 f"epoch {epoch + 1}/{self.params['epochs']}: {seconds:.1f} s,"
                 f" {rate:.1f} examples/s trained, {told(record)}",
                 flush=True,
             )
-        if self._state is not None:
-            self._state.save(self.model, self._epochs)
-        if is_finished(self._config, self._epochs):
+        if self._writes:
+            self._state.save(self.model)
+        if is_finished(self._config, self._state.epochs):
             self.model.stop_training = True
+
+    def _check(self, name: str, logs: dict[str, Any] | None, step: str = "") -> None:
+        value = float((logs or {})[name])
+        if math.isfinite(value):
+            return
+        done = len(self._state.epochs)
+        raise NonFiniteLossError(
+            f"{name} is {value} at epoch {done + 1}{step}: training stopped, nothing is exported; "
+            "lower trainer.learning_rate or look for broken images; the best checkpoint so far: "
+            f"{self._state.best_checkpoint if done else 'none'}"
+        )
 
 
 class SampleImages(keras.callbacks.Callback):

@@ -10,10 +10,9 @@ import keras
 from components import models
 from components.models import transfer
 from components.tasks.parts import Training
-from components.trainer.devices import sharing
-from components.trainer.devices.distribution import Distribution
+from components.trainer.devices import replicas
+from components.trainer.devices.distribution import Distribution, explained
 from components.trainer.fit import callbacks
-from components.trainer.fit.failures import explained
 from components.trainer.input.augmentation import make_augment
 from components.trainer.input.batches import batches_of, steps_per_epoch, training_batches
 from components.trainer.input.split import Split
@@ -33,7 +32,7 @@ def fit(
     config: TrainerConfig,
     progress: TrainingState,
     distribution: Distribution,
-) -> list[history.EpochRecord]:
+) -> None:
     """Trains a model to the configured epoch, from where `progress` has it.
 
     With zero epochs, measures it as it is: the values on the training split are then of the
@@ -42,17 +41,11 @@ def fit(
     Args:
         model: the task's trainee, built in the distribution's scope; ends with the weights of the
             last epoch.
-        train: what it learns from.
-        evaluation: what tells the best epoch.
-        part: of the task.
-        config: of the training, without stages.
-        progress: the state to go on from and to keep, on the chief; holds the best checkpoint
-            afterwards.
+        train, evaluation: what it learns from, and what tells the best epoch.
+        part, config: of the task; of the training, without stages.
+        progress: the state to go on from and to keep; holds the records of all epochs afterwards
+            (of a model that is measured that of an epoch 0), and on the chief the best checkpoint.
         distribution: the devices.
-
-    Returns:
-        Records of all epochs, those before an interruption included; of a model that is measured
-        that of an epoch 0.
 
     Raises:
         InputError: class weights that do not fit the classes, or weights to measure that give no
@@ -63,11 +56,11 @@ def fit(
     devices, cluster = distribution, distribution.cluster
     if not config.epochs:
         splits = {"": train, "val_": evaluation}
-        return _measure(model, splits, part, config, progress=progress, devices=devices)
+        _measure(model, splits, part, config, progress=progress, devices=devices)
+        return
     steps = steps_per_epoch(train, config.batch_size)
-    rows = sharing.evaluation_rows(len(evaluation), config.batch_size, devices.local_replicas)
-    epochs = devices.from_chief(progress.epochs())
-    done = len(epochs)
+    rows = replicas.evaluation_rows(len(evaluation), config.batch_size, devices.local_replicas)
+    done = len(progress.epochs)
     if done:
         print(f"training goes on after epoch {done} of {config.epochs}", flush=True)
     weights = part.class_weights(config.loss, train.targets)
@@ -81,17 +74,15 @@ def fit(
         weigh=(lambda targets: part.sample_weights(weights, targets)) if weights else None,
         share=(cluster.worker, cluster.workers),
     )
-    # A bar that redraws itself is for people; a log gets one line an epoch.
-    on_terminal = sys.stdout.isatty()
-    tells = cluster.is_chief and not on_terminal
-    kept = progress if cluster.is_chief else None
-    watchers = [  # in this order: nothing is kept of a broken epoch
-        *devices.callbacks(),
-        callbacks.NonFiniteLossGuard(progress, epochs),
-        *([callbacks.EmaWeights(averaged=bool(epochs))] if config.optimizer.ema else []),
-        callbacks.EpochKeeper(epochs, kept, config, len(train), tells),
-        *(_tensorboard(config, part, evaluation, progress) if cluster.is_chief else []),
-    ]
+    watchers = devices.callbacks()  # in this order
+    if config.optimizer.ema:  # averaged weights are what is validated and kept
+        averages = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+        # They are in a restored model; Keras cannot be told.
+        averages._ema_weights_in_model = bool(done)
+        watchers.append(averages)
+    watchers.append(callbacks.EpochKeeper(progress, config, len(train), cluster.is_chief))
+    if cluster.is_chief:
+        watchers += _tensorboard(config, part, evaluation, progress)
     with devices.scope(), explained(config.batch_size, devices.replicas, cluster.workers):
         compile_model(model, part, config, steps, jit_compile=devices.jit_compile)
         if done and cluster.is_chief:
@@ -105,10 +96,10 @@ def fit(
             epochs=config.epochs,
             steps_per_epoch=steps,
             shuffle=False,  # the dataset does it
-            verbose=1 if on_terminal and cluster.is_chief else 0,
+            # A bar that redraws itself is for people; a log gets one line an epoch.
+            verbose=int(cluster.is_chief and sys.stdout.isatty()),
             callbacks=watchers,
         )
-    return epochs
 
 
 def compile_model(
@@ -127,7 +118,7 @@ def compile_model(
         metrics=part.metrics(),
         jit_compile=jit_compile,
     )
-    # If the first step made these variables, TensorFlow would trace the step a second time.
+    # They are restored and shared, and TensorFlow would trace a step that made them a second time.
     model.optimizer.build(model.trainable_variables)
 
 
@@ -139,7 +130,7 @@ def _measure(
     *,
     progress: TrainingState,
     devices: Distribution,
-) -> list[history.EpochRecord]:
+) -> None:
     begin = time.perf_counter()
     values: dict[str, float] = {}
     with devices.scope(), explained(config.batch_size, devices.replicas, devices.cluster.workers):
@@ -147,7 +138,7 @@ def _measure(
             loss=part.loss(config.loss), metrics=part.metrics(), jit_compile=devices.jit_compile
         )
         for prefix, split in splits.items():
-            rows = sharing.evaluation_rows(len(split), config.batch_size, devices.local_replicas)
+            rows = replicas.evaluation_rows(len(split), config.batch_size, devices.local_replicas)
             found = model.evaluate(
                 devices.distribute(batches_of(split, rows)),
                 steps=int(rows.cardinality()),
@@ -163,12 +154,12 @@ def _measure(
                 expected="weights with a finite loss",
                 found=f"the {name} {record[name]} with those of '{config.weights}'",
             )
+    progress.epochs = [record]
     if devices.cluster.is_chief:
-        model.save_weights(progress.best_checkpoint([record]), overwrite=True)
+        model.save_weights(progress.best_checkpoint, overwrite=True)
         took = f"{record['seconds']:.1f} s"
         values_told = history.told(record)
         print(f"nothing to train, the weights as they are: {took}, {values_told}", flush=True)
-    return [record]
 
 
 def _tensorboard(

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ import keras
 import tensorflow as tf
 
 from components.tasks.parts import Training
-from components.trainer.devices import sharing
+from components.trainer.devices import replicas
 from components.trainer.devices.distribution import Distribution
 from components.trainer.fit import loop
 from components.trainer.fit.building import bare_model, build_model, digests
 from components.trainer.fit.callbacks import NonFiniteLossError, is_finished
 from components.trainer.input.split import Split, Splits
-from components.trainer.records import history
 from components.trainer.records.state import TrainingState
 from components.trainer.settings import STAGES, TrainerConfig
 from serving.errors import FailedError, InputError
@@ -33,34 +31,29 @@ from serving.errors import FailedError, InputError
 Load = Callable[[int | None], tuple[Split, Split]]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage that is trained to its end; on the chief its state holds the best checkpoint."""
+def state_folders(root: Path, config: TrainerConfig, splits: Splits, **parts: Any) -> list[Path]:
+    """The folder of each stage's state, named by all that determines it, stages before included.
 
-    state: TrainingState
-    epochs: list[history.EpochRecord]
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """The weights of the best epoch."""
-        return self.state.best_checkpoint(self.epochs)
-
-
-def fingerprint(config: TrainerConfig, splits: Splits, **parts: Any) -> str:
-    """Hex name of a training: of its data, versions, the files that it starts from, and `parts`.
-
-    These are JSON, and tell the rest that determines it: equal parts, equal name.
+    That is the task, data, settings, versions, files to start from, and `parts`, which are JSON.
+    With another last stage those before it need no training again.
 
     Raises:
         InputError: a file to start from is not there.
     """
     parts |= {
+        "task": splits.task.name,
         "classes": splits.part.classes.to_json(),
         "data": [splits.train_index.digest, splits.eval_index.digest],
         "versions": [tf.__version__, keras.__version__],
         "start": digests(config),
+        "trainings": [],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    folders = []
+    for stage in config.trainings:
+        parts["trainings"].append(stage.training_values())
+        name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+        folders.append(root / name)
+    return folders
 
 
 def first_model(config: TrainerConfig, splits: Splits, distribution: Distribution) -> keras.Model:
@@ -75,7 +68,7 @@ def first_model(config: TrainerConfig, splits: Splits, distribution: Distributio
     for number, stage in enumerate(plan):
         with _named(number, len(plan)):
             distribution.check_batches(stage.batch_size, learned)
-            sharing.evaluation_rows(judged, stage.batch_size, distribution.local_replicas)
+            replicas.evaluation_rows(judged, stage.batch_size, distribution.local_replicas)
     with distribution.scope(), _named(0, len(plan)):
         model = build_model(first, splits.part)
     for number, stage in enumerate(others, start=1):
@@ -100,7 +93,7 @@ def train(
     config: TrainerConfig,
     folders: Sequence[Path],
     distribution: Distribution,
-) -> list[Stage]:
+) -> list[TrainingState]:
     """Trains all stages to their ends, from where an interrupted call left them.
 
     Args:
@@ -110,16 +103,16 @@ def train(
         folders: of the state of each stage.
     """
     plan = config.trainings
-    done: list[Stage] = []
+    done: list[TrainingState] = []
     for number, (stage, folder) in enumerate(zip(plan, folders, strict=True)):
         if len(plan) > 1:
             size = f"image_size {stage.image_size}, " if stage.image_size else ""
             told = f"{size}epochs {stage.epochs}, learn {stage.learn}"
             print(f"stage {number + 1} of {len(plan)}: {told}", flush=True)
         progress = TrainingState(folder, stage.monitor)
-        epochs = distribution.from_chief(progress.epochs())
-        if stage.epochs and is_finished(stage, epochs):
-            print(f"trained already (epochs: {len(epochs)})", flush=True)
+        progress.epochs = distribution.from_chief(progress.epochs)
+        if stage.epochs and is_finished(stage, progress.epochs):
+            print(f"trained already (epochs: {len(progress.epochs)})", flush=True)
         else:
             if done:
                 with distribution.scope():
@@ -127,7 +120,7 @@ def train(
                     if distribution.cluster.is_chief:  # the other nodes take over what it has
                         model.load_weights(done[-1].best_checkpoint)
             with _named(number, len(plan)):
-                epochs = loop.fit(
+                loop.fit(
                     model,
                     *load(stage.image_size),  # given away: one size at a time is in memory
                     part=part,
@@ -135,7 +128,7 @@ def train(
                     progress=progress,
                     distribution=distribution,
                 )
-        done.append(Stage(progress, epochs))
+        done.append(progress)
     return done
 
 

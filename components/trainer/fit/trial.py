@@ -47,15 +47,12 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         FailedError: out of memory.
     """
     config.check_task(splits.task)
-    name = stages.fingerprint(
-        config, splits, task=splits.task.name, trainer=config.training_values()
-    )
-    record = folder / f"{name}.json"
+    folders = stages.state_folders(folder, config, splits)
+    record = folders[-1].with_suffix(".json")
     if record.exists():
         return Trial(**json.loads(record.read_text(encoding="utf-8")))
     keras.utils.clear_session()  # many models in one process would add up
     devices = Distribution()
-    folders = [folder / name / str(number) for number in range(len(config.trainings))]
     try:
         with dtype_policy(config.precision):
             done = stages.train(
@@ -68,11 +65,12 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
             )
         trial = Trial(joined([stage.epochs for stage in done]))
     except NonFiniteLossError as error:
-        kept = [epochs for each in folders if (epochs := TrainingState(each).epochs())]
+        kept = [epochs for each in folders if (epochs := TrainingState(each).epochs)]
         told = str(error.__cause__ or error)  # without the stage's name
         trial = Trial(joined(kept) if kept else [], failure=told.partition(":")[0])
     draft = record.with_suffix(".new")
     draft.write_text(json.dumps(asdict(trial)), encoding="utf-8")
     draft.replace(record)
-    shutil.rmtree(folder / name)
+    for each in folders:
+        shutil.rmtree(each)
     return trial

@@ -54,9 +54,7 @@ def make_augment(config: AugmentationConfig, masks: bool, seed: int) -> Augment 
     """Builds the function that changes a batch.
 
     Args:
-        config: what is changed and how much.
         masks: whether targets are maps of class ids that move along.
-        seed: of the training.
 
     Returns:
         (images, targets, step) -> images and targets of the same shapes, dtypes and ranges, or None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.trainer.devices.sharing import part
+from components.trainer.devices.replicas import part
 from components.trainer.input.augmentation import Augment
 from components.trainer.input.split import Split
 
@@ -31,10 +31,7 @@ def training_batches(
     Args:
         split: of `load_split`; has to be kept for as long as batches are drawn.
         batch_size: Examples of a batch, over all nodes; an epoch's last batch may be smaller.
-        seed: of shuffling.
-        first_epoch, epochs: which epochs.
-        augment: of `augmentation.make_augment`.
-        weigh: targets -> weights of the loss.
+        augment, weigh: see `make_augment`; targets -> weights of the loss.
         share: number of this node and count of all; each takes its part of every batch.
 
     Returns:

@@ -39,9 +39,7 @@ class Index:
         files: paths or URIs of its TFRecord files.
         keys: split keys, one an Example, in training order.
         positions: int64 [n]: for the i-th record on disk its place in training order.
-        digest: hex digest of everything training depends on: where Examples came from, keys,
-            numbers such as labels, and encoded images and masks; not of the order or number of the
-            files.
+        digest: hex digest of all Examples; not of the order or number of the files.
     """
 
     split: str
@@ -56,7 +54,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Split:
-    """A decoded split; shapes and dtypes are those of the task's `Training.shapes`.
+    """A decoded split; shapes and dtypes are those of the task's `Training.decode`.
 
     Attributes:
         inputs: [n, ...], of images uint8 [n, side, side, 3], RGB.
@@ -110,13 +108,13 @@ def index_splits(
     prepare_devices()  # reading is the first thing that a trial computes
     part = task.training(classes)
     train, evaluation = (
-        index_split(files, split, task, part)
+        index_split(files, split, task)
         for files, split in zip((train_files, eval_files), features.SPLITS, strict=False)
     )
     return Splits(task, part, train, evaluation)
 
 
-def index_split(patterns: list[str], split: str, task: Task, part: Training) -> Index:
+def index_split(patterns: list[str], split: str, task: Task) -> Index:
     """Reads a split once, without decoding, and puts its Examples into an order of their own.
 
     Beam writes Examples in any order, so they are sorted by key and origin: training depends on the
@@ -126,14 +124,10 @@ def index_split(patterns: list[str], split: str, task: Task, part: Training) -> 
         InputError: the split is empty.
     """
     files = record_files(patterns)
-    numbers = sorted(part.feature_specs().keys() - set(part.content_features))
-    rows: list[tuple[str, str, tuple[Any, ...], str]] = []
-    described = read_dataset(files).batch(_SCAN_BATCH).map(lambda r: _describe(r, task, part))
+    rows: list[tuple[bytes, bytes, int]] = []
+    described = read_dataset(files).batch(_SCAN_BATCH).map(lambda some: _describe(some, task))
     for batch in described.as_numpy_iterator():
-        values = (batch[name].tolist() for name in numbers)
-        columns = (batch[task.key], batch[task.origin], batch["content"], *values)
-        for key, origin, content, *value in zip(*columns, strict=True):
-            rows.append((key.decode(), origin.decode(), tuple(value), content.tobytes().hex()))
+        rows += zip(*(column.tolist() for column in batch), strict=True)
     if not rows:
         raise InputError(
             f"the {split} split",
@@ -145,7 +139,7 @@ def index_split(patterns: list[str], split: str, task: Task, part: Training) -> 
     positions = np.empty(len(rows), np.int64)
     positions[order] = np.arange(len(rows))
     digest = hashlib.sha256(repr([rows[i] for i in order]).encode()).hexdigest()
-    return Index(split, files, [rows[i][0] for i in order], positions, digest)
+    return Index(split, files, [rows[i][0].decode() for i in order], positions, digest)
 
 
 def load_split(
@@ -158,27 +152,19 @@ def load_split(
     Raises:
         InputError: targets that nothing can be learned from.
     """
-    shapes = part.shapes(side)
-    count = len(index)
-    size = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in shapes)
-    inputs, targets = (
-        _allocate((count, *shape), dtype, in_file=count * size > memory_bytes)
-        for shape, dtype in shapes
+    decoded = read_dataset(index.files).map(
+        lambda example: part.decode(example, side),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
     )
-    dataset = (
-        read_dataset(index.files)
-        .map(
-            lambda record: part.decode(
-                tf.io.parse_single_example(record, part.feature_specs()), side
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        .batch(_DECODE_BATCH)
-        .prefetch(1)
+    count, specs = len(index), decoded.element_spec
+    size = sum(spec.shape.num_elements() * spec.dtype.size for spec in specs)
+    inputs, targets = (
+        _allocate((count, *spec.shape), spec.dtype.as_numpy_dtype, count * size > memory_bytes)
+        for spec in specs
     )
     start = 0
-    for input_batch, target_batch in dataset.as_numpy_iterator():
+    for input_batch, target_batch in decoded.batch(_DECODE_BATCH).prefetch(1).as_numpy_iterator():
         places = index.positions[start : start + len(input_batch)]
         inputs[places] = input_batch
         targets[places] = target_batch
@@ -187,19 +173,15 @@ def load_split(
     return Split(inputs, targets)
 
 
-def _describe(records: Any, task: Task, part: Training) -> dict[str, Any]:
+def _describe(records: Any, task: Task) -> tuple[Any, Any, Any]:
+    """Keys, origins and fingerprints (int64) of serialized Examples [batch]."""
     text = tf.io.FixedLenFeature([], tf.string)
-    specs = part.feature_specs() | {task.key: text, task.origin: text}
-    parsed = tf.io.parse_example(records, specs)
-    prints = [
-        tf.raw_ops.Fingerprint(data=parsed.pop(name), method="farmhash64")
-        for name in part.content_features
-    ]
-    none = tf.zeros([tf.shape(records)[0], 0], tf.uint8)
-    return parsed | {"content": tf.concat([none, *prints], axis=1)}
+    parsed = tf.io.parse_example(records, {task.key: text, task.origin: text})
+    prints = tf.raw_ops.Fingerprint(data=records, method="farmhash64")
+    return parsed[task.key], parsed[task.origin], tf.bitcast(prints, tf.int64)
 
 
-def _allocate(shape: tuple[int, ...], dtype: Any, *, in_file: bool) -> np.ndarray:
+def _allocate(shape: tuple[int, ...], dtype: Any, in_file: bool) -> np.ndarray:
     if not in_file:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="pawlens-split-") as file:

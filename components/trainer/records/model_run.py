@@ -9,9 +9,8 @@ from pathlib import Path
 import keras
 
 from components import artifacts
-from components.trainer.hyperparameters import Scalar
 from components.trainer.records import history
-from components.trainer.settings import TrainerConfig
+from components.trainer.settings import Scalar, TrainerConfig
 
 
 def write_records(

@@ -29,46 +29,42 @@ class TrainingState:
     Args:
         folder: the training's own; made if it is not there.
         monitor: the value that tells the best epoch.
+
+    Attributes:
+        epochs: records of the whole epochs done so far.
     """
 
     def __init__(self, folder: Path, monitor: str = MONITOR):
         self.folder = folder
         self.monitor = monitor
         folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / _STATE
+        self.epochs: list[EpochRecord] = self._read()["epochs"] if self._file.exists() else []
 
     @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard's logs, of this and of interrupted calls."""
         return self.folder / TENSORBOARD_FOLDER
 
-    def epochs(self) -> list[EpochRecord]:
-        """Records of the whole epochs done so far."""
-        path = self.folder / _STATE
-        if not path.exists():
-            return []
-        epochs: list[EpochRecord] = json.loads(path.read_text(encoding="utf-8"))["epochs"]
-        return epochs
-
-    def best_checkpoint(self, epochs: list[EpochRecord]) -> Path:
-        """The checkpoint of the best epoch."""
-        return self.folder / _BEST_PATTERN.format(epoch=best_epoch(epochs, self.monitor)["epoch"])
+    @property
+    def best_checkpoint(self) -> Path:
+        """The weights of the best epoch, on the chief; there has to be one."""
+        best = best_epoch(self.epochs, self.monitor)
+        return self.folder / _BEST_PATTERN.format(epoch=best["epoch"])
 
     def restore(self, model: keras.Model) -> None:
-        """Puts a compiled model where the last whole epoch left it; there has to be one."""
-        state = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))
-        # The optimizer's variables have to exist before they can be loaded.
-        model.optimizer.build(model.trainable_variables)
+        """Puts a model of `compile_model` where the last whole epoch left it; it needs one."""
+        state = self._read()
         model.load_weights(self.folder / _WEIGHTS_PATTERN.format(epoch=len(state["epochs"])))
         for variable, value in zip(seed_states(model), state["seeds"], strict=True):
             variable.assign(value)
 
-    def save(self, model: keras.Model, epochs: list[EpochRecord]) -> None:
-        """Makes the end of the last of all `epochs` the point to go on from, all or nothing."""
-        weights = self.folder / _WEIGHTS_PATTERN.format(epoch=len(epochs))
-        best = self.best_checkpoint(epochs)
-        for path in (
-            [weights, best] if best_epoch(epochs, self.monitor) is epochs[-1] else [weights]
-        ):
+    def save(self, model: keras.Model) -> None:
+        """Makes the end of the last of the epochs the point to go on from, all or nothing."""
+        weights = self.folder / _WEIGHTS_PATTERN.format(epoch=len(self.epochs))
+        best = self.best_checkpoint
+        is_best = best_epoch(self.epochs, self.monitor) is self.epochs[-1]
+        for path in [weights, best] if is_best else [weights]:
             model.save_weights(path, overwrite=True)
         # On the disk before the file that names them, also if the machine fails and not only we.
         for path in (weights, best):
@@ -76,15 +72,18 @@ class TrainingState:
         seeds = [keras.ops.convert_to_numpy(variable).tolist() for variable in seed_states(model)]
         new = self.folder / f"{_STATE}.new"
         with new.open("w", encoding="utf-8") as file:
-            json.dump({"epochs": epochs, "seeds": seeds}, file)
+            json.dump({"epochs": self.epochs, "seeds": seeds}, file)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(self.folder / _STATE)
+        new.replace(self._file)
         _flush(self.folder)
         keep = {_STATE, weights.name, best.name, TENSORBOARD_FOLDER}
         for path in self.folder.iterdir():
             if path.name not in keep:
                 path.unlink()
+
+    def _read(self) -> Any:
+        return json.loads(self._file.read_text(encoding="utf-8"))
 
 
 def _flush(path: Path) -> None:

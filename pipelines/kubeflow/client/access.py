@@ -11,7 +11,7 @@ import kfp_server_api as api
 import urllib3
 
 from pipelines.kubeflow.client.options import Access
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 TOKEN_VARIABLE = "KF_PIPELINES_TOKEN"
@@ -65,11 +65,10 @@ def configuration_of(host: str, tls_ca: Path | None) -> api.Configuration:
     configuration.api_key_prefix["authorization"] = "Bearer"
     if tls_ca:
         configuration.ssl_ca_cert = str(tls_ca.expanduser())
-        try:
+        with os_errors(
+            f"--tls-ca {tls_ca}", expected="a PEM file"
+        ):  # ssl's own errors are some, too
             ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-        except OSError as error:  # ssl's own are some, too
-            found = error.strerror or str(error)
-            raise InputError(f"--tls-ca {tls_ca}", expected="a PEM file", found=found) from error
     return configuration
 
 
@@ -91,17 +90,10 @@ class Token:
         Raises:
             InputError: it is not there, or is none.
         """
-        try:
+        mounted = self.source.startswith("--in-cluster")
+        todo = "mount a projected token for audience pipelines.kubeflow.org" if mounted else ""
+        with os_errors(self.source, expected="a file with a bearer token", todo=todo):
             text = self.path.read_text("ascii", "replace") if self.path else os.environ[self.source]
-        except OSError as error:
-            raise InputError(
-                self.source,
-                expected="a file with a bearer token",
-                found=error.strerror or type(error).__name__,
-                todo="mount a projected token for audience pipelines.kubeflow.org"
-                if self.source.startswith("--in-cluster")
-                else "",
-            ) from error
         if not re.fullmatch(r"[!-~]+", text.strip()):
             found = "something else" if text.strip() else "nothing"
             raise InputError(self.source, expected="one bearer token", found=found)

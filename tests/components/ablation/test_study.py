@@ -9,7 +9,6 @@ from PIL import Image
 
 from components import extension, features, models
 from components.ablation import study as ablation
-from components.ablation.chart import draw_ablation
 from components.models.cost import multiply_adds
 from components.tasks import get_task
 from components.trainer.input.split import index_splits
@@ -188,7 +187,7 @@ def test_chart_has_the_best_on_top(tmp_path, monkeypatch):
     broken["combinations"] = broken["combinations"][:1]
     broken["combinations"][0]["multiply_adds"] = None
     for comparison in (made_up(), by_accuracy, broken):
-        draw_ablation(comparison, tmp_path / "chart.png")
+        ablation.draw_ablation(comparison, tmp_path / "chart.png")
         assert Image.open(tmp_path / "chart.png").format == "PNG"
 
     def told(figure, panel):

@@ -1,7 +1,6 @@
 """Tiny models with random weights, tiny Examples, and the step run on them."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,9 +87,7 @@ class Step:
 
 
 @pytest.fixture
-def make_step(
-    tmp_path: Path, write_examples: Callable[..., Any], make_artifact: Callable[..., Any]
-) -> Callable[..., Step]:
+def make_step(tmp_path, write_examples, make_artifact):
     """make_step(task, count=20): a checkpoint and a test split of `count` images.
 
     With `test_time_flip=True` the model was exported so.

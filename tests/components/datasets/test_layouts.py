@@ -11,7 +11,16 @@ import pytest
 import tensorflow as tf
 
 from components.datasets.examples import make_example
-from components.datasets.layouts import auto, class_folders, flat_names, masks, points, tfrecord
+from components.datasets.layouts import (
+    SHIPPED,
+    auto,
+    class_folders,
+    flat_names,
+    load_reader,
+    masks,
+    points,
+    tfrecord,
+)
 from components.datasets.records import Record
 from components.datasets.settings import DataConfig
 from serving.errors import InputError
@@ -155,6 +164,27 @@ def test_folders_that_hold_nothing_are_refused(touch, read):
 def test_a_refusal_names_what_would_fit(touch, files, read, hint):
     with pytest.raises(InputError, match=hint):
         read(touch(*files), DATA)
+
+
+@pytest.mark.parametrize("layout", ["csv", "flat_names", "oxford_list"])
+def test_all_that_looks_like_a_picture_is_found(touch, layout):
+    folder = "images/" if layout == "oxford_list" else ""
+    named = [f"{folder}cat_1.jpg", f"{folder}dog_1.jpg"]
+    root = touch(*named, f"{folder}dog_2.heic", "beside/x.jpg", "beside/y.TIF", "annotations/z.txt")
+    links = {f"{folder}cat_2.jpg": "nowhere", f"{folder}cat_3.jpg": "cat_3.jpg", "0.png": "0.png/0"}
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    rows = [f"cat_{number} 1 1 1" for number in (1, 2, 3)] + ["dog_1 2 2 1", "dog_2 2 2 1"]
+    if layout == "oxford_list":
+        touch("annotations/trimaps/dog_1.png", "annotations/trimaps/none.png")
+        (root / "annotations/list.txt").write_text("\n".join(rows))
+    elif layout == "csv":
+        (root / "list.csv").write_text("path,label\ncat_1.jpg,cat\ndog_1.jpg,dog\n")
+    listing = load_reader(layout, SHIPPED, "layout")(root, DATA)
+    usable = [record.path for record in listing.records if not record.problem]
+    assert (usable, listing.missing) == (named, 0)
+    looks = [*named, f"{folder}dog_2.heic", "beside/x.jpg", "beside/y.TIF", *links]
+    assert sorted(record.path for record in listing.records) == sorted(looks)
 
 
 def test_listing_needs_no_heavy_library():

@@ -96,11 +96,7 @@ def write_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def evaluate(
-    tmp_path_factory: pytest.TempPathFactory,
-    make_artifact: Callable[..., Any],
-    run_step: Callable[..., dict[str, Any]],
-) -> Callable[..., Outcome]:
+def evaluate(tmp_path_factory, make_artifact, run_step):
     """evaluate(task, examples, model, baseline=None, **config) runs the executor.
 
     `baseline` may be "none": a Model that only says so, as in the pipeline.

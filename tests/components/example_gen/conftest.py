@@ -56,14 +56,7 @@ def _read_split(folder: Path, origin: str) -> dict[str, dict[str, Any]]:
 def ingest(run_step: Callable[..., dict[str, Any]]) -> Callable[..., Ingested]:
     """Runs the real executor on a folder: `ingest(root, out, **settings of the step)`."""
 
-    def run(
-        root: Path,
-        out: Path,
-        *beam_args: Any,
-        task: str = "image_classification",
-        data: dict[str, Any] | None = None,
-        **settings: Any,
-    ) -> Ingested:
+    def run(root, out, *beam_args, task="image_classification", data=None, **settings):
         config = ExampleGenConfig(**(BUCKETS | settings))
         step = ImageExampleGen(str(root), task=task, data=DataConfig(**(data or {})), config=config)
         examples = run_step(step, out, *beam_args)["examples"]

@@ -105,7 +105,33 @@ def _centre(model: Any, images: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="session")
-def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Callable[..., Exported]:
+def learn_norms() -> Callable[..., None]:
+    """learn_norms(model, negative=False): statistics and weights as of a trained model.
+
+    With `negative`, each batch norm has a channel whose scale is, and one whose scale is 0.
+    """
+    import keras
+
+    def learn(model: Any, negative: bool = False) -> None:
+        rng = np.random.default_rng(4)
+        for layer in model.layers:
+            if not isinstance(layer, keras.layers.BatchNormalization):
+                continue
+            for weight in layer.weights:
+                values = rng.normal(0, 0.3, weight.shape)  # of beta and moving_mean
+                if weight.name in ("gamma", "moving_variance"):
+                    values = rng.uniform(0.5, 1.5, weight.shape)
+                if weight.name == "gamma" and negative:
+                    values[:2] = -values[0], 0.0
+                weight.assign(values)
+
+    return learn
+
+
+@pytest.fixture(scope="session")
+def export(
+    tmp_path_factory: pytest.TempPathFactory, images: np.ndarray, learn_norms: Callable[..., None]
+) -> Callable[..., Exported]:
     """export(case, **options): the same model each time, with other `ExportOptions`."""
     import keras
     import tensorflow as tf
@@ -118,6 +144,7 @@ def export(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Call
         keras.utils.set_random_seed(3)
         side = None if case == "points" else SIDE
         model = models.build(name, side, len(classes))
+        learn_norms(model)
         if side:
             _centre(model, images)
         else:

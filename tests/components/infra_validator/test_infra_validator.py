@@ -1,7 +1,7 @@
 """The infra validator with small SavedModels, a real server process and TFX's own pusher check."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,7 @@ def bless(images: Any, tmp_path: Path, make_artifact: Callable, run_step: Callab
 
     from components.infra_validator import InfraValidator
 
-    def run(
-        build: Callable[[Path], None],
-        examples: Any = images,
-        task: str = "image_classification",
-        **config: float,
-    ) -> Any:
+    def run(build, examples=images, task="image_classification", **config):
         build(tmp_path / "model" / "Format-Serving")
         inputs = {"model": make_artifact(Model, tmp_path / "model"), "examples": examples}
         channels = {key: as_channel([artifact]) for key, artifact in inputs.items()}
@@ -107,9 +102,7 @@ def server_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from serving.server.service import Service
 
     @contextmanager
-    def running_server(
-        model_name: str, base: Path, deadline: float, *flags: str, **environment: str
-    ) -> Iterator[Server]:
+    def running_server(model_name, base, deadline, *flags, **environment):
         options = ServerOptions(single_model(model_name, str(base)), port=0)
         observer = Observer()
         core = Core(make_load(options, observer.metrics))
@@ -186,9 +179,7 @@ def points(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -
 
 
 @pytest.mark.usefixtures("server_in_this_process")
-def test_a_model_of_points_is_tried_with_points(
-    bless: Callable, points: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_of_points_is_tried_with_points(bless, points, monkeypatch):
     from components import models
     from components.export import answers
     from components.export.saved_model import ExportOptions, export_model

@@ -12,8 +12,8 @@ from components.tasks import get_task
 from serving.classes import Classes
 
 NORMAL = 1.959964
-SIZES = {2: 900, 5: 700, 200: 2000}  # Examples by number of classes; of 200, raw rows only
-CONDENSED = {2: 30_000, 5: 31_000}  # so many that the arrays of all classes are smaller
+SIZES = {2: 900, 5: 700, 200: 2000}  # Examples by number of classes
+CONDENSED = {2: 30_000, 5: 31_000}  # so many that they are condensed time and again
 
 
 def answers_of(classes, count, seed=1):

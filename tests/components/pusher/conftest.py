@@ -9,9 +9,7 @@ from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 
 
-def _model(
-    folder: Path, seed: int, files: int = 2, size: int = 100, classes: tuple[str, ...] = ()
-) -> Path:
+def _model(folder, seed, files=2, size=100, classes=()):
     """As the benchmark makes them, with files that travel along."""
     from benchmarks.push_kill import make_model
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,9 +16,7 @@ def push(tmp_path: Path, make_artifact, run_step):
     """`push(content, model_blessed, infra_blessed, *classes, **config)` -> artifact, push.json."""
     turns = iter(range(100))
 
-    def run(
-        content: bytes, model_blessed: bool, infra_blessed: bool, *classes: str, **config: bool
-    ) -> tuple[Any, dict]:
+    def run(content, model_blessed, infra_blessed, *classes, **config):
         from tfx.types import standard_artifacts as kinds
         from tfx.types.channel_utils import as_channel
 

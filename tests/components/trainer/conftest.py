@@ -78,8 +78,7 @@ def index() -> Callable[..., Any]:
     """index(patterns, split, task) looks at a split."""
 
     def look(patterns: list[str], split: str = "train", task: str = "image_classification"):
-        found = get_task(task)
-        return index_split(patterns, split, found, found.training(CLASSES[task]))
+        return index_split(patterns, split, get_task(task))
 
     return look
 
@@ -197,9 +196,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory, write_split) -> tuple[list[
 def fn_args_in(splits) -> Callable[..., FnArgs]:
     """fn_args_in(folder, task, execution=1, **trainer) with folders of that execution's own."""
 
-    def make(
-        folder: Path, task: str, execution: int = 1, state_dir: str = "", **trainer: Any
-    ) -> FnArgs:
+    def make(folder, task, execution=1, state_dir="", **trainer):
         classifies = task == "image_classification"
         base = {
             "model": "mini_xception" if classifies else "segmentation_convnet",

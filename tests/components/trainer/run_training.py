@@ -43,7 +43,8 @@ def mirrored(train: list[str], evaluation: list[str], trainer: dict[str, Any], f
                 model.set_weights(weights)
         state = TrainingState(Path(folder, name))
         common = {"part": splits.part, "config": config, "distribution": distribution}
-        return model, loop.fit(model, *loaded, progress=state, **common)
+        loop.fit(model, *loaded, progress=state, **common)
+        return model, state.epochs
 
     fit(1, "trained")
     model, records = fit(2, "trained")

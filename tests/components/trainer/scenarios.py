@@ -14,9 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.trainer.devices import sharing
-from components.trainer.devices.distribution import Distribution
-from components.trainer.fit import failures
+from components.trainer.devices import replicas
+from components.trainer.devices.distribution import Distribution, explained
 from serving.errors import FailedError
 
 BATCH = 6
@@ -26,13 +25,7 @@ ENDLESS = 10_000  # steps of a training that waits to be killed
 class Scenario:
     """A small training; `data` are images, targets and weights of the loss."""
 
-    def __init__(
-        self,
-        build: Callable[[], Any],
-        optimizer: Callable[[], Any],
-        data: tuple[np.ndarray, ...],
-        **options: Any,
-    ):
+    def __init__(self, build, optimizer, data, **options):
         self.build = build
         self.optimizer = optimizer
         self.data = data
@@ -125,20 +118,21 @@ def train(distribution: Distribution, scenario: Scenario) -> dict[str, Any]:
             jit_compile=distribution.jit_compile,
         )
         distribution.check_batches(BATCH, count)
+        model.optimizer.build(model.trainable_variables)
         distribution.prepare(model)
         weights = {id(variable) for variable in model.weights}
         seeds = [local_values(v) for v in model.variables if id(v) not in weights]
         # Other images on the other node: what counts is what the chief finds.
         images = data[0] + np.float32(0.1 * cluster.worker)
-        validation_rows = sharing.evaluation_rows(count, BATCH, distribution.local_replicas)
+        validation_rows = replicas.evaluation_rows(count, BATCH, distribution.local_replicas)
         validation = validation_rows.map(
             lambda row: (tf.gather(images, row), tf.gather(data[1], row))
         )
         rows = tf.data.Dataset.range(count).batch(BATCH)
-        rows = rows.map(lambda row: sharing.part(row, cluster.worker, cluster.workers))
+        rows = rows.map(lambda row: replicas.part(row, cluster.worker, cluster.workers))
         batches = rows.map(lambda row: tuple(tf.gather(values, row) for values in data))
         logs = Logs()
-        with failures.explained(BATCH, distribution.replicas, cluster.workers):
+        with explained(BATCH, distribution.replicas, cluster.workers):
             model.fit(
                 distribution.distribute(batches.repeat(options["epochs"])),
                 epochs=options["epochs"],

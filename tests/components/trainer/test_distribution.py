@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer.devices.cluster import Cluster, read_cluster
-from components.trainer.devices.distribution import Distribution
-from components.trainer.devices.sharing import evaluation_rows, part
-from components.trainer.fit.failures import explained
+from components.trainer.devices.distribution import Distribution, explained
+from components.trainer.devices.nodes import Cluster, read_cluster
+from components.trainer.devices.replicas import evaluation_rows, part
 from serving.errors import FailedError, InputError
 
 ADDRESSES = ["a:2222", "b:2222", "c:2222"]
@@ -36,9 +35,7 @@ def test_without_tf_config_there_is_one_node(environment: dict[str, str]) -> Non
         ({"worker": ADDRESSES[1:], "chief": ADDRESSES[:1]}, "worker", 1, 2),
     ],
 )
-def test_nodes_are_numbered_from_the_chief(
-    cluster: dict[str, list[str]], kind: str, index: int, worker: int
-) -> None:
+def test_nodes_are_numbered_from_the_chief(cluster, kind, index, worker):
     environment = tf_config(cluster, kind, index)
     environment["TF_CONFIG"] = json.dumps(
         json.loads(environment["TF_CONFIG"]) | {"environment": "cloud"}  # as TFJob adds it

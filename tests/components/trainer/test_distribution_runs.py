@@ -58,9 +58,7 @@ def one_process(zygote: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def two_nodes(
-    start_nodes: Callable[..., list[Any]], tmp_path_factory: pytest.TempPathFactory
-) -> list[dict[str, np.ndarray]]:
+def two_nodes(start_nodes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nodes")
     nodes = start_nodes(folder, *SAME, "apart")
     return [load(folder / f"node{n}.npz", node.end()) for n, node in enumerate(nodes)]
@@ -74,9 +72,7 @@ def test_devices_give_what_one_gives(one_process: dict[str, np.ndarray], name: s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAME)
-def test_nodes_give_what_one_gives(
-    one_process: dict[str, np.ndarray], two_nodes: list[dict[str, np.ndarray]], name: str
-) -> None:
+def test_nodes_give_what_one_gives(one_process, two_nodes, name):
     chief, other = (of(node, f"1 {name}") for node in two_nodes)
     check_same(chief, of(one_process, f"1 {name}"), name)
     for key, value in chief.items():
@@ -94,18 +90,14 @@ def check_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], na
 
 
 @pytest.mark.slow
-def test_an_overflow_on_one_replica_skips_the_step_on_all(
-    one_process: dict[str, np.ndarray], two_nodes: list[dict[str, np.ndarray]]
-) -> None:
+def test_an_overflow_on_one_replica_skips_the_step_on_all(one_process, two_nodes):
     for results in (one_process, *two_nodes):
         scales = [value for key, value in results.items() if key.endswith("overflow scale")]
         assert scales and set(map(float, scales)) == {2.0**14}  # halved once, at the first step
 
 
 @pytest.mark.slow
-def test_every_replica_draws_its_own_random_numbers(
-    one_process: dict[str, np.ndarray], two_nodes: list[dict[str, np.ndarray]]
-) -> None:
+def test_every_replica_draws_its_own_random_numbers(one_process, two_nodes):
     for devices in (1, DEVICES):
         seeds = one_process[f"{devices} apart seeds"]
         assert seeds.tolist() == [[7 + replica, 0] for replica in range(devices)]
@@ -119,9 +111,7 @@ def test_every_node_hears_the_chief(two_nodes: list[dict[str, np.ndarray]]) -> N
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["chief", "other"])
-def test_a_killed_node_ends_the_others(
-    start_nodes: Callable[..., list[Any]], tmp_path: Path, victim: int
-) -> None:
+def test_a_killed_node_ends_the_others(start_nodes, tmp_path, victim):
     nodes = start_nodes(tmp_path, "endless")
     for node in nodes:
         node.wait_for(lambda node=node: "training" in node.output_so_far() or node.ended())

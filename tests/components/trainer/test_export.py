@@ -75,11 +75,19 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     assert np.abs(heatmap - expected("trunk_output").numpy()).max() > 0.1
 
 
-def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, capsys):
+RESIDUAL = {"model": "residual_convnet", "model_args": {}}
+
+
+@pytest.fixture(scope="module")
+def first(fn_args_in, tmp_path_factory):
+    """A training that is done, whose weights others take as they are."""
+    fn_args = fn_args_in(tmp_path_factory.mktemp("first"), "image_classification", **RESIDUAL)
+    run.run_fn(fn_args)
+    return fn_args
+
+
+def test_weights_of_a_file_are_exported_as_they_are(first, make_fn_args, tmp_path, capsys):
     """Trained elsewhere, in this case by a run before; and answering for the mirror image too."""
-    common = {"model": "residual_convnet", "model_args": {}}
-    first = make_fn_args("image_classification", **common)
-    run.run_fn(first)
     weights = Path(first.model_run_dir, artifacts.BEST_CHECKPOINT)
     trained = json.loads(Path(first.model_run_dir, artifacts.HISTORY).read_text())
     best = trained["epochs"][trained["best_epoch"] - 1]
@@ -89,7 +97,7 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
         "image_classification",
         execution=2,
         state_dir=str(tmp_path / "state"),
-        **common,
+        **RESIDUAL,
         epochs=0,
         weights=str(weights),
         precision="mixed_bfloat16",
@@ -124,13 +132,10 @@ def test_weights_of_a_file_are_exported_as_they_are(make_fn_args, tmp_path, caps
     assert abs(plain[0] - plain[1]) > 1e-3
 
 
-def test_what_is_exported_and_kept_has_the_temperature_of_the_eval_split(make_fn_args):
-    common = {"model": "residual_convnet", "model_args": {}}
-    first = make_fn_args("image_classification", **common)
-    run.run_fn(first)
+def test_what_is_exported_and_kept_has_the_temperature_of_the_eval_split(first, make_fn_args):
     weights = Path(first.model_run_dir, artifacts.BEST_CHECKPOINT)
     as_they_are = {"epochs": 0, "weights": str(weights), "export": {"temperature_scaling": True}}
-    second = make_fn_args("image_classification", execution=2, **common, **as_they_are)
+    second = make_fn_args("image_classification", execution=2, **RESIDUAL, **as_they_are)
     run.run_fn(second)
     history = json.loads(Path(second.model_run_dir, artifacts.HISTORY).read_text())
     assert abs(history["temperature"] - 1) > 0.05

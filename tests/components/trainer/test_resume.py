@@ -65,6 +65,7 @@ def model():
         layers = [keras.Input((2,)), keras.layers.Dense(1), keras.layers.Dropout(0.5)]
         made = keras.Sequential(layers)
         made.compile("rmsprop", "mse")
+        made.optimizer.build(made.trainable_variables)
         return made
 
     return make
@@ -72,6 +73,13 @@ def model():
 
 def epochs_of(*losses: float) -> list[dict]:
     return [{"epoch": number, "val_loss": loss} for number, loss in enumerate(losses, start=1)]
+
+
+def save(model, folder: Path, *losses: float) -> None:
+    """Each time by another process."""
+    state = TrainingState(folder)
+    state.epochs = epochs_of(*losses)
+    state.save(model)
 
 
 def test_what_the_state_names_is_on_the_disk_before_it(model, tmp_path, monkeypatch):
@@ -83,7 +91,7 @@ def test_what_the_state_names_is_on_the_disk_before_it(model, tmp_path, monkeypa
         flushed.append(names[state_module.os.fstat(descriptor).st_ino])
 
     monkeypatch.setattr(state_module.os, "fsync", fsync)
-    state_module.TrainingState(tmp_path).save(model(), epochs_of(1.0))
+    save(model(), tmp_path, 1.0)
     files = ["weights-0001.weights.h5", "best-0001.weights.h5", "state.json.new"]
     assert flushed == [*files, tmp_path.name]
 
@@ -96,18 +104,18 @@ def test_a_kill_while_saving_leaves_the_epoch_before(model, tmp_path, monkeypatc
             raise InterruptedError
 
     x = np.ones((4, 2), np.float32)
-    trained, state = model(), state_module.TrainingState(folder)
+    trained = model()
     trained.fit(x, x[:, :1], verbose=0)
-    state.save(trained, epochs_of(1.0))
+    save(trained, folder, 1.0)
     kept = trained.get_weights()
     trained.fit(x, x[:, :1], verbose=0)
     with monkeypatch.context() as patch:
         patch.setattr(state_module.os, "fsync", fail)
         with pytest.raises(InterruptedError):
-            state.save(trained, epochs_of(1.0, 0.5))
-    restored = model()
-    state_module.TrainingState(folder).restore(restored)
-    assert state.epochs() == epochs_of(1.0)
+            save(trained, folder, 1.0, 0.5)
+    restored, state = model(), TrainingState(folder)
+    state.restore(restored)
+    assert state.epochs == epochs_of(1.0)
     for one, other in zip(kept, restored.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert int(restored.optimizer.iterations.numpy()) == 1
@@ -118,9 +126,8 @@ def test_the_best_epoch_is_kept_whatever_comes_after_it(model, tmp_path):
     for losses in ((0.5,), (0.5, 0.4), (0.5, 0.4, 0.4), (0.5, 0.4, 0.4, 0.6)):
         trained.set_weights([weight + 1.0 for weight in trained.get_weights()])
         weights.append(trained.get_weights())
-        # Each time by another process.
-        TrainingState(tmp_path).save(trained, epochs_of(*losses))
-    best = TrainingState(tmp_path).best_checkpoint(epochs_of(*losses))
+        save(trained, tmp_path, *losses)
+    best = TrainingState(tmp_path).best_checkpoint
     names = {"best-0002.weights.h5", "weights-0004.weights.h5", "state.json"}
     assert {path.name for path in tmp_path.iterdir()} == names
     trained.load_weights(best)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from components import artifacts
 from components.datasets.examples import read_records
 from components.trainer import run
-from components.trainer.devices import sharing
+from components.trainer.devices import replicas
 from components.trainer.input.batches import batches_of
 from serving import names
 from serving.classes import CLASSES_FILE
@@ -64,7 +64,7 @@ def test_trains_and_hands_on(make_fn_args, splits, part, index, *, load, task, c
     best = keras.models.load_model(model_run / artifacts.BEST_CHECKPOINT)
     best.compile(loss="sparse_categorical_crossentropy")
     found, split = index(splits[1], "eval", task), load(splits[1], "eval", task)
-    batches = batches_of(split, sharing.evaluation_rows(len(split), 8, 1))
+    batches = batches_of(split, replicas.evaluation_rows(len(split), 8, 1))
     assert math.isclose(best.evaluate(batches, verbose=0), min(losses), rel_tol=1e-4)
 
     # And so is the SavedModel: both answer the same.

@@ -2,7 +2,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.tasks import Task, get_task
+from components.tasks import get_task
 from components.trainer.sections import ExportConfig
 from components.trainer.settings import TrainerConfig
 from components.tuner.settings import TunerConfig
@@ -20,9 +20,7 @@ def make(space: dict | None = None, **more) -> TunerConfig:
     return TunerConfig.model_validate(tree | more)
 
 
-def mistakes(
-    space: dict, task: Task = CLASSES, trainer: TrainerConfig = TRAINER, **more
-) -> list[str]:
+def mistakes(space, task=CLASSES, trainer=TRAINER, **more):
     """The lines that a section is refused with, while it is read or beside the training."""
     try:
         return list(map(str, make(space, **more).task_mistakes(task, trainer)))

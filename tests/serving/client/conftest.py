@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from serving.client import ImageClient
 from serving.wire import messages_pb2 as pb
 from serving.wire import methods
 from serving.wire.tensors import fill_proto, to_array
@@ -63,9 +62,7 @@ class Peer:
         self.target = f"127.0.0.1:{self.port}"
         self.server.start()
 
-    def _predict(
-        self, request: pb.PredictRequest, context: grpc.ServicerContext
-    ) -> pb.PredictResponse:
+    def _predict(self, request, context):
         with self._lock:
             self.requests.append(request)
             self.headers.append(dict(context.invocation_metadata()))
@@ -82,9 +79,7 @@ class Peer:
             with self._lock:
                 self._running -= 1
 
-    def _answer(
-        self, request: pb.PredictRequest, context: grpc.ServicerContext
-    ) -> pb.PredictResponse:
+    def _answer(self, request, context):
         dogs = []
         for position, encoded in enumerate(to_array(request.inputs["image_bytes"])):
             try:
@@ -143,9 +138,7 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
     Of a stream, a list of the first answers, `most` of them or all.
     """
 
-    def call(
-        client: ImageClient, method: str, *arguments: object, most: int | None = None, **more: Any
-    ) -> Any:
+    def call(client, method, *arguments, most=None, **more):
         if request.param == "blocking":
             found = getattr(client, method)(*arguments, **more)
             if not isinstance(found, Generator):

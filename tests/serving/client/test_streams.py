@@ -119,9 +119,7 @@ def test_a_client_serves_one_event_loop_after_another(peer, gray) -> None:
 
 
 @pytest.mark.parametrize("names_position", [True, False])
-def test_bad_images_do_not_keep_others_from_an_answer(
-    peer, gray, stream, names_position: bool
-) -> None:
+def test_bad_images_do_not_keep_others_from_an_answer(peer, gray, stream, names_position):
     peer.names_position = names_position
     images = [gray(value) for value in range(12)]
     for bad in (0, 5, 6, 11):

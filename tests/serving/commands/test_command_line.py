@@ -116,9 +116,7 @@ def _on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, 
     return process.wait(60), shown.decode()
 
 
-def test_a_bar_is_shown_to_a_person_and_kept_out_of_the_rows(
-    server, folder: Path, tmp_path: Path
-) -> None:
+def test_a_bar_is_shown_to_a_person_and_kept_out_of_the_rows(server, folder, tmp_path):
     with (tmp_path / "rows").open("wb") as file:
         arguments = ("predict", folder, "--target", server.target, "--format", "jsonl")
         status, shown = _on_a_terminal(*arguments, stdout=file.fileno())

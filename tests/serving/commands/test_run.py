@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from serving.client import BATCH_SIZE, ImageClient
-from serving.commands import Options, run_explain, run_predict, run_segment
+from serving.commands import Options, run
 from serving.errors import InputError
 
 MODEL_NAME = "cats_vs_dogs"
@@ -34,7 +34,7 @@ def as_json(server) -> Options:
 
 
 def test_predict_as_json(as_json: Options, images, capsys) -> None:
-    run_predict(images, as_json)
+    run("predict", images, as_json)
     rows = json.loads(capsys.readouterr().out)
     assert [row["image"] for row in rows] == [str(path) for path in images]
     assert [row["probabilities"]["dog"] for row in rows] == pytest.approx(
@@ -45,7 +45,7 @@ def test_predict_as_json(as_json: Options, images, capsys) -> None:
 def test_predict_as_table(server, gray_png, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Path("[bold].png").write_bytes(gray_png(204))  # a name that must not be read as markup
-    run_predict([Path("[bold].png")], Options(partial(ImageClient, server.target)))
+    run("predict", [Path("[bold].png")], Options(partial(ImageClient, server.target)))
     table = capsys.readouterr().out
     assert "[bold].png" in table
     assert "dog 0.800" in table
@@ -54,7 +54,7 @@ def test_predict_as_table(server, gray_png, tmp_path, monkeypatch, capsys) -> No
 def test_explain_saves_overlays(as_json: Options, images, tmp_path, capsys) -> None:
     before = [path.read_bytes() for path in images]
     out = tmp_path / "new" / "out"
-    run_explain(images, as_json, output=out)
+    run("explain", images, as_json, output=out)
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == len(images)
     overlay = np.array(Image.open(out / "pet_4_overlay.png"))
@@ -63,16 +63,23 @@ def test_explain_saves_overlays(as_json: Options, images, tmp_path, capsys) -> N
     assert [path.read_bytes() for path in images] == before
 
 
+def test_a_name_too_long_for_its_result_costs_no_other_image(as_json, images, tmp_path, capsys):
+    long = images[1].rename(images[1].with_name("x" * 250 + ".png"))
+    with pytest.raises(InputError, match=r"1 of \d+ images not answered: .*xxx.png: the name of"):
+        run("explain", [images[0], long, *images[2:]], as_json, output=tmp_path / "out")
+    rows = json.loads(capsys.readouterr().out)
+    assert [list(row) for row in rows[:2]][1] == ["image", "error"]
+    assert len(list((tmp_path / "out").iterdir())) == len(rows) - 1 == len(images) - 1
+
+
 def test_explain_a_class(as_json: Options, images, tmp_path, capsys) -> None:
-    run_explain(images, as_json, output=tmp_path, class_index=1)
+    run("explain", images, as_json, output=tmp_path, class_index=1)
     assert {row["label"] for row in json.loads(capsys.readouterr().out)} == {"dog"}
 
 
-def test_segment_saves_masks_in_the_folders_of_the_images(
-    as_json: Options, images, tmp_path, capsys
-) -> None:
+def test_segment_saves_masks_in_the_folders_of_the_images(as_json, images, tmp_path, capsys):
     out = tmp_path / "out"
-    run_segment([tmp_path / "in"], as_json, MODEL_NAME, output=out)
+    run("segment", [tmp_path / "in"], as_json, MODEL_NAME, output=out)
     rows = json.loads(capsys.readouterr().out)
     assert rows[0]["class_fractions"] == {"0": 1.0, "1": 0.0, "2": 0.0}
     assert len(list((out / "in").iterdir())) == COUNT
@@ -81,7 +88,7 @@ def test_segment_saves_masks_in_the_folders_of_the_images(
 
 def test_missing_image_is_told_before_anything_is_asked(images) -> None:
     with pytest.raises(InputError, match=r"absent\.png"):
-        run_predict([*images, Path("absent.png")], Options(partial(ImageClient, "127.0.0.1:1")))
+        run("predict", [*images, Path("absent.png")], Options(partial(ImageClient, "127.0.0.1:1")))
 
 
 def test_the_bad_images_are_named_at_the_end(server, images, tmp_path, capsys) -> None:
@@ -95,7 +102,7 @@ def test_the_bad_images_are_named_at_the_end(server, images, tmp_path, capsys) -
         r"pet_7\.png: .*absent\.png: expected an image file, found nothing there",
     ):
         options = Options(partial(ImageClient, server.target), files_from=listing, style="jsonl")
-        run_predict(images, options)
+        run("predict", images, options)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == COUNT + 1
     assert [number for number, row in enumerate(rows) if "error" in row] == [2, 7, COUNT]
@@ -108,7 +115,7 @@ def test_many_bad_images_are_counted(as_json: Options, images, capsys) -> None:
     with pytest.raises(
         InputError, match=rf"{COUNT} of {COUNT} .*pet_4.*and {COUNT - 5} more$"
     ) as told:
-        run_predict(images, as_json)
+        run("predict", images, as_json)
     assert "pet_5" not in str(told.value)
     assert len(json.loads(capsys.readouterr().out)) == COUNT
 
@@ -117,16 +124,16 @@ def test_one_bad_image(as_json: Options, tmp_path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("no image")
     with pytest.raises(InputError, match=r"^image .*bad\.jpg: the server refuses it: "):
-        run_predict([bad], as_json)
+        run("predict", [bad], as_json)
 
 
 def test_unfit_models_are_named(as_json: Options, images, tmp_path) -> None:
     with pytest.raises(InputError, match=r"'pets_segmentation'.*--model-name"):
-        run_segment(images[:1], as_json, output=tmp_path)
+        run("segment", images[:1], as_json, "pets_segmentation", output=tmp_path)
     with pytest.raises(InputError, match=r"'cats_vs_dogs'.*--model-name"):
-        run_predict(images[:1], Options(partial(as_json.client, version=7)))
+        run("predict", images[:1], Options(partial(as_json.client, version=7)))
 
 
 def test_a_wrong_class_is_not_blamed_on_the_image(as_json: Options, images, tmp_path) -> None:
     with pytest.raises(InputError, match=r"^--class-index: expected -1, 0 or 1$"):
-        run_explain(images[:1], as_json, output=tmp_path, class_index=7)
+        run("explain", images[:1], as_json, output=tmp_path, class_index=7)

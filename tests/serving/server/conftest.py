@@ -153,13 +153,7 @@ def build_types(folder: Path) -> None:
         _save(session, folder, signatures, {"optional": {"b": [10]}})
 
 
-def _save(
-    session: Any,
-    folder: Path,
-    signatures: dict[str, tuple[dict, str, dict]],
-    defaults: dict[str, dict[str, Any]] | None = None,
-    **more: Any,
-) -> None:
+def _save(session, folder, signatures, defaults=None, **more):
     """Signatures as (inputs, method, outputs) by name, and values of inputs by signature."""
     import tensorflow as tf
 
@@ -311,9 +305,7 @@ def types_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bases(
-    saved_model: Path, types_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
+def bases(saved_model, types_model, tmp_path_factory):
     """Base paths of the four models; each has a version 2."""
     folder = tmp_path_factory.mktemp("zoo")
     for name in (PICTURES, EXAMPLES, OLD, TYPES):

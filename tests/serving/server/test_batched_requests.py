@@ -1,8 +1,7 @@
 """Batching over real sockets: concurrent requests share a run, and each gets its own answer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import grpc
 import pytest
@@ -15,9 +14,7 @@ PARAMETERS = BatchingParameters(max_batch_size=4, batch_timeout_micros=1_000_000
 
 
 @pytest.fixture(scope="module")
-def predict(
-    tmp_path_factory: pytest.TempPathFactory, start_here: Callable[..., Any]
-) -> Iterator[Callable[..., Any]]:
+def predict(tmp_path_factory, start_here):
     """Asks a server whose model tells how many rows ran together."""
     import tensorflow as tf
 
@@ -35,9 +32,7 @@ def predict(
 
 
 @pytest.fixture(scope="module")
-def ask(
-    predict: Callable[..., Any], predicting: Callable[..., Any]
-) -> Callable[..., dict[str, list]]:
+def ask(predict, predicting):
     """The answers by output name, as lists."""
     import tensorflow as tf
 
@@ -66,9 +61,7 @@ def test_one_bad_request_does_not_spoil_the_others(ask: Callable[..., dict[str, 
     assert caught.value.details().startswith("input x, position 1: StringToNumberOp")
 
 
-def test_who_gave_up_takes_no_room(
-    ask: Callable[..., dict[str, list]], predict: Callable[..., Any], predicting: Callable[..., Any]
-) -> None:
+def test_who_gave_up_takes_no_room(ask, predict, predicting):
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(predict, predicting(MODEL, x=["9"]), timeout=0.2)
         with pytest.raises(grpc.RpcError) as caught:

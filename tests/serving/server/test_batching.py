@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -33,9 +33,7 @@ class Model:
         self.ran_in: list[str] = []  # names of threads
         self._lock = threading.Lock()
 
-    def run(
-        self, signature: str, arrays: Mapping[str, np.ndarray], outputs: tuple[str, ...]
-    ) -> Outputs:
+    def run(self, signature, arrays, outputs):
         x = arrays["x"]
         with self._lock:
             self.batches.append(x)
@@ -238,9 +236,7 @@ PARAMETERS = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(requests=REQUESTS, parameters=PARAMETERS, padded=st.booleans())
-def test_batched_answers_are_the_single_ones(
-    requests: list[tuple], parameters: dict[str, int], padded: bool
-) -> None:
+def test_batched_answers_are_the_single_ones(requests, parameters, padded):
     if padded:
         limit = parameters["max_batch_size"]
         parameters = parameters | {"allowed_batch_sizes": (2, limit)}

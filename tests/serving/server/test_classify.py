@@ -17,9 +17,7 @@ SHAPES = "[batch_size] or [batch_size, 1]"
 def asking(fill_examples: Callable) -> Callable[..., Any]:
     """A request of any kind with Examples of `x`, and a context."""
 
-    def request(
-        kind: type, model: str, signature: str, *values: float, **context: float
-    ) -> ClassificationRequest | RegressionRequest:
+    def request(kind, model, signature, *values, **context):
         made = kind()
         made.model_spec.name, made.model_spec.signature_name = model, signature
         fill_examples(made.input, *values, **context)

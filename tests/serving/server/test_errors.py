@@ -63,9 +63,7 @@ def ask(stub: Any, predicting: Callable, refusal: Callable) -> Callable[..., tup
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), REFUSALS)
-def test_wrong_requests(
-    ask: Callable[..., tuple[str, str]], arguments: dict[str, Any], code: str, words: str
-) -> None:
+def test_wrong_requests(ask, arguments, code, words):
     found = ask(**arguments)
     assert found[0] == code
     assert words in found[1]
@@ -159,9 +157,7 @@ def test_bytes_that_are_no_request(zoo_channel, refusal, wire: bytes) -> None:
     assert details.startswith("the request is no ")
 
 
-def test_whatever_fails_in_the_server_is_a_status(
-    stub, predicting, refusal, monkeypatch, caplog
-) -> None:
+def test_whatever_fails_in_the_server_is_a_status(stub, predicting, refusal, monkeypatch, caplog):
     from serving.server import service
 
     request = predicting("types", "int32", x=[1])

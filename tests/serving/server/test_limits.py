@@ -42,6 +42,19 @@ def test_batches_that_are_too_large(stub, predicting, refusal, fill_examples) ->
     assert refusal(stub.Classify, examples) == expected
 
 
+def test_pictures_that_are_too_large_together(stub, predicting, refusal) -> None:
+    """49 million pixels each, by their headers; the model only counts them."""
+    claim = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (7000).to_bytes(4) * 2
+    request = predicting("pictures", "partly", image_bytes=[claim])
+    request.output_filter.append("count")
+    size = request.inputs["image_bytes"].tensor_shape.dim[0]
+    size.size = 2
+    assert stub.Predict(request, timeout=60).outputs["count"].float_val[0] == 2
+    size.size = 3
+    told = "the pictures of the request have 147000000 pixels, at most 100000000 are taken"
+    assert refusal(stub.Predict, request) == ("INVALID_ARGUMENT", told)
+
+
 def test_one_large_batch_runs_at_a_time(saved_model, grays, runs) -> None:
     from serving.server.servable import Servable
 

@@ -120,9 +120,7 @@ def test_odd_names_are_escaped(observer: Observer) -> None:
     )
 
 
-def test_ever_new_names_do_not_fill_the_memory(
-    observer: Observer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ever_new_names_do_not_fill_the_memory(observer, monkeypatch):
     monkeypatch.setattr(metrics, "_MAX_MODEL_NAMES", 10)
     for number in range(15):
         _call(observer, model=f"m{number}")

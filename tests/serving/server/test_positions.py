@@ -61,9 +61,7 @@ MEMORY = _fault("out of memory", grpc.StatusCode.RESOURCE_EXHAUSTED)
         (4, None, MEMORY, 4),  # another kind of fault on the way
     ],
 )
-def test_what_is_no_rows_fault(
-    size: int, empty: ModelFault | None, full: ModelFault | None, runs: int
-) -> None:
+def test_what_is_no_rows_fault(size, empty, full, runs):
     sizes: list[int] = []
 
     def run(arrays: dict[str, np.ndarray]) -> None:

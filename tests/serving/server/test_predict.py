@@ -36,6 +36,15 @@ def test_defaults_of_the_signature_are_filled_in(stub, predicting, grays) -> Non
     assert label(class_index=np.int32(1)) == [b"dog"]
 
 
+def test_a_base_path_like_a_file_pattern(start_here, saved_model, predicting, tmp_path) -> None:
+    base = tmp_path / "a[b]{c}*d?"
+    base.mkdir()
+    (base / "1").symlink_to(saved_model)
+    with start_here({"m[1]": base}).stub() as stub:
+        request = predicting("m[1]", "numbers", x=np.ones((1, 2), np.float32), n=np.int64(3))
+        assert _arrays(stub.Predict(request, timeout=60))["scaled"].tolist() == [[3.0, 3.0]]
+
+
 def test_answers_are_the_saved_models_own(stub, predicting, saved_model) -> None:
     import tensorflow as tf
 
@@ -61,9 +70,7 @@ def test_only_the_filtered_outputs_are_computed(stub, predicting, grays, refusal
     assert refusal(stub.Predict, request)[0] == "INVALID_ARGUMENT"
 
 
-def test_numbers_come_in_their_field_or_as_content(
-    stub, start_here, bases, predicting, grays
-) -> None:
+def test_numbers_come_in_their_field_or_as_content(stub, start_here, bases, predicting, grays):
     request = predicting("pictures", image_bytes=grays(204))
     request.output_filter.append("probabilities")
     (output,) = stub.Predict(request, timeout=60).outputs.values()
@@ -180,9 +187,7 @@ def test_a_folder_like_in_tensorflow_servings_examples(
         assert (status.version, status.status.error_code) == (123, 0)
 
 
-def test_ever_new_sets_of_outputs_do_not_fill_the_memory(
-    saved_model, monkeypatch, grays, runs
-) -> None:
+def test_ever_new_sets_of_outputs_do_not_fill_the_memory(saved_model, monkeypatch, grays, runs):
     """TensorFlow keeps a plan for each; beyond a limit the whole signature's serves."""
     from serving.server import servable
     from serving.server.servable import Servable

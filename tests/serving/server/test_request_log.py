@@ -31,9 +31,7 @@ def _predict(pictures: list[bytes], **outputs: object) -> tuple:
     return request, response
 
 
-def _kept(
-    prefix: Path, request, response, *, with_bytes: bool = False, **call: object
-) -> list[dict]:
+def _kept(prefix, request, response, *, with_bytes=False, **call):
     """The lines of one request."""
     log = RequestLog(Sampling(str(prefix), 1.0), with_bytes=with_bytes)
     observer = Observer(request_log=log)
@@ -208,9 +206,7 @@ def test_what_is_too_much_to_hold_is_left_out(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_fails_no_request(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_that_cannot_be_written_fails_no_request(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     prefix = tmp_path / "file" / "requests"
     assert _kept(prefix, *_predict([b"x"])) == []

@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import grpc
 import numpy as np
@@ -19,6 +20,7 @@ from serving.server.faults import Fault
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
 from serving.server.options import parse_flags
+from serving.server.service import Service
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def counting_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     def predict(x):
-        return {"y": counted(2.0 * x)}
+        return {"y": counted(2.0 * x), "same": tf.identity(x)}
 
     @tf.function(input_signature=[])
     def count():
@@ -112,10 +114,12 @@ SPEC = ModelSpec(name="default")
 
 
 @contextmanager
-def _core(version: Path, *flags: str, metrics: Metrics | None = None) -> Iterator[tuple]:
+def _core(
+    version: Path, *flags: str, metrics: Metrics | None = None, serving: Event | None = None
+) -> Iterator[tuple]:
     """A core, and the configuration that makes it load."""
     options = parse_flags([f"--model_base_path={version.parent}", *flags])
-    core = Core(make_load(options, metrics or Metrics()))
+    core = Core(make_load(options, metrics or Metrics(), serving))
     try:
         yield core, options.config
     finally:
@@ -134,9 +138,7 @@ def _core(version: Path, *flags: str, metrics: Metrics | None = None) -> Iterato
         (lambda: 1000 * [b""], [], 0),
     ],
 )
-def test_recorded_requests_are_run(
-    version: Path, records: Callable[[], list[bytes]], flags: list[str], expected: int
-) -> None:
+def test_recorded_requests_are_run(version, records, flags, expected):
     if made := records():
         _write(version, made)
     with _core(version, *flags) as (core, config):
@@ -160,9 +162,7 @@ def _unsupported() -> bytes:
         (lambda: 1001 * [b""], 3, "Number of warmup records exceeds the maximum (1000)"),
     ],
 )
-def test_a_recording_that_fails_keeps_the_version_from_going_live(
-    version: Path, records: Callable[[], list[bytes]], code: int, words: str
-) -> None:
+def test_a_recording_that_fails_keeps_the_version_from_going_live(version, records, code, words):
     _write(version, records())
     with _core(version) as (core, config):
         with pytest.raises(Fault, match="did not become available"):
@@ -179,17 +179,48 @@ def test_a_file_of_something_else(version: Path) -> None:
         core.reload(config)
 
 
+def _second(version: Path) -> Path:
+    newer = version.with_name("2")
+    (newer / ASSETS_EXTRA).mkdir(parents=True)
+    for path in version.iterdir():
+        if path.name != ASSETS_EXTRA:
+            (newer / path.name).symlink_to(path)
+    return newer
+
+
+def test_a_version_goes_live_ready_for_what_the_last_was_asked(version, runs, monkeypatch) -> None:
+    usual, found, predict = os.getpriority(os.PRIO_PROCESS, 0), [], Service.predict
+
+    def noted(*arguments: object) -> object:
+        found.append(os.getpriority(os.PRIO_PROCESS, 0))  # of this thread
+        return predict(*arguments)
+
+    monkeypatch.setattr(Service, "predict", noted)
+    _write(version, [_predict()])
+    with _core(version, serving=(serving := Event())) as (core, config):
+
+        def ask() -> int:
+            with core.lease(SPEC) as servable:
+                servable.run({"x": np.ones(1, np.float32)}, {"serving_default": ["y"]})
+                return servable.version
+
+        core.reload(config)
+        assert (ask(), len(runs.plans)) == (1, 2)  # the record asks for all outputs
+        serving.set()
+        _write(_second(version), [_predict()])
+        core.refresh()
+        begun = len(runs.begun)
+        assert len(runs.plans) == 4
+        assert (ask(), len(runs.plans)) == (2, 4)
+    assert len(runs.begun) == begun + 1
+    assert found == [usual] + 3 * [min(usual + 10, 19)]
+
+
 def test_the_old_version_serves_on_and_the_status_tells_why(version: Path) -> None:
     metrics = Metrics()
     with _core(version, "--enable_batching", metrics=metrics) as (core, config):
         core.reload(config)
-        newer = version.with_name("2")
-        newer.mkdir()
-        for path in version.iterdir():
-            if path.name != ASSETS_EXTRA:
-                (newer / path.name).symlink_to(path)
-        (newer / ASSETS_EXTRA).mkdir()
-        _write(newer, [_predict(z=1.0)])
+        _write(_second(version), [_predict(z=1.0)])
         core.refresh()
         with core.lease(SPEC) as servable:
             assert servable.version == 1

@@ -1,6 +1,5 @@
 """Servers as processes through their lives: reload, broken versions, switches, graceful ends."""
 
-import re
 import shutil
 import threading
 import time
@@ -43,7 +42,7 @@ def test_what_runs_on_a_replaced_version_finishes_there(
     base.mkdir()
     _push(saved_model, base, 1)
     build_model(tmp_path / "half", 0.5)
-    server = start_server(base, tmp_path, "--file_system_poll_wait_seconds=0.1")
+    server = start_server(base, "--file_system_poll_wait_seconds=0.1")
     with (
         ThreadPoolExecutor() as pool,
         ImageClient(server.target, MODEL_NAME, timeout_seconds=120) as client,
@@ -58,14 +57,14 @@ def test_what_runs_on_a_replaced_version_finishes_there(
             _until(lambda: client.status()[0].state == "END", "version 1 was never unloaded")
         finally:
             assert server.stop() == 0
-    assert "Traceback" not in server.stderr.read_text()
+    assert "Traceback" not in server.output()
 
 
 def test_a_stop_does_not_wait_for_ever(saved_model, start_server, tmp_path) -> None:
     base = tmp_path / "base"
     base.mkdir()
     (base / "1").symlink_to(saved_model)
-    server = start_server(base, tmp_path, "--shutdown_grace_seconds=0.5")
+    server = start_server(base, "--shutdown_grace_seconds=0.5")
     with ThreadPoolExecutor() as pool:
         request = pool.submit(_gain, server.target, steps=2**31 - 1)
         time.sleep(0.5)
@@ -74,7 +73,7 @@ def test_a_stop_does_not_wait_for_ever(saved_model, start_server, tmp_path) -> N
         assert time.monotonic() - started < 15
         with pytest.raises(ServingError):
             request.result()
-    assert "cut off" in server.stderr.read_text()
+    assert "cut off" in server.output()
 
 
 def _config(path: Path, models: dict[str, Path], **labels: int) -> None:
@@ -134,7 +133,6 @@ def test_life_with_a_config_file(saved_model, build_model, start_server, tmp_pat
     _config(config, {MODEL_NAME: one})
     server = start_server(
         one,
-        tmp_path,
         f"--model_config_file={config}",
         "--model_config_file_poll_wait_seconds=0.1",
         "--file_system_poll_wait_seconds=0.1",
@@ -144,13 +142,11 @@ def test_life_with_a_config_file(saved_model, build_model, start_server, tmp_pat
         _live(server, config, one, two, tmp_path / "half")
     finally:
         server.stop()
-    assert "Traceback" not in server.stderr.read_text()
+    assert "Traceback" not in server.output()
 
 
 def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
-    found = re.search(r"^REST on (http://127\.0\.0\.1:\d+)$", server.stdout.read_text(), re.M)
-    assert found
-    rest = f"{found[1]}/v1/models"
+    rest = f"{server.rest}/v1/models"
 
     over_grpc = partial(_gain, server.target)
 
@@ -174,7 +170,7 @@ def _live(server, config: Path, one: Path, two: Path, half: Path) -> None:
         assert not _answers(over_rest, f"{MODEL_NAME}/labels/canary")
         # A wrong file changes nothing.
         _config(config, {MODEL_NAME: one, "third": one / "absent"})
-        _until(lambda: "third" in server.stderr.read_text(), "the wrong file was never told")
+        _until(lambda: "third" in server.output(), "the wrong file was never told")
         assert over_rest("other") == 0.5
         assert over_grpc(label="stable") == 1.0
     assert [load.result() for load in loads] == [{1.0, 0.5}] * 3

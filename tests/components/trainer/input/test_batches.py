@@ -1,6 +1,6 @@
 import numpy as np
 
-from components.trainer.devices.sharing import evaluation_rows
+from components.trainer.devices.replicas import evaluation_rows
 from components.trainer.input.batches import batches_of, steps_per_epoch, training_batches
 
 

@@ -1,7 +1,5 @@
 """Schedules on a small server that holds every request against KFP's API."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -9,7 +7,6 @@ from pipelines.kubeflow.client.options import Access, Plan, Wish
 from pipelines.kubeflow.client.schedule import run_change, run_list, run_schedule
 from serving.errors import FailedError, InputError
 
-CLI = Path(__file__).parents[4] / "pipelines" / "cli.py"
 IMAGE = "kubeflow.image=registry.example.com/pawlens:0.1.0"
 DAILY = Plan("0 0 3 * * *")
 LATER = Plan("0 0 4 * * *")
@@ -162,10 +159,10 @@ def test_of_two_of_a_name_the_id_is_needed(peer, plan, access):
     assert not peer.schedules
 
 
-def test_a_shipped_pipeline_is_compiled_submitted_and_scheduled(zygote, pawlens, peer, tmp_path):
+def test_a_shipped_pipeline_is_compiled_submitted_and_scheduled(pawlens, peer, tmp_path):
     file = tmp_path / "pipeline.yaml"
     file.write_text("old")
-    compiled = zygote.call(CLI, "kubeflow", "compile", "linear_blobs", "--set", IMAGE, "-o", file)
+    compiled = pawlens("kubeflow", "compile", "linear_blobs", "--set", IMAGE, "-o", file)
     assert (compiled.status, compiled.output) == (0, f"linear-blobs: {file}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
     spec, platform = yaml.safe_load_all(file.read_text())
@@ -173,7 +170,7 @@ def test_a_shipped_pipeline_is_compiled_submitted_and_scheduled(zygote, pawlens,
     assert "platforms" in platform
 
     common = ("linear_blobs", "--set", IMAGE, "--host", peer.host, "--param", "epochs=3")
-    submitted = zygote.call(CLI, "kubeflow", "submit", *common, "--poll", "0.1")
+    submitted = pawlens("kubeflow", "submit", *common, "--poll", "0.1")
     (version_line, run_line, last) = submitted.output.splitlines()
     assert submitted.status == 0
     assert (version_line.split()[1], run_line.split()[0]) == ("linear-blobs,", "run")
@@ -182,14 +179,14 @@ def test_a_shipped_pipeline_is_compiled_submitted_and_scheduled(zygote, pawlens,
     (run,) = peer.runs.values()
     assert run["runtime_config"]["parameters"] == {"epochs": 3}
 
-    scheduled = zygote.call(CLI, "kubeflow", "schedule", *common, "--cron", "@daily")
+    scheduled = pawlens("kubeflow", "schedule", *common, "--cron", "@daily")
     assert scheduled.status == 0
     assert "as uploaded before" in scheduled.output
     (made,) = peer.schedules.values()
     assert made["trigger"] == {"cron_schedule": {"cron": "@daily"}}
 
     listed = pawlens("kubeflow", "schedules", "list", "--host", peer.host)
-    assert (listed.returncode, listed.stdout.split()[:2]) == (0, ["linear-blobs", "enabled"])
+    assert (listed.status, listed.output.split()[:2]) == (0, ["linear-blobs", "enabled"])
     paused = pawlens("kubeflow", "schedules", "pause", "linear-blobs", "--host", peer.host)
-    assert paused.returncode == 0
+    assert paused.status == 0
     assert made["status"] == "DISABLED"

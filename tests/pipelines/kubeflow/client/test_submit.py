@@ -2,10 +2,7 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import urllib3
@@ -204,25 +201,18 @@ sys.exit(submit.run_submit(source, access, Wish(), Patience(poll_seconds=0.1)))
 """
 
 
-def test_ctrl_c_leaves_the_run_alone(peer, package, tmp_path):
+def test_ctrl_c_leaves_the_run_alone(zygote, peer, package, tmp_path):
     peer.script = [{"state": "RUNNING"}]
-    file = tmp_path / "tiny.yaml"
+    program, file = tmp_path / "submit.py", tmp_path / "tiny.yaml"
+    program.write_text(SCRIPT)
     file.write_text(package.to_yaml())
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, peer.host, str(file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])},
-    )
-    end = time.monotonic() + 60
-    while peer.count("get_run") < 3 and time.monotonic() < end:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+    running = zygote.start(program, peer.host, file, apart=True)
+    running.wait_for(lambda: peer.count("get_run") >= 3 or running.ended(), 60)
+    os.kill(running.pid, signal.SIGINT)
+    ended = running.end(30)
     (run,) = peer.runs.values()
-    assert (process.returncode, errors) == (130, "")
-    assert output.splitlines()[-1] == f"left alone; run {run['display_name']} goes on"
+    assert (ended.status, ended.errors) == (130, "")
+    assert ended.output.splitlines()[-1] == f"left alone; run {run['display_name']} goes on"
     assert peer.count("terminate_run") == 0
 
 

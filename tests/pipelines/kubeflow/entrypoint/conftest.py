@@ -59,14 +59,7 @@ class Backend:
             },
         }
 
-    def request(
-        self,
-        task: str,
-        *,
-        inputs: dict[str, Any],
-        outputs: dict[str, type],
-        parameters: dict[str, Any],
-    ) -> dict[str, Any]:
+    def request(self, task, *, inputs, outputs, parameters):
         """ExecutorInput."""
 
         def runtime(key: str, schema: dict[str, str]) -> dict[str, Any]:
@@ -83,16 +76,7 @@ class Backend:
             "outputs": {"artifacts": artifacts, "outputFile": str(self.output_file(task))},
         }
 
-    def command(
-        self,
-        executor: str,
-        task: str,
-        *,
-        inputs: dict[str, tuple[type, dict[str, Any]]] | None = None,
-        outputs: dict[str, type] | None = None,
-        parameters: dict[str, Any] | None = None,
-        beam: tuple[str, ...] = (),
-    ) -> list[str]:
+    def command(self, executor, task, *, inputs=None, outputs=None, parameters=None, beam=()):
         """Arguments of the container, with all placeholders filled in."""
         inputs, parameters = inputs or {}, parameters or {}
         request = self.request(

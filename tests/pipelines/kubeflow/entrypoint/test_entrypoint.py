@@ -1,9 +1,6 @@
 """Our own executors, asked as the backend asks."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from pipelines.kubeflow.entrypoint import main
 from pipelines.kubeflow.invocation import parse, step_name
 from pipelines.kubeflow.locations import Locations
 
-ROOT = Path(__file__).parents[4]
+PROGRAM = Path(__file__).parents[4] / "pipelines" / "kubeflow" / "entrypoint.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "cats_vs_dogs.yaml"
 IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
@@ -111,7 +108,7 @@ def test_example_gen_with_its_driver(backend, tmp_path):
     assert told["quarantine"]["uri"] == backend.uri("example-gen", "quarantine")
 
 
-def test_the_command_in_a_process_of_its_own(backend, tmp_path):
+def test_the_command_in_a_process_of_its_own(zygote, backend, tmp_path):
     from tfx.types.standard_artifacts import Model
 
     serving = tmp_path / "models"
@@ -126,20 +123,12 @@ def test_the_command_in_a_process_of_its_own(backend, tmp_path):
         outputs={"baseline": Model},
         parameters={"model_base_path": str(serving), "model_config_file": ""},
     )
-    ended = subprocess.run(
-        [sys.executable, "-m", "pipelines.kubeflow.entrypoint", *command],
-        cwd=ROOT,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
+    ended = zygote.call(PROGRAM, *command, PAWLENS_ARTIFACT_PREFIX=str(backend.prefix))
+    assert ended.status == 0, ended.output
     copy = backend.path("baseline", "baseline") / "Format-Serving" / "saved_model.pb"
     assert copy.read_bytes() == b"7"
     assert backend.told("baseline")["baseline"]["metadata"]["version"] == 7
-    log = ended.stderr
+    log = ended.output
     assert "step baseline (components.baseline.executor.Executor)" in log
     assert f"input model: Model {candidate['uri']}" in log
     assert f"parameter model_base_path: {serving}" in log

@@ -90,9 +90,7 @@ def test_a_failure_is_forgotten_when_the_version_loads(kit, start, loader, base:
     assert core.versions("m") == [1, 2]
 
 
-def test_what_is_no_whole_version_is_passed_over(
-    kit, start, base: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_no_whole_version_is_passed_over(kit, start, base, caplog):
     core = start("latest 1", 1)
     (base / "2").mkdir()
     (base / "3").mkdir()

@@ -30,7 +30,6 @@ def process(saved_model: Path, start_server, folder: Path) -> Iterator:
     (folder / "monitoring.txt").write_text("prometheus_config { enable: true }\n")
     running = start_server(
         base,
-        folder,
         "--rest_api_port=-1",
         f"--monitoring_config_file={folder / 'monitoring.txt'}",
         f"--access_log={folder / 'access.jsonl'}",
@@ -43,9 +42,7 @@ def process(saved_model: Path, start_server, folder: Path) -> Iterator:
 
 @pytest.fixture(scope="module")
 def http(process) -> Iterator[httpx.Client]:
-    url = re.search(r"REST on (http://127\.0\.0\.1:\d+)\n", process.stdout.read_text())
-    assert url, process.stdout.read_text()
-    with httpx.Client(base_url=url[1], timeout=60) as client:
+    with httpx.Client(base_url=process.rest, timeout=60) as client:
         yield client
 
 
@@ -74,9 +71,7 @@ def test_pictures_in_both_formats(http: httpx.Client, gray_png) -> None:
     assert refused.headers["access-control-allow-origin"] == "*"
 
 
-def test_one_model_over_both_apis(
-    process, http, folder: Path, *, predicting, gray_png, stub_of
-) -> None:
+def test_one_model_over_both_apis(process, http, folder, *, predicting, gray_png, stub_of):
     picture = gray_png(204)
     request = predicting(MODEL_NAME, image_bytes=[picture])
     with grpc.insecure_channel(process.target) as channel:

@@ -1,0 +1,125 @@
+"""What answers soonest on this machine: one model on several engines, from JPEGs to probabilities.
+
+- `saved_model`: as TensorFlow's session runs it in a server, no batch norm folded;
+- `folded`: with `trainer.export.fold_batch_norms`, the default;
+- `cpu`: with `trainer.export.target: cpu`, best with `--intra=1 --inter=CORES`;
+- `litert`, `onnx`: the formats of the step `converter` by LiteRT and ONNX Runtime, `openvino`: the
+  ONNX file by OpenVINO where that is installed. TensorFlow decodes the pictures for them.
+
+One line for batches of 1 and one of 32, the engines taken in turn: milliseconds a picture, and the
+ratio to `saved_model`. `mini_xception` at 180 pixels with fresh weights, or a Keras file of a
+classifier of two classes (`--weights`); drawn pictures, or those below a folder (`--pictures`).
+Takes about two minutes.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.serving import classes_of, draw_images, image_input
+from benchmarks.tools import Result, benchmark, in_turn, milliseconds, ratio, timed
+from serving import names
+
+MODEL, IMAGE_SIZE = "mini_xception", 180
+BATCHES = {1: 100, 32: 10}  # with rounds
+BASE = "saved_model"
+EXPORTS: dict[str, dict[str, bool]] = {
+    BASE: {"fold_batch_norms": False},
+    "folded": {},
+    "cpu": {"for_cpu": True},
+}
+# Encoded pictures -> probabilities.
+Engine = Callable[[list[bytes]], np.ndarray]
+
+
+def measure(folder: Path, weights: str, pictures: str, intra: int, inter: int) -> Iterator[Result]:
+    import keras
+
+    from components import models
+    from components.explanations.opening import open_model
+    from serving.server.options import DEFAULTS
+
+    if pictures:
+        paths = sorted(Path(pictures).rglob("*.jpg"))[: max(BATCHES)]
+        images = [path.read_bytes() for path in paths]
+    else:
+        images = draw_images(folder / "images", max(BATCHES))
+    keras.utils.set_random_seed(1)
+    model = open_model(weights).model if weights else models.build(MODEL, IMAGE_SIZE, 2)
+    threads = {"intra": intra, "inter": inter}
+    flags = {f"tensorflow_{name}_op_parallelism": count for name, count in threads.items()}
+    options = replace(DEFAULTS, **flags)
+    engines = {
+        name: saved_model(model, folder / name, options, how) for name, how in EXPORTS.items()
+    }
+    engines |= converted(model, folder)
+    for batch, rounds in BATCHES.items():
+        calls = {name: partial(engine, images[:batch]) for name, engine in engines.items()}
+        wanted = calls[BASE]()
+        times = in_turn({name: partial(timed, call) for name, call in calls.items()}, rounds, 3)
+        yield {
+            "pictures": len(images[:batch]),
+            **threads,
+            "milliseconds": {
+                name: round(milliseconds(taken) / batch, 2) for name, taken in times.items()
+            },
+            "over_saved_model": {name: ratio(times, name, BASE) for name in times},
+            "largest_difference": {
+                name: float(np.abs(call() - wanted).max()) for name, call in calls.items()
+            },
+            "openvino": "measured" if "openvino" in engines else "not installed",
+        }
+
+
+def saved_model(model: Any, folder: Path, options: Any, how: dict[str, bool]) -> Engine:
+    """An export, in a session as the embedded server has it."""
+    from components import models
+    from components.export.saved_model import ExportOptions, export_model
+    from components.tasks import get_task
+    from serving.server.session import ModelSession
+
+    spec = models.spec(MODEL)
+    told = {"task": get_task(spec.task), "side": model.input.shape[1]}
+    classes = classes_of(told["task"])
+    export_model(model, folder, classes=classes, options=ExportOptions(spec, **how), **told)
+    session = ModelSession(folder, options)
+    signature = session.signatures.signature_def[names.SIGNATURE_SERVING]
+    fed = signature.inputs[names.INPUT_IMAGE_BYTES].name
+    fetched = signature.outputs[names.OUTPUT_PROBABILITIES].name
+
+    def run(images: list[bytes]) -> np.ndarray:
+        feeds = {fed: image_input(*images)[names.INPUT_IMAGE_BYTES]}
+        return session.run(feeds, [fetched])[fetched]
+
+    return run
+
+
+def converted(model: Any, folder: Path) -> dict[str, Engine]:
+    """The engines that take decoded pictures."""
+    import tensorflow as tf
+
+    from components.converter.formats import convert, load
+    from components.preprocessing import decode_images
+
+    decode = tf.function(lambda images: decode_images(images, model.input.shape[1]))
+    paths = {"litert": convert(model, "tflite", folder), "onnx": convert(model, "onnx", folder)}
+    runs = {name: load(path) for name, path in paths.items()}
+    if importlib.util.find_spec("openvino"):
+        import openvino
+
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}  # as the others; else bfloat16 where it can
+        compiled = openvino.Core().compile_model(str(paths["onnx"]), "CPU", exact)
+        runs["openvino"] = lambda images: compiled(images)[0]
+    return {
+        name: lambda images, run=run: run(decode(tf.constant(images)).numpy())
+        for name, run in runs.items()
+    }
+
+
+if __name__ == "__main__":
+    benchmark(measure, weights="", pictures="", intra=0, inter=0)

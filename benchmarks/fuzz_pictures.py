@@ -1,0 +1,127 @@
+"""10,000 pictures whose headers tell anything: the server refuses or answers, in bounded memory.
+
+Small files of every format (with EXIF, several frames, several chunks) whose first bytes are
+changed: sizes, counts, lengths of chunks and blocks, anything. One to three of them are a request
+for an answer or a heatmap over them. A proper answer is as in the benchmark `fuzz`, and the memory
+of the server is at its peak at most 1.5 times that after the largest pictures that it takes.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzz import FLAGS, IMAGE_SIZE, NAME, Fuzzer, run, small_png
+from benchmarks.fuzz_requests import methods, mutations
+from benchmarks.serving import Server, export, image_input, serving
+from benchmarks.tools import Result, benchmark
+from serving import names
+
+LIMIT = 1.5  # of the peak after the largest pictures
+_LARGEST = (10_000, 5_000)
+_HEADER_BYTES = 400
+_ENDPOINTS = (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM)
+
+
+def measure(folder: Path, requests: int, seed: int, show: int) -> Iterator[Result]:
+    export(NAME, IMAGE_SIZE, folder / "base" / "1")
+    with serving(NAME, folder / "base", *FLAGS) as server:
+        fuzzer = Fuzzer(server, NAME, folder / "base", small_png())
+        for kind in ("JPEG", "PNG", "GIF", "WEBP"):  # of BMP none fits into a message
+            largest = image_input(picture(kind, _LARGEST))
+            for endpoint in _ENDPOINTS:
+                fuzzer.client.call(endpoint, largest)
+        allowed = peak(server)
+        run(_requests(), fuzzer.grpc, requests, seed)
+        fuzzer.check_good()
+        found = peak(server)
+    yield {
+        "requests": requests,
+        "seed": seed,
+        "answers": dict(sorted(fuzzer.answers.items())),
+        "improper": len(fuzzer.improper),
+        "examples": fuzzer.improper[:show],
+        "peak_mib": found // 2**20,
+        "peak_allowed_mib": allowed // 2**20,
+        "ratio": round(found / allowed, 3),
+        "limit": LIMIT,
+    }
+
+
+def peak(server: Server) -> int:
+    """The most memory that a server ever had, resident, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def picture(kind: str, size: tuple[int, int], **options: Any) -> bytes:
+    """A picture of one color."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "teal").save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _pictures() -> list[bytes]:
+    from PIL import Image
+
+    size = (30, 20)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    frames = {
+        "save_all": True,
+        "append_images": [Image.new("RGB", size, x) for x in ("red", "tan")],
+    }
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("JPEG", {"exif": exif}),
+        ("JPEG", {"progressive": True, "icc_profile": b"profile" * 9}),
+        ("PNG", {"exif": exif}),
+        ("PNG", {**frames, "default_image": True}),
+        ("GIF", {**frames, "comment": b"comment"}),
+        ("BMP", {}),
+        ("WEBP", {"exif": exif}),
+        ("WEBP", {"lossless": True}),
+        ("WEBP", frames),
+    ]
+    return [picture(kind, size, **options) for kind, options in ways]
+
+
+def _requests() -> Any:
+    """A method's path and a PredictRequest."""
+    from hypothesis import strategies as st
+
+    path, kind = methods()["Predict"]
+    numbers = [0, 1, 2, 255, 256, 2**14 - 1, 2**15, 2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1]
+    values = st.builds(
+        lambda number, size, order: (number % 256**size).to_bytes(size, order),
+        st.sampled_from(numbers),
+        st.sampled_from([1, 2, 3, 4]),
+        st.sampled_from(["little", "big"]),
+    )
+    edits = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), values), min_size=1, max_size=4)
+
+    def overwritten(data: bytes, edits: list[tuple[float, bytes]]) -> bytes:
+        for where, value in edits:
+            at = int(where * min(len(data), _HEADER_BYTES))
+            data = data[:at] + value + data[at + len(value) :]
+        return data
+
+    good = st.sampled_from(_pictures())
+    wrong = st.builds(overwritten, good, edits)
+    one = st.one_of(wrong, wrong, wrong.flatmap(mutations), good)
+
+    def request(images: list[bytes], endpoint: str) -> tuple[str, bytes]:
+        made: Any = kind()
+        made.model_spec.name, made.model_spec.signature_name = NAME, endpoint
+        proto = made.inputs[names.INPUT_IMAGE_BYTES]
+        proto.dtype = 7  # DT_STRING
+        proto.tensor_shape.dim.add(size=len(images))
+        proto.string_val.extend(images)
+        return path, made.SerializeToString()
+
+    return st.builds(request, st.lists(one, min_size=1, max_size=3), st.sampled_from(_ENDPOINTS))
+
+
+if __name__ == "__main__":
+    benchmark(measure, requests=10_000, seed=1, show=5)
