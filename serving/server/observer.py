@@ -31,13 +31,15 @@ class Observer:
     request_log: RequestLog | None = None
 
     @contextmanager
-    def call(self, api: str, method: str, request_id: object = None) -> Iterator[Call]:
+    def call(
+        self, api: str, method: str, request_id: object = None, peer: str = ""
+    ) -> Iterator[Call]:
         """Observes one request from here to the end of the block, which fills in the call.
 
         An exception that leaves the block is its status, and a Fault: the process answers the next
         request. A `request_id` that is none, or cannot be printed, is replaced by a new one.
         """
-        call = Call(api, method, _request_id(request_id))
+        call = Call(api, method, _request_id(request_id), peer)
         try:
             yield call
         except Exception as error:

@@ -103,6 +103,12 @@ class ServerOptions:
     enable_serialization_as_tensor_content: bool = _runs(False, "answer in tensor_content")
 
     host: str = _ours("127.0.0.1", "address to listen on")
+    max_connections: int = _ours(0, "of each port; 0: by the limit of open files", 0)
+    receive_timeout_seconds: float = _ours(30.0, "for a request to arrive", 0.1, _MOST_SECONDS)
+    request_memory_mb: int = _ours(1024, "of all requests of a port together", 64)
+    max_json_elements: int = _ours(1_000_000, "of a REST request; 0: any", 0)
+    enable_reflection: bool = _ours(True, "tell gRPC clients the messages of the services")
+    enable_reload_config: bool = _ours(True, "take HandleReloadConfigRequest")
     access_log: str = _ours("stderr", "stderr, off or a file")
     request_log: str = _ours("", "keep requests in <this>.jsonl")
     request_log_sampling_rate: float = _ours(1.0, "fraction kept, 0 to 1", 0, 1)

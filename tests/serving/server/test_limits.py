@@ -126,7 +126,7 @@ def test_nothing_is_run_for_nobody(lonely, predicting, gate) -> None:
 
 
 def test_too_many_at_a_time(lonely, predicting, gate) -> None:
-    from serving.server.grpc_server import MAX_CONCURRENT_REQUESTS
+    from serving.server.admission import MAX_CONCURRENT_REQUESTS
 
     request = predicting("pictures", "slow", steps=np.int32(1))
     calls = [
