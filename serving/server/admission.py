@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import grpc
 
 from serving.server.call import Call
-from serving.server.faults import Fault, exhausted
+from serving.server.faults import Fault, exhausted, unavailable
 
 # Requests beyond it are refused instead of piling up in memory.
 MAX_CONCURRENT_REQUESTS = 128
@@ -27,6 +27,7 @@ _RESERVED_DESCRIPTORS = 128  # for models, logs, libraries
 
 Answer = TypeVar("Answer")
 _late = partial(Fault, grpc.StatusCode.DEADLINE_EXCEEDED)
+_stopping = partial(unavailable, "the server is stopping")
 
 
 class Arrival:
@@ -72,12 +73,14 @@ class Arrivals:
 
     def __init__(self, seconds: float | None, most_bytes: int = 0, most: int = MAX_UNFINISHED):
         self._seconds, self._most_bytes, self._most = seconds, most_bytes, most
-        self._bytes = 0
+        self._bytes, self._closed = 0, False
         self.unfinished: dict[Arrival, None] = {}
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Arrival]:
         """A request until it is answered; a Fault if it is not in time, or refused for others."""
+        if self._closed:
+            raise _stopping()
         if len(self.unfinished) >= self._most:
             self._refuse(next(iter(self.unfinished)), "too many unfinished requests")
         limit = asyncio.timeout(self._seconds)
@@ -105,9 +108,10 @@ class Arrivals:
             self._bytes, largest.size = self._bytes - largest.size, 0
 
     def close(self) -> None:
-        """Ends all that are on their way."""
+        """Ends all that are on their way, and takes no more."""
+        self._closed = True
         for arrival in list(self.unfinished):
-            arrival.end_in(0.0, Fault(grpc.StatusCode.UNAVAILABLE, "the server is stopping"))
+            arrival.end_in(0.0, _stopping())
 
     def _refuse(self, arrival: Arrival, why: str) -> None:
         arrival.end_in(0.0, exhausted(why))
@@ -144,4 +148,4 @@ class Workers:
 def most_connections(wanted: int) -> int:
     """Of each port: as many as wanted; if that is 0, what the limit of descriptors leaves."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return wanted or max((descriptors - _RESERVED_DESCRIPTORS) // 2, 1)
+    return wanted or max((descriptors - _RESERVED_DESCRIPTORS) // 2, descriptors // 4)

@@ -9,6 +9,7 @@ import grpc
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from serving.server.admission import Arrival
 from serving.server.faults import Fault, exhausted, invalid
 from serving.wire import methods
 
@@ -19,7 +20,7 @@ _MIN_GZIP_BYTES = 4096
 _FASTEST = 1
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, arrival: Arrival) -> bytes:
     """The body as it was sent; a Fault if it is too large (413) or ended too early."""
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced[:30]) > MAX_BODY_BYTES:
@@ -30,18 +31,23 @@ async def read_body(request: Request) -> bytes:
             size += len(chunk)
             if size > MAX_BODY_BYTES:
                 raise _too_large()
+            arrival.grow(len(chunk))
             chunks.append(chunk)
     except ClientDisconnect as error:
         raise Fault(grpc.StatusCode.CANCELLED, "the body ended too early") from error
     return b"".join(chunks)
 
 
+def is_packed(headers: Mapping[str, str]) -> bool:
+    """Whether a body is not its JSON text as it is."""
+    return _encoding(headers) not in ("", "identity")
+
+
 def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
     """The body without its Content-Encoding: gzip, or a Fault (400, 413, 415)."""
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("", "identity"):
+    if not is_packed(headers):
         return body
-    if encoding not in ("gzip", "x-gzip"):
+    if (encoding := _encoding(headers)) not in ("gzip", "x-gzip"):
         raise invalid(f"Content-Encoding: expected gzip or identity, found {encoding[:50]}", 415)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as reader:  # one member or several
@@ -51,6 +57,10 @@ def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
     if len(plain) > MAX_BODY_BYTES:
         raise _too_large()
     return plain
+
+
+def _encoding(headers: Mapping[str, str]) -> str:
+    return headers.get("content-encoding", "").strip().lower()
 
 
 def json_response(body: bytes, accepted: str = "", http_status: int = 200) -> Response:

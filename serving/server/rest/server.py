@@ -1,14 +1,19 @@
 """The REST API on a port, in a thread of its own."""
 
+import asyncio
 import socket
 import threading
+from contextlib import suppress
+from functools import partial
 
 import uvicorn
 
 from serving.errors import InputError
+from serving.server.admission import most_connections
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.rest.app import RestApp
+from serving.server.rest.protocol import BoundedProtocol
 from serving.server.service import Service
 
 # Longer than clients and load balancers keep an idle connection: they close it, not the server
@@ -18,18 +23,23 @@ _BACKLOG = 2048
 
 
 class RestServer:
-    """A running REST server, on its `port`."""
+    """A running REST server, on its `port`, in an event loop and a thread of its own."""
 
-    def __init__(self, app: RestApp, listener: socket.socket):
+    def __init__(self, app: RestApp, listener: socket.socket, options: ServerOptions):
         self.port: int = listener.getsockname()[1]
+        self._app, self._loop = app, asyncio.new_event_loop()
+        protocol = partial(
+            BoundedProtocol,
+            most=most_connections(options.max_connections),
+            seconds=options.receive_timeout_seconds,
+        )
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=protocol,  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
-            loop="asyncio",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # what callers do wrong is no warning
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -37,17 +47,23 @@ class RestServer:
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="rest", daemon=True
+            target=self._serve, args=(listener,), name="rest", daemon=True
         )
         self._thread.start()
 
     def stop(self, grace_seconds: float) -> None:
         """Takes no new requests; what still runs after so many seconds is cut off."""
         self._server.should_exit = True
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._app.close)
         self._thread.join(grace_seconds)
         if self._thread.is_alive():
             self._server.force_exit = True
             self._thread.join(5.0)
+
+    def _serve(self, listener: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._server.serve([listener]))
 
 
 def start_rest_server(service: Service, observer: Observer, options: ServerOptions) -> RestServer:
@@ -67,4 +83,4 @@ def start_rest_server(service: Service, observer: Observer, options: ServerOptio
             found="one in use or not allowed",
             todo="pass another port",
         ) from error
-    return RestServer(RestApp(service, observer, options), listener)
+    return RestServer(RestApp(service, observer, options), listener, options)

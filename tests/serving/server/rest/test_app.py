@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from serving.server.observer import Observer
-from serving.server.rest import app, bodies
+from serving.server import admission
+from serving.server.rest import bodies
 
 PREDICT = "/v1/models/values:predict"
 BODY = {"signature_name": "int32", "instances": [1, 2]}
@@ -118,7 +119,7 @@ def test_a_timeout(start, gate) -> None:
 
 
 def test_too_many_requests(start, gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "MAX_CONCURRENT_REQUESTS", 1)
+    monkeypatch.setattr(admission, "MAX_CONCURRENT_REQUESTS", 1)
     http, _ = start()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(http.post, PREDICT, json=SLOW)
