@@ -68,7 +68,6 @@ class Call:
             "request_id": self.request_id,
             "api": self.api,
             "method": self.method,
-            "peer": self.peer or None,
             "model": self.model[:_MAX_TEXT] or None,
             "version": self.version,
             "signature": self.signature[:_MAX_TEXT] or None,

@@ -152,7 +152,7 @@ def _listen(server: grpc.aio.Server, options: ServerOptions) -> int:
             todo="pass another port, or --port=0 for any free one",
         ) from error
     if options.grpc_socket_path:
-        _listen_on_socket(server, options.grpc_socket_path)
+        _listen_on_socket(server, options.grpc_socket_path, int(options.file_mode, 8))
     return port
 
 
@@ -163,7 +163,7 @@ def _is_free(address: str) -> bool:
         return False
 
 
-def _listen_on_socket(server: grpc.aio.Server, path: str) -> None:
+def _listen_on_socket(server: grpc.aio.Server, path: str, mode: int) -> None:
     refusal = InputError(
         f"--grpc_socket_path={path}",
         expected="a path of at most 107 characters where a socket can be made",
@@ -173,10 +173,13 @@ def _listen_on_socket(server: grpc.aio.Server, path: str) -> None:
         # gRPC takes a socket's place without asking: right for one that an ended server left.
         probe.connect(path)
         raise refusal
+    mask = os.umask(0o777 & ~mode)  # from its first moment on
     try:
         server.add_insecure_port(f"unix:{path}")
     except RuntimeError as error:
         raise refusal from error
+    finally:
+        os.umask(mask)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.access_log import AccessLog
 from serving.server.call import Call
@@ -29,6 +30,12 @@ class Observer:
     metrics: Metrics = field(default_factory=Metrics)
     access_log: AccessLog | None = None
     request_log: RequestLog | None = None
+
+    def configure(self, config: ModelServerConfig) -> None:
+        """Takes the models of a configuration; an InputError if it cannot be logged as it says."""
+        if self.request_log:
+            self.request_log.configure(config)
+        self.metrics.configure(config)
 
     @contextmanager
     def call(

@@ -1,6 +1,7 @@
 """The command line: each of TensorFlow Serving's flags, and a few of ours, read and checked."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from functools import partial
@@ -109,7 +110,9 @@ class ServerOptions:
     max_json_elements: int = _ours(1_000_000, "of a REST request; 0: any", 0)
     enable_reflection: bool = _ours(True, "tell gRPC clients the messages of the services")
     enable_reload_config: bool = _ours(True, "take HandleReloadConfigRequest")
+    verify_digest: bool = _ours(True, "load no version whose files are not those of its digest")
     access_log: str = _ours("stderr", "stderr, off or a file")
+    file_mode: str = _ours("600", "of new logs and the socket, octal: who may read and write")
     request_log: str = _ours("", "keep requests in <this>.jsonl")
     request_log_sampling_rate: float = _ours(1.0, "fraction kept, 0 to 1", 0, 1)
     request_log_with_bytes: bool = _ours(False, "keep images, not only hashes")
@@ -222,6 +225,8 @@ def _check(given: argparse.Namespace) -> None:
         if least is not None and not (value >= least and (most is None or value <= most)):
             expected = f"{least} or more" if most is None else f"{least} to {most}"
             raise InputError(f"--{flag.name}", expected=expected, found=str(value))
+    if not re.fullmatch("0?[0-7]{3}", given.file_mode):
+        raise InputError("--file_mode", expected="octal, like 640", found=given.file_mode)
     threads = given.tensorflow_intra_op_parallelism or given.tensorflow_inter_op_parallelism
     if given.tensorflow_session_parallelism and threads:
         found = "--tensorflow_intra_op_parallelism or --tensorflow_inter_op_parallelism beside it"

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from serving.server.observer import Observer
 from serving.server import admission
+from serving.server.observer import Observer
 from serving.server.rest import bodies
 
 PREDICT = "/v1/models/values:predict"
