@@ -76,6 +76,7 @@ def test_every_field_is_theirs() -> None:
 def test_methods_are_theirs() -> None:
     from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
+    from serving.client.connection import PREDICT
     from serving.wire import methods
 
     for module, name, used in (
@@ -85,10 +86,7 @@ def test_methods_are_theirs() -> None:
         service = module.DESCRIPTOR.services_by_name[name.rpartition(".")[2]]
         assert service.full_name == name
         assert set(used) <= {method.name for method in service.methods}
-    assert (
-        methods.path(methods.PREDICTION_SERVICE, methods.PREDICT)
-        == "/tensorflow.serving.PredictionService/Predict"
-    )
+    assert PREDICT.path == "/tensorflow.serving.PredictionService/Predict"
 
 
 def test_requests_survive_both_ways() -> None:

@@ -55,7 +55,7 @@ class Peer:
             request_deserializer=pb.PredictRequest.FromString,
             response_serializer=lambda response: response.SerializeToString(),
         )
-        handlers = {methods.PREDICT: handler}
+        handlers = {"Predict": handler}
         self.server.add_registered_method_handlers(methods.PREDICTION_SERVICE, handlers)
         credentials = credentials or grpc.insecure_server_credentials()
         self.port = self.server.add_secure_port(f"127.0.0.1:{port}", credentials)

@@ -149,10 +149,9 @@ WIRE = [
 
 @pytest.mark.parametrize("wire", WIRE, ids=range(len(WIRE)))
 def test_bytes_that_are_no_request(zoo_channel, refusal, wire: bytes) -> None:
-    from serving.wire import methods
+    from serving.client.connection import PREDICT
 
-    path = methods.path(methods.PREDICTION_SERVICE, "Predict")
-    code, details = refusal(zoo_channel.unary_unary(path), wire)
+    code, details = refusal(zoo_channel.unary_unary(PREDICT.path), wire)
     assert code == "INVALID_ARGUMENT"
     assert details.startswith("the request is no ")
 
