@@ -20,7 +20,6 @@ from components.beam_args import runs_elsewhere
 from pipelines.kubeflow import last_words
 from pipelines.kubeflow.invocation import EXECUTOR_FLAG, Invocation, parse, step_name
 from pipelines.kubeflow.locations import Locations
-from pipelines.kubeflow.stopping import StopSignal
 from serving.errors import FailedError, InputError
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     step = _step(argv)
-    stop = StopSignal(lambda words: last_words.say_last(f"{step}: {words}"))
+    stop = last_words.StopSignal(lambda words: last_words.say_last(f"{step}: {words}"))
     with stop.listening(), last_words.readable_logs():
         try:
             _run(step, parse(argv))
