@@ -28,8 +28,8 @@ def _example_gen_parameters(data: Path) -> dict[str, Any]:
 
 def test_every_step_of_a_compiled_pipeline_is_understood(backend):
     """Its executor is in the image, and TFX or we have every type of its artifacts."""
+    from pipelines.kubeflow.artifacts import restore_inputs, restore_outputs
     from pipelines.kubeflow.entrypoint import _executor
-    from pipelines.kubeflow.restore import restore_inputs, restore_outputs
 
     spec, _ = yaml.safe_load_all(GOLDEN.read_text())
     for name, component in spec["components"].items():

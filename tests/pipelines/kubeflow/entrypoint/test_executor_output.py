@@ -16,17 +16,16 @@ def write(backend):
     def run(outputs: dict[str, type], fill: Any, inputs: dict[str, Any] | None = None) -> Any:
         from tfx.orchestration.portable import outputs_utils
 
-        from pipelines.kubeflow import restore
-        from pipelines.kubeflow.executor_output import write_output
+        from pipelines.kubeflow import artifacts
 
         executor = "components.evaluator.executor.Executor"
         command = backend.command(executor, "evaluator", inputs=inputs, outputs=outputs)
         invocation, locations = parse(command), Locations()
-        found = restore.restore_inputs(invocation, locations)
-        made = restore.restore_outputs(invocation, locations)
+        found = artifacts.restore_inputs(invocation, locations)
+        made = artifacts.restore_outputs(invocation, locations)
         outputs_utils.make_output_dirs(made)
         fill({key: one for key, [one] in (found | made).items()})
-        write_output(backend.output_file("evaluator"), made, locations)
+        artifacts.write_output(backend.output_file("evaluator"), made, locations)
         return backend.told("evaluator")
 
     return run

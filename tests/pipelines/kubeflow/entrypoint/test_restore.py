@@ -14,15 +14,15 @@ def restore(backend):
     """`restore(inputs, outputs, changes)` -> inputs, outputs, names."""
 
     def run(inputs: dict[str, Any], outputs: dict[str, type], **changes: Any) -> Any:
-        from pipelines.kubeflow import restore
+        from pipelines.kubeflow import artifacts
 
         for _, artifact in inputs.values():
             artifact.update(changes)
         command = backend.command(EXECUTOR, "pusher", inputs=inputs, outputs=outputs)
         invocation, locations = parse(command), Locations()
         return (
-            restore.restore_inputs(invocation, locations),
-            restore.restore_outputs(invocation, locations),
+            artifacts.restore_inputs(invocation, locations),
+            artifacts.restore_outputs(invocation, locations),
             locations.names,
         )
 
@@ -79,7 +79,7 @@ def test_properties_of_ours_come_back_wherever_newer_launchers_keep_them(
 
 
 def test_an_optional_input_without_artifact(backend, as_command):
-    from pipelines.kubeflow.restore import restore_inputs
+    from pipelines.kubeflow.artifacts import restore_inputs
 
     request = backend.request("pusher", inputs={}, outputs={}, parameters={})
     request["inputs"]["artifacts"]["examples"] = {}
@@ -87,7 +87,7 @@ def test_an_optional_input_without_artifact(backend, as_command):
 
 
 def test_a_type_that_nobody_declares(backend, as_command):
-    from pipelines.kubeflow.restore import restore_inputs, restore_outputs
+    from pipelines.kubeflow.artifacts import restore_inputs, restore_outputs
 
     found = backend.input("trainer", "model") | {"type": {"schemaTitle": "google.VertexModel"}}
     request = backend.request("pusher", inputs={"model": found}, outputs={}, parameters={})
@@ -113,7 +113,7 @@ GIVEN = {"epochs": 3.0, "rate": 1, "data": "/data", "image": "pawlens/pipeline:1
 @pytest.fixture
 def parameters(as_command):
     def run(**given: Any) -> dict[str, Any]:
-        from pipelines.kubeflow.restore import restore_parameters
+        from pipelines.kubeflow.artifacts import restore_parameters
 
         values = {name: value for name, value in (GIVEN | given).items() if value != "absent"}
         request = {"inputs": {"parameterValues": values}, "outputs": {"outputFile": "/tmp/x"}}
