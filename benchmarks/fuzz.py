@@ -25,6 +25,7 @@ from benchmarks.serving import Server, draw_images, export, image_input, picture
 from benchmarks.tools import Result, benchmark
 from serving import names
 from serving.client import ImageClient
+from serving.server.config_files import single_model
 
 NAME, IMAGE_SIZE = "mini_xception", 32
 SMALL = (4, 3)  # pixels, of a good picture
@@ -158,10 +159,7 @@ class Fuzzer:
     def _restore(self) -> None:
         """Serves the model again, whatever a configuration made of it."""
         path, kind = methods()[RELOAD]
-        request: Any = kind()
-        request.config.model_config_list.config.add(
-            name=self._model, base_path=str(self._base), model_platform="tensorflow"
-        )
+        request = kind(config=single_model(self._model, str(self._base)))
         status, details = self._call(path, request.SerializeToString(), LOAD_SECONDS)
         if status != "OK":
             raise AssertionError(f"the configuration cannot be restored: {status} {details}")

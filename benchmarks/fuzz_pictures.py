@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzz import FLAGS, IMAGE_SIZE, NAME, SMALL, Fuzzer, run
-from benchmarks.fuzz_requests import methods, mutations
+from benchmarks.fuzz_requests import mutations
 from benchmarks.serving import export, image_input, memory, picture, serving
 from benchmarks.tools import Result, benchmark
 from serving import names
+from serving.client.exchanges import call
+from serving.wire.messages_pb2 import ModelSpec
 
 LIMIT = 1.5  # of the peak after the largest pictures
 _LARGEST = (10_000, 5_000)
@@ -72,7 +74,6 @@ def _requests() -> Any:
     """A method's path and a PredictRequest."""
     from hypothesis import strategies as st
 
-    path, kind = methods()["Predict"]
     numbers = [0, 1, 2, 255, 256, 2**14 - 1, 2**15, 2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1]
     values = st.builds(
         lambda number, size, order: (number % 256**size).to_bytes(size, order),
@@ -93,13 +94,8 @@ def _requests() -> Any:
     one = st.one_of(wrong, wrong, wrong.flatmap(mutations), good)
 
     def request(images: list[bytes], endpoint: str) -> tuple[str, bytes]:
-        made: Any = kind()
-        made.model_spec.name, made.model_spec.signature_name = NAME, endpoint
-        proto = made.inputs[names.INPUT_IMAGE_BYTES]
-        proto.dtype = 7  # DT_STRING
-        proto.tensor_shape.dim.add(size=len(images))
-        proto.string_val.extend(images)
-        return path, made.SerializeToString()
+        method, message = next(call(endpoint, image_input(*images), [], ModelSpec(name=NAME)))
+        return method.path, message.SerializeToString()
 
     return st.builds(request, st.lists(one, min_size=1, max_size=3), st.sampled_from(_ENDPOINTS))
 
