@@ -10,7 +10,6 @@ import functools
 import tensorflow as tf
 
 from components.headers import Header, not_inlined, read_header, traced_once
-from serving.pictures import MAX_PIXELS  # noqa: F401 - for who decodes by other means
 
 _RATIOS = (2, 4, 8)  # by which a JPEG can be shrunk while it is decoded
 # Of a batch so many are decoded at once: each may take 150 MB, more were not faster.
@@ -30,7 +29,7 @@ def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no picture, one cut short, or one of more than
-            `MAX_PIXELS` pixels, which is not decoded.
+            `serving.pictures.MAX_PIXELS` pixels, which is not decoded.
     """
     return _upright(*_decode(read_header(tf.convert_to_tensor(image_bytes))))
 
