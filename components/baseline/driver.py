@@ -2,7 +2,6 @@
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.components.base import base_driver
-from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
@@ -16,10 +15,6 @@ DIGEST_PROPERTY = "baseline_digest"
 
 class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
     """Adds the execution property `baseline_digest`, empty where there is no baseline."""
-
-    def __init__(self, metadata_handle: metadata.Metadata):
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        portable_base_driver.BaseDriver.__init__(self, metadata_handle)
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Called by the launcher before it looks into the cache."""
