@@ -16,13 +16,14 @@ _RATIOS = (2, 4, 8)  # by which a JPEG can be shrunk while it is decoded
 _AT_ONCE = 4
 
 
-def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
+def decode_pixels(image_bytes: tf.Tensor, *, check: bool = True) -> tf.Tensor:
     """Decodes one picture at its own size, upright: turned as its EXIF orientation tells.
 
     Args:
         image_bytes: scalar string; JPEG, PNG, BMP or GIF (its first frame), or a still, opaque
             WebP, which TensorFlow's older versions lack. An alpha channel is dropped, grey becomes
             three equal channels.
+        check: False for bytes that were taken before; see `read_header`.
 
     Returns:
         uint8 [height, width, 3], RGB.
@@ -31,12 +32,7 @@ def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are no picture, one cut short, or one of more than
             `serving.pictures.MAX_PIXELS` pixels, which is not decoded.
     """
-    return _upright(*_decode(read_header(tf.convert_to_tensor(image_bytes))))
-
-
-def decode_bounded(image_bytes: tf.Tensor) -> tf.Tensor:
-    """The same for bytes that `decode_pixels` has taken before; see `read_header`."""
-    return _upright(*_decode(read_header(image_bytes, False)))
+    return _upright(*_decode(read_header(tf.convert_to_tensor(image_bytes), check)))
 
 
 def _decode(header: Header, least: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:

@@ -5,6 +5,7 @@ not concern as it was written, other models and comments included, and replaces 
 step; pushers on one machine take turns.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -138,12 +139,11 @@ def _entry(config: ModelServerConfig, name: str) -> ModelConfig | None:
 
 def _rewritten(text: str, config: ModelServerConfig, entry: ModelConfig) -> str:
     """The text with the entry changed; comments get lost only if its form is an unusual one."""
-    try:
+    with contextlib.suppress(ValueError, text_format.ParseError):
         changed = _spliced(text, entry)
         if text_format.Parse(changed, ModelServerConfig()) == config:
             return changed
-    except (ValueError, text_format.ParseError):
-        pass  # written anew below, which is right, too
+    # Written anew, which is right, too.
     return text_format.MessageToString(config)
 
 
