@@ -1,6 +1,5 @@
 """Puts the baseline's digest into the cache key: what is served changes behind TFX's back."""
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable import data_types
@@ -25,5 +24,5 @@ class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
         properties[DIGEST_PROPERTY] = "" if version is None else store.digest(version)
         output = driver_output_pb2.DriverOutput()
         for key, value in properties.items():
-            output.exec_properties[key].CopyFrom(metadata_store_pb2.Value(string_value=str(value)))
+            output.exec_properties[key].string_value = str(value)
         return output
