@@ -182,6 +182,16 @@ def test_a_bomb_is_refused_by_its_header(tf, preprocessing, kind):
             preprocessing.decode_masks(tf.constant([bomb]), SIZE)
 
 
+LONG_SIDES = [("PNG", 2**32 - 1, 2**32 - 1), ("PNG", 2**32 - 8, 2**31), ("BMP", -(2**31), 2**31)]
+
+
+@pytest.mark.parametrize(("kind", "width", "height"), LONG_SIDES)
+def test_sides_whose_product_overflows_are_refused(tf, preprocessing, kind, width, height):
+    """Of 2^32 - 1 pixels each, int64 makes 1 - 2^33 together."""
+    with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
+        preprocessing.decode_pixels(_claimed(kind, width, height))
+
+
 def webp(*chunks: tuple[bytes, bytes]) -> bytes:
     body = b"".join(name + len(data).to_bytes(4, "little") + data for name, data in chunks)
     return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body
