@@ -13,7 +13,7 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics.grids import GRIDS, PROBABILITIES, Grid
+from components.metrics.confusion import GRIDS, PROBABILITIES, Grid
 from components.metrics.intervals import auc_and_variance
 from components.metrics.specs import pack
 
@@ -49,7 +49,7 @@ class ClassCounts(metric_types.Metric):
         grid: str = "probabilities",
         name: str = NAME,
     ):
-        """Builds the metric, with a grid of `grids.GRIDS`; `squared_error` is that of one score."""
+        """Builds the metric, with a grid of `GRIDS`; `squared_error` is that of one score."""
         super().__init__(
             metric_util.merge_per_key_computations(_computations),
             classes=classes,

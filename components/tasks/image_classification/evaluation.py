@@ -7,8 +7,7 @@ import numpy as np
 
 from components import features as f
 from components.metrics import intervals
-from components.metrics.confusion import from_triples, roc_curve
-from components.metrics.grids import GRIDS
+from components.metrics.confusion import GRIDS, from_triples, roc_curve
 from components.tasks import parts
 from components.tasks.parts import Arrays, Figure
 from serving import names

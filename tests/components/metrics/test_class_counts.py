@@ -7,7 +7,7 @@ from sklearn import metrics as reference
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.metrics.class_counts import Counter, Counts
-from components.metrics.grids import SCORES
+from components.metrics.confusion import SCORES
 from components.tasks import get_task
 from serving.classes import Classes
 
