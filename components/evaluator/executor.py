@@ -14,9 +14,14 @@ from components.artifacts import BASELINE_VERSION, FIGURES, NO_BASELINE
 from components.datasets.examples import read_classes, read_examples
 from components.declared import Artifacts, Properties
 from components.evaluator.checks import read_checks
-from components.evaluator.eval_config import make_eval_config
 from components.evaluator.explanations import explanation_figures
-from components.evaluator.figures import confusion_of, figures_of, in_order, read_slices
+from components.evaluator.figures import (
+    confusion_of,
+    figures_of,
+    in_order,
+    make_eval_config,
+    read_slices,
+)
 from components.evaluator.settings import EvaluatorConfig
 from components.export import model_classes
 from components.tasks import Task, get_task
