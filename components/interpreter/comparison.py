@@ -13,6 +13,7 @@ from components.artifacts import MODEL_CARD_DATA, PREDICTIONS
 from components.interpreter.report import OVERALL, environment
 from components.metrics import intervals
 from components.reporting import drawing
+from components.settings import leaves
 from serving.errors import InputError, os_errors
 
 TEMPLATE = "comparison.html"
@@ -79,7 +80,7 @@ def compare(first: Reported, second: Reported, data: Path | None = None) -> dict
     half = intervals.of_mean(sum(gains), sum(gain**2 for gain in gains), len(gains) or 1)
     mean = sum(gains) / (len(gains) or 1)
     rows = sorted(zip(gains, pairs, strict=True), key=lambda row: (-abs(row[0]), row[1][1]["key"]))
-    settings = _beside(_flat(first.card["config"]), _flat(second.card["config"]))
+    settings = _beside(*(dict(leaves(one.card["config"])) for one in (first, second)))
     moved = {
         "Worse": [pair for gain, pair in rows if gain < 0],
         "Better": [pair for gain, pair in rows if gain > 0],
@@ -129,18 +130,6 @@ def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def _beside(before: dict[str, Any], after: dict[str, Any]) -> list[Changed]:
     return [Changed(name, before.get(name), after.get(name)) for name in before | after]
-
-
-def _flat(section: Any, path: str = "") -> dict[str, Any]:
-    """Settings by dotted key."""
-    if not isinstance(section, dict) or not section:
-        return {path: section}
-    prefix = f"{path}." if path else ""
-    return {
-        key: value
-        for name, part in section.items()
-        for key, value in _flat(part, f"{prefix}{name}").items()
-    }
 
 
 def _pictures(answers: list[dict[str, Any]], data: Path | None) -> dict[str, drawing.Figure]:
