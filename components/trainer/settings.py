@@ -144,10 +144,6 @@ class TrainerConfig(Section):
         if not self.epochs:
             raise InputError("trainer.epochs", expected=f"1 or more with {who}", found="0")
 
-    def training_values(self) -> dict[str, Any]:
-        """What a training depends on, as JSON: all but how the trained model answers."""
-        return self.model_dump(mode="json", exclude={"export"})
-
     def _of_all_trainings(self, check: Any) -> Iterator[InputError]:
         """The section's own mistakes, and those that stages have beyond them."""
         own = list(check(self))

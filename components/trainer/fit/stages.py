@@ -50,7 +50,8 @@ def state_folders(root: Path, config: TrainerConfig, splits: Splits, **parts: An
     }
     folders = []
     for stage in config.trainings:
-        parts["trainings"].append(stage.training_values())
+        # How the trained model answers is no part of its training.
+        parts["trainings"].append(stage.model_dump(mode="json", exclude={"export"}))
         name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
         folders.append(root / name)
     return folders
