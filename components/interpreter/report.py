@@ -24,19 +24,6 @@ TURNED = 6  # more classes than these have their names upright above the confusi
 RANKED_BY = ("f1", "iou", "accuracy", "mean_iou")
 
 
-# Of `components.explanations.grades`, in a line each.
-MEANINGS = {
-    "mosaic": "share of the heat on the explained class beside another one; 0.5: it tells neither",
-    "faithfulness": "whether the heat names the pixels that decide; above 0: more than a blob does",
-    "weight_dependence": "how much the heatmaps change with random weights; near 0: not at all",
-    "energy_above_area": "share of the heat on the object beyond an even map's",
-    "object_dependence": "accuracy lost where the object is painted out",
-    "background_dependence": "accuracy lost where all but the object is painted out",
-    "pointing": "share of hottest pixels that are on the object",
-    "iou": "overlap of the object and as many of the hottest pixels",
-}
-
-
 def render(
     *,
     pipeline_name: str,
@@ -74,7 +61,6 @@ def render(
             framed=framed,
             listed=readers.LISTED_PER_REASON,
             examples=examples,
-            training=training_rows(facts.history),
             curves=drawing.curves(
                 facts.curves,
                 f"Loss and metrics of {facts.history['model']} by epoch, training and validation",
@@ -105,34 +91,10 @@ def grades_of(figures: list[dict[str, Any]]) -> dict[str, Any]:
         if figure["metric"].startswith(PREFIX)
     ]
     judged = [figure for figure in own if PREFIX + figure["metric"] in GRADES]
-    overall = [figure for figure in own if figure["slice"] == OVERALL]
-    measured = {figure["metric"] for figure in overall}
     return {
-        "overall": overall,
+        "overall": [figure for figure in own if figure["slice"] == OVERALL],
         "by_slice": pivot([figure for figure in judged if figure["slice"] != OVERALL], "slice"),
-        "meanings": {name: told for name, told in MEANINGS.items() if name in measured},
     }
-
-
-def training_rows(history: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per metric of `artifacts.HISTORY`: what it is at the best and at the last epoch.
-
-    Returns:
-        `{"metric", "best": (training, validation), "last": (training, validation)}` per metric,
-        a value that was not recorded as None.
-    """
-    epochs = history["epochs"]
-    last: dict[str, Any] = epochs[-1] if epochs else {}
-    best: dict[str, Any] = next((e for e in epochs if e["epoch"] == history["best_epoch"]), {})
-    return [
-        {
-            "metric": name,
-            "best": (best.get(name), best.get(f"val_{name}")),
-            "last": (last.get(name), last.get(f"val_{name}")),
-        }
-        for name in last
-        if name not in ("epoch", "seconds", "stage") and not name.startswith("val_")
-    ]
 
 
 def lowest(figures: list[dict[str, Any]], key: str) -> tuple[list[dict[str, Any]], str]:
