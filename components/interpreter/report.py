@@ -36,12 +36,9 @@ def render(
     views: Views | None = None,
     framed: bool = False,
 ) -> bytes:
-    """Renders the page.
+    """Renders the page, whose title is the pipeline's name, of what the task's report gave.
 
     Args:
-        pipeline_name: the title.
-        task, facts: of the run.
-        examples, predictions, legend, suspects: of the task's report.
         views: what the model sees; None: it does not look at images.
         framed: for a frame without an address of its own (`srcdoc`), in which a link to a section
             would load the page around it: without such links.

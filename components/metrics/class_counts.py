@@ -95,12 +95,7 @@ class Counts:
 
 
 class Counter:
-    """Counts Examples into `Counts`, without TFMA.
-
-    Args:
-        classes, loss: see `ClassCounts`.
-        grid: of thresholds.
-    """
+    """Counts Examples into `Counts`, without TFMA; see `ClassCounts` for classes and loss."""
 
     def __init__(self, classes: int, loss: Loss = "cross_entropy", grid: Grid = PROBABILITIES):
         self._classes = classes

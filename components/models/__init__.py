@@ -124,11 +124,7 @@ def build(name: str, image_size: int | None, classes: int, **args: Any) -> "kera
 
 
 def explained_layers(model: "keras.Model", spec: ModelSpec) -> tuple[str, str]:
-    """The layers of a picture model between which an explanation looks.
-
-    Args:
-        model: of `build`.
-        spec: its specification.
+    """The layers of a picture model of `build` between which an explanation looks.
 
     Returns:
         The layer that Grad-CAM explains, `spec.grad_cam_layer` or, where the model has none of that

@@ -201,16 +201,7 @@ def build_schedule(
     """The learning rate by step: linear warm-up from zero to the peak, then constant or a cosine.
 
     The cosine reaches zero with the last step (Loshchilov and Hutter, "SGDR", 2016, without
-    restarts).
-
-    Args:
-        config: `schedule` and `warmup_epochs`.
-        learning_rate: the peak.
-        epochs: of the phase.
-        steps_per_epoch: batches of an epoch.
-
-    Returns:
-        A plain number if it never changes.
+    restarts). A plain number, the peak `learning_rate`, if it never changes.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if config.schedule == "constant" and not warmup:
