@@ -13,7 +13,7 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics.confusion import GRIDS, PROBABILITIES, Grid
+from components.metrics.confusion import GRIDS
 from components.metrics.intervals import auc_and_variance
 from components.metrics.specs import pack
 
@@ -42,19 +42,12 @@ class ClassCounts(metric_types.Metric):
     1 - score and score. No number is the first class's, and above no threshold.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        loss: Loss = "cross_entropy",
-        grid: str = "probabilities",
-        name: str = NAME,
-    ):
-        """Builds the metric, with a grid of `GRIDS`; `squared_error` is that of one score."""
+    def __init__(self, classes: int, loss: Loss = "cross_entropy", name: str = NAME):
+        """Builds the metric; `squared_error` is that of one score, which is no probability."""
         super().__init__(
             metric_util.merge_per_key_computations(_computations),
             classes=classes,
             loss=loss,
-            grid=grid,
             name=name,
         )
 
@@ -63,14 +56,13 @@ class ClassCounts(metric_types.Metric):
 def _computations(  # noqa: PLR0917
     classes: int,
     loss: Loss,
-    grid: str,
     name: str = NAME,
     eval_config: config_pb2.EvalConfig | None = None,
     model_name: str = "",
     output_name: str = "",
 ) -> metric_types.MetricComputations:
     key = metric_types.MetricKey(name=name, model_name=model_name, output_name=output_name)
-    combiner = _Combiner(key, eval_config, Counter(classes, loss, GRIDS[grid]))
+    combiner = _Combiner(key, eval_config, Counter(classes, loss))
     return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
 
 
@@ -97,7 +89,8 @@ class Counts:
 class Counter:
     """Counts Examples into `Counts`, without TFMA; see `ClassCounts` for classes and loss."""
 
-    def __init__(self, classes: int, loss: Loss = "cross_entropy", grid: Grid = PROBABILITIES):
+    def __init__(self, classes: int, loss: Loss = "cross_entropy"):
+        grid = GRIDS[loss]
         self._classes = classes
         self._loss = loss
         # Of two classes the curve of one tells that of the other; of more no curve is shown.

@@ -130,4 +130,4 @@ PROBABILITIES = Grid(
 _SCORES = (-1e30, *(round(-2 + number * 0.01, 2) for number in range(501)), 1e30)
 SCORES = Grid(auc=_SCORES, roc=(_SCORES[0], *_SCORES[1:-1:5], _SCORES[-1]))
 
-GRIDS = {"probabilities": PROBABILITIES, "scores": SCORES}
+GRIDS = {"cross_entropy": PROBABILITIES, "squared_error": SCORES}  # by the loss that is measured
