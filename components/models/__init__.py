@@ -78,11 +78,7 @@ def spec(name: str) -> ModelSpec:
 
 
 def sources(name: str) -> tuple[str, ...]:
-    """Dotted modules whose code builds an architecture.
-
-    Raises:
-        InputError: there is no such architecture.
-    """
+    """Dotted modules whose code builds an architecture; see `spec` for its name."""
     paths = [spec(name).builder]
     if name not in _SPECS and not name.startswith(PREFIX):
         # Where it is described may be elsewhere than where it is built.
