@@ -10,12 +10,11 @@ from tfx.types import Artifact, artifact_utils
 from tfx.types import standard_component_specs as specs
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
-from components.artifacts import BASELINE_VERSION, FIGURES, NO_BASELINE
+from components.artifacts import BASELINE_VERSION, FIGURES, NO_BASELINE, OVERALL
 from components.datasets.examples import read_classes, read_examples
 from components.declared import Artifacts, Properties
 from components.evaluator.explanations import explanation_figures
 from components.evaluator.figures import (
-    OVERALL,
     confusion_of,
     figures_of,
     in_order,

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
 
+from components.artifacts import OVERALL
 from components.evaluator.settings import EvaluatorConfig
 from components.metrics.confusion import top_confusions
 from components.metrics.specs import load_metric, metrics_spec, unpack
@@ -19,7 +20,6 @@ from serving import names
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 EXAMPLE_COUNT = "example_count"
-OVERALL = "overall"
 SHOWN = 50  # classes at most whose confusions are a table
 
 

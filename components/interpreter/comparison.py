@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from components.artifacts import MODEL_CARD_DATA, PREDICTIONS
-from components.interpreter.report import OVERALL, environment
+from components.artifacts import MODEL_CARD_DATA, OVERALL, PREDICTIONS
+from components.interpreter.report import environment
 from components.metrics import intervals
 from components.reporting import drawing
 from components.settings import leaves
@@ -45,8 +45,7 @@ def read_report(where: Path) -> Reported:
         InputError: there is none, or one of before predictions were kept.
     """
     numbered = [path for path in where.glob(_REPORTS) if path.name.isdecimal()]
-    found = sorted(numbered, key=lambda path: int(path.name))
-    folder = found[-1] if found else where
+    folder = max(numbered, key=lambda path: int(path.name), default=where)
     try:
         card = json.loads((folder / MODEL_CARD_DATA).read_text(encoding="utf-8"))
         lines = map(json.loads, (folder / PREDICTIONS).read_text(encoding="utf-8").splitlines())

@@ -8,8 +8,9 @@ import json
 from typing import Any
 
 from components import models
+from components.artifacts import OVERALL
 from components.interpreter.readers import Facts
-from components.interpreter.report import OVERALL, environment, lowest
+from components.interpreter.report import environment, lowest
 from components.tasks import Task
 
 TEMPLATE = "model_card.md"

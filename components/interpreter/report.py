@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from components.artifacts import OVERALL
 from components.explanations import GRADES, PREFIX
 from components.interpreter import readers
 from components.interpreter.readers import Facts
@@ -17,7 +18,6 @@ from components.reporting.views import Views
 from components.tasks import Task
 
 TEMPLATE = "report.html"
-OVERALL = "overall"
 SHOWN = 50  # rows of a table by class or slice, and names of classes
 TURNED = 6  # more classes than these have their names upright above the confusion's columns
 # What tells which classes and slices a model does badly on; the first of them that was measured.
