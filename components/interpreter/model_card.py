@@ -9,8 +9,7 @@ from typing import Any
 
 from components import models
 from components.artifacts import OVERALL
-from components.interpreter.readers import Facts
-from components.interpreter.report import environment, lowest
+from components.interpreter.report import Facts, environment, lowest
 from components.tasks import Task
 
 TEMPLATE = "model_card.md"

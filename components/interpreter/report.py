@@ -1,27 +1,66 @@
-"""Renders the page from what was read, chosen and drawn."""
+"""Reads what earlier steps handed over, and renders it and what was chosen and drawn as a page."""
 
+import json
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+from tfx.utils import io_utils
 
-from components.artifacts import OVERALL
+from components.artifacts import CURVES, FIGURES, HISTORY, INGEST_SUMMARY, OVERALL, QUARANTINED
 from components.explanations import GRADES, PREFIX
-from components.interpreter import readers
-from components.interpreter.readers import Facts
 from components.reporting import drawing
 from components.reporting.cards import Group, Predictions
 from components.reporting.views import Views
 from components.tasks import Task
 
 TEMPLATE = "report.html"
+# Refused files listed on the page for each reason; the counts are always complete.
+LISTED_PER_REASON = 20
 SHOWN = 50  # rows of a table by class or slice, and names of classes
 TURNED = 6  # more classes than these have their names upright above the confusion's columns
 # What tells which classes and slices a model does badly on; the first of them that was measured.
 RANKED_BY = ("f1", "iou", "accuracy", "mean_iou")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the earlier steps know, as read from their artifacts."""
+
+    ingest: dict[str, Any]  # the counts of `artifacts.INGEST_SUMMARY`
+    refused: dict[str, list[dict[str, Any]]]  # by reason, the first lines of QUARANTINED
+    history: dict[str, Any]
+    curves: bytes  # the PNG
+    figures: dict[str, Any]
+
+
+def read_facts(quarantine_uri: str, model_run_uri: str, evaluation_uri: str) -> Facts:
+    """Reads the files that other steps wrote for the report.
+
+    Raises:
+        FileNotFoundError: one is not there.
+    """
+    refused: dict[str, list[dict[str, Any]]] = {}
+    for line in _read(quarantine_uri, QUARANTINED).splitlines():
+        entry = json.loads(line)
+        listed = refused.setdefault(entry["reason"], [])
+        if len(listed) < LISTED_PER_REASON:
+            listed.append(entry)
+    return Facts(
+        ingest=json.loads(_read(quarantine_uri, INGEST_SUMMARY)),
+        refused=refused,
+        history=json.loads(_read(model_run_uri, HISTORY)),
+        curves=_read(model_run_uri, CURVES),
+        figures=json.loads(_read(evaluation_uri, FIGURES)),
+    )
+
+
+def _read(uri: str, name: str) -> Any:
+    return io_utils.read_bytes_file(f"{uri}/{name}")
 
 
 def render(
@@ -56,7 +95,7 @@ def render(
             kind=task.name if ":" in task.name else task.name.replace("_", " ").capitalize(),
             task=task,
             framed=framed,
-            listed=readers.LISTED_PER_REASON,
+            listed=LISTED_PER_REASON,
             examples=examples,
             curves=drawing.curves(
                 facts.curves,
