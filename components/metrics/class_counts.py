@@ -182,16 +182,11 @@ def _joined(tallies: Iterable[Tally]) -> Tally:
     return found, np.bincount(places, numbers, len(found)).astype(np.int64)
 
 
+@dataclass(eq=False)
 class _Combiner(beam.CombineFn):
-    def __init__(
-        self,
-        key: metric_types.MetricKey,
-        eval_config: config_pb2.EvalConfig | None,
-        counter: Counter,
-    ):
-        self._key = key
-        self._eval_config = eval_config
-        self._counter = counter
+    key: metric_types.MetricKey
+    eval_config: config_pb2.EvalConfig | None
+    counter: Counter
 
     def create_accumulator(self) -> Counts:
         return Counts()
@@ -199,20 +194,20 @@ class _Combiner(beam.CombineFn):
     def add_input(self, accumulator: Counts, element: metric_types.StandardMetricInputs) -> Counts:
         found: Iterator[Any] = metric_util.to_label_prediction_example_weight(
             element,
-            eval_config=self._eval_config,
-            model_name=self._key.model_name,
-            output_name=self._key.output_name,
+            eval_config=self.eval_config,
+            model_name=self.key.model_name,
+            output_name=self.key.output_name,
             flatten=False,
         )
         label, prediction, _ = next(found)
-        self._counter.add(accumulator, int(label.item()), prediction)
+        self.counter.add(accumulator, int(label.item()), prediction)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
-        return self._counter.merge(accumulators)
+        return self.counter.merge(accumulators)
 
     def extract_output(self, accumulator: Counts) -> dict[metric_types.MetricKey, bytes]:
-        return {self._key: pack(self._counter.arrays(accumulator))}
+        return {self.key: pack(self.counter.arrays(accumulator))}
 
 
 metric_types.register_metric(ClassCounts)
