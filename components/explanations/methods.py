@@ -84,7 +84,7 @@ def score_cam(trunk: Half, head: Half, images: tf.Tensor, score: Score) -> Expla
     weights by softmax over the channels.
     """
     between = trunk(images, training=False)
-    features = _first(between)
+    features = tf.nest.flatten(between)[0]  # of a list where ways lead round the layer
     _, probabilities = head(between, training=False)
     channels = features.shape[-1]
     together = max(n for n in range(1, MASKED_TOGETHER + 1) if channels % n == 0)
@@ -150,16 +150,12 @@ def _differentiated(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The explained layer's output, the score's gradients by it, and the probabilities."""
     between = trunk(images, training=False)
-    features = _first(between)
+    features = tf.nest.flatten(between)[0]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(features)
         logits, probabilities = head(between, training=False)
         scores = score(logits, probabilities)
     return features, tape.gradient(scores, features, unconnected_gradients="zero"), probabilities
-
-
-def _first(between: Any) -> tf.Tensor:
-    return between[0] if isinstance(between, list) else between
 
 
 def _positive(weighted: tf.Tensor) -> tf.Tensor:
