@@ -27,9 +27,6 @@ from components.trainer.records.state import TrainingState
 from components.trainer.settings import STAGES, TrainerConfig
 from serving.errors import FailedError, InputError
 
-# Side in pixels, or None -> what is learned from, and what tells the best epoch.
-Load = Callable[[int | None], tuple[Split, Split]]
-
 
 def state_folders(root: Path, config: TrainerConfig, splits: Splits, **parts: Any) -> list[Path]:
     """The folder of each stage's state, named by all that determines it, stages before included.
@@ -88,7 +85,7 @@ def first_model(config: TrainerConfig, splits: Splits, distribution: Distributio
 
 def train(
     model: keras.Model,
-    load: Load,
+    load: Callable[[int | None], tuple[Split, Split]],
     *,
     part: Training,
     config: TrainerConfig,
@@ -99,7 +96,7 @@ def train(
 
     Args:
         model: of `first_model`.
-        load: decodes the splits; called once a stage that is not finished.
+        load: as `Splits.load`; called once a stage that is not finished.
         part, config, distribution: as in `loop.fit`, which also tells what is raised.
         folders: of the state of each stage.
     """
