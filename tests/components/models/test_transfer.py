@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from components import models
-from components.models.transfer import set_phase
+from components.models.pretrained import set_phase
 
 SIZE = 71
 
