@@ -52,7 +52,9 @@ def traced_once(function: Callable, **options: Any) -> Callable:
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        return (function if tf.executing_eagerly() else traced)(*arguments)
+        # Of several nodes, TensorFlow would have the first run what another's data set calls.
+        alone = tf.config.list_logical_devices()[0].name.startswith("/device:")
+        return (traced if alone and not tf.executing_eagerly() else function)(*arguments)
 
     return call
 
