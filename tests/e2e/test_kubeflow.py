@@ -48,7 +48,9 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
         self.pod = self.pods / Path(told["outputs"]["outputFile"]).parent.name
         self.pod.mkdir(parents=True)
         arguments[place] = json.dumps(self._in_backends_shape(told))
-        ended = self.zygote.call(ENTRYPOINT, *arguments, PAWLENS_ARTIFACT_PREFIX=str(self.pod))
+        ended = self.zygote.call(
+            ENTRYPOINT, *arguments, status=None, PAWLENS_ARTIFACT_PREFIX=str(self.pod)
+        )
         self.logs[self.pod.name] = ended.output
         if ended.status:
             return status.Status.FAILURE
@@ -126,8 +128,7 @@ def cats(zygote, pawlens, pictures, tiny, tmp_path_factory):
     }
     words = [word for item in pairs.items() for word in ("--set", "=".join(item))]
     places = ["--data", pictures, "--output", file]
-    ended = pawlens.call("kubeflow", "compile", "cats_vs_dogs", *places, *words)
-    assert ended.status == 0, ended.output
+    pawlens.call("kubeflow", "compile", "cats_vs_dogs", *places, *words)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess_task_handler, "SubprocessTaskHandler", Launcher)
         patch.setattr(Launcher, "zygote", zygote)
