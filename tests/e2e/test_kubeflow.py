@@ -163,12 +163,9 @@ def test_it_comes_out_as_on_one_machine(cats, finished, tiny):
     assert set(cats.logs) == set(cats.spec["root"]["dag"]["tasks"])
 
 
-def test_what_the_ui_shows_is_there(cats):
+def test_what_the_ui_shows_is_there_and_logs_say_what_a_pod_does(cats):
     page = cats.artifacts / "interpreter" / "page" / "index.html"
     assert page.read_text().startswith("<!doctype html>")
-
-
-def test_logs_of_a_pod_say_what_it_does(cats):
     log = cats.logs["pusher"]
     assert "Traceback" not in log
     assert f"{STORE}/" in log

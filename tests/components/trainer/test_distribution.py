@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -159,14 +158,10 @@ def test_half_the_batch_is_tried(batch_size: int, replicas: int, tried: str) -> 
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_not_out_of_memory() -> None:
-    with (
-        pytest.raises(tf.errors.ResourceExhaustedError, match="No space left"),
-        explained(batch_size=32),
-        tf.io.gfile.GFile("/dev/full", "w") as file,
-    ):
-        file.write("x" * 2**20)
+    full = tf.errors.ResourceExhaustedError(None, None, "a.h5; No space left on device")
+    with pytest.raises(type(full), match="No space left"), explained(batch_size=32):
+        raise full
 
 
 def test_only_nodes_can_be_lost() -> None:
