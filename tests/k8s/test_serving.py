@@ -8,6 +8,7 @@ import threading
 import urllib.request
 
 import pytest
+import tensorflow as tf
 
 from pipelines.cli_ask import SEGMENTER_NAME
 from serving.client import CLASSIFIER_NAME, DEFAULT_TARGET
@@ -91,8 +92,6 @@ def _free_port():
 @pytest.fixture(scope="module")
 def server(flags_here):
     """The embedded server as a pod would run it, with two tiny models; its REST port."""
-    import tensorflow as tf
-
     folder, flags = flags_here()
     module = tf.Module()
     spec = tf.TensorSpec([None], tf.float32, name="x")

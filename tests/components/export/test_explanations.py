@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib import colormaps
 from PIL import Image
 
 from serving import names
@@ -81,8 +82,6 @@ def test_neither_one_index_nor_one_a_picture_is_refused(exported, pictures, case
 
 @pytest.mark.parametrize("case", CASES)
 def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, case):
-    from matplotlib import colormaps
-
     answer = exported[case].explain(pictures, 1)
     sizes = set()
     for encoded, heatmap, overlay in zip(

@@ -89,6 +89,11 @@ def test_a_specification_of_their_own_says_more():
     [
         ("tiny", "trainer.model: expected one of .*linear, or an import path"),
         (
+            "keras.applications.MobilNetV3Small",
+            "trainer.model: expected a backbone of keras.applications.*"
+            r"did you mean 'keras\.applications\.MobileNetV3Small'\?",
+        ),
+        (
             "nets_of_theirs:one_score",
             r"model 'nets_of_theirs:one_score': expected an output of shape \(None, 2\) or "
             r"\(None, 16, 16, 2\) for 2 classes, found \(None, 1\)",

@@ -162,15 +162,3 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
         return asyncio.run(run())
 
     return call
-
-
-@pytest.fixture(scope="session")
-def gray() -> Callable[[int], bytes]:
-    """A grey PNG of one value; its probability of "dog" is value / 255."""
-
-    def make(value: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.new("L", (5, 4), value).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    return make

@@ -11,15 +11,19 @@ from unittest.mock import Mock
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 
 from serving.errors import InputError
 from serving.server.config_files import single_model
+from serving.server.health import Health, Streams
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -102,8 +106,6 @@ def test_a_stop_is_told_to_watchers_and_waits_for_none(start_here, bases) -> Non
 
 
 def test_health_does_not_wait_behind_predictions(start_here, bases, predicting, stub_of) -> None:
-    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-
     server = start_here({"pictures": bases["pictures"]}, grpc_max_threads=1)
     with server.channel() as channel:
         stub = stub_of(channel)
@@ -130,9 +132,6 @@ def _services(channel: grpc.Channel) -> Iterator[str]:
 
 def test_reflection_is_enough_to_ask(zoo_channel: grpc.Channel, predicting: Callable) -> None:
     """A client that knows no message of TensorFlow Serving learns them all from the server."""
-    from google.protobuf.descriptor_pool import DescriptorPool
-    from google.protobuf.message_factory import GetMessageClass
-
     assert list(_services(zoo_channel)) == SERVICES
     pool = DescriptorPool(ProtoReflectionDescriptorDatabase(zoo_channel))
     service = pool.FindServiceByName("tensorflow.serving.PredictionService")
@@ -175,8 +174,6 @@ def test_channel_arguments_that_are_none(start_here, bases) -> None:
 
 def test_a_watcher_that_leaves_while_it_is_told_holds_up_nobody():
     """Its end comes on grpcio's event thread, on which the end of the telling depends."""
-    from serving.server.health import Health, Streams
-
     told, ends, sending, sent = [], [], threading.Event(), threading.Event()
 
     def send(answer):
