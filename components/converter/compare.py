@@ -143,7 +143,7 @@ def _batches(
     """Images float32 [batch, side, side, 3] and class ids [batch] or [batch, side, side]."""
     import tensorflow as tf
 
-    for batch in batches(examples, BATCH_SIZE):
+    for batch in batches(examples):
         encoded = [one.features.feature[features.IMAGE].bytes_list.value[0] for one in batch]
         images = decode_images(tf.constant(encoded), side).numpy()
         yield images, np.stack([part.truth(one, side) for one in batch])
