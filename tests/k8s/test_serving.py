@@ -55,7 +55,12 @@ def flags_here(manifests, container, tmp_path_factory):
             (folder / name).write_text(text.replace("/models/", f"{folder}/models/"))
         for name in (CLASSIFIER_NAME, SEGMENTER_NAME):
             (folder / "models" / name).mkdir(parents=True)
-        flags = [arg.replace("/etc/serving/", f"{folder}/") for arg in container["args"]]
+        [cpus] = [one for one in container["env"] if one["name"] == "CPUS"]
+        assert cpus["valueFrom"]["resourceFieldRef"]["resource"] == "limits.cpu"
+        values = {"/etc/serving/": f"{folder}/", "$(CPUS)": container["resources"]["limits"]["cpu"]}
+        flags = container["args"]
+        for name, value in values.items():
+            flags = [arg.replace(name, value) for arg in flags]
         return folder, flags
 
     return adapt
@@ -78,9 +83,14 @@ def test_the_embedded_server_takes_arguments_and_files_of_the_pods(
         assert set(container[probe]["exec"]["command"][2:]) == set(models)
     assert (options.port, options.rest_api_port) == (8500, 8501)
     assert options.monitoring.prometheus_config.enable
-    size, threads = (64, 1) if overlay == "gpu" else (32, 2)
-    assert options.batching.max_batch_size == size
-    assert options.batching.num_batch_threads == threads
+    if overlay == "gpu":
+        assert options.batching.max_batch_size == 64
+        assert options.batching.num_batch_threads == 1
+    else:
+        assert options.batching is None
+    limit = int(container["resources"]["limits"]["cpu"])
+    assert options.tensorflow_intra_op_parallelism == limit
+    assert options.tensorflow_inter_op_parallelism == limit
 
 
 def _free_port():
