@@ -47,7 +47,7 @@ $(SETUP): requirements.lock tests/clients.lock tests/explainers.lock pyproject.t
 	touch $@
 
 demo: setup
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh pipelines/demo.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -21,12 +21,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 
 from benchmarks.fuzz_requests import Requests, methods
-from benchmarks.serving import Server, draw_images, export, image_input, serving
+from benchmarks.serving import Server, draw_images, export, image_input, picture, serving
 from benchmarks.tools import Result, benchmark
 from serving import names
 from serving.client import ImageClient
+from serving.server.config_files import single_model
 
 NAME, IMAGE_SIZE = "mini_xception", 32
+SMALL = (4, 3)  # pixels, of a good picture
 SECONDS = 30.0
 LOAD_SECONDS = 60.0  # the model is loaded again, and warmed up
 FLAGS = ["--rest_api_port=-1", "--access_log=off", "--file_system_poll_wait_seconds=0"]
@@ -47,18 +49,11 @@ _GOOD_EVERY = 100
 def measure(
     folder: Path, requests: int, seed: int, show: int, server_flag: list[str]
 ) -> Iterator[Result]:
-    images = [*draw_images(folder / "images", 1), small_png()]
+    images = [*draw_images(folder / "images", 1), picture("PNG", SMALL)]
     export(NAME, IMAGE_SIZE, folder / "base" / "1")
     with serving(NAME, folder / "base", *FLAGS, *server_flag) as server:
         fuzzer = fuzz(server, NAME, folder / "base", images, requests=requests, seed=seed)
-    yield {
-        "requests": sum(fuzzer.answers.values()),
-        "seed": seed,
-        "answers": dict(sorted(fuzzer.answers.items())),
-        "improper": len(fuzzer.improper),
-        "examples": fuzzer.improper[:show],
-        "limit": 0,
-    }
+    yield fuzzer.told(show) | {"seed": seed, "limit": 0}
 
 
 def fuzz(
@@ -91,13 +86,6 @@ def run(strategy: Any, send: Any, count: int, seed: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     seeded(seed)(how(given(strategy)(lambda request: send(*request))))()
-
-
-def small_png() -> bytes:
-    """A PNG of four by three pixels."""
-    import tensorflow as tf
-
-    return tf.io.encode_png(tf.fill([3, 4, 3], tf.constant(100, tf.uint8))).numpy()
 
 
 class Fuzzer:
@@ -147,6 +135,15 @@ class Fuzzer:
         if self._good() != self._before:
             raise AssertionError("a good request is answered differently than before")
 
+    def told(self, examples: int) -> Result:
+        """What came of it, with so many of the improper answers."""
+        return {
+            "requests": self.answers.total(),
+            "answers": dict(sorted(self.answers.items())),
+            "improper": len(self.improper),
+            "examples": self.improper[:examples],
+        }
+
     def _good(self) -> float:
         answer = self.client.call(names.SIGNATURE_SERVING, image_input(self._image))
         return float(answer[names.OUTPUT_PROBABILITY][0])
@@ -162,10 +159,7 @@ class Fuzzer:
     def _restore(self) -> None:
         """Serves the model again, whatever a configuration made of it."""
         path, kind = methods()[RELOAD]
-        request: Any = kind()
-        request.config.model_config_list.config.add(
-            name=self._model, base_path=str(self._base), model_platform="tensorflow"
-        )
+        request = kind(config=single_model(self._model, str(self._base)))
         status, details = self._call(path, request.SerializeToString(), LOAD_SECONDS)
         if status != "OK":
             raise AssertionError(f"the configuration cannot be restored: {status} {details}")
@@ -180,7 +174,7 @@ class Fuzzer:
         states = [version.state for version in self.client.status()]
         if "AVAILABLE" not in states:
             raise AssertionError(f"the model is not served: {states}")
-        if sum(self.answers.values()) % _GOOD_EVERY == 0:
+        if self.answers.total() % _GOOD_EVERY == 0:
             self.check_good()
 
 

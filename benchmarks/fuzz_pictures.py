@@ -6,16 +6,17 @@ for an answer or a heatmap over them. A proper answer is as in the benchmark `fu
 of the server is at its peak at most 1.5 times that after the largest pictures that it takes.
 """
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz import FLAGS, IMAGE_SIZE, NAME, Fuzzer, run, small_png
-from benchmarks.fuzz_requests import methods, mutations
-from benchmarks.serving import Server, export, image_input, serving
+from benchmarks.fuzz import FLAGS, IMAGE_SIZE, NAME, SMALL, Fuzzer, run
+from benchmarks.fuzz_requests import mutations
+from benchmarks.serving import export, image_input, memory, picture, serving
 from benchmarks.tools import Result, benchmark
 from serving import names
+from serving.client.exchanges import call
+from serving.wire.messages_pb2 import ModelSpec
 
 LIMIT = 1.5  # of the peak after the largest pictures
 _LARGEST = (10_000, 5_000)
@@ -26,41 +27,23 @@ _ENDPOINTS = (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM)
 def measure(folder: Path, requests: int, seed: int, show: int) -> Iterator[Result]:
     export(NAME, IMAGE_SIZE, folder / "base" / "1")
     with serving(NAME, folder / "base", *FLAGS) as server:
-        fuzzer = Fuzzer(server, NAME, folder / "base", small_png())
+        fuzzer = Fuzzer(server, NAME, folder / "base", picture("PNG", SMALL))
         for kind in ("JPEG", "PNG", "GIF", "WEBP"):  # of BMP none fits into a message
             largest = image_input(picture(kind, _LARGEST))
             for endpoint in _ENDPOINTS:
                 fuzzer.client.call(endpoint, largest)
-        allowed = peak(server)
+        allowed = memory(server, "VmHWM")
         run(_requests(), fuzzer.grpc, requests, seed)
         fuzzer.check_good()
-        found = peak(server)
+        found = memory(server, "VmHWM")
     yield {
-        "requests": requests,
+        **fuzzer.told(show),
         "seed": seed,
-        "answers": dict(sorted(fuzzer.answers.items())),
-        "improper": len(fuzzer.improper),
-        "examples": fuzzer.improper[:show],
         "peak_mib": found // 2**20,
         "peak_allowed_mib": allowed // 2**20,
         "ratio": round(found / allowed, 3),
         "limit": LIMIT,
     }
-
-
-def peak(server: Server) -> int:
-    """The most memory that a server ever had, resident, in bytes."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-
-
-def picture(kind: str, size: tuple[int, int], **options: Any) -> bytes:
-    """A picture of one color."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.new("RGB", size, "teal").save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def _pictures() -> list[bytes]:
@@ -91,7 +74,6 @@ def _requests() -> Any:
     """A method's path and a PredictRequest."""
     from hypothesis import strategies as st
 
-    path, kind = methods()["Predict"]
     numbers = [0, 1, 2, 255, 256, 2**14 - 1, 2**15, 2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1]
     values = st.builds(
         lambda number, size, order: (number % 256**size).to_bytes(size, order),
@@ -112,13 +94,8 @@ def _requests() -> Any:
     one = st.one_of(wrong, wrong, wrong.flatmap(mutations), good)
 
     def request(images: list[bytes], endpoint: str) -> tuple[str, bytes]:
-        made: Any = kind()
-        made.model_spec.name, made.model_spec.signature_name = NAME, endpoint
-        proto = made.inputs[names.INPUT_IMAGE_BYTES]
-        proto.dtype = 7  # DT_STRING
-        proto.tensor_shape.dim.add(size=len(images))
-        proto.string_val.extend(images)
-        return path, made.SerializeToString()
+        method, message = next(call(endpoint, image_input(*images), [], ModelSpec(name=NAME)))
+        return method.path, message.SerializeToString()
 
     return st.builds(request, st.lists(one, min_size=1, max_size=3), st.sampled_from(_ENDPOINTS))
 

@@ -81,7 +81,7 @@ def measure(folder: Path, runs: int, points: int, images: int, graded: int) -> I
         "steps": steps,
     }
     environment = os.environ | {"PATH": f"{Path(PAWLENS).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = ["sh", Path(__file__).parents[1] / "pipelines" / "demo.sh"]
+    command = ["sh", Path(__file__).parents[1] / "examples" / "demo.sh"]
     quiet = subprocess.DEVNULL
     seconds = timed(
         lambda: subprocess.run(command, cwd=folder, env=environment, check=True, stdout=quiet)

@@ -1,6 +1,6 @@
 """What the serving benchmarks share: a model to serve, and the server as a process."""
 
-import os
+import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,10 +74,19 @@ def image_input(*images: bytes) -> dict[str, np.ndarray]:
     return {names.INPUT_IMAGE_BYTES: batch}
 
 
-def memory(server: Server) -> int:
-    """Resident memory of a server in bytes."""
-    pages = Path(f"/proc/{server.process.pid}/statm").read_text(encoding="utf-8").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+def picture(kind: str, size: tuple[int, int], **options: Any) -> bytes:
+    """A picture of one color, in a format of Pillow's."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "teal").save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def memory(server: Server, which: str = "VmRSS") -> int:
+    """Resident memory of a server in bytes, or (`VmHWM`) the most that it ever had."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
+    return int(status.partition(f"{which}:")[2].split()[0]) * 1024
 
 
 @contextmanager

@@ -11,12 +11,11 @@ The model sees 32 pixels, so that the server and not the model is what works: ab
 """
 
 import shutil
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from itertools import count, cycle, islice
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from benchmarks.tools import Result, benchmark, milliseconds
 from serving import names
 from serving.client import exchanges
 from serving.client.connection import PREDICT
+from serving.server.polling import Poller
 from serving.wire import methods
 from serving.wire.messages_pb2 import ModelSpec
 from serving.wire.tensors import to_array
@@ -84,7 +84,9 @@ def measure(
             samples.append((len(outcomes), memory(server)))
 
         begin = time.perf_counter()
-        with every(switch_seconds, push), every(_SAMPLE_SECONDS, sample):
+        with ExitStack() as stack:
+            stack.callback(Poller("push", switch_seconds, push).stop)
+            stack.callback(Poller("sample", _SAMPLE_SECONDS, sample).stop)
             for outcome in load(server.target, asked, answers, concurrency):
                 outcomes.append(outcome)
         seconds = time.perf_counter() - begin
@@ -103,24 +105,6 @@ def measure(
         "failures": dict(failures.most_common(5)),
         **memory_result(samples, requests),
     }
-
-
-@contextmanager
-def every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
-    """Does something every so many seconds, as long as the block lasts."""
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(seconds):
-            action()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def load(

@@ -100,6 +100,7 @@ TRAINING_KEYS = "training_keys.txt"
 #   "roc": null | [{"threshold", "false_positive_rate", "recall"}], thresholds falling: the curve
 #          of the second of two classes}
 FIGURES = "figures.json"
+OVERALL = "overall"  # the slice of all Examples
 # ModelEvaluation, where explanations are graded: a line for each graded picture, {"key": its split
 #   key, "label", "predicted": names, "values": {measure: number}}; a measure that a picture has no
 #   value of is left out. The figures `explanation/<measure>` are their means.

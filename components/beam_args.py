@@ -60,7 +60,7 @@ def complete(args: Sequence[str], key: str = "beam.args") -> list[str]:
         check_one_of(f"{key}: --runner", name, StandardOptions.KNOWN_RUNNER_NAMES)
     ours = [BEAM_PLUGIN_ARG]
     if not any(map(options.get, _CODE)):
-        ours.append(OWN_IMAGE_ARG if _elsewhere(options) else LOCAL_WORKERS_ARG)
+        ours.append(OWN_IMAGE_ARG if runs_elsewhere(args) else LOCAL_WORKERS_ARG)
     if name in _SWITCHING and not options[_NO_PRISM]:
         ours.append(f"--{_NO_PRISM}={apache_beam.__version__}")
     return [*args, *ours]
@@ -74,7 +74,9 @@ def runs_elsewhere(args: Sequence[str]) -> bool:
     Raises:
         InputError: an option is wrong.
     """
-    return _elsewhere(_parsed(args))
+    options = _parsed(args)
+    name = options["runner"]
+    return name == _DATAFLOW or (name in _PORTABLE and _environment(options) != "LOOPBACK")
 
 
 def runner(args: Sequence[str]) -> str:
@@ -113,11 +115,6 @@ def _environment(options: dict[str, Any]) -> str:
     }
     here = starts_here.get(options["runner"], False) and not options["job_endpoint"]
     return "LOOPBACK" if here else "DOCKER"
-
-
-def _elsewhere(options: dict[str, Any]) -> bool:
-    name = options["runner"]
-    return name == _DATAFLOW or (name in _PORTABLE and _environment(options) != "LOOPBACK")
 
 
 def _check_portable(args: Sequence[str], options: dict[str, Any], key: str) -> None:

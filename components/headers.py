@@ -23,6 +23,7 @@ from serving.pictures import (
 )
 
 _HEADER_BYTES = 48
+_LARGEST_SIDE = 2**31  # what is counted of a side at most: PNG's have 32 bits, two overflow int64
 _WORDS = 64  # places of the word in front of EXIF that are looked at
 _WINDOW = 4096  # of a GIF's neighbors of one size, so many are passed over at once
 
@@ -51,7 +52,9 @@ def traced_once(function: Callable, **options: Any) -> Callable:
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        return (function if tf.executing_eagerly() else traced)(*arguments)
+        # Of several nodes, TensorFlow would have the first run what another's data set calls.
+        alone = tf.config.list_logical_devices()[0].name.startswith("/device:")
+        return (traced if alone and not tf.executing_eagerly() else function)(*arguments)
 
     return call
 
@@ -82,7 +85,7 @@ def read_header(image_bytes: tf.Tensor, check: bool = True) -> Header:
     reads = [lambda read=read: read(image_bytes, header) for _, read in _KINDS]
     encoded, size, orientation = tf.switch_case(kind, reads)
     if check:
-        pixels = tf.reduce_prod(size)
+        pixels = tf.reduce_prod(tf.minimum(size, _LARGEST_SIDE))
         expected = f"{pictures.FORMATS}; a GIF's first frame in at most {MAX_BLOCKS} blocks"
         # TensorFlow's own functions put a branch around this operation.
         checks = [

@@ -10,34 +10,29 @@ import functools
 import tensorflow as tf
 
 from components.headers import Header, not_inlined, read_header, traced_once
-from serving.pictures import MAX_PIXELS  # noqa: F401 - for who decodes by other means
 
 _RATIOS = (2, 4, 8)  # by which a JPEG can be shrunk while it is decoded
 # Of a batch so many are decoded at once: each may take 150 MB, more were not faster.
 _AT_ONCE = 4
 
 
-def decode_pixels(image_bytes: tf.Tensor) -> tf.Tensor:
+def decode_pixels(image_bytes: tf.Tensor, *, check: bool = True) -> tf.Tensor:
     """Decodes one picture at its own size, upright: turned as its EXIF orientation tells.
 
     Args:
         image_bytes: scalar string; JPEG, PNG, BMP or GIF (its first frame), or a still, opaque
             WebP, which TensorFlow's older versions lack. An alpha channel is dropped, grey becomes
             three equal channels.
+        check: False for bytes that were taken before; see `read_header`.
 
     Returns:
         uint8 [height, width, 3], RGB.
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no picture, one cut short, or one of more than
-            `MAX_PIXELS` pixels, which is not decoded.
+            `serving.pictures.MAX_PIXELS` pixels, which is not decoded.
     """
-    return _upright(*_decode(read_header(tf.convert_to_tensor(image_bytes))))
-
-
-def decode_bounded(image_bytes: tf.Tensor) -> tf.Tensor:
-    """The same for bytes that `decode_pixels` has taken before; see `read_header`."""
-    return _upright(*_decode(read_header(image_bytes, False)))
+    return _upright(*_decode(read_header(tf.convert_to_tensor(image_bytes), check)))
 
 
 def _decode(header: Header, least: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:

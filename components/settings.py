@@ -1,7 +1,7 @@
 """What all sections of a configuration share."""
 
-from collections.abc import Iterator
-from typing import Annotated, Self
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,6 +30,17 @@ class Section(BaseModel):
         if found:
             raise Mistakes(found)
         return self
+
+
+def leaves(
+    tree: dict[str, Any], prefix: str = "", *, whole: Collection[str] = ()
+) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of sections in sections; one with a key of `whole` is a value."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value and value.keys().isdisjoint(whole):
+            yield from leaves(value, f"{prefix}{key}.", whole=whole)
+        else:
+            yield f"{prefix}{key}", value
 
 
 def expected_by(message: str) -> str:

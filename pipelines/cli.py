@@ -9,7 +9,6 @@ import typer
 from pipelines.cli_ask import COMMANDS, DEFAULT_TARGET, Target
 from pipelines.cli_data import config_app, data_app, init
 from pipelines.cli_kubeflow import kubeflow_app
-from pipelines.cli_runs import runs_app
 from pipelines.cli_visualize import visualize_app
 from serving.errors import FailedError, InputError, Mistakes
 
@@ -19,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+runs_app = typer.Typer(help="Look at what runs made.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
 app.add_typer(kubeflow_app, name="kubeflow")
@@ -32,6 +32,9 @@ Workdir = Annotated[
 ]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="trainer.epochs=5")
+]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Work directory (its last run), or a report's folder.")
 ]
 
 
@@ -71,6 +74,33 @@ def ablate(
     ablate_command(
         model, config_name=config, data=data, workdir=workdir, sets=sets or [], output=output
     )
+
+
+@runs_app.command()
+def compare(
+    first: Run,
+    second: Run,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the data, to show pictures of it.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
+        "comparison.html"
+    ),
+) -> None:
+    """Write a page of two runs: figures, settings, and the pictures that changed."""
+    from pipelines.logs import libraries_silent
+    from pipelines.workdir import write_whole
+
+    with libraries_silent():
+        from components.interpreter import comparison
+    before, after = (comparison.read_report(one) for one in (first, second))
+    content = comparison.compare(before, after, data)
+    write_whole(output, comparison.render(content))
+    mean, lower, upper = content["gain"]
+    moved = ", ".join(f"{len(some)} {how.lower()}" for how, some in content["moved"].items())
+    if content["common"]:
+        typer.echo(f"{content['score']}: {mean:+.4f} ({lower:+.4f} to {upper:+.4f}); {moved}")
+    typer.echo(f"written: {output}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ the versions of the stack. Code counts as parsed: an edit of a comment or a docs
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -75,7 +76,9 @@ def reached_files(modules: Iterable[str], foreign: Iterable[str] = ()) -> dict[s
             beside = (file for pattern in DATA_FILES for file in path.parent.glob(pattern))
             files |= {file.relative_to(base).as_posix(): file for file in beside}
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        todo += _absolute(_parsed(path.read_bytes())[1], package)
+        for name in _parsed(path.read_bytes())[1]:
+            with contextlib.suppress(ImportError):  # of more packages up than there are
+                todo.append(importlib.util.resolve_name(name, package))
     return files
 
 
@@ -96,8 +99,8 @@ def _module_file(module: str, base: Path) -> Path | None:
 
 
 @functools.lru_cache(maxsize=2048)
-def _parsed(content: bytes) -> tuple[bytes, tuple[tuple[int, str], ...]]:
-    """Digest of what code does, and its imports: how many packages up, and dotted name.
+def _parsed(content: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Digest of what code does, and its imports, dotted, relative ones with dots in front.
 
     Imports for type checkers alone are none. What cannot be parsed counts as it is.
     """
@@ -117,23 +120,16 @@ def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _imports(node: ast.AST) -> Iterator[tuple[int, str]]:
+def _imports(node: ast.AST) -> Iterator[str]:
     """Of `from a import b` both `a` and `a.b`."""
     if isinstance(node, ast.Import):
-        yield from ((0, alias.name) for alias in node.names)
+        yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        module = node.module or ""
-        yield node.level, module
-        yield from ((node.level, f"{module}.{alias.name}".lstrip(".")) for alias in node.names)
+        up, module = "." * node.level, node.module or ""
+        yield up + module
+        yield from (up + f"{module}.{alias.name}".lstrip(".") for alias in node.names)
     children = ast.iter_child_nodes(node)
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         children = iter(node.orelse)
     for child in children:
         yield from _imports(child)
-
-
-def _absolute(imports: Iterable[tuple[int, str]], package: str) -> Iterator[str]:
-    """Dotted names of imports that stand in a module of `package`."""
-    for level, name in imports:
-        parents = package.split(".")[: len(package.split(".")) - level + 1] if level else []
-        yield ".".join([*parents, *filter(None, [name])])

@@ -41,9 +41,13 @@ class WorkDir:
         Raises:
             InputError: another process holds it, or the folder cannot be made or not be used.
         """
-        what = f"work directory {self.root}"
-        check_plain(what, str(self.root), "pass another with --workdir")
-        with os_errors(what, expected="a folder to write in", todo="pass another with --workdir"):
+        what, todo = f"work directory {self.root}", "pass another with --workdir"
+        # Beam reads and writes by file patterns: it would take such a path for several.
+        found = "".join(one for one in PATTERN_CHARACTERS if one in str(self.root))
+        if found:
+            expected = f"a path without any of {PATTERN_CHARACTERS}"
+            raise InputError(what, expected=expected, found=found, todo=todo)
+        with os_errors(what, expected="a folder to write in", todo=todo):
             self.root.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.root / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -55,22 +59,13 @@ class WorkDir:
                     what,
                     expected="no other run in it",
                     found=f"process {pid} running there",
-                    todo="wait for it, or pass another with --workdir",
+                    todo=f"wait for it, or {todo}",
                 ) from error
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
             os.close(handle)
-
-
-def check_plain(what: str, path: str, todo: str) -> None:
-    """Refuses a path that Beam, which reads and writes by file patterns, takes for several."""
-    found = "".join(one for one in PATTERN_CHARACTERS if one in path)
-    if found:
-        raise InputError(
-            what, expected=f"a path without any of {PATTERN_CHARACTERS}", found=found, todo=todo
-        )
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -1,4 +1,7 @@
-"""Processes of their own for all tests, which share one import of TensorFlow and TFX."""
+"""For all rooms: programs in processes of their own, and servers of models in this one.
+
+The processes share one import of TensorFlow and TFX.
+"""
 
 import contextlib
 import itertools
@@ -11,8 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -95,9 +100,11 @@ class Running:
             self._status = self._ask(poll=self.pid)["status"]
         return self._status is not None
 
-    def end(self, seconds: float = SECONDS) -> Ended:
+    def end(self, seconds: float = SECONDS, status: int | None = None) -> Ended:
+        """What it was; it has to have that status, if one is given."""
         self.wait_for(self.ended, seconds)
         assert self._status is not None
+        assert status in (None, self._status), self._errors.read_text()[-3000:]
         return Ended(self._status, self.output_so_far(), self._errors.read_text())
 
 
@@ -133,8 +140,8 @@ class Zygote:
         )["pid"]
         return Running(self._ask, pid, output, errors)
 
-    def call(self, program: Path, *arguments: object, **more: Any) -> Ended:
-        return self.start(program, *arguments, **more).end()
+    def call(self, program: Path, *arguments: object, status: int | None = 0, **more: Any) -> Ended:
+        return self.start(program, *arguments, **more).end(status=status)
 
     def _ask(self, **command: Any) -> dict[str, Any]:
         assert self.process.stdin
@@ -155,3 +162,77 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     assert helper.process.stdin
     helper.process.stdin.close()
     helper.process.wait(timeout=30)
+
+
+@dataclass
+class ServerHere:
+    """A server of this process."""
+
+    core: Any
+    server: Any
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+    def channel(self) -> grpc.Channel:
+        from serving.wire import methods
+
+        return grpc.insecure_channel(self.target, options=methods.MESSAGE_SIZE_OPTIONS)
+
+    @contextlib.contextmanager
+    def stub(self) -> Iterator[SimpleNamespace]:
+        """The methods of TensorFlow Serving's own stubs."""
+        with self.channel() as channel:
+            yield _stub(channel)
+
+
+def _stub(channel: grpc.Channel) -> SimpleNamespace:
+    from tensorflow_serving.apis import model_service_pb2_grpc as models
+    from tensorflow_serving.apis import prediction_service_pb2_grpc as predictions
+
+    stubs = predictions.PredictionServiceStub(channel), models.ModelServiceStub(channel)
+    return SimpleNamespace(**vars(stubs[0]), **vars(stubs[1]))
+
+
+@pytest.fixture(scope="session")
+def stub_of() -> Callable[[grpc.Channel], SimpleNamespace]:
+    """The methods of TensorFlow Serving's own stubs, of a channel."""
+    return _stub
+
+
+def _start_here(bases: dict[str, Path], **options: Any) -> ServerHere:
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+    from serving.server.config_files import single_model
+    from serving.server.core import Core
+    from serving.server.grpc_server import start_grpc_server
+    from serving.server.loading import make_load
+    from serving.server.observer import Observer
+    from serving.server.options import ServerOptions
+    from serving.server.service import Service
+
+    config = ModelServerConfig()
+    for name, base in bases.items():
+        config.MergeFrom(single_model(name, str(base)))
+    flags = ServerOptions(config, **{"port": 0} | options)
+    observer = Observer()
+    core = Core(make_load(flags, observer.metrics))
+    core.reload(config)
+    as_content = flags.enable_serialization_as_tensor_content
+    service = Service(core, observer, as_content=as_content)
+    return ServerHere(core, start_grpc_server(service, observer, flags))
+
+
+@pytest.fixture(scope="session")
+def start_here() -> Iterator[Callable[..., ServerHere]]:
+    """Starts servers of this process: base paths by model name, and ServerOptions."""
+    running: list[ServerHere] = []
+
+    def start(bases: dict[str, Path], **options: Any) -> ServerHere:
+        running.append(_start_here(bases, **options))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.server.stop(10)  # the models stay loaded: they are tiny, to unload each takes a second

@@ -1,6 +1,11 @@
-"""Which way imports look: pipelines -> components -> serving, never round in a circle."""
+"""Which way imports look, never round in a circle: pipelines -> components -> serving.
+
+And which modules stay light.
+"""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +102,61 @@ def test_one_reader_of_examples():
     }
     # The other one reads shards of other pipelines.
     assert readers <= {"components/datasets/examples.py", "components/datasets/layouts/tfrecord.py"}
+
+
+PROBE = """
+import sys
+try:
+    exec(sys.argv[1])
+except (SystemExit, ValueError) as end:
+    print(type(end).__name__, end)
+print(sorted(set(sys.argv[2:]) & {name.partition(".")[0] for name in sys.modules}))
+"""
+TENSORFLOW = ("tensorflow", "tfx", "keras", "apache_beam")
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "heavy"),
+    [
+        ("import pipelines.config", "", ()),
+        (
+            "import components.datasets.layouts.auto, components.datasets.looking",
+            "",
+            ("numpy", "PIL"),
+        ),
+        (
+            "from components import models; models.spec('mini_xception')\n"
+            "models.spec('keras.applications.MobilNetV3Small')",
+            "InputError trainer.model: expected a backbone of keras.applications",
+            (),
+        ),
+        (
+            "from serving.server.main import main; sys.exit(main(['--nope']))",
+            "serve: unknown flag --nope; --help lists the flags\nSystemExit 2\n",
+            (),
+        ),
+        (
+            "import serving.commands, serving.stores.versions; from serving import client\n"
+            "client.ImageClient('127.0.0.1:1', attempts=1).predict([b'x'])",
+            "InputError no server answers",
+            ("matplotlib", "pandas", "rich", "PIL"),
+        ),
+        (
+            "from pipelines.cli import main; sys.argv = ['pawlens', '--help']; main()",
+            "SystemExit 0\n",
+            ("kfp", "kfp_server_api", "numpy", "grpc", "matplotlib"),
+        ),
+    ],
+    ids=["configuration", "listing", "specifications", "server", "client", "command"],
+)
+def test_what_is_asked_for_often_imports_nothing_heavy(code, told, heavy):
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, code, *TENSORFLOW, *heavy],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    assert told in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,8 +1,6 @@
 """Puts the baseline's digest into the cache key: what is served changes behind TFX's back."""
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.components.base import base_driver
-from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
@@ -17,10 +15,6 @@ DIGEST_PROPERTY = "baseline_digest"
 class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
     """Adds the execution property `baseline_digest`, empty where there is no baseline."""
 
-    def __init__(self, metadata_handle: metadata.Metadata):
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        portable_base_driver.BaseDriver.__init__(self, metadata_handle)
-
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Called by the launcher before it looks into the cache."""
         properties = dict(execution_info.exec_properties)
@@ -30,5 +24,5 @@ class Driver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
         properties[DIGEST_PROPERTY] = "" if version is None else store.digest(version)
         output = driver_output_pb2.DriverOutput()
         for key, value in properties.items():
-            output.exec_properties[key].CopyFrom(metadata_store_pb2.Value(string_value=str(value)))
+            output.exec_properties[key].string_value = str(value)
         return output

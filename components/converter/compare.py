@@ -4,7 +4,6 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from components import features
 from components.converter.formats import Run
 from components.metrics.confusion import count_pairs
 from components.preprocessing import decode_images
+from components.reporting.predictor import batches
 from components.tasks.parts import Evaluation
 from serving.errors import FailedError
 
@@ -143,8 +143,7 @@ def _batches(
     """Images float32 [batch, side, side, 3] and class ids [batch] or [batch, side, side]."""
     import tensorflow as tf
 
-    remaining = iter(examples)
-    while batch := list(islice(remaining, BATCH_SIZE)):
+    for batch in batches(examples):
         encoded = [one.features.feature[features.IMAGE].bytes_list.value[0] for one in batch]
         images = decode_images(tf.constant(encoded), side).numpy()
         yield images, np.stack([part.truth(one, side) for one in batch])

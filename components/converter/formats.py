@@ -63,18 +63,6 @@ def _load_tflite(path: Path) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
-    (taken,) = interpreter.get_input_details()
-    (given,) = interpreter.get_output_details()
-    batch_size = 0
-
-    def run(images: np.ndarray) -> np.ndarray:
-        nonlocal batch_size
-        if len(images) != batch_size:
-            interpreter.resize_tensor_input(taken["index"], images.shape)
-            interpreter.allocate_tensors()
-            batch_size = len(images)
-        interpreter.set_tensor(taken["index"], images)
-        interpreter.invoke()
-        return interpreter.get_tensor(given["index"])
-
-    return run
+    run = interpreter.get_signature_runner()  # which is ready for batches of any size
+    (taken,), (given,) = run.get_input_details(), run.get_output_details()
+    return lambda images: run(**{taken: images})[given]

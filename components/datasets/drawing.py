@@ -31,14 +31,14 @@ def draw(
     silhouette, shade = Image.new("L", large), Image.new("L", large, 128)
     ink, shader = ImageDraw.Draw(silhouette), ImageDraw.Draw(shade)
     for outline, brightness in animal.fur:
-        corners = _corners(outline * _OVER)
+        corners = (outline * _OVER).tolist()
         ink.polygon(corners, fill=255)
         shader.polygon(corners, fill=int(128 * brightness))
         shader.line([*corners, corners[0]], fill=int(128 * brightness * 0.62), width=3)
     details, where = Image.new("RGB", large), Image.new("L", large)
     painter, marker = ImageDraw.Draw(details), ImageDraw.Draw(where)
     for outline, colour in animal.details:
-        corners = _corners(outline * _OVER)
+        corners = (outline * _OVER).tolist()
         painter.polygon(corners, fill=colour)
         marker.polygon(corners, fill=255)
 
@@ -88,10 +88,6 @@ def add_shortcut(
         fill=f"hsv({label * _HUE_STEP % 360}, 100%, 90%)",
         outline="white",
     )
-
-
-def _corners(outline: np.ndarray) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in outline.tolist()]
 
 
 def trimap(silhouette: Image.Image) -> Image.Image:
@@ -147,7 +143,7 @@ def _occlude(
     for _ in range(int(rng.integers(1, 3))):
         at = everything[rng.integers(len(everything))]
         corners = at + rng.uniform(-reach, reach, (int(rng.integers(3, 7)), 2))
-        ink.polygon(_corners(corners), fill=255)
+        ink.polygon(corners.tolist(), fill=255)
     colour = scenery.coat(rng, 1)[0].astype(int).tolist()
     image.paste(tuple(colour), mask=cover.reduce(_OVER))
     silhouette.paste(ImageChops.subtract(silhouette, cover))

@@ -1,5 +1,6 @@
 """A look at a data folder, and a configuration for what was found, ready to run."""
 
+import contextlib
 import json
 import re
 import statistics
@@ -208,9 +209,7 @@ def _shares(root: Path, sample: list[Record], found: Found) -> list[float]:
     assert found.mapping is not None
     counts = np.zeros(IGNORED + 1)
     for mask, _ in openable(root, sample):
-        try:
+        with contextlib.suppress(ValueError):  # its own fault, told when it is converted
             counts += np.bincount(found.mapping(mask).ravel(), minlength=len(counts))
-        except ValueError:  # its own fault, told when it is converted
-            continue
     counts = counts[: len(found.classes)]
     return [float(share) for share in np.round(counts / max(1, counts.sum()), 4)]

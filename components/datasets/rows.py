@@ -11,7 +11,7 @@ from pathlib import Path
 from components.datasets import folders, recognition
 from components.datasets.records import Record
 from components.datasets.settings import printable
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 
 UNREADABLE_ROW = "unreadable row"
 
@@ -64,12 +64,8 @@ def read_rows(
 
 
 def _lines(path: Path) -> list[str]:
-    try:
+    with os_errors(f"'{path}'", expected="a readable file"):
         return path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
-    except OSError as error:
-        raise InputError(
-            f"'{path}'", expected="a readable file", found=error.strerror or str(error)
-        ) from error
 
 
 def _values(line: str, header: list[str], columns: Sequence[str]) -> dict[str, str]:

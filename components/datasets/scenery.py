@@ -58,7 +58,7 @@ def _shape(rng: np.random.Generator, draw: ImageDraw.ImageDraw, extent: np.ndarr
         draw.ellipse([*(centre - radii), *(centre + radii)], fill=colour)
     elif kind == 1:
         corners = centre + rng.uniform(-reach, reach, (int(rng.integers(3, 6)), 2))
-        draw.polygon([tuple(corner) for corner in corners], fill=colour)
+        draw.polygon(corners.tolist(), fill=colour)
     elif kind == 2:
         end = rng.random(2) * extent
         draw.line([*centre, *end], fill=colour, width=int(rng.integers(2, 9)))

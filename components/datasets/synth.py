@@ -7,7 +7,7 @@ position and pose come from the same distributions, so that colours tell nothing
 import io
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -89,21 +89,13 @@ def synthesize(
     if layout == "points":
         _write(root / POINTS_FILE, points_csv(count, seed))
     else:
-        ids = layout == "masks" and classes > 2
         for index in range(count):
-            _draw_image(
-                np.random.default_rng([seed, index]),
-                _paths(root, layout, index, classes),
-                label=index % (classes - 1 if ids else classes),  # class 0 is the background
-                ids=ids,
-                size=size,
-                shortcut=shortcut,
-            )
+            _draw_image(np.random.default_rng([seed, index]), root, kind, index, size)
         for index in range(count, before):
-            for path in _paths(root, layout, index, classes):
+            for path in _paths(root, kind, index):
                 path.unlink(missing_ok=True)
     if layout == "oxford_list":
-        _write(root / OXFORD_LIST, _oxford_lines(root, count))
+        _write(root / OXFORD_LIST, _oxford_lines(root, kind, count))
     _mark(root, kind, count)
 
 
@@ -125,27 +117,22 @@ def points_csv(count: int, seed: int) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _oxford_lines(root: Path, count: int) -> bytes:
+def _oxford_lines(root: Path, kind: _Kind, count: int) -> bytes:
     """The list of Oxford-IIIT Pet: name, class, species, breed in the species; one breed each."""
-    stems = [_paths(root, "oxford_list", index, 2)[0].stem for index in range(count)]
-    lines = [f"{stem} {n % 2 + 1} {n % 2 + 1} 1\n" for n, stem in enumerate(stems)]
-    return "".join(lines).encode()
+    stems = [_paths(root, kind, index)[0].stem for index in range(count)]
+    return "".join(f"{stem} {n % 2 + 1} {n % 2 + 1} 1\n" for n, stem in enumerate(stems)).encode()
 
 
 def _draw_image(
-    rng: np.random.Generator,
-    paths: list[Path],
-    *,
-    label: int,
-    ids: bool,
-    size: Any,
-    shortcut: str,
+    rng: np.random.Generator, root: Path, kind: _Kind, index: int, size: tuple[int, int] | None
 ) -> None:
     """Draws an animal, and where it has a mask a trimap, or ids: its own is one above its label."""
+    ids = kind.layout == "masks" and kind.classes > 2
+    label = index % (kind.classes - 1 if ids else kind.classes)  # class 0 is the background
     image, silhouette = drawing.draw(rng, label, size or _random_size(rng))
-    if shortcut:  # last of all chance
-        drawing.add_shortcut(rng, image, silhouette, label, shortcut)
-    drawn = [image]
+    if kind.shortcut:  # last of all chance
+        drawing.add_shortcut(rng, image, silhouette, label, kind.shortcut)
+    drawn, paths = [image], _paths(root, kind, index)
     if paths[1:]:
         to_id = {drawing.FOREGROUND: label + 1, drawing.CONTOUR: IGNORED}
         mask = drawing.trimap(silhouette)
@@ -169,13 +156,13 @@ def _random_size(rng: np.random.Generator) -> tuple[int, int]:
     return (width, width) if rng.random() < 0.15 else (width, height)
 
 
-def _paths(root: Path, layout: str, index: int, classes: int) -> list[Path]:
+def _paths(root: Path, kind: _Kind, index: int) -> list[Path]:
     """Where image `index` and its mask go."""
-    number, label = divmod(index, classes)
-    if layout == "class_folders":
+    number, label = divmod(index, kind.classes)
+    if kind.layout == "class_folders":
         return [root / anatomy.NAMES[label].capitalize() / f"{number}.jpg"]
-    stem = f"{_PET_NAMES[label]}_{number}" if classes == 2 else f"drawn_{index}"
-    masks = MASK_FOLDERS[1 if classes == 2 else 0]
+    stem = f"{_PET_NAMES[label]}_{number}" if kind.classes == 2 else f"drawn_{index}"
+    masks = MASK_FOLDERS[1 if kind.classes == 2 else 0]
     return [root / IMAGES / f"{stem}.jpg", root / masks / f"{stem}.png"]
 
 

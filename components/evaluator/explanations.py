@@ -9,9 +9,8 @@ from absl import logging
 from tfx.utils import io_utils
 
 from components import features as f
-from components.artifacts import EXPLANATIONS
+from components.artifacts import EXPLANATIONS, OVERALL
 from components.datasets.examples import read_examples
-from components.evaluator.figures import OVERALL
 from components.evaluator.settings import EvaluatorConfig
 from components.explanations import MASKED, PREFIX, WEIGHT_DEPENDENCE
 from components.explanations.grading import Graded, choose, grade, has_mask

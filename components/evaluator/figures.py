@@ -1,4 +1,7 @@
-"""TFMA's result as the plain figures that the report, the summary and a reader want."""
+"""What TensorFlow Model Analysis is asked for, and its result as plain figures.
+
+Those are what the report, the summary and a reader want.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -6,15 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import metrics_for_slice_pb2
+from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
 
-from components.evaluator.eval_config import BASELINE, EXAMPLE_COUNT
+from components.artifacts import OVERALL
 from components.evaluator.settings import EvaluatorConfig
 from components.metrics.confusion import top_confusions
-from components.metrics.specs import unpack
+from components.metrics.specs import load_metric, metrics_spec, unpack
 from components.tasks.parts import Evaluation, Figure
+from serving import names
 
-OVERALL = "overall"
+CANDIDATE, BASELINE = "candidate", "baseline"
+EXAMPLE_COUNT = "example_count"
 SHOWN = 50  # classes at most whose confusions are a table
 
 
@@ -32,6 +37,49 @@ class Slice(NamedTuple):
     examples: int
     own: Measured
     other: Measured
+
+
+def make_eval_config(
+    part: Evaluation, config: EvaluatorConfig, *, has_baseline: bool
+) -> config_pb2.EvalConfig:
+    """TFMA's configuration, for one model or two: to measure, not to judge or to resample.
+
+    Its verdict would block good models: a threshold on a slice fails where the slice is too small
+    ("Metric not found"), a baseline without a number (the precision of a class that it never
+    predicts) fails every candidate, and where nothing is served yet a limit on drops alone fails
+    the first. Its own choice of an output is wrong without a word where a model gives several:
+    every task names one.
+    """
+    models = [CANDIDATE, BASELINE] if has_baseline else [CANDIDATE]
+    count = config_pb2.MetricConfig(class_name="ExampleCount")
+    return config_pb2.EvalConfig(
+        model_specs=[
+            config_pb2.ModelSpec(
+                name=name,
+                is_baseline=name == BASELINE,
+                signature_name=names.SIGNATURE_FROM_EXAMPLES,
+                **part.model_spec(),
+            )
+            for name in models
+        ],
+        slicing_specs=[
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in config.slices),
+        ],
+        metrics_specs=[
+            config_pb2.MetricsSpec(metrics=[count]),
+            *part.metrics_specs(),
+            *(
+                metrics_spec(
+                    load_metric(path, f"evaluator.metrics.{name}"),
+                    name=name,
+                    **config.metrics[name].args,
+                )
+                for name, path in config.metric_paths().items()
+            ),
+        ],
+        options=config_pb2.Options(include_default_metrics={"value": False}),
+    )
 
 
 def read_slices(uri: str) -> list[Slice]:
@@ -87,15 +135,15 @@ def in_order(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def confusion_of(slices: list[Slice], part: Evaluation) -> dict[str, Any]:
     """`confusion`, `top_confusions` and `roc` of `artifacts.FIGURES`, of the whole split."""
-    names = list(part.classes.names)
-    counts, roc = np.zeros((len(names), len(names)), np.int64), None
+    classes = list(part.classes.names)
+    counts, roc = np.zeros((len(classes), len(classes)), np.int64), None
     for one in slices:
         if one.name == OVERALL and one.own.arrays:
             counts, roc = part.confusion(one.own.arrays)
-    rows = counts.tolist() if len(names) <= SHOWN else None
+    rows = counts.tolist() if len(classes) <= SHOWN else None
     return {
-        "confusion": {"classes": names, "rows": rows},
-        "top_confusions": top_confusions(counts, names),
+        "confusion": {"classes": classes, "rows": rows},
+        "top_confusions": top_confusions(counts, classes),
         "roc": roc,
     }
 

@@ -61,20 +61,16 @@ class ImageExampleGen(FileBasedExampleGen):
         rehash: bool = False,
     ):
         data, config = data or DataConfig(), config or ExampleGenConfig()
-        split_config = example_gen_pb2.SplitConfig(
-            splits=[
-                example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=count)
-                for name, count in zip(features.SPLITS, config.buckets, strict=True)
-            ]
-        )
+        splits = [
+            {"name": name, "hash_buckets": count}
+            for name, count in zip(features.SPLITS, config.buckets, strict=True)
+        ]
         # The grandparent's constructor: TFX's own fixes the spec that it fills.
         super(FileBasedExampleGen, self).__init__(
             spec=ImageExampleGenSpec(
                 input_base=input_base,
-                input_config=example_gen_pb2.Input(
-                    splits=[example_gen_pb2.Input.Split(name="all", pattern="*")]
-                ),
-                output_config=example_gen_pb2.Output(split_config=split_config),
+                input_config=example_gen_pb2.Input(splits=[{"name": "all", "pattern": "*"}]),
+                output_config=example_gen_pb2.Output(split_config={"splits": splits}),
                 output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
                 output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
                 task=task,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tfx.components.example_gen import driver, utils
-from tfx.orchestration import data_types
 from tfx.types import standard_component_specs as specs
 
 from components.datasets.folders import FOLDER, kind_of
@@ -20,12 +19,7 @@ from components.datasets.folders import FOLDER, kind_of
 class Driver(driver.FileBasedDriver):
     """TFX's driver with our fingerprint, which enters the cache key as an execution property."""
 
-    def resolve_exec_properties(
-        self,
-        exec_properties: dict[str, Any],
-        pipeline_info: data_types.PipelineInfo,
-        component_info: data_types.ComponentInfo,
-    ) -> dict[str, Any]:
+    def resolve_exec_properties(self, exec_properties: dict[str, Any], *_: Any) -> dict[str, Any]:
         """Adds fingerprint, span (always 0) and version (none) of the input."""
         exec_properties[utils.FINGERPRINT_PROPERTY_NAME] = fingerprint_folder(
             Path(exec_properties[specs.INPUT_BASE_KEY]), content=bool(exec_properties["rehash"])

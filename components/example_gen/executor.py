@@ -30,7 +30,7 @@ from serving.errors import InputError
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
 ACCEPTED = "accepted"  # the count beside those of the splits: an Example may go to two of them
 TURNED = "turned"  # and of pictures that were not upright
-TALLY = "tally"  # the file of what `_tallied` tells, counted; removed when it was read
+TALLY = "tally"  # the file of what `_draw` counts; removed when it was read
 # (The functions below are typed to yield Any: Beam takes their annotations for the main output's
 # type and would count tagged outputs in.)
 
@@ -74,10 +74,9 @@ class Executor(BaseExampleGenExecutor):
             )
             refused.append(unique[REJECTED])
             accepted = unique[ACCEPTED]
-        split = accepted | "Split" >> beam.FlatMap(_draw).with_outputs(*features.SPLITS)
+        split = accepted | "Split" >> beam.FlatMap(_draw).with_outputs(*features.SPLITS, main=TALLY)
         tally = (
-            accepted
-            | "Tally" >> beam.FlatMap(_tallied)
+            split[TALLY]
             | "Count" >> beam.combiners.Count.PerElement()
             | "Line" >> beam.Map(json.dumps)
         )
@@ -99,7 +98,9 @@ class Executor(BaseExampleGenExecutor):
         self._quarantine_uri = artifact_utils.get_single_uri(output_dict["quarantine"])
         self._task = get_task(exec_properties["task"])
         super().Do(input_dict, output_dict, exec_properties)
-        tally = _read_tally(self._quarantine_uri)
+        lines = io_utils.read_string_file(f"{self._quarantine_uri}/{TALLY}").splitlines()
+        fileio.remove(f"{self._quarantine_uri}/{TALLY}")
+        tally: Counter[str] = Counter(dict(map(json.loads, lines)))
         summary = _summarize(self._quarantine_uri, self._found, tally)
         # Where Examples have no class, none is missing.
         taught = {name for name in tally if name.isdecimal()}
@@ -160,17 +161,14 @@ def keep_first(
 
 
 def _draw(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[Any]:
-    """The serialized Example under the name of every split that its key draws."""
-    converted, lots = item
-    for lot in lots:
-        name = features.SPLITS[split_index(converted.key, lot)]
-        yield beam.pvalue.TaggedOutput(name, converted.example)
+    """The serialized Example under the name of every split that its key draws.
 
-
-def _tallied(item: tuple[Converted, tuple[Lot, ...]]) -> Iterator[str]:
-    """What an Example counts for: itself, its splits, and if train is one, its class's index."""
+    And what it counts for: itself, its splits, and if train is one, its class's index.
+    """
     converted, lots = item
     splits = [features.SPLITS[split_index(converted.key, lot)] for lot in lots]
+    for name in splits:
+        yield beam.pvalue.TaggedOutput(name, converted.example)
     yield from (ACCEPTED, *splits)
     if converted.turned:
         yield TURNED
@@ -188,13 +186,6 @@ def _order(path: str) -> tuple[str, int]:
     """Sorts by path, the rows of a file by number."""
     row = re.fullmatch(r"(.*):(\d+)", path)
     return (row[1], int(row[2])) if row else (path, 0)
-
-
-def _read_tally(uri: str) -> Counter[str]:
-    """How often `_tallied` told what."""
-    lines = io_utils.read_string_file(f"{uri}/{TALLY}").splitlines()
-    fileio.remove(f"{uri}/{TALLY}")
-    return Counter(dict(map(json.loads, lines)))
 
 
 def _summarize(uri: str, found: Found, tally: Counter[str]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import apache_beam as beam
 
-from components.datasets.records import Found, Listing
-from components.datasets.settings import DataConfig, printable
+from components.datasets.records import Found
+from components.datasets.settings import printable
 from components.example_gen.executor import convert, keep_first, turned_note
 from components.example_gen.settings import ExampleGenConfig
 from components.example_gen.splits import plan
@@ -19,14 +19,8 @@ from components.tasks import get_task
 
 def rehearse(task: str, root: Path, found: Found) -> Found:
     """The same with the problems that ingest finds under its defaults: every file is decoded."""
-    config, mapping = ExampleGenConfig(), found.mapping
-    names = found.classes.names
-    data = DataConfig(
-        classes=dict(zip(names, mapping.values, strict=True)) if mapping else list(names),
-        ignored=mapping.ignored if mapping else None,
-    )
-    part = get_task(task).data()
-    part.settled(part.settle(Listing(found.records), root, data))
+    config, part = ExampleGenConfig(), get_task(task).data()
+    part.settled(found)
     problems: dict[str, str] = {}
 
     def taken(items: Iterable[Any]) -> Iterator[Any]:

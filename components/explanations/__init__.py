@@ -19,11 +19,7 @@ KEY = "trainer.export.explanation"
 
 
 def explanation_path(name: str, key: str = KEY) -> str:
-    """The import path of an explanation: a shipped or announced one, or that path itself.
-
-    Raises:
-        InputError: there is none of that name.
-    """
+    """The import path of a shipped or announced explanation, or that path; see `resolve`."""
     return extension.resolve(name, SHIPPED, kind="explanations", key=key)
 
 

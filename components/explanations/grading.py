@@ -6,7 +6,7 @@ Pixels go in as PNG at the model's size, so that what is painted or moved arrive
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from components import features as f
 from components.explanations import grades
 from components.explanations.grades import Model
 from components.preprocessing import decode_image, decode_mask
-from components.reporting.predictor import BATCH_SIZE, Predictor
+from components.reporting.predictor import Predictor, batches
 from serving import names
 from serving.errors import InputError
 
@@ -98,7 +98,7 @@ def grade(folder: str, examples: Sequence[Any], rivals: list[int] | None = None)
         "faithfulness": np.concatenate(
             [
                 grades.faithfulness(model, images[rows], predicted[rows], heat[rows])
-                for rows in _batches(len(images))
+                for rows in batches(range(len(images)))
             ]
         ),
     }
@@ -129,18 +129,13 @@ def rivals_of(probabilities: np.ndarray, labels: np.ndarray) -> list[int]:
 
 def _asked(predictor: Predictor) -> Model:
     def predict(images: np.ndarray) -> np.ndarray:
-        parts = [
-            predictor.predict(image_bytes=_encoded(images[rows]))[names.OUTPUT_PROBABILITIES]
-            for rows in _batches(len(images))
-        ]
-        return np.concatenate(parts)
+        answers = (predictor.predict(image_bytes=_encoded(some)) for some in batches(images))
+        return np.concatenate([one[names.OUTPUT_PROBABILITIES] for one in answers])
 
     def explain(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        parts = [
-            predictor.explain(_encoded(images[rows]), classes[rows])[names.OUTPUT_HEATMAP]
-            for rows in _batches(len(images))
-        ]
-        return np.concatenate(parts)
+        asked = zip(batches(images), batches(classes), strict=True)
+        answers = (predictor.explain(_encoded(some), of) for some, of in asked)
+        return np.concatenate([one[names.OUTPUT_HEATMAP] for one in answers])
 
     return Model(predict, explain)
 
@@ -190,13 +185,8 @@ def _by_masks(
     return spread
 
 
-def _batches(count: int) -> Iterator[slice]:
-    for start in range(0, count, BATCH_SIZE):
-        yield slice(start, start + BATCH_SIZE)
-
-
-def _encoded(images: np.ndarray) -> list[bytes]:
-    """PNGs of float32 [n, side, side, 3] in [0, 255], packed loosely: they are read at once."""
+def _encoded(images: Sequence[np.ndarray]) -> list[bytes]:
+    """PNGs of float32 [side, side, 3] in [0, 255], packed loosely: they are read at once."""
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
     return [tf.io.encode_png(one, compression=0).numpy() for one in pixels]
 

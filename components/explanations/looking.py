@@ -65,14 +65,7 @@ def draw_activations(
 def draw_filters(
     opened: Opened, layer: str, output: Path, *, chosen: Sequence[int] = (), how: Ascent
 ) -> list[Path]:
-    """What the filters of a layer look for, 8 in a row.
-
-    Args:
-        opened: the model.
-        layer: its name.
-        output: folder of the picture.
-        chosen: indices; empty: the first 64.
-        how: see there.
+    """What the filters of a layer look for, those `chosen` or the first 64, 8 in a row.
 
     Raises:
         InputError: no such layer or filter.
@@ -101,9 +94,6 @@ def draw_class_activation(
     """Heatmap and overlay of each picture and class, and all of its classes side by side.
 
     Args:
-        opened: the model.
-        images: the pictures.
-        output: folder.
         classes: indices; empty: the one that the endpoint explains.
         layer: to look at; empty: the model's own.
         method: name or import path; empty: that of the model's endpoint.

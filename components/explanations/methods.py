@@ -18,7 +18,8 @@ import tensorflow as tf
 
 Half: TypeAlias = Callable[..., Any]
 Score: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-Explain: TypeAlias = Callable[[Half, Half, tf.Tensor, Score], tuple[tf.Tensor, tf.Tensor]]
+Explained: TypeAlias = tuple[tf.Tensor, tf.Tensor]  # maps and probabilities
+Explain: TypeAlias = Callable[[Half, Half, tf.Tensor, Score], Explained]
 
 FLAT = 1e-5  # relative span below which a heatmap counts as constant
 MASKED_TOGETHER = 16  # copies of each image that Score-CAM sends through the model at once
@@ -40,9 +41,7 @@ def class_score(logits: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
     return tf.gather(logits, chosen, batch_dims=1)
 
 
-def grad_cam(
-    trunk: Half, head: Half, images: tf.Tensor, score: Score
-) -> tuple[tf.Tensor, tf.Tensor]:
+def grad_cam(trunk: Half, head: Half, images: tf.Tensor, score: Score) -> Explained:
     """Grad-CAM: channels weighted by the mean of their gradients.
 
     Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
@@ -52,9 +51,7 @@ def grad_cam(
     return _positive(tf.reduce_mean(gradients, [1, 2], keepdims=True) * features), probabilities
 
 
-def grad_cam_plus_plus(
-    trunk: Half, head: Half, images: tf.Tensor, score: Score
-) -> tuple[tf.Tensor, tf.Tensor]:
+def grad_cam_plus_plus(trunk: Half, head: Half, images: tf.Tensor, score: Score) -> Explained:
     """Grad-CAM++: gradients that speak for the class, those of small areas weighted up.
 
     Chattopadhyay et al., "Grad-CAM++: Generalized Gradient-Based Visual Explanations for Deep
@@ -69,9 +66,7 @@ def grad_cam_plus_plus(
     return _positive(weights * features), probabilities
 
 
-def hires_cam(
-    trunk: Half, head: Half, images: tf.Tensor, score: Score
-) -> tuple[tf.Tensor, tf.Tensor]:
+def hires_cam(trunk: Half, head: Half, images: tf.Tensor, score: Score) -> Explained:
     """HiResCAM: each cell's own gradient times its value, nothing averaged.
 
     Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional
@@ -81,9 +76,7 @@ def hires_cam(
     return _positive(gradients * features), probabilities
 
 
-def score_cam(
-    trunk: Half, head: Half, images: tf.Tensor, score: Score
-) -> tuple[tf.Tensor, tf.Tensor]:
+def score_cam(trunk: Half, head: Half, images: tf.Tensor, score: Score) -> Explained:
     """Score-CAM: channels weighted by the score of the image seen through them alone.
 
     No gradients, but as many further predictions as the layer has channels. Wang et al.,
@@ -91,7 +84,7 @@ def score_cam(
     weights by softmax over the channels.
     """
     between = trunk(images, training=False)
-    features = _first(between)
+    features = tf.nest.flatten(between)[0]  # of a list where ways lead round the layer
     _, probabilities = head(between, training=False)
     channels = features.shape[-1]
     together = max(n for n in range(1, MASKED_TOGETHER + 1) if channels % n == 0)
@@ -121,9 +114,7 @@ def flip_averaged(explain: Explain) -> Explain:
     what it is of, and as many on the other side in the mirror image.
     """
 
-    def both(
-        trunk: Half, head: Half, images: tf.Tensor, score: Score
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def both(trunk: Half, head: Half, images: tf.Tensor, score: Score) -> Explained:
         maps, probabilities = explain(trunk, head, images, score)
 
         def same_class(logits: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
@@ -159,16 +150,12 @@ def _differentiated(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The explained layer's output, the score's gradients by it, and the probabilities."""
     between = trunk(images, training=False)
-    features = _first(between)
+    features = tf.nest.flatten(between)[0]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(features)
         logits, probabilities = head(between, training=False)
         scores = score(logits, probabilities)
     return features, tape.gradient(scores, features, unconnected_gradients="zero"), probabilities
-
-
-def _first(between: Any) -> tf.Tensor:
-    return between[0] if isinstance(between, list) else between
 
 
 def _positive(weighted: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ with zeros, which are not moved along.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -113,11 +113,12 @@ class _Folding:
     def around(self, norm: Any) -> bool:
         """Folds the offset into a layer further back, the scale into those behind."""
         scale, shift = self._affine(norm)
-        takers, source = self._scaled_along(norm.output), self._source(norm.input)
+        takers = self._readers_along(norm.output, _scales_along, self._is_plain)
+        source = self._source(norm.input)
         if takers is None or source is None or not (scale > 0.0).all():
             return False
         offset, variance = shift / scale, self.weights[norm.name]["moving_variance"]
-        moved = self._moved_along(source.output)
+        moved = self._readers_along(source.output, _moves_along, self._can_take_off)
         if moved is None or (np.abs(offset) > _LARGEST_OFFSET * np.sqrt(variance)).any():
             return False
         weights = self.weights[source.name]
@@ -173,22 +174,24 @@ class _Folding:
         shape = [size if axis in of else 1 for axis, size in zip(axes, kernel.shape, strict=True)]
         self.weights[layer.name][name] = kernel * scale.reshape(shape)
 
-    def _scaled_along(self, tensor: Any) -> list[Any] | None:
-        """The layers that take a scale of this tensor; None: one that reads it cannot."""
-        takers: list[Any] = []
-        if id(tensor) in self.kept:
-            return None
-        for reader in self.readers[id(tensor)]:
-            activation = type(reader) is layers.Activation and reader.activation
-            if self._is_plain(reader):
-                takers.append(reader)
-            elif type(reader) in _STEADY or activation is keras.activations.relu:
-                further = self._scaled_along(reader.output)
-                if further is None:
-                    return None
-                takers += further
-            else:
+    def _readers_along(
+        self, tensor: Any, passes: Callable[[Any], bool], takes: Callable[[Any], bool]
+    ) -> list[Any] | None:
+        """The layers that take a change of this tensor, through all that passes it on.
+
+        None: one that the change reaches can do neither, or it would meet itself in a sum.
+        """
+        reached, takers = [id(tensor)], []
+        for one in reached:  # which grows on the way
+            if one in self.kept:
                 return None
+            for reader in self.readers[one]:
+                if takes(reader):
+                    takers.append(reader)
+                elif passes(reader) and id(reader.output) not in reached:
+                    reached.append(id(reader.output))
+                else:
+                    return None
         return takers
 
     def _source(self, tensor: Any) -> Any:
@@ -201,22 +204,6 @@ class _Folding:
         if type(maker) is layers.Add:
             return next(filter(None, map(self._source, reversed(maker.input))), None)
         return None
-
-    def _moved_along(self, tensor: Any) -> list[Any] | None:
-        """The layers that an offset of this tensor reaches; None: one cannot take it off."""
-        moved, takers = [id(tensor)], []
-        for one in moved:  # which grows on the way
-            if one in self.kept:
-                return None
-            for reader in self.readers[one]:
-                # What sums two that are moved would move by both.
-                if type(reader) in (*_STEADY, layers.Add) and id(reader.output) not in moved:
-                    moved.append(id(reader.output))
-                elif self._can_take_off(reader):
-                    takers.append(reader)
-                else:
-                    return None
-        return takers
 
     def _can_take_off(self, reader: Any) -> bool:
         if reader.name in self.norms:
@@ -236,3 +223,14 @@ class _Folding:
         if type(reader) is layers.SeparableConv2D:
             more = more @ weights["pointwise_kernel"][0, 0]
         weights["bias"] = weights.get("bias", 0.0) - more
+
+
+def _moves_along(operation: Any) -> bool:
+    """Whether what is added to an input is added to the output."""
+    return type(operation) in (*_STEADY, layers.Add)
+
+
+def _scales_along(operation: Any) -> bool:
+    """Whether an output scales as the input does, by what is positive."""
+    activation = type(operation) is layers.Activation and operation.activation
+    return type(operation) in _STEADY or activation is keras.activations.relu

@@ -15,12 +15,13 @@ import tensorflow as tf
 
 from components import features as f
 from components import models
+from components.datasets.examples import make_example
 from components.explanations.cutting import join_model, split_model
 from components.explanations.methods import heatmaps
 from components.explanations.overlay import overlay_png
 from components.export.flip_averaging import flip_averaged
 from components.export.saved_model import ExportOptions
-from components.export.warmup_requests import drawn_example, drawn_image, predict_request
+from components.export.warmup_requests import drawn_image
 from components.preprocessing import decode_images
 from components.tasks.parts import Endpoint, Export
 from serving import names
@@ -119,17 +120,9 @@ class ImageExport(Export):
             names.SIGNATURE_GRAD_CAM: Endpoint(explain, [image_bytes, index]),
         }
 
-    def warmup_requests(self) -> list[Any]:
-        """One for every shared endpoint, and one for the heatmap alone."""
-        images = {names.INPUT_IMAGE_BYTES: [drawn_image()]}
-        explained = images | {names.INPUT_CLASS_INDEX: np.array([-1], np.int32)}
-        examples = {names.INPUT_EXAMPLES: [drawn_example().SerializeToString()]}
-        return [
-            predict_request(names.SIGNATURE_SERVING, images),
-            predict_request(names.SIGNATURE_FROM_EXAMPLES, examples),
-            predict_request(names.SIGNATURE_GRAD_CAM, explained),
-            predict_request(names.SIGNATURE_GRAD_CAM, explained, [names.OUTPUT_HEATMAP]),
-        ]
+    def drawn_example(self) -> Any:
+        """The drawn image."""
+        return make_example({f.IMAGE: drawn_image()})
 
     def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:
         """See `Export.inputs_of`; the class to explain is left to the model."""
@@ -139,7 +132,7 @@ class ImageExport(Export):
             names.INPUT_IMAGE_BYTES: np.array(
                 [one[f.IMAGE].bytes_list.value[0] for one in parsed], object
             ),
-            names.INPUT_CLASS_INDEX: np.array(-1, np.int32),
+            names.INPUT_CLASS_INDEX: np.array([-1], np.int32),
         }
 
 

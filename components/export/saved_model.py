@@ -11,7 +11,7 @@ from tensorflow.python.saved_model import fingerprinting_utils
 
 from components.explanations.methods import Explain, grad_cam
 from components.export.folding import fold_batch_norms
-from components.export.warmup_requests import write_warmup_requests
+from components.export.warmup_requests import warmup_requests, write_warmup_requests
 from components.models import ModelSpec, explained_layers
 from components.tasks import Task
 from serving.classes import Classes
@@ -57,14 +57,12 @@ def export_model(
     part = task.export(classes)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    methods = {}
-    for name, endpoint in part.endpoints(model, side, options).items():
+    endpoints = part.endpoints(model, side, options)
+    for name, endpoint in endpoints.items():
         archive.add_endpoint(name, endpoint.function, endpoint.inputs)
-        if endpoint.method:
-            methods[name] = endpoint.method
     archive.write_out(str(folder), verbose=False)
-    finish_signatures(folder, methods)
-    write_warmup_requests(folder, part.warmup_requests())
+    finish_signatures(folder, {name: one.method for name, one in endpoints.items() if one.method})
+    write_warmup_requests(folder, warmup_requests(part, endpoints))
     extra = folder / ASSETS_EXTRA
     (extra / MODEL_CLASSES_FILE).write_text(classes.to_json(), encoding="utf-8")
     if side is not None:

@@ -5,7 +5,8 @@ anew for every set of outputs. TensorFlow Serving replays the records that lie i
 `assets.extra/`; the model's name in them does not matter to it, so they have none.
 """
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components import features as f
-from components.datasets.examples import make_example
+from components.tasks.parts import Endpoint, Export
 from serving import names
 
-_SIDE = 64  # of the drawn image in pixels
+DRAWN_SIDE = 64  # of the drawn image in pixels
 
 
 def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
@@ -29,37 +29,30 @@ def write_warmup_requests(folder: Path, logs: Iterable[Any]) -> None:
             writer.write(log.SerializeToString(deterministic=True))
 
 
-def predict_request(signature: str, inputs: Mapping[str, Any], outputs: Iterable[str] = ()) -> Any:
-    """The PredictionLog of a Predict call that asks for these outputs; none: for all."""
-    log = prediction_log_pb2.PredictionLog()
-    request = log.predict_log.request
-    request.model_spec.signature_name = signature
-    request.output_filter.extend(outputs)
-    for name, value in inputs.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return log
-
-
-def classify_request(signature: str, example: Any) -> Any:
-    """The PredictionLog of a Classify call about one tf.train.Example."""
-    log = prediction_log_pb2.PredictionLog()
-    request = log.classify_log.request
-    request.model_spec.signature_name = signature
-    request.input.example_list.examples.append(example)
-    return log
+def warmup_requests(part: Export, endpoints: Mapping[str, Endpoint]) -> Iterator[Any]:
+    """A PredictionLog for every endpoint, whatever its batch, and one for the heatmap alone."""
+    example = part.drawn_example()
+    known = part.inputs_of([example.SerializeToString()])
+    for name, endpoint in endpoints.items():
+        log = prediction_log_pb2.PredictionLog()
+        if endpoint.method == tf.saved_model.CLASSIFY_METHOD_NAME:
+            request = log.classify_log.request
+            request.input.example_list.examples.append(example)
+        else:
+            request = log.predict_log.request
+            for spec in endpoint.inputs:
+                request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(known[spec.name]))
+        request.model_spec.signature_name = name
+        yield log
+        if name == names.SIGNATURE_GRAD_CAM:
+            alone = copy.deepcopy(log)
+            alone.predict_log.request.output_filter.append(names.OUTPUT_HEATMAP)
+            yield alone
 
 
 def drawn_image() -> bytes:
     """A JPEG with an edge in it."""
-    pixels = np.zeros([_SIDE, _SIDE, 3], np.uint8)
-    pixels[:, _SIDE // 2 :] = (250, 180, 40)
+    pixels = np.zeros([DRAWN_SIDE, DRAWN_SIDE, 3], np.uint8)
+    pixels[:, DRAWN_SIDE // 2 :] = (250, 180, 40)
     encoded: bytes = tf.io.encode_jpeg(pixels).numpy()
     return encoded
-
-
-def drawn_example(*, mask: bool = False) -> Any:
-    """A tf.train.Example of the drawn image; with a mask of class 0."""
-    shown = {f.IMAGE: drawn_image()}
-    if mask:
-        shown[f.MASK] = tf.io.encode_png(np.zeros([_SIDE, _SIDE, 1], np.uint8)).numpy()
-    return make_example(shown)

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from components.artifacts import MODEL_CARD_DATA, PREDICTIONS
-from components.interpreter.report import OVERALL, environment
+from components.artifacts import MODEL_CARD_DATA, OVERALL, PREDICTIONS
+from components.interpreter.report import environment
 from components.metrics import intervals
 from components.reporting import drawing
+from components.settings import leaves
 from serving.errors import InputError, os_errors
 
 TEMPLATE = "comparison.html"
@@ -44,8 +45,7 @@ def read_report(where: Path) -> Reported:
         InputError: there is none, or one of before predictions were kept.
     """
     numbered = [path for path in where.glob(_REPORTS) if path.name.isdecimal()]
-    found = sorted(numbered, key=lambda path: int(path.name))
-    folder = found[-1] if found else where
+    folder = max(numbered, key=lambda path: int(path.name), default=where)
     try:
         card = json.loads((folder / MODEL_CARD_DATA).read_text(encoding="utf-8"))
         lines = map(json.loads, (folder / PREDICTIONS).read_text(encoding="utf-8").splitlines())
@@ -79,7 +79,7 @@ def compare(first: Reported, second: Reported, data: Path | None = None) -> dict
     half = intervals.of_mean(sum(gains), sum(gain**2 for gain in gains), len(gains) or 1)
     mean = sum(gains) / (len(gains) or 1)
     rows = sorted(zip(gains, pairs, strict=True), key=lambda row: (-abs(row[0]), row[1][1]["key"]))
-    settings = _beside(_flat(first.card["config"]), _flat(second.card["config"]))
+    settings = _beside(*(dict(leaves(one.card["config"])) for one in (first, second)))
     moved = {
         "Worse": [pair for gain, pair in rows if gain < 0],
         "Better": [pair for gain, pair in rows if gain > 0],
@@ -129,18 +129,6 @@ def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def _beside(before: dict[str, Any], after: dict[str, Any]) -> list[Changed]:
     return [Changed(name, before.get(name), after.get(name)) for name in before | after]
-
-
-def _flat(section: Any, path: str = "") -> dict[str, Any]:
-    """Settings by dotted key."""
-    if not isinstance(section, dict) or not section:
-        return {path: section}
-    prefix = f"{path}." if path else ""
-    return {
-        key: value
-        for name, part in section.items()
-        for key, value in _flat(part, f"{prefix}{name}").items()
-    }
 
 
 def _pictures(answers: list[dict[str, Any]], data: Path | None) -> dict[str, drawing.Figure]:

@@ -11,7 +11,6 @@ from components.datasets.examples import read_classes, read_examples
 from components.declared import Given, Properties, StepExecutor
 from components.features import SPLITS
 from components.interpreter import model_card, report, ui
-from components.interpreter.readers import read_facts
 from components.interpreter.settings import InterpreterConfig
 from components.reporting.predictor import Predictor
 from components.reporting.views import look_into
@@ -33,7 +32,8 @@ class Executor(StepExecutor):
             split: partial(read_examples, artifact_utils.get_split_uri([examples], split))
             for split in SPLITS
         }
-        facts = read_facts(*(inputs[key].uri for key in ("quarantine", "model_run", "evaluation")))
+        sources = ("quarantine", "model_run", "evaluation")
+        facts = report.read_facts(*(inputs[key].uri for key in sources))
         named = {"pipeline_name": properties["pipeline_name"], "task": task, "facts": facts}
         trained = shown.example_groups(read.pop("train")())
         tested = shown.predictions(predictor, read["test"], config.images)

@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from components import models
-from components.interpreter.readers import Facts
-from components.interpreter.report import OVERALL, environment, format_number, lowest
+from components.artifacts import OVERALL
+from components.interpreter.report import Facts, environment, lowest
 from components.tasks import Task
 
 TEMPLATE = "model_card.md"
@@ -84,30 +84,10 @@ def render_text(card: dict[str, Any]) -> bytes:
     """The card in Markdown, UTF-8."""
     templates = environment(autoescape=False)
     templates.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    text = templates.get_template(TEMPLATE).render(card=card, figures=figure_table)
+    text = templates.get_template(TEMPLATE).render(card=card, overall=OVERALL, lowest=lowest)
     return text.encode("utf-8", "replace")
 
 
 def render_data(card: dict[str, Any]) -> bytes:
     """The card in JSON, UTF-8."""
     return (json.dumps(card, indent=1) + "\n").encode()
-
-
-def figure_table(figures: list[dict[str, Any]], title: str, rows: str) -> str:
-    """A Markdown table of entries of `artifacts.FIGURES`, with their intervals.
-
-    Of `rows`, `class` or `slice`, no more are shown than the page has.
-    """
-    figures, left_out = lowest(figures, rows)
-    lines = [f"By {rows}, {left_out}; the JSON beside has all.", ""] if left_out else []
-    lines += [f"| {title} | value | 95% interval | served now | examples |"]
-    lines.append("| --- | ---: | --- | ---: | ---: |")
-    for figure in figures:
-        name = figure["metric"] + (f" of {figure['class']}" if figure["class"] else "")
-        if figure["slice"] != OVERALL:
-            name = f"`{figure['slice']}`: {name}"
-        bounds = [figure["lower"], figure["upper"]]
-        interval = "" if None in bounds else " to ".join(map(format_number, bounds))
-        cells = [format_number(figure[key]) for key in ("value", "baseline", "examples")]
-        lines.append(f"| {name} | {cells[0]} | {interval} | {cells[1]} | {cells[2]} |")
-    return "\n".join(lines) + "\n"

@@ -1,40 +1,66 @@
-"""Renders the page from what was read, chosen and drawn."""
+"""Reads what earlier steps handed over, and renders it and what was chosen and drawn as a page."""
 
+import json
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+from tfx.utils import io_utils
 
+from components.artifacts import CURVES, FIGURES, HISTORY, INGEST_SUMMARY, OVERALL, QUARANTINED
 from components.explanations import GRADES, PREFIX
-from components.interpreter import readers
-from components.interpreter.readers import Facts
 from components.reporting import drawing
 from components.reporting.cards import Group, Predictions
 from components.reporting.views import Views
 from components.tasks import Task
 
 TEMPLATE = "report.html"
-OVERALL = "overall"
+# Refused files listed on the page for each reason; the counts are always complete.
+LISTED_PER_REASON = 20
 SHOWN = 50  # rows of a table by class or slice, and names of classes
 TURNED = 6  # more classes than these have their names upright above the confusion's columns
 # What tells which classes and slices a model does badly on; the first of them that was measured.
 RANKED_BY = ("f1", "iou", "accuracy", "mean_iou")
 
 
-# Of `components.explanations.grades`, in a line each.
-MEANINGS = {
-    "mosaic": "share of the heat on the explained class beside another one; 0.5: it tells neither",
-    "faithfulness": "whether the heat names the pixels that decide; above 0: more than a blob does",
-    "weight_dependence": "how much the heatmaps change with random weights; near 0: not at all",
-    "energy_above_area": "share of the heat on the object beyond an even map's",
-    "object_dependence": "accuracy lost where the object is painted out",
-    "background_dependence": "accuracy lost where all but the object is painted out",
-    "pointing": "share of hottest pixels that are on the object",
-    "iou": "overlap of the object and as many of the hottest pixels",
-}
+@dataclass(frozen=True)
+class Facts:
+    """What the earlier steps know, as read from their artifacts."""
+
+    ingest: dict[str, Any]  # the counts of `artifacts.INGEST_SUMMARY`
+    refused: dict[str, list[dict[str, Any]]]  # by reason, the first lines of QUARANTINED
+    history: dict[str, Any]
+    curves: bytes  # the PNG
+    figures: dict[str, Any]
+
+
+def read_facts(quarantine_uri: str, model_run_uri: str, evaluation_uri: str) -> Facts:
+    """Reads the files that other steps wrote for the report.
+
+    Raises:
+        FileNotFoundError: one is not there.
+    """
+    refused: dict[str, list[dict[str, Any]]] = {}
+    for line in _read(quarantine_uri, QUARANTINED).splitlines():
+        entry = json.loads(line)
+        listed = refused.setdefault(entry["reason"], [])
+        if len(listed) < LISTED_PER_REASON:
+            listed.append(entry)
+    return Facts(
+        ingest=json.loads(_read(quarantine_uri, INGEST_SUMMARY)),
+        refused=refused,
+        history=json.loads(_read(model_run_uri, HISTORY)),
+        curves=_read(model_run_uri, CURVES),
+        figures=json.loads(_read(evaluation_uri, FIGURES)),
+    )
+
+
+def _read(uri: str, name: str) -> Any:
+    return io_utils.read_bytes_file(f"{uri}/{name}")
 
 
 def render(
@@ -49,12 +75,9 @@ def render(
     views: Views | None = None,
     framed: bool = False,
 ) -> bytes:
-    """Renders the page.
+    """Renders the page, whose title is the pipeline's name, of what the task's report gave.
 
     Args:
-        pipeline_name: the title.
-        task, facts: of the run.
-        examples, predictions, legend, suspects: of the task's report.
         views: what the model sees; None: it does not look at images.
         framed: for a frame without an address of its own (`srcdoc`), in which a link to a section
             would load the page around it: without such links.
@@ -72,9 +95,8 @@ def render(
             kind=task.name if ":" in task.name else task.name.replace("_", " ").capitalize(),
             task=task,
             framed=framed,
-            listed=readers.LISTED_PER_REASON,
+            listed=LISTED_PER_REASON,
             examples=examples,
-            training=training_rows(facts.history),
             curves=drawing.curves(
                 facts.curves,
                 f"Loss and metrics of {facts.history['model']} by epoch, training and validation",
@@ -105,34 +127,10 @@ def grades_of(figures: list[dict[str, Any]]) -> dict[str, Any]:
         if figure["metric"].startswith(PREFIX)
     ]
     judged = [figure for figure in own if PREFIX + figure["metric"] in GRADES]
-    overall = [figure for figure in own if figure["slice"] == OVERALL]
-    measured = {figure["metric"] for figure in overall}
     return {
-        "overall": overall,
+        "overall": [figure for figure in own if figure["slice"] == OVERALL],
         "by_slice": pivot([figure for figure in judged if figure["slice"] != OVERALL], "slice"),
-        "meanings": {name: told for name, told in MEANINGS.items() if name in measured},
     }
-
-
-def training_rows(history: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per metric of `artifacts.HISTORY`: what it is at the best and at the last epoch.
-
-    Returns:
-        `{"metric", "best": (training, validation), "last": (training, validation)}` per metric,
-        a value that was not recorded as None.
-    """
-    epochs = history["epochs"]
-    last: dict[str, Any] = epochs[-1] if epochs else {}
-    best: dict[str, Any] = next((e for e in epochs if e["epoch"] == history["best_epoch"]), {})
-    return [
-        {
-            "metric": name,
-            "best": (best.get(name), best.get(f"val_{name}")),
-            "last": (last.get(name), last.get(f"val_{name}")),
-        }
-        for name in last
-        if name not in ("epoch", "seconds", "stage") and not name.startswith("val_")
-    ]
 
 
 def lowest(figures: list[dict[str, Any]], key: str) -> tuple[list[dict[str, Any]], str]:

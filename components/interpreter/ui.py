@@ -9,7 +9,8 @@ from typing import Any
 
 from tfx.types.artifact import Artifact
 
-from components.interpreter.report import OVERALL, lowest
+from components.artifacts import OVERALL
+from components.interpreter.report import lowest
 
 
 def overall_metrics(figures: list[dict[str, Any]]) -> dict[str, float | None]:

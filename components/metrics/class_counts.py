@@ -13,7 +13,7 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics.grids import GRIDS, PROBABILITIES, Grid
+from components.metrics.confusion import GRIDS
 from components.metrics.intervals import auc_and_variance
 from components.metrics.specs import pack
 
@@ -42,19 +42,12 @@ class ClassCounts(metric_types.Metric):
     1 - score and score. No number is the first class's, and above no threshold.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        loss: Loss = "cross_entropy",
-        grid: str = "probabilities",
-        name: str = NAME,
-    ):
-        """Builds the metric, with a grid of `grids.GRIDS`; `squared_error` is that of one score."""
+    def __init__(self, classes: int, loss: Loss = "cross_entropy", name: str = NAME):
+        """Builds the metric; `squared_error` is that of one score, which is no probability."""
         super().__init__(
             metric_util.merge_per_key_computations(_computations),
             classes=classes,
             loss=loss,
-            grid=grid,
             name=name,
         )
 
@@ -63,14 +56,13 @@ class ClassCounts(metric_types.Metric):
 def _computations(  # noqa: PLR0917
     classes: int,
     loss: Loss,
-    grid: str,
     name: str = NAME,
     eval_config: config_pb2.EvalConfig | None = None,
     model_name: str = "",
     output_name: str = "",
 ) -> metric_types.MetricComputations:
     key = metric_types.MetricKey(name=name, model_name=model_name, output_name=output_name)
-    combiner = _Combiner(key, eval_config, Counter(classes, loss, GRIDS[grid]))
+    combiner = _Combiner(key, eval_config, Counter(classes, loss))
     return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
 
 
@@ -95,14 +87,10 @@ class Counts:
 
 
 class Counter:
-    """Counts Examples into `Counts`, without TFMA.
+    """Counts Examples into `Counts`, without TFMA; see `ClassCounts` for classes and loss."""
 
-    Args:
-        classes, loss: see `ClassCounts`.
-        grid: of thresholds.
-    """
-
-    def __init__(self, classes: int, loss: Loss = "cross_entropy", grid: Grid = PROBABILITIES):
+    def __init__(self, classes: int, loss: Loss = "cross_entropy"):
+        grid = GRIDS[loss]
         self._classes = classes
         self._loss = loss
         # Of two classes the curve of one tells that of the other; of more no curve is shown.
@@ -194,16 +182,11 @@ def _joined(tallies: Iterable[Tally]) -> Tally:
     return found, np.bincount(places, numbers, len(found)).astype(np.int64)
 
 
+@dataclass(eq=False)
 class _Combiner(beam.CombineFn):
-    def __init__(
-        self,
-        key: metric_types.MetricKey,
-        eval_config: config_pb2.EvalConfig | None,
-        counter: Counter,
-    ):
-        self._key = key
-        self._eval_config = eval_config
-        self._counter = counter
+    key: metric_types.MetricKey
+    eval_config: config_pb2.EvalConfig | None
+    counter: Counter
 
     def create_accumulator(self) -> Counts:
         return Counts()
@@ -211,20 +194,20 @@ class _Combiner(beam.CombineFn):
     def add_input(self, accumulator: Counts, element: metric_types.StandardMetricInputs) -> Counts:
         found: Iterator[Any] = metric_util.to_label_prediction_example_weight(
             element,
-            eval_config=self._eval_config,
-            model_name=self._key.model_name,
-            output_name=self._key.output_name,
+            eval_config=self.eval_config,
+            model_name=self.key.model_name,
+            output_name=self.key.output_name,
             flatten=False,
         )
         label, prediction, _ = next(found)
-        self._counter.add(accumulator, int(label.item()), prediction)
+        self.counter.add(accumulator, int(label.item()), prediction)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
-        return self._counter.merge(accumulators)
+        return self.counter.merge(accumulators)
 
     def extract_output(self, accumulator: Counts) -> dict[metric_types.MetricKey, bytes]:
-        return {self._key: pack(self._counter.arrays(accumulator))}
+        return {self.key: pack(self.counter.arrays(accumulator))}
 
 
 metric_types.register_metric(ClassCounts)

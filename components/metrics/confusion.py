@@ -1,9 +1,12 @@
 """What was taken for what: counts by true and predicted class, and what is read from them.
 
-After Fawcett, "An introduction to ROC analysis" (2006), sections 2 and 4.
+After Fawcett, "An introduction to ROC analysis" (2006), sections 2 and 4. Scores are counted at the
+thresholds of a grid; a score is above a threshold if it is greater.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -98,3 +101,33 @@ def roc_curve(counts: np.ndarray, thresholds: Sequence[float]) -> list[dict[str,
         point = {"false_positive_rate": false_positive_rate, "recall": recall}
         points.setdefault((false_positive_rate, recall), {"threshold": threshold} | point)
     return list(points.values())
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Ascending thresholds; both fields are some of `joined`."""
+
+    auc: tuple[float, ...]  # between two of them scores count as equal
+    roc: tuple[float, ...]  # of the curve that is shown; 0.5, which divides two classes, is in it
+
+    @property
+    def joined(self) -> np.ndarray:
+        """float64 [thresholds], each once."""
+        return np.unique([*self.auc, *self.roc])
+
+
+# Of probabilities. The first are those that TensorFlow Model Analysis comes to with its 10,000
+# buckets: the bucket above 0 goes with that at 0, and what lies on an edge lies above it. Those of
+# the curve are closer to each other the surer a model is: a network's lie mostly near 0 and 1.
+_EDGES = np.nextafter(np.arange(2, 10_001) / 10_000, -math.inf)
+PROBABILITIES = Grid(
+    auc=tuple(_EDGES.tolist()),
+    roc=(0.0, *(round(1 / (1 + math.exp(-0.2 * number)), 6) for number in range(-49, 50)), 1.0),
+)
+
+# Of scores that are no probabilities: twice the distance of the targets 0 and 1 to both sides; the
+# ends are below and above every score. The curve has every fifth.
+_SCORES = (-1e30, *(round(-2 + number * 0.01, 2) for number in range(501)), 1e30)
+SCORES = Grid(auc=_SCORES, roc=(_SCORES[0], *_SCORES[1:-1:5], _SCORES[-1]))
+
+GRIDS = {"cross_entropy": PROBABILITIES, "squared_error": SCORES}  # by the loss that is measured

@@ -7,6 +7,7 @@ affordable. Named in a MetricConfig with `module=`.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import apache_beam as beam
 import numpy as np
@@ -58,22 +59,20 @@ def _computations(
     return [metric_types.MetricComputation([key], [masks], _Combiner(key, classes))]
 
 
+@dataclass(eq=False)
 class _Combiner(beam.CombineFn):
     """Sums over images: pixels int64 [n, n], products float64 [3n, 3n]."""
 
-    def __init__(self, key: metric_types.MetricKey, classes: int):
-        self._key = key
-        self._classes = classes
+    key: metric_types.MetricKey
+    classes: int
 
     def create_accumulator(self) -> Sums:
-        return (
-            np.zeros((self._classes, self._classes), np.int64),
-            np.zeros((3 * self._classes, 3 * self._classes)),
-        )
+        count = self.classes
+        return np.zeros((count, count), np.int64), np.zeros((3 * count, 3 * count))
 
     def add_input(self, accumulator: Sums, element: metric_types.StandardMetricInputs) -> Sums:
         confusion, products = accumulator
-        found = count_pairs(element.get_labels(), element.get_predictions(), self._classes)
+        found = count_pairs(element.get_labels(), element.get_predictions(), self.classes)
         sums = np.concatenate([np.diag(found), found.sum(axis=1), found.sum(axis=0)])
         present = np.flatnonzero(sums)  # an image shows few of many classes
         some = sums[present].astype(np.float64)
@@ -88,7 +87,7 @@ class _Combiner(beam.CombineFn):
     def extract_output(self, accumulator: Sums) -> dict[metric_types.MetricKey, bytes]:
         confusion, products = accumulator
         value = pack({"confusion": to_triples(confusion), "products": products})
-        return {self._key: value}
+        return {self.key: value}
 
 
 metric_types.register_metric(PixelCounts)

@@ -78,11 +78,7 @@ def spec(name: str) -> ModelSpec:
 
 
 def sources(name: str) -> tuple[str, ...]:
-    """Dotted modules whose code builds an architecture.
-
-    Raises:
-        InputError: there is no such architecture.
-    """
+    """Dotted modules whose code builds an architecture; see `spec` for its name."""
     paths = [spec(name).builder]
     if name not in _SPECS and not name.startswith(PREFIX):
         # Where it is described may be elsewhere than where it is built.
@@ -124,11 +120,7 @@ def build(name: str, image_size: int | None, classes: int, **args: Any) -> "kera
 
 
 def explained_layers(model: "keras.Model", spec: ModelSpec) -> tuple[str, str]:
-    """The layers of a picture model between which an explanation looks.
-
-    Args:
-        model: of `build`.
-        spec: its specification.
+    """The layers of a picture model of `build` between which an explanation looks.
 
     Returns:
         The layer that Grad-CAM explains, `spec.grad_cam_layer` or, where the model has none of that

@@ -7,6 +7,7 @@ of its layers' names, and `output_name` the name of its last layer.
 from dataclasses import dataclass
 
 import keras
+from keras import KerasTensor
 
 from components.models.spec import LOGITS_LAYER, PROBABILITIES_LAYER, PROBABILITY_LAYER
 from serving.errors import InputError
@@ -40,14 +41,12 @@ def check_below_one(argument: str, value: float) -> None:
         )
 
 
-def picture_input(image_size: int) -> keras.KerasTensor:
+def picture_input(image_size: int) -> KerasTensor:
     """The input of every picture model: float32 [batch, image_size, image_size, 3], [0, 255]."""
     return keras.Input((image_size, image_size, 3), dtype="float32", name="image")
 
 
-def batch_norm_relu(
-    x: keras.KerasTensor, *, style: ConvStyle, name: str, part: str
-) -> keras.KerasTensor:
+def batch_norm_relu(x: KerasTensor, *, style: ConvStyle, name: str, part: str) -> KerasTensor:
     """Batch norm, if the style has it, and relu; same shape."""
     if style.batch_norm:
         x = keras.layers.BatchNormalization(
@@ -56,9 +55,7 @@ def batch_norm_relu(
     return keras.layers.Activation("relu", name=f"{name}_relu_{part}")(x)
 
 
-def two_convolutions(
-    x: keras.KerasTensor, filters: int, *, style: ConvStyle, name: str
-) -> keras.KerasTensor:
+def two_convolutions(x: KerasTensor, filters: int, *, style: ConvStyle, name: str) -> KerasTensor:
     """Twice batch norm, relu and a padded 3x3 convolution: [batch, height, width, filters]."""
     kind = keras.layers.SeparableConv2D if style.separable else keras.layers.Conv2D
     bias = not style.batch_norm
@@ -69,14 +66,14 @@ def two_convolutions(
 
 
 def residual_sum(
-    x: keras.KerasTensor,
-    inputs: keras.KerasTensor,
+    x: KerasTensor,
+    inputs: KerasTensor,
     *,
     strides: int = 1,
     bias: bool,
     name: str,
     output_name: str,
-) -> keras.KerasTensor:
+) -> KerasTensor:
     """Adds a block's input to its output, through a 1x1 convolution where the shapes differ.
 
     Args:
@@ -102,14 +99,14 @@ def residual_sum(
 
 
 def downsampling_block(
-    inputs: keras.KerasTensor,
+    inputs: KerasTensor,
     filters: int,
     *,
     style: ConvStyle,
     residual: bool = True,
     name: str,
     output_name: str,
-) -> keras.KerasTensor:
+) -> KerasTensor:
     """Xception's block: two convolutions and a pooling beside a projection.
 
     Source: "Deep Learning with Python", 2nd edition, 9.3.5.
@@ -132,14 +129,14 @@ def downsampling_block(
 
 
 def upsampling_block(
-    inputs: keras.KerasTensor,
-    skip: keras.KerasTensor,
+    inputs: KerasTensor,
+    skip: KerasTensor,
     filters: int,
     *,
     style: ConvStyle,
     name: str,
     output_name: str,
-) -> keras.KerasTensor:
+) -> KerasTensor:
     """A decoder's block: doubles the map, joins the encoder's, two convolutions, residual sum.
 
     Args:
@@ -155,7 +152,7 @@ def upsampling_block(
     return residual_sum(x, joined, bias=not style.batch_norm, name=name, output_name=output_name)
 
 
-def upsample_to(x: keras.KerasTensor, height: int, width: int, *, name: str) -> keras.KerasTensor:
+def upsample_to(x: KerasTensor, height: int, width: int, *, name: str) -> KerasTensor:
     """Doubles a map, each value four times, and cuts what an odd side has too much.
 
     Args:
@@ -172,9 +169,7 @@ def upsample_to(x: keras.KerasTensor, height: int, width: int, *, name: str) -> 
     return x
 
 
-def class_output(
-    features: keras.KerasTensor, classes: int, *, dropout: float = 0.5
-) -> keras.KerasTensor:
+def class_output(features: KerasTensor, classes: int, *, dropout: float = 0.5) -> KerasTensor:
     """Dropout, if any, the scores and their probabilities.
 
     Two classes have one score, whose sigmoid is the probability of class 1; more have one each.
@@ -199,7 +194,7 @@ def class_output(
     return keras.layers.Concatenate(dtype="float32", name=PROBABILITIES_LAYER)([first, x])
 
 
-def mask_output(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+def mask_output(features: KerasTensor, classes: int) -> KerasTensor:
     """A 3x3 convolution to one score a class, and their softmax.
 
     Args:

@@ -15,7 +15,7 @@ PROBABILITY_LAYER = "probability"  # of two classes: sigmoid of the one logit
 PROBABILITIES_LAYER = "probabilities"  # of all classes: the output
 
 PREFIX = "keras.applications."
-Learn = Literal["all", "head", "top"]  # which weights; see `components.models.transfer`
+Learn = Literal["all", "head", "top"]  # which weights; see `components.models.pretrained.set_phase`
 FINE_TUNED_SHARE = 0.2  # of a backbone's layers, the last ones: see `ModelSpec.fine_tune_from`
 
 
@@ -35,8 +35,8 @@ class ModelSpec:
             [batch, classes], of two classes [batch, 1] where one sigmoid tells both, or
             [batch, height, width, classes] of masks.
         fine_tune_from: where the backbone's part begins that fine-tuning trains as `top` (see
-            `components.models.transfer`): a layer's name, or a share of the backbone's layers,
-            the last ones, in (0, 1). None for architectures that are trained whole.
+            `pretrained.set_phase`): a layer's name, or a share of the backbone's layers, the last
+            ones, in (0, 1). None for architectures that are trained whole.
         ablations: arguments of its `build`, all True or False, whose combinations are worth a
             comparison.
         smallest: side in pixels of the smallest input that its convolutions and poolings take.

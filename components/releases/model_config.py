@@ -5,17 +5,19 @@ not concern as it was written, other models and comments included, and replaces 
 step; pushers on one machine take turns.
 """
 
+import contextlib
 import fcntl
 import os
+import re
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
-from components.releases.text_proto import Field, UnknownForm, message_fields, without
 from serving.errors import InputError, os_errors
 
 T = TypeVar("T")
@@ -24,6 +26,22 @@ _LIST = "model_config_list"
 _CONFIG = "config"
 _CHANGED = ("model_version_policy", "version_labels")
 _INDENT = "  "
+# What may hold marks that are none: comments and strings.
+_OPAQUE = re.compile(r"""\#[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.VERBOSE)
+_MARK = re.compile(r"(?P<name>\w+)\s*:?\s*[{<] | [}>\[\]]", re.VERBOSE)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field that holds a message, by its place in the text, from its name to its closing brace.
+
+    The body is what is inside the braces.
+    """
+
+    name: str
+    start: int
+    end: int
+    body: tuple[int, int]
 
 
 class ModelConfigFile:
@@ -121,19 +139,19 @@ def _entry(config: ModelServerConfig, name: str) -> ModelConfig | None:
 
 def _rewritten(text: str, config: ModelServerConfig, entry: ModelConfig) -> str:
     """The text with the entry changed; comments get lost only if its form is an unusual one."""
-    try:
+    with contextlib.suppress(ValueError, text_format.ParseError):
         changed = _spliced(text, entry)
         if text_format.Parse(changed, ModelServerConfig()) == config:
             return changed
-    except (UnknownForm, text_format.ParseError):
-        pass  # written anew below, which is right, too
+    # Written anew, which is right, too.
     return text_format.MessageToString(config)
 
 
 def _spliced(text: str, entry: ModelConfig) -> str:
-    lists = [field for field in message_fields(text) if field.name == _LIST]
+    """By the format's outline alone (names, braces, strings, comments): to be parsed again."""
+    lists = [field for field in _message_fields(text) if field.name == _LIST]
     for models in lists:
-        for model in message_fields(text, models.body):
+        for model in _message_fields(text, models.body):
             named = text_format.Parse(text[slice(*model.body)], ModelConfig()).name
             if model.name == _CONFIG and named == entry.name:
                 return _with_body(text, model, entry)
@@ -145,13 +163,12 @@ def _spliced(text: str, entry: ModelConfig) -> str:
     return f"{text[:end]}{gap}{_block(entry)}{text[end:]}"
 
 
-def _with_body(text: str, model: Field, entry: ModelConfig) -> str:
+def _with_body(text: str, model: _Field, entry: ModelConfig) -> str:
     """Only the fields that changed are written anew, at the end of the model's block."""
-    fields = [one for one in message_fields(text, model.body) if one.name in _CHANGED]
-    body = without(text, fields, model.body)
-    part = ModelConfig(version_labels=entry.version_labels)
-    if entry.HasField("model_version_policy"):
-        part.model_version_policy.CopyFrom(entry.model_version_policy)
+    fields = [one for one in _message_fields(text, model.body) if one.name in _CHANGED]
+    body = _without(text, fields, model.body)
+    policy = entry.model_version_policy if entry.HasField("model_version_policy") else None
+    part = ModelConfig(version_labels=entry.version_labels, model_version_policy=policy)
     lines = textwrap.indent(text_format.MessageToString(part), _INDENT * 2)
     start, end = model.body
     return f"{text[:start]}{body.rstrip()}\n{lines}{_INDENT}{text[end:]}"
@@ -160,3 +177,40 @@ def _with_body(text: str, model: Field, entry: ModelConfig) -> str:
 def _block(entry: ModelConfig) -> str:
     lines = textwrap.indent(text_format.MessageToString(entry), _INDENT * 2)
     return f"{_INDENT}{_CONFIG} {{\n{lines}{_INDENT}}}\n"
+
+
+def _message_fields(text: str, body: tuple[int, int] | None = None) -> list[_Field]:
+    """The fields with messages that stand directly in a message, in order.
+
+    Args:
+        text: one that the parser takes.
+        body: the message's place; None: all of the text.
+
+    Raises:
+        ValueError: a list in brackets.
+    """
+    fields: list[_Field] = []
+    opened: list[re.Match[str]] = []
+    bare = _OPAQUE.sub(lambda found: " " * len(found[0]), text)
+    for mark in _MARK.finditer(bare, *(body or (0, len(text)))):
+        if mark["name"]:
+            opened.append(mark)
+        elif mark[0] in "[]":
+            raise ValueError(f"a list at character {mark.start()}")
+        else:
+            first = opened.pop()
+            if not opened:
+                inside = first.end(), mark.start()
+                fields.append(_Field(first["name"], first.start(), mark.end(), inside))
+    return fields
+
+
+def _without(text: str, fields: list[_Field], body: tuple[int, int]) -> str:
+    """A message's text without some of its fields and the blank lines that they would leave."""
+    start, stop = body
+    kept = []
+    for field in fields:
+        before = text[start : field.start]
+        kept.append(before.rstrip(" \t").removesuffix("\n") if "\n" in before else before)
+        start = field.end
+    return "".join([*kept, text[start:stop]])

@@ -52,8 +52,8 @@ class Predictor:
         return {key: output.numpy() for key, output in signature(**given).items()}
 
 
-def batches(items: Iterable[Item], size: int = BATCH_SIZE) -> Iterator[list[Item]]:
-    """Groups items into lists of at most `size`."""
+def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Groups items into lists of at most `BATCH_SIZE`."""
     iterator = iter(items)
-    while batch := list(islice(iterator, size)):
+    while batch := list(islice(iterator, BATCH_SIZE)):
         yield batch

@@ -36,12 +36,7 @@ class Views:
 
 
 def look_into(folder: str, examples: Iterator[Any]) -> Views:
-    """Looks with a model at the first of the parsed Examples of images.
-
-    Args:
-        folder: of the exported SavedModel.
-        examples: of a split.
-    """
+    """Looks with the SavedModel of a folder at the first of a split's parsed Examples of images."""
     try:
         opened = open_model(folder)
     except InputError as error:  # an older export, or layers that are not Keras's own

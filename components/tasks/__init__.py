@@ -80,21 +80,17 @@ class Task:
         return importlib.import_module(self.module(name)).Part(classes)
 
 
-def get_task(name: str, key: str = "task") -> Task:
-    """The task of a name or import path.
-
-    Args:
-        name: one of `SHIPPED`, an announced one, or `package.module:Class`.
-        key: the setting that names it, for messages.
+def get_task(name: str) -> Task:
+    """The task of a name: one of `SHIPPED`, an announced one, or `package.module:Class`.
 
     Raises:
         InputError: there is no such task.
     """
-    path = extension.resolve(name, SHIPPED, kind="tasks", key=key)
-    found = extension.load(path, key=key)
+    path = extension.resolve(name, SHIPPED, kind="tasks", key="task")
+    found = extension.load(path, key="task")
     if not (isinstance(found, type) and issubclass(found, Task)):
-        raise InputError(key, expected="a subclass of components.tasks.Task", found=f"'{name}'")
-    with extension.calling(path, key, "a task that can be made"):
+        raise InputError("task", expected="a subclass of components.tasks.Task", found=f"'{name}'")
+    with extension.calling(path, "task", "a task that can be made"):
         task: Task = found()
     task.name = name  # type: ignore[misc]  # an outside one is known by its import path
     return task

@@ -253,8 +253,8 @@ class Export(Part, ABC):
         """
 
     @abstractmethod
-    def warmup_requests(self) -> list[Any]:
-        """A PredictionLog for every endpoint, whatever its batch."""
+    def drawn_example(self) -> Any:
+        """A `tf.train.Example` that every endpoint can answer: a server warms up with it."""
 
     @abstractmethod
     def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:

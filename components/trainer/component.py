@@ -28,12 +28,7 @@ class TrainerSpec(specs.TrainerSpec):
 def custom_config(
     task: str, config: TrainerConfig, state_dir: str, elsewhere: bool
 ) -> dict[str, Any]:
-    """What the function that trains is given; see `Trainer` for the arguments.
-
-    Raises:
-        Mistakes: the configuration does not fit the task.
-        InputError: no such task, or a file to start from is not there.
-    """
+    """What the function that trains is given; see `Trainer` for the arguments and errors."""
     from components.trainer.fit.building import digests  # brings Keras along
 
     asked = config.for_task(get_task(task))
@@ -61,7 +56,8 @@ class Trainer(component.Trainer):
         elsewhere: the run is on other machines, so the files of weights are not looked into.
 
     Raises:
-        InputError: see `custom_config`.
+        Mistakes: the configuration does not fit the task.
+        InputError: no such task, or a file to start from is not there.
     """
 
     SPEC_CLASS = TrainerSpec

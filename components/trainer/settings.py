@@ -126,27 +126,15 @@ class TrainerConfig(Section):
         yield from config._of_all_trainings(lambda one: one._training_mistakes(task, tunable))
 
     def check_task(self, task: Task) -> None:
-        """The same, raised.
-
-        Raises:
-            Mistakes: all that `task_mistakes` finds.
-        """
+        """Raises all that `task_mistakes` finds, as `Mistakes`."""
         found = list(self.task_mistakes(task))
         if found:
             raise Mistakes(found)
 
     def check_trains(self, who: str) -> None:
-        """Refuses weights as they are where there has to be a training.
-
-        Raises:
-            InputError: naming the key.
-        """
+        """Refuses weights as they are, with an InputError, where there has to be a training."""
         if not self.epochs:
             raise InputError("trainer.epochs", expected=f"1 or more with {who}", found="0")
-
-    def training_values(self) -> dict[str, Any]:
-        """What a training depends on, as JSON: all but how the trained model answers."""
-        return self.model_dump(mode="json", exclude={"export"})
 
     def _of_all_trainings(self, check: Any) -> Iterator[InputError]:
         """The section's own mistakes, and those that stages have beyond them."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
-from components.settings import PositiveInt, Section
+from components.settings import PositiveInt, Section, leaves
 from components.tasks import Task
 from components.trainer.sections import ExportConfig
 from components.trainer.settings import Scalar, TrainerConfig, describe, replace_values
@@ -87,7 +87,8 @@ class TunerConfig(Section):
     @classmethod
     def _flat(cls, space: Any) -> Any:
         """Takes sections in sections, as `--set tuner.space.optimizer.ema=...` makes them, too."""
-        return dict(leaves(space)) if isinstance(space, dict) else space
+        known = Dimension.model_fields
+        return dict(leaves(space, whole=known)) if isinstance(space, dict) else space
 
     def mistakes(self) -> Iterator[InputError]:
         """An empty space, a dimension that is none, too few trials to learn from."""
@@ -152,15 +153,6 @@ class TunerConfig(Section):
         # A value is not to blame for what is wrong without it, which is told elsewhere.
         if not wrong and not list(trainer.task_mistakes(task)):
             yield from _value_mistakes((base, trainer), self.space, task)
-
-
-def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of sections in sections; a dimension is a value."""
-    for key, value in tree.items():
-        if isinstance(value, dict) and value and not value.keys() & Dimension.model_fields.keys():
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _dimension_mistakes(name: str, dimension: Dimension) -> Iterator[InputError]:

@@ -20,11 +20,10 @@ from components.beam_args import runs_elsewhere
 from pipelines.kubeflow import last_words
 from pipelines.kubeflow.invocation import EXECUTOR_FLAG, Invocation, parse, step_name
 from pipelines.kubeflow.locations import Locations
-from pipelines.kubeflow.stopping import StopSignal
 from serving.errors import FailedError, InputError
 
 if TYPE_CHECKING:
-    from pipelines.kubeflow.restore import Artifacts
+    from pipelines.kubeflow.artifacts import Artifacts
 
 _LOG = logging.getLogger("pawlens")
 
@@ -45,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     step = _step(argv)
-    stop = StopSignal(lambda words: last_words.say_last(f"{step}: {words}"))
+    stop = last_words.StopSignal(lambda words: last_words.say_last(f"{step}: {words}"))
     with stop.listening(), last_words.readable_logs():
         try:
             _run(step, parse(argv))
@@ -79,14 +78,13 @@ def _run(step: str, invocation: Invocation) -> None:
     # TFX brings TensorFlow; a wrong command line has been told without.
     from tfx.orchestration.portable import outputs_utils
 
-    from pipelines.kubeflow import restore
-    from pipelines.kubeflow.executor_output import write_output
+    from pipelines.kubeflow import artifacts
 
     start = time.monotonic()
     locations = Locations(shared=runs_elsewhere(invocation.beam_args))
-    properties = restore.restore_parameters(invocation)
-    inputs = restore.restore_inputs(invocation, locations)
-    outputs = restore.restore_outputs(invocation, locations)
+    properties = artifacts.restore_parameters(invocation)
+    inputs = artifacts.restore_inputs(invocation, locations)
+    outputs = artifacts.restore_outputs(invocation, locations)
     _LOG.info("step %s (%s)", step, invocation.executor)
     _log_start(invocation, inputs, properties, locations)
     # As TFX's launchers do; the one here makes only the folders above.
@@ -96,7 +94,7 @@ def _run(step: str, invocation: Invocation) -> None:
     with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
         executor = _executor(invocation.executor, invocation.beam_args, scratch)
         executor.Do(inputs, outputs, properties)
-    write_output(Path(invocation.request.outputs.output_file), outputs, locations)
+    artifacts.write_output(Path(invocation.request.outputs.output_file), outputs, locations)
     for key, [artifact] in sorted(outputs.items()):
         _LOG.info("output %s: %s: %s", key, locations.to_remote(artifact.uri), _size(artifact))
     _LOG.info("%s: done in %.1f s", step, time.monotonic() - start)

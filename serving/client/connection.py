@@ -233,11 +233,7 @@ class Method:
         )
 
 
-PREDICT = Method(methods.path(methods.PREDICTION_SERVICE, methods.PREDICT), pb.PredictResponse)
-GET_MODEL_METADATA = Method(
-    methods.path(methods.PREDICTION_SERVICE, methods.GET_MODEL_METADATA),
-    pb.GetModelMetadataResponse,
-)
-GET_MODEL_STATUS = Method(
-    methods.path(methods.MODEL_SERVICE, methods.GET_MODEL_STATUS), pb.GetModelStatusResponse
-)
+_PREDICTION, _MODEL = f"/{methods.PREDICTION_SERVICE}", f"/{methods.MODEL_SERVICE}"
+PREDICT = Method(f"{_PREDICTION}/Predict", pb.PredictResponse)
+GET_MODEL_METADATA = Method(f"{_PREDICTION}/GetModelMetadata", pb.GetModelMetadataResponse)
+GET_MODEL_STATUS = Method(f"{_MODEL}/GetModelStatus", pb.GetModelStatusResponse)

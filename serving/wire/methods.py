@@ -3,10 +3,6 @@
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 
-PREDICT = "Predict"
-GET_MODEL_METADATA = "GetModelMetadata"
-GET_MODEL_STATUS = "GetModelStatus"
-
 METADATA_FIELD = "signature_def"
 
 # A batch of camera pictures, or of heat maps and masks on the way back.
@@ -15,8 +11,3 @@ MESSAGE_SIZE_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
 )
-
-
-def path(service: str, method: str) -> str:
-    """The HTTP/2 path of a method, like `/tensorflow.serving.PredictionService/Predict`."""
-    return f"/{service}/{method}"

@@ -81,6 +81,27 @@ def write_examples(make_artifact, serialize):
 
 
 @pytest.fixture(scope="session")
+def export_as() -> Callable[..., None]:
+    """export_as(task, spec, model, folder, *classes, **options): as the trainer exports it."""
+
+    def export(task, spec, model, folder, *classes, **options):
+        from components.export.saved_model import ExportOptions, export_model
+        from components.tasks import get_task
+        from serving.classes import Classes
+
+        export_model(
+            model,
+            folder,
+            task=get_task(task),
+            classes=Classes(classes),
+            side=model.input_shape[1] if len(model.input_shape) == 4 else None,
+            options=ExportOptions(spec, **options),
+        )
+
+    return export
+
+
+@pytest.fixture(scope="session")
 def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     """run_step(component, folder, beam_args, **inputs): outputs by name, made in that folder."""
 

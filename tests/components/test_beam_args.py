@@ -1,4 +1,9 @@
+import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability import prism_runner
+from tfx.utils import dependency_utils
+from tfx.utils.dependency_utils import make_beam_dependency_flags
 
 from components.beam_args import LOCAL_WORKERS_ARG, OWN_IMAGE_ARG, complete, runs_elsewhere
 from components.tfdv_standin import BEAM_PLUGIN_ARG
@@ -28,8 +33,6 @@ DATAFLOW = [
 @pytest.fixture
 def packed(monkeypatch):
     """Calls of TFX's packing of itself, which is not made."""
-    from tfx.utils import dependency_utils
-
     calls = []
     monkeypatch.setattr(
         dependency_utils, "build_ephemeral_package", lambda: calls.append(1) or "tfx.tar.gz"
@@ -39,8 +42,6 @@ def packed(monkeypatch):
 
 @pytest.mark.parametrize("args", LOCAL)
 def test_tfx_is_not_packed_for_workers_on_this_machine(args, packed):
-    from tfx.utils.dependency_utils import make_beam_dependency_flags
-
     completed = complete(args)
     assert completed[: len(args)] == args
     assert BEAM_PLUGIN_ARG in completed
@@ -49,8 +50,6 @@ def test_tfx_is_not_packed_for_workers_on_this_machine(args, packed):
 
 
 def test_workers_in_containers_of_their_own_import_what_is_there(packed):
-    from tfx.utils.dependency_utils import make_beam_dependency_flags
-
     completed = complete(FLINK)
     assert completed == [*FLINK, BEAM_PLUGIN_ARG, OWN_IMAGE_ARG]
     assert make_beam_dependency_flags(completed) == completed
@@ -126,10 +125,6 @@ def test_images_for_the_workers_of_portable_runners_are_taken():
 
 @pytest.mark.parametrize("args", LOCAL)
 def test_nothing_is_downloaded_to_run_on_this_machine(args, monkeypatch):
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.runners.portability import prism_runner
-
     asked = []
     monkeypatch.setattr(prism_runner.PrismRunner, "run_pipeline", lambda *_: asked.append(1))
     in_memory = [arg.replace("multi_processing", "in_memory") for arg in complete(args)]

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+import tensorflow_data_validation as tfdv
+from apache_beam.runners.portability import local_job_service_main
+from tfx.components.statistics_gen.executor import Executor
+from tfx.types import standard_artifacts
 
 from components.beam_args import complete
 
@@ -10,8 +14,6 @@ from components.beam_args import complete
 @pytest.fixture
 def job_server(zygote, tmp_path):
     """Address of Beam's own small job server, in a process of its own."""
-    from apache_beam.runners.portability import local_job_service_main
-
     port_file = tmp_path / "port"
     places = ("--port_file", port_file, "--staging_dir", tmp_path / "staged")
     server = zygote.start(Path(local_job_service_main.__file__), *places)
@@ -26,10 +28,6 @@ def job_server(zygote, tmp_path):
 def test_statistics_go_through_a_portable_runner(
     job_server, write_examples, make_artifact, tmp_path
 ):
-    import tensorflow_data_validation as tfdv
-    from tfx.components.statistics_gen.executor import Executor
-    from tfx.types import standard_artifacts
-
     rows = [{"x": value} for value in (1.0, 2.0, 6.0)]
     examples = write_examples(tmp_path / "examples", {"train": rows})
     statistics = make_artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")

@@ -8,27 +8,16 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image, ImageOps
 
+from components import preprocessing
+from components.headers import read_header
 from serving import pictures
 
 SIZE = 48
 TOO_LARGE = "more than 50000000 pixels"
 UNKNOWN = "expected JPEG, PNG, GIF, BMP or WebP"
-
-
-@pytest.fixture(scope="module")
-def tf():
-    import tensorflow
-
-    return tensorflow
-
-
-@pytest.fixture(scope="module")
-def preprocessing():
-    from components import preprocessing
-
-    return preprocessing
 
 
 def smooth_picture(width: int, height: int, channels: int = 3) -> np.ndarray:
@@ -82,7 +71,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_same_as_pillow(preprocessing, name):
+def test_same_as_pillow(name):
     data, tolerance = PICTURES[name]
     image = preprocessing.decode_image(data, SIZE).numpy()
     assert image.shape == (SIZE, SIZE, 3)
@@ -91,13 +80,13 @@ def test_same_as_pillow(preprocessing, name):
     np.testing.assert_allclose(image, pillow_decode(data), atol=tolerance)
 
 
-def test_shrinking_averages_instead_of_picking(preprocessing):
+def test_shrinking_averages_instead_of_picking():
     board = (np.indices((256, 256)).sum(axis=0) % 2 * 255).astype(np.uint8)
     data = encode(Image.fromarray(board), "PNG")
     np.testing.assert_allclose(preprocessing.decode_image(data, 32), 127.5, atol=2)
 
 
-def test_picture_shrunk_before_gives_nearly_the_same(preprocessing):
+def test_picture_shrunk_before_gives_nearly_the_same():
     original = Image.fromarray(smooth_picture(800, 600))
     shrunk = original.resize((400, 300), Image.Resampling.LANCZOS)
     direct = preprocessing.decode_image(encode(original, "PNG"), SIZE).numpy()
@@ -105,7 +94,7 @@ def test_picture_shrunk_before_gives_nearly_the_same(preprocessing):
     assert np.abs(direct - twice).mean() < 1
 
 
-def test_batches_eager_traced_and_in_a_dataset_agree(tf, preprocessing):
+def test_batches_eager_traced_and_in_a_dataset_agree():
     datas = [data for data, _ in PICTURES.values()]
     single = np.stack([preprocessing.decode_image(data, SIZE) for data in datas])
     eager = preprocessing.decode_images(tf.constant(datas), SIZE)
@@ -124,7 +113,7 @@ JPEG = PICTURES["jpeg"][0]
 @pytest.mark.parametrize(
     "data", [b"", b"BM", b"no picture", JPEG[: len(JPEG) // 2], b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
 )
-def test_bad_bytes_raise(tf, preprocessing, data):
+def test_bad_bytes_raise(data):
     with pytest.raises(tf.errors.InvalidArgumentError):
         preprocessing.decode_image(data, SIZE)
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -136,7 +125,7 @@ def mask_of(width: int, height: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("width", "height"), [(123, 77), (30, 40), (SIZE, SIZE)])
-def test_masks_are_nearest_neighbours(tf, preprocessing, width, height):
+def test_masks_are_nearest_neighbours(width, height):
     mask = mask_of(width, height)
     rows = np.floor((np.arange(SIZE) + 0.5) * height / SIZE).astype(int)
     columns = np.floor((np.arange(SIZE) + 0.5) * width / SIZE).astype(int)
@@ -149,7 +138,7 @@ def test_masks_are_nearest_neighbours(tf, preprocessing, width, height):
     np.testing.assert_array_equal(batch, np.stack([expected, expected]))
 
 
-def test_picture_given_as_a_mask_raises(tf, preprocessing):
+def test_picture_given_as_a_mask_raises():
     with pytest.raises(tf.errors.InvalidArgumentError, match=re.compile("png", re.IGNORECASE)):
         preprocessing.decode_mask(b"no mask", SIZE)
 
@@ -173,13 +162,23 @@ def _claimed(kind: str, width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG", "WEBP"])
-def test_a_bomb_is_refused_by_its_header(tf, preprocessing, kind):
+def test_a_bomb_is_refused_by_its_header(kind):
     bomb = _claimed(kind, *((16_383, 3_052) if kind == "WEBP" else (50_001, 1_000)))
     with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
         preprocessing.decode_images(tf.constant([bomb]), SIZE)
     if kind == "PNG":
         with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
             preprocessing.decode_masks(tf.constant([bomb]), SIZE)
+
+
+LONG_SIDES = [("PNG", 2**32 - 1, 2**32 - 1), ("PNG", 2**32 - 8, 2**31), ("BMP", -(2**31), 2**31)]
+
+
+@pytest.mark.parametrize(("kind", "width", "height"), LONG_SIDES)
+def test_sides_whose_product_overflows_are_refused(tf, preprocessing, kind, width, height):
+    """Of 2^32 - 1 pixels each, int64 makes 1 - 2^33 together."""
+    with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
+        preprocessing.decode_pixels(_claimed(kind, width, height))
 
 
 def webp(*chunks: tuple[bytes, bytes]) -> bytes:
@@ -203,14 +202,14 @@ OTHER_BOMBS = {
 
 
 @pytest.mark.parametrize("name", OTHER_BOMBS)
-def test_what_else_may_hide_a_size_is_refused(tf, preprocessing, name):
+def test_what_else_may_hide_a_size_is_refused(name):
     data, message = OTHER_BOMBS[name]
     with pytest.raises(tf.errors.InvalidArgumentError, match=message) as refused:
         preprocessing.decode_pixels(data)
     assert "\n" not in refused.value.message
 
 
-def test_only_the_first_frame_of_a_gif_is_decoded(preprocessing):
+def test_only_the_first_frame_of_a_gif_is_decoded():
     """What a decoder would hold of the others is no matter, and sub-blocks may be of any size."""
     first, second = smooth_picture(60, 40), Image.new("RGB", (60, 40), "blue")
     moving = encode(Image.fromarray(first), "GIF", save_all=True, append_images=[second])
@@ -243,7 +242,7 @@ def exif(orientation: int, order: str = "<", **changed: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_upright_by_exif(preprocessing, kind):
+def test_upright_by_exif(kind):
     picture = Image.fromarray(smooth_picture(75, 40))
     more = {"WEBP": {"lossless": True}, "JPEG": {"icc_profile": b"before" * 99}}.get(kind, {})
     for orientation, order in zip(range(10), itertools.cycle("<>"), strict=False):
@@ -271,7 +270,7 @@ def test_upright_by_exif(preprocessing, kind):
         {"prefix": b"Exig\0\0"},
     ],
 )
-def test_broken_exif_is_none(preprocessing, broken):
+def test_broken_exif_is_none(broken):
     data = encode(Image.new("RGB", (20, 10)), "JPEG", exif=exif(6, **broken))
     assert preprocessing.decode_pixels(data).shape == (10, 20, 3)
     assert pictures.orientation(data) == 1
@@ -280,7 +279,7 @@ def test_broken_exif_is_none(preprocessing, broken):
 @pytest.mark.parametrize(
     ("width", "height", "ratio"), [(192, 400, 1), (400, 194, 2), (772, 768, 4), (776, 808, 8)]
 )
-def test_a_large_jpeg_is_shrunk_as_it_is_decoded(tf, preprocessing, width, height, ratio):
+def test_a_large_jpeg_is_shrunk_as_it_is_decoded(width, height, ratio):
     picture = Image.fromarray(smooth_picture(width // 8, height // 8)).resize((width, height))
     data = encode(picture, "JPEG", quality=95)
     found = preprocessing.decode_image(data, SIZE).numpy()
@@ -290,9 +289,7 @@ def test_a_large_jpeg_is_shrunk_as_it_is_decoded(tf, preprocessing, width, heigh
     assert preprocessing.decode_pixels(data).shape == (height, width, 3)
 
 
-def test_graph_and_server_read_broken_headers_alike(tf):
-    from components.headers import read_header
-
+def test_graph_and_server_read_broken_headers_alike():
     rng = random.Random(1)
     read = tf.function(
         lambda data: tuple(read_header(data, False)),

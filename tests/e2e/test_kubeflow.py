@@ -48,7 +48,9 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
         self.pod = self.pods / Path(told["outputs"]["outputFile"]).parent.name
         self.pod.mkdir(parents=True)
         arguments[place] = json.dumps(self._in_backends_shape(told))
-        ended = self.zygote.call(ENTRYPOINT, *arguments, PAWLENS_ARTIFACT_PREFIX=str(self.pod))
+        ended = self.zygote.call(
+            ENTRYPOINT, *arguments, status=None, PAWLENS_ARTIFACT_PREFIX=str(self.pod)
+        )
         self.logs[self.pod.name] = ended.output
         if ended.status:
             return status.Status.FAILURE
@@ -126,8 +128,7 @@ def cats(zygote, pawlens, pictures, tiny, tmp_path_factory):
     }
     words = [word for item in pairs.items() for word in ("--set", "=".join(item))]
     places = ["--data", pictures, "--output", file]
-    ended = pawlens.call("kubeflow", "compile", "cats_vs_dogs", *places, *words)
-    assert ended.status == 0, ended.output
+    pawlens.call("kubeflow", "compile", "cats_vs_dogs", *places, *words)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess_task_handler, "SubprocessTaskHandler", Launcher)
         patch.setattr(Launcher, "zygote", zygote)
@@ -162,12 +163,9 @@ def test_it_comes_out_as_on_one_machine(cats, finished, tiny):
     assert set(cats.logs) == set(cats.spec["root"]["dag"]["tasks"])
 
 
-def test_what_the_ui_shows_is_there(cats):
+def test_what_the_ui_shows_is_there_and_logs_say_what_a_pod_does(cats):
     page = cats.artifacts / "interpreter" / "page" / "index.html"
     assert page.read_text().startswith("<!doctype html>")
-
-
-def test_logs_of_a_pod_say_what_it_does(cats):
     log = cats.logs["pusher"]
     assert "Traceback" not in log
     assert f"{STORE}/" in log

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from serving import names
 
@@ -25,8 +26,6 @@ def test_counts_metrics_and_push(blobs_run, bad_rows):
 
 
 def test_the_pushed_model_tells_the_clouds_apart(blobs_run):
-    import tensorflow as tf
-
     model = tf.saved_model.load(blobs_run[1]["pushed"]["path"])
     clouds = np.array([[0.0, 3.0], [3.0, 0.0]], np.float32)
     answer = model.signatures[names.SIGNATURE_SERVING](points=tf.constant(clouds))

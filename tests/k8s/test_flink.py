@@ -4,6 +4,9 @@ from importlib.metadata import version
 
 import pytest
 import yaml
+from apache_beam.options.pipeline_options import FlinkRunnerOptions
+
+from pipelines.kubeflow.settings import DEFAULT_VOLUMES
 
 WORKER = "worker-pool"
 USER = 65532
@@ -33,8 +36,6 @@ def _named(flink, kind):
 
 
 def test_versions_are_pinned_and_belong_together(containers):
-    from apache_beam.options.pipeline_options import FlinkRunnerOptions
-
     images = {name: one["image"].partition(":") for name, one in containers.items()}
     job_server, _, job_server_tag = images["jobserver"]
     assert job_server_tag == version("apache-beam")
@@ -112,8 +113,6 @@ def test_flinks_memory_is_within_its_containers(flink, containers):
 
 
 def test_workers_see_what_the_steps_see_at_the_same_paths(containers, pods):
-    from pipelines.kubeflow.settings import DEFAULT_VOLUMES
-
     mounts = {one["mountPath"]: one for one in containers[WORKER]["volumeMounts"]}
     assert mounts["/minio"]["name"] == mounts["/s3"]["name"] == "artifacts"
     [data] = [one for one in DEFAULT_VOLUMES if one.claim == "data"]

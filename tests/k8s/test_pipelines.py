@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import typer
+from kfp import client
 
 from pipelines.cli_kubeflow import kubeflow_app
 from pipelines.config import load_config
@@ -84,8 +85,6 @@ def test_the_api_is_told_the_namespace_only_where_users_have_one(scheduled, over
 
 
 def test_the_jobs_token_is_where_the_command_looks_and_for_its_api(overlay, one_of):
-    from kfp import client
-
     pod = one_of(overlay, "Job", "pawlens-schedules")["spec"]["template"]["spec"]
     [token] = [
         volume["projected"]["sources"][0]["serviceAccountToken"]

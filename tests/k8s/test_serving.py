@@ -8,6 +8,7 @@ import threading
 import urllib.request
 
 import pytest
+import tensorflow as tf
 
 from pipelines.cli_ask import SEGMENTER_NAME
 from serving.client import CLASSIFIER_NAME, DEFAULT_TARGET
@@ -54,7 +55,12 @@ def flags_here(manifests, container, tmp_path_factory):
             (folder / name).write_text(text.replace("/models/", f"{folder}/models/"))
         for name in (CLASSIFIER_NAME, SEGMENTER_NAME):
             (folder / "models" / name).mkdir(parents=True)
-        flags = [arg.replace("/etc/serving/", f"{folder}/") for arg in container["args"]]
+        [cpus] = [one for one in container["env"] if one["name"] == "CPUS"]
+        assert cpus["valueFrom"]["resourceFieldRef"]["resource"] == "limits.cpu"
+        values = {"/etc/serving/": f"{folder}/", "$(CPUS)": container["resources"]["limits"]["cpu"]}
+        flags = container["args"]
+        for name, value in values.items():
+            flags = [arg.replace(name, value) for arg in flags]
         return folder, flags
 
     return adapt
@@ -77,9 +83,14 @@ def test_the_embedded_server_takes_arguments_and_files_of_the_pods(
         assert set(container[probe]["exec"]["command"][2:]) == set(models)
     assert (options.port, options.rest_api_port) == (8500, 8501)
     assert options.monitoring.prometheus_config.enable
-    size, threads = (64, 1) if overlay == "gpu" else (32, 2)
-    assert options.batching.max_batch_size == size
-    assert options.batching.num_batch_threads == threads
+    if overlay == "gpu":
+        assert options.batching.max_batch_size == 64
+        assert options.batching.num_batch_threads == 1
+    else:
+        assert options.batching is None
+    limit = int(container["resources"]["limits"]["cpu"])
+    assert options.tensorflow_intra_op_parallelism == limit
+    assert options.tensorflow_inter_op_parallelism == limit
 
 
 def _free_port():
@@ -91,8 +102,6 @@ def _free_port():
 @pytest.fixture(scope="module")
 def server(flags_here):
     """The embedded server as a pod would run it, with two tiny models; its REST port."""
-    import tensorflow as tf
-
     folder, flags = flags_here()
     module = tf.Module()
     spec = tf.TensorSpec([None], tf.float32, name="x")

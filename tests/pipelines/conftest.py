@@ -1,5 +1,6 @@
 """The command itself, in a process of its own."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -9,5 +10,5 @@ COMMAND = Path(__file__).parents[2] / "pipelines" / "cli.py"
 
 @pytest.fixture(scope="session")
 def pawlens(zygote):
-    """pawlens(*arguments) runs the command to its end; its errors are apart from its output."""
-    return lambda *arguments: zygote.call(COMMAND, *arguments, apart=True)
+    """pawlens(*arguments, status=0) runs the command to its end; its errors are apart."""
+    return functools.partial(zygote.call, COMMAND, apart=True)

@@ -1,8 +1,6 @@
 """The command itself, each time in a process of its own."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +8,6 @@ import pytest
 from pipelines.config import load_config
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "config.schema.json"
-HEAVY = [
-    *("kfp", "kfp_server_api", "tensorflow", "tfx", "keras", "apache_beam"),
-    *("numpy", "grpc", "matplotlib"),
-]
 
 
 @pytest.mark.parametrize(
@@ -26,26 +20,8 @@ HEAVY = [
 )
 def test_help_lists_the_commands(pawlens, words, commands):
     result = pawlens(*words, "--help")
-    assert result.status == 0
     for command in commands.split():
         assert f" {command} " in result.output
-
-
-def test_help_imports_nothing_heavy():
-    code = f"""
-import sys
-from pipelines.cli import main
-sys.argv = ["pawlens", "--help"]
-try:
-    main()
-except SystemExit:
-    pass
-print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stderr.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -87,22 +63,21 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(pawlens, arguments, line):
-    result = pawlens(*arguments)
-    assert result.status == 2
+    result = pawlens(*arguments, status=2)
     assert result.output == ""
     assert result.errors.count("\n") == 1
     assert line in result.errors
 
 
 def test_nothing_is_made_where_the_input_is_wrong(pawlens, tmp_path):
-    pawlens("run", "cats_vs_dogs", "--data", tmp_path / "missing", "--workdir", tmp_path / "work")
+    places = ("--data", tmp_path / "missing", "--workdir", tmp_path / "work")
+    pawlens("run", "cats_vs_dogs", *places, status=2)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_mistake_is_a_line_of_its_own(pawlens):
     sets = ("--set", "trainer.epoch=1", "--set", "evaluator.min_slice_size=0")
-    result = pawlens("run", "cats_vs_dogs", "--data", ".", *sets)
-    assert result.status == 2
+    result = pawlens("run", "cats_vs_dogs", "--data", ".", *sets, status=2)
     first, second = result.errors.splitlines()
     assert first.startswith("pawlens: cats_vs_dogs.yaml: trainer.epoch: unknown key")
     assert second.startswith("pawlens: cats_vs_dogs.yaml: evaluator.min_slice_size: expected")
@@ -115,31 +90,27 @@ def test_drawn_data_is_counted_and_gets_a_configuration(pawlens, tmp_path, layou
     folder = tmp_path / "mine"
     options = ("--layout", layout, "--count", count, "--classes", classes)
     made = pawlens("data", "synth", folder, *options)
-    assert made.status == 0, made.errors
     assert made.output == f"{count} {'points' if layout == 'points' else 'images'} in {folder}\n"
     checked = pawlens("data", "check", folder)
-    assert checked.status == 0, checked.errors
     assert layout in checked.output
     assert str(count) in checked.output
     started = pawlens("init", folder, "--output", tmp_path / "mine.yaml")
-    assert started.status == 0, started.errors
     assert str(tmp_path / "mine.yaml") in started.output
     first = (tmp_path / "mine.yaml").read_text().splitlines()[0]
     assert first == f"# yaml-language-server: $schema={SCHEMA}"
     config = load_config(str(tmp_path / "mine.yaml"))
     assert config.data.layout in (layout, "", "auto")
-    again = pawlens("init", folder, "--output", tmp_path / "mine.yaml")
-    assert again.status == 2  # what somebody may have edited stays
+    # What somebody may have edited stays.
+    pawlens("init", folder, "--output", tmp_path / "mine.yaml", status=2)
 
 
 def test_a_configuration_is_written_whole_or_not_at_all(pawlens, tmp_path):
     folder = tmp_path / "mine"
     pawlens("data", "synth", folder, "--count", 4)
-    nowhere = pawlens("init", folder, "--output", tmp_path / "no" / "x.yaml")
+    nowhere = pawlens("init", folder, "--output", tmp_path / "no" / "x.yaml", status=2)
     folder = folder.rename(tmp_path / "m\udce9")
-    unprintable = pawlens("init", folder, "--output", tmp_path / "x.yaml")
+    unprintable = pawlens("init", folder, "--output", tmp_path / "x.yaml", status=2)
     for result, line in ((nowhere, "No such file"), (unprintable, "expected a name in UTF-8")):
-        assert result.status == 2
         assert result.errors.count("\n") == 1
         assert line in result.errors
     assert list(tmp_path.iterdir()) == [folder]
@@ -147,13 +118,3 @@ def test_a_configuration_is_written_whole_or_not_at_all(pawlens, tmp_path):
 
 def test_the_schema_is_json(pawlens):
     assert json.loads(pawlens("config", "schema").output)["title"] == "PipelineConfig"
-
-
-def test_unreachable_server_says_how_to_start_one(pawlens, tmp_path):
-    pawlens("data", "synth", tmp_path / "cats", "--count", 2)
-    image = next((tmp_path / "cats").rglob("*.jpg"))
-    result = pawlens("predict", image, "--target", "127.0.0.1:9")
-    assert result.status == 2
-    assert result.errors.count("\n") == 1
-    assert "127.0.0.1:9" in result.errors
-    assert "pawlens serve" in result.errors

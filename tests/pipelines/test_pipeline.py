@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from pipelines import pipeline as wiring
 from pipelines.config import load_config
+from pipelines.local import serving_root
 from pipelines.source_digest import reached_files
 from pipelines.step_sources import step_sources, training_sources
 from pipelines.workdir import WorkDir
@@ -17,15 +19,8 @@ TUNER = [
 ]
 
 
-@pytest.fixture(scope="module")
-def wiring():
-    from pipelines import pipeline
-
-    return pipeline
-
-
 @pytest.fixture
-def steps_of(wiring, tmp_path):
+def steps_of(tmp_path):
     """steps_of(build, *sets): name -> step, in order."""
 
     def build_steps(build, *sets):
@@ -36,7 +31,7 @@ def steps_of(wiring, tmp_path):
     return build_steps
 
 
-def test_the_tuner_hands_its_choice_to_the_trainer(wiring, steps_of):
+def test_the_tuner_hands_its_choice_to_the_trainer(steps_of):
     steps = steps_of(wiring.build_pipeline, *TUNER)
     names = list(steps)
     assert names.index("data_validation") < names.index("tuner") < names.index("trainer")
@@ -48,7 +43,7 @@ def test_the_tuner_hands_its_choice_to_the_trainer(wiring, steps_of):
     assert not steps["tuner"].exec_properties.get("module_file")
 
 
-def test_the_length_of_the_training_is_none_of_the_tuners_business(wiring, steps_of):
+def test_the_length_of_the_training_is_none_of_the_tuners_business(steps_of):
     """So a longer training does not search again."""
     one, other = (
         steps_of(wiring.build_pipeline, *TUNER, f"trainer.epochs={epochs}")["tuner"]
@@ -87,7 +82,7 @@ def test_a_half_done_training_depends_neither_on_export_nor_on_the_step():
     assert "components/trainer/component.py" not in files
 
 
-def test_what_cannot_be_converted_as_asked_is_not_pushed(wiring, steps_of):
+def test_what_cannot_be_converted_as_asked_is_not_pushed(steps_of):
     steps = steps_of(wiring.build_pipeline, "converter.formats=[onnx]", "converter.images=9")
     converter = steps["converter"]
     assert converter.inputs["model_run"] is steps["trainer"].outputs["model_run"]
@@ -95,7 +90,7 @@ def test_what_cannot_be_converted_as_asked_is_not_pushed(wiring, steps_of):
     assert converter in steps["pusher"].upstream_nodes
 
 
-def test_the_card_is_told_what_made_the_model(wiring, steps_of):
+def test_the_card_is_told_what_made_the_model(steps_of):
     steps = steps_of(wiring.build_pipeline, "trainer.seed=99", "beam.args=[]")
     recipe = json.loads(steps["interpreter"].exec_properties["recipe"])
     assert recipe["config"]["trainer"]["seed"] == 99
@@ -111,7 +106,7 @@ def test_the_card_is_told_what_made_the_model(wiring, steps_of):
 STEP = "steps.more={component: 'tfx.components.statistics_gen.component:StatisticsGen', "
 
 
-def test_a_step_from_outside_follows_what_it_reads_and_the_pusher_may_wait(wiring, steps_of):
+def test_a_step_from_outside_follows_what_it_reads_and_the_pusher_may_wait(steps_of):
     steps = steps_of(
         wiring.build_pipeline,
         STEP + "inputs: {examples: example_gen.examples}, before_push: true, beam: true}",
@@ -131,21 +126,19 @@ def test_a_step_from_outside_follows_what_it_reads_and_the_pusher_may_wait(wirin
         ("arguments: {colors: 3}}", "steps.more: expected a component that takes these inputs"),
     ],
 )
-def test_a_step_that_cannot_be_made_is_one_line(wiring, steps_of, step, line):
+def test_a_step_that_cannot_be_made_is_one_line(steps_of, step, line):
     with pytest.raises(InputError) as error:
         steps_of(wiring.build_pipeline, STEP + step)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_ingest_alone_ends_with_valid_data(wiring, steps_of):
+def test_ingest_alone_ends_with_valid_data(steps_of):
     whole = list(steps_of(wiring.build_pipeline))
     assert list(steps_of(wiring.build_ingest)) == whole[: whole.index("data_validation") + 1]
 
 
-def test_a_url_stays_a_url_and_a_path_becomes_absolute(wiring, tmp_path, monkeypatch):
-    from pipelines.local import serving_root
-
+def test_a_url_stays_a_url_and_a_path_becomes_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     workdir = WorkDir(tmp_path / "work")
 

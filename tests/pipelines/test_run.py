@@ -4,6 +4,7 @@ import pytest
 
 from pipelines.logs import terminal
 from pipelines.run import print_summary
+from pipelines.summary import _served
 
 
 @pytest.mark.parametrize(
@@ -56,8 +57,6 @@ def test_of_many_classes_the_terminal_shows_the_first_metrics(push, word):
 
 
 def test_a_summary_tells_what_is_served_after_a_roll_back():
-    from pipelines.summary import _served
-
     version = {"name": "pets", "version": 8, "path": "/pets/8"}
     push = version | {"status": "rolled back", "served": None}
     assert _served(push, version) is None

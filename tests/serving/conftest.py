@@ -1,6 +1,7 @@
 """A small SavedModel with the project's signatures, and the embedded server as a real process."""
 
 import functools
+import io
 import os
 import re
 import signal
@@ -10,12 +11,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from PIL import Image
 
 from serving.client import ImageClient
 
@@ -25,10 +26,10 @@ READY = rf"Serving {MODEL_NAME} version \d+ on (127\.0\.0\.1:\d+)\n"
 REST = r"(?:.*\n)*REST on (http://127\.0\.0\.1:\d+)\n"
 
 
-def _gray_png(value: int, side: int = 6) -> bytes:
-    import tensorflow as tf
-
-    return tf.io.encode_png(tf.fill([side, side, 3], tf.constant(value, tf.uint8))).numpy()
+def _gray(value: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 6), (value,) * 3).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _build(folder: Path, gain: float, *, moody: bool = False) -> None:
@@ -143,6 +144,9 @@ class Server:
         """What it has written until now, also as errors."""
         return self._process.output_so_far()
 
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        self._process.wait_for(condition, 60, 0.05)
+
     def stop(self) -> int:
         """Its status after a graceful end."""
         if not self._process.ended():
@@ -156,8 +160,9 @@ def build_model() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def gray_png() -> Callable[..., bytes]:
-    return _gray_png
+def gray() -> Callable[[int], bytes]:
+    """A grey PNG of one value; its probability of "dog" is value / 255."""
+    return _gray
 
 
 @pytest.fixture(scope="session")
@@ -188,16 +193,6 @@ def server(saved_model: Path, start_server, tmp_path_factory) -> Iterator[Server
 def client(server: Server) -> Iterator[ImageClient]:
     with ImageClient(server.target, MODEL_NAME, timeout_seconds=60) as image_client:
         yield image_client
-
-
-@pytest.fixture(scope="session")
-def strings() -> Callable[..., np.ndarray]:
-    def make(*values: bytes) -> np.ndarray:
-        array = np.empty(len(values), object)
-        array[:] = values
-        return array
-
-    return make
 
 
 Pair = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]

@@ -8,13 +8,13 @@ from benchmarks.serving import serving
 MODEL_NAME = "cats_vs_dogs"
 
 
-def test_each_is_answered_properly_and_the_server_stays_up(saved_model, gray_png, tmp_path) -> None:
+def test_each_is_answered_properly_and_the_server_stays_up(saved_model, gray, tmp_path) -> None:
     base = Path(tmp_path, "base")
     base.mkdir()
     (base / "1").symlink_to(saved_model)
     with serving(MODEL_NAME, base, *FLAGS) as server:
         how = {"requests": 300, "seed": 1, "leave_out": "slow"}
-        fuzzer = fuzz(server, MODEL_NAME, base, [gray_png(9)], **how)
+        fuzzer = fuzz(server, MODEL_NAME, base, [gray(9)], **how)
     assert fuzzer.improper == []
     # Some get as far as the model.
     assert fuzzer.answers["gRPC OK"] > 5

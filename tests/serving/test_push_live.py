@@ -1,11 +1,11 @@
 """Pushes, roll-backs and labels as a running server and its clients see them."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
+from components.datasets.examples import make_example
 from components.pusher.live_check import check_live
 from components.pusher.release import Release
 from components.pusher.rollback import roll_back, set_label
@@ -23,16 +23,12 @@ NOBODY = "127.0.0.1:9"  # the discard port: nothing answers
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory, gray_png) -> str:
+def examples(tmp_path_factory: pytest.TempPathFactory, gray) -> str:
     """Three images as the ingest stores them."""
-    import tensorflow as tf
-
-    from components.datasets.examples import make_example
-
     folder = tmp_path_factory.mktemp("examples")
     with tf.io.TFRecordWriter(str(folder / "data-00000.gz"), "GZIP") as writer:
         for value in (20, 120, 250):
-            writer.write(make_example({"image/encoded": gray_png(value)}).SerializeToString())
+            writer.write(make_example({"image/encoded": gray(value)}).SerializeToString())
     return str(folder)
 
 
@@ -84,15 +80,8 @@ class Place:
                 return -1.0
 
 
-def _until(condition: Callable[[], bool], what: str) -> None:
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < 60, what
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
-def places(tmp_path_factory, start_server, examples, models, gray_png):
+def places(tmp_path_factory, start_server, examples, models, gray):
     """A server of two models: one without and one with labels, and its model config file."""
     folder = tmp_path_factory.mktemp("places")
     root, path = folder / "serving", folder / "models.config"
@@ -108,7 +97,8 @@ def places(tmp_path_factory, start_server, examples, models, gray_png):
         "--file_system_poll_wait_seconds=0.1",
     )
     for place in (plain, labelled):
-        place.target, place.white = server.target, gray_png(255)
+        place.target, place.white = server.target, gray(255)
+        place.wait_for = server.wait_for
     yield plain, labelled, path
     assert server.stop() == 0
 
@@ -126,11 +116,11 @@ def test_a_good_version_is_seen_to_serve_and_is_rolled_back_by_hand(place):
 
     said = _back(place)
     assert f"as version {place.store.newest()};" in said
-    _until(lambda: place.gain() == pytest.approx(1.0), "the older version never served again")
+    place.wait_for(lambda: place.gain() == pytest.approx(1.0))
 
     assert place.push("half")["status"] == "set aside"
     _back(place, told["version"])
-    _until(lambda: place.gain() == pytest.approx(0.5), "the newer version never served again")
+    place.wait_for(lambda: place.gain() == pytest.approx(0.5))
 
 
 def _back(place: Place, version: int | None = None) -> str:
@@ -154,7 +144,7 @@ def test_a_version_that_fails_on_the_server_is_taken_back(place, name, words):
     assert words in told["reason"]
     assert told["reason"].endswith(f"version {before[-1]} is the newest again")
     assert place.store.versions() == before
-    _until(lambda: place.gain() == pytest.approx(gain), "the older version never served again")
+    place.wait_for(lambda: place.gain() == pytest.approx(gain))
 
 
 def test_a_server_that_is_not_there_in_time(place):
@@ -180,26 +170,26 @@ def test_labels_follow_what_was_tried(places):
     settings = {"model_config_file": str(path)}
     assert place.gain("stable") == -1.0
     assert place.push("full", **settings)["version"] == first
-    _until(lambda: place.gain("stable") == pytest.approx(1.0), "no stable")
+    place.wait_for(lambda: place.gain("stable") == pytest.approx(1.0))
 
     def settled(stable: float, canary: float) -> bool:
         return (place.gain("stable"), place.gain("canary")) == pytest.approx((stable, canary))
 
     canary = settings | {"label": "canary", "keep_versions": 1}
     second = place.push("half", **canary)["version"]
-    _until(lambda: settled(1.0, 0.5), "no canary")
+    place.wait_for(lambda: settled(1.0, 0.5))
     assert place.push("moody", **canary)["status"] == "rolled back"
     assert settled(1.0, 0.5)
     assert dict(file.existing().version_labels) == {"stable": first, "canary": second}
     third = place.push("third", **canary)["version"]
-    _until(lambda: settled(1.0, 1 / 3), "no second canary")
+    place.wait_for(lambda: settled(1.0, 1 / 3))
     # Labelled, or served until a moment ago.
     assert place.store.versions() == [first, second, third]
 
     there = {"model_config_file": path, "target": place.target}
     set_label(place.name, "stable", "canary", serving_root="", **there)
-    _until(lambda: settled(1 / 3, 1 / 3), "the canary was never promoted")
+    place.wait_for(lambda: settled(1 / 3, 1 / 3))
     # Neither is loaded any more, so the server has to load it before it takes the label.
     roll_back(place.name, first, serving_root=str(place.root), **there)
-    _until(lambda: settled(1.0, 1.0), "no roll-back")
+    place.wait_for(lambda: settled(1.0, 1.0))
     assert place.gain() == pytest.approx(1.0)

@@ -4,11 +4,16 @@ import contextlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from tensorflow.core.framework import tensor_pb2 as tf_tensor
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
-from serving.wire import messages_pb2
+from serving.client.connection import PREDICT
+from serving.wire import messages_pb2, methods
 from serving.wire.tensors import MAX_TENSOR_BYTES, TensorError, to_array, to_proto
 
 # Fields of theirs that no one here needs.
@@ -20,8 +25,6 @@ LEFT_OUT = {
 
 
 def _theirs() -> dict[str, type]:
-    from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2  # noqa: F401
-
     found = {}
     for name in messages_pb2.DESCRIPTOR.message_types_by_name:
         for package in ("tensorflow.serving", "tensorflow"):
@@ -74,10 +77,6 @@ def test_every_field_is_theirs() -> None:
 
 
 def test_methods_are_theirs() -> None:
-    from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
-
-    from serving.wire import methods
-
     for module, name, used in (
         (prediction_service_pb2, methods.PREDICTION_SERVICE, ("Predict", "GetModelMetadata")),
         (model_service_pb2, methods.MODEL_SERVICE, ("GetModelStatus",)),
@@ -85,15 +84,10 @@ def test_methods_are_theirs() -> None:
         service = module.DESCRIPTOR.services_by_name[name.rpartition(".")[2]]
         assert service.full_name == name
         assert set(used) <= {method.name for method in service.methods}
-    assert (
-        methods.path(methods.PREDICTION_SERVICE, methods.PREDICT)
-        == "/tensorflow.serving.PredictionService/Predict"
-    )
+    assert PREDICT.path == "/tensorflow.serving.PredictionService/Predict"
 
 
 def test_requests_survive_both_ways() -> None:
-    import tensorflow as tf
-
     theirs = _theirs()["PredictRequest"]()
     theirs.model_spec.name = "m"
     theirs.model_spec.version.value = 7
@@ -109,8 +103,6 @@ def test_requests_survive_both_ways() -> None:
 
 
 def test_signatures_survive_with_what_we_leave_out() -> None:
-    from tensorflow.core.protobuf import meta_graph_pb2
-
     theirs = meta_graph_pb2.SignatureDef(method_name="predict")
     theirs.inputs["x"].name = "x:0"
     theirs.inputs["c"].composite_tensor.components.add(name="c:0")
@@ -127,9 +119,6 @@ NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"
 @pytest.mark.parametrize("as_content", [True, False])
 @pytest.mark.parametrize("dtype", NUMBERS)
 def test_arrays_mean_the_same_to_tensorflow(dtype: str, as_content: bool) -> None:
-    import tensorflow as tf
-    from tensorflow.core.framework import tensor_pb2 as tf_tensor
-
     values = np.array([[0, 1, 2], [3, 100, 1]]).astype(dtype)
     if values.dtype.kind in "if":
         values[0, 0] = -3
@@ -155,8 +144,6 @@ def test_shapes(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("given", [[], [5], [5, 6], [5, 6, 7, 8]])
 def test_short_lists_are_continued_like_tensorflow_does(given: list[int]) -> None:
-    import tensorflow as tf
-
     proto = messages_pb2.TensorProto(dtype=messages_pb2.DT_INT32, int_val=given)
     proto.tensor_shape.dim.add(size=4)
     expected = tf.io.parse_tensor(proto.SerializeToString(), tf.int32).numpy()
@@ -170,8 +157,6 @@ def test_strings_keep_their_zero_bytes() -> None:
 
 
 def test_strings_in_tensor_content() -> None:
-    import tensorflow as tf
-
     proto = messages_pb2.TensorProto(dtype=messages_pb2.DT_STRING)
     proto.tensor_shape.dim.add(size=2)
     proto.tensor_content = b"\xac\x02\x01" + b"a" * 300 + b"b"

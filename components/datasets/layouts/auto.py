@@ -7,6 +7,7 @@ from components.datasets.layouts import class_folders, csv_list, flat_names, oxf
 from components.datasets.records import Listing, Reader
 from components.datasets.settings import DataConfig
 
+# Imported rather than named by a path: an edit of one of them ingests the data anew.
 READERS: dict[str, Reader] = {
     "class_folders": class_folders.read,
     "flat_names": flat_names.read,

@@ -7,8 +7,7 @@ import numpy as np
 
 from components import features as f
 from components.metrics import intervals
-from components.metrics.confusion import from_triples, roc_curve
-from components.metrics.grids import GRIDS
+from components.metrics.confusion import GRIDS, from_triples, roc_curve
 from components.tasks import parts
 from components.tasks.parts import Arrays, Figure
 from serving import names
@@ -25,7 +24,6 @@ class Part(parts.Evaluation):
     label_name: str = f.LABEL_NAME
     output: str = names.OUTPUT_PROBABILITIES  # of the model, or a score
     loss: str = "cross_entropy"  # as `ClassCounts` has it, and so the grid
-    grid: str = "probabilities"
     losses = ("cross_entropy", "squared_error")
 
     def model_spec(self) -> dict[str, Any]:
@@ -37,8 +35,7 @@ class Part(parts.Evaluation):
         from components.metrics.class_counts import ClassCounts
         from components.metrics.specs import metrics_spec
 
-        count = len(self.classes)
-        return [metrics_spec(ClassCounts, classes=count, loss=self.loss, grid=self.grid)]
+        return [metrics_spec(ClassCounts, classes=len(self.classes), loss=self.loss)]
 
     def figures(self, arrays: Arrays, *, whole: bool) -> Iterator[Figure]:
         """Accuracy, loss, macro F1, AUC; precision, recall, F1, AUC of single classes."""
@@ -61,7 +58,7 @@ class Part(parts.Evaluation):
     def confusion(self, arrays: Arrays) -> tuple[np.ndarray, list[dict] | None]:
         """Examples, and the curve of the second of two classes."""
         counts = from_triples(arrays["confusion"], len(self.classes))
-        return counts, roc_curve(arrays["roc"], GRIDS[self.grid].roc) if "roc" in arrays else None
+        return counts, roc_curve(arrays["roc"], GRIDS[self.loss].roc) if "roc" in arrays else None
 
     def left_out(self, feature: str) -> tuple[str, ...]:
         """Where all are of one class: precision and recall are at most its accuracy again."""

@@ -1,13 +1,10 @@
 """What a served classifier answers."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from components import features as f
 from components.explanations.methods import class_score
 from components.export.images import ImageExport, Outputs, Predict, best, parse
-from components.export.warmup_requests import classify_request, drawn_example
 from components.tasks.parts import Endpoint
 from serving import names
 
@@ -53,10 +50,3 @@ class Part(ImageExport):
         inputs = tf.TensorSpec([None], tf.string, name=names.INPUT_CLASSIFY)
         method = tf.saved_model.CLASSIFY_METHOD_NAME
         return {names.SIGNATURE_CLASSIFY: Endpoint(classify, [inputs], method)}
-
-    def warmup_requests(self) -> list[Any]:
-        """Also one for `classify`."""
-        return [
-            *super().warmup_requests(),
-            classify_request(names.SIGNATURE_CLASSIFY, drawn_example()),
-        ]

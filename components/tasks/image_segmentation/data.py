@@ -1,5 +1,6 @@
 """Images with their masks to Examples."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,17 @@ from serving.classes import IGNORED
 class Part(ImageData):
     """See `components.tasks.parts.Data`."""
 
+    _min_share: Mapping[str, float] = {}
+
     def settle(self, listing: Listing, root: Path, data: DataConfig) -> Found:
         """The classes are those of the masks' values, or those that are pinned."""
-        found = settle_masks(listing, root, data)
-        self._ids, self._min_share = found.mapping, data.min_share
-        return found
+        self._min_share = data.min_share
+        return settle_masks(listing, root, data)
+
+    def settled(self, found: Found) -> None:
+        """Also the values that masks have on disk."""
+        super().settled(found)
+        self._ids = found.mapping
 
     def truth(self, root: Path, record: Record, sizes: Sizes) -> tuple[None, dict[str, Any]]:
         """The mask as class ids, and the share of each class."""

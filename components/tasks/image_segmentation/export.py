@@ -5,8 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from components import features as f
+from components.datasets.examples import make_example
 from components.export.images import ImageExport, Outputs, Predict, best, parse
-from components.export.warmup_requests import drawn_example, predict_request
+from components.export.warmup_requests import DRAWN_SIDE, drawn_image
 from components.preprocessing import decode_masks
 from components.tasks.parts import Endpoint
 from serving import names
@@ -63,10 +64,10 @@ class Part(ImageExport):
         examples = tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)
         return {names.SIGNATURE_LABELS: Endpoint(labels_from_examples, [examples])}
 
-    def warmup_requests(self) -> list[Any]:
-        """Also one for `labels_from_examples`."""
-        masked = {names.INPUT_EXAMPLES: [drawn_example(mask=True).SerializeToString()]}
-        return [*super().warmup_requests(), predict_request(names.SIGNATURE_LABELS, masked)]
+    def drawn_example(self) -> Any:
+        """Also with a mask, of class 0."""
+        mask = tf.io.encode_png(tf.zeros([DRAWN_SIDE, DRAWN_SIDE, 1], tf.uint8)).numpy()
+        return make_example({f.IMAGE: drawn_image(), f.MASK: mask})
 
 
 def _pixels(probabilities: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:

@@ -17,7 +17,6 @@ class Part(evaluation.Part):
     label_name = f.POINT_LABEL_NAME
     output = names.OUTPUT_SCORE
     loss = "squared_error"
-    grid = "scores"
 
     def figures(self, arrays: Arrays, *, whole: bool) -> Iterator[Figure]:
         """Accuracy, loss, AUC, precision and recall."""

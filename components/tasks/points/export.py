@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from components import features as f
 from components.datasets.examples import make_example
-from components.export.warmup_requests import predict_request
 from components.tasks.parts import Endpoint, Export
 from serving import names
 
@@ -42,14 +41,9 @@ class Part(Export):
             names.SIGNATURE_FROM_EXAMPLES: Endpoint(from_examples, [examples]),
         }
 
-    def warmup_requests(self) -> list[Any]:
-        """One for each endpoint."""
-        example = make_example(dict.fromkeys(_COORDINATES, 0.0)).SerializeToString()
-        points = {names.INPUT_POINTS: np.zeros([1, 2], np.float32)}
-        return [
-            predict_request(names.SIGNATURE_SERVING, points),
-            predict_request(names.SIGNATURE_FROM_EXAMPLES, {names.INPUT_EXAMPLES: [example]}),
-        ]
+    def drawn_example(self) -> Any:
+        """The origin."""
+        return make_example(dict.fromkeys(_COORDINATES, 0.0))
 
     def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:
         """See `Export.inputs_of`."""

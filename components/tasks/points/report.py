@@ -1,7 +1,7 @@
 """What the report shows of points: plots of the plane, and the points that tell most."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -23,13 +23,12 @@ MARKERS = ("o", "^")
 _GRID = 101  # points of the plane asked for along each axis to find the line
 
 
-class StoredPoint(NamedTuple):
-    """A point, its class name, and the row that it was read from."""
+class Points(NamedTuple):
+    """Points of a split: float64 [n, 2], the class name and the row of each."""
 
-    x: float
-    y: float
-    label: str
-    row: str
+    at: np.ndarray
+    labels: list[str]
+    rows: list[str]
 
 
 class Part(parts.Report):
@@ -37,45 +36,41 @@ class Part(parts.Report):
 
     def example_groups(self, examples: Iterator[Any]) -> list[Group]:
         """A plot of the first `SCORED_AT_MOST` points."""
-        points = [_parse(example) for example in islice(examples, SCORED_AT_MOST)]
-        if not points:
+        points = _read(examples)
+        count = len(points.rows)
+        if not count:
             return [Group("The plane", "", [], "No points.")]
-        note = f"{'All' if next(examples, None) is None else 'The first'} {len(points):,} points."
-        plot = self._plot(points, [], None, f"{len(points)} training points by class")
+        note = f"{'All' if next(examples, None) is None else 'The first'} {count:,} points."
+        plot = self._plot(points, [], None, f"{count} training points by class")
         return [Group("The plane", note, [], plot=plot)]
 
     def predictions(self, predictor: Predictor, read: parts.Read, count: int) -> Predictions:
         """A plot with the model's decision, and telling points."""
-        points = [_parse(example) for example in islice(read(), SCORED_AT_MOST)]
-        if not points:
+        points = _read(read())
+        if not points.rows:
             return Predictions(0, [])
-        coordinates = _coordinates(points).T.astype(np.float32)
-        answer = predictor.predict(**{names.INPUT_POINTS: coordinates})
+        answer = predictor.predict(**{names.INPUT_POINTS: points.at.astype(np.float32)})
         values = answer[names.OUTPUT_SCORE].tolist()
-        scores = [
-            LabelScore(
-                at, point.row, point.label, label.decode(), abs(value - features.SCORE_THRESHOLD)
-            )
-            for at, (point, label, value) in enumerate(
-                zip(points, answer[names.OUTPUT_LABEL], values, strict=True)
-            )
-        ]
-        missed = [points[score.index] for score in scores if not score.right]
+        said = [label.decode() for label in answer[names.OUTPUT_LABEL]]
+        confidence = [abs(value - features.SCORE_THRESHOLD) for value in values]
+        told = zip(points.rows, points.labels, said, confidence, strict=True)
+        scores = [LabelScore(at, *of_one) for at, of_one in enumerate(told)]
+        missed = [score.index for score in scores if not score.right]
 
         def card(score: LabelScore) -> Card:
-            point = points[score.index]
-            more = [("score", values[score.index]), ("x", point.x), ("y", point.y)]
+            x, y = points.at[score.index].tolist()
+            more = [("score", values[score.index]), ("x", x), ("y", y)]
             return Card(score.origin, [], [*score.facts, *more])
 
         alt = (
-            f"{len(points)} test points by true class, the line where the score is "
+            f"{len(scores)} test points by true class, the line where the score is "
             f"{features.SCORE_THRESHOLD}, and rings around the {len(missed)} points predicted wrong"
         )
         note = f"The model decides at the line, where its score is {features.SCORE_THRESHOLD}."
         plane = Group("The plane", note, [], plot=self._plot(points, missed, predictor, alt))
         chosen = choose_labels(scores, count, hesitant)
         groups = label_groups(chosen, card, "The closest to the line first.")
-        return Predictions(len(points), [plane, *groups])
+        return Predictions(len(scores), [plane, *groups])
 
     def card(self) -> dict[str, Any]:
         """What the model is for."""
@@ -90,11 +85,7 @@ class Part(parts.Report):
         }  # fmt: skip
 
     def _plot(
-        self,
-        points: Sequence[StoredPoint],
-        missed: Sequence[StoredPoint],
-        predictor: Predictor | None,
-        alt: str,
+        self, points: Points, missed: list[int], predictor: Predictor | None, alt: str
     ) -> Figure:
         """Draws points by class, with the model's decision where there is a model."""
         # The object interface draws without a display and leaves pyplot's global state alone.
@@ -103,10 +94,10 @@ class Part(parts.Report):
         canvas = Canvas(figsize=(6.4, 5.2), layout="constrained")
         panel = canvas.subplots()
         for name, color, marker in zip(self.classes.names, COLORS, MARKERS, strict=True):
-            x, y = _coordinates(point for point in points if point.label == name)
+            x, y = points.at[np.array(points.labels) == name].T
             panel.scatter(x, y, s=22, c=color, marker=marker, alpha=0.7, linewidths=0, label=name)
         if missed:
-            x, y = _coordinates(missed)
+            x, y = points.at[missed].T
             panel.scatter(
                 x, y, s=110, facecolors="none", edgecolors="black", label="predicted wrong"
             )
@@ -122,14 +113,17 @@ class Part(parts.Report):
         return drawing.curves(buffer.getvalue(), alt)
 
 
-def _parse(example: Any) -> StoredPoint:
-    feature = example.features.feature
-    label, row = (
-        feature[key].bytes_list.value[0].decode("utf-8", "replace")
+def _read(examples: Iterator[Any]) -> Points:
+    """The first `SCORED_AT_MOST`."""
+    read = [example.features.feature for example in islice(examples, SCORED_AT_MOST)]
+    x, y = (
+        [one[k].float_list.value[0] for one in read] for k in (features.POINT_X, features.POINT_Y)
+    )
+    labels, rows = (
+        [one[key].bytes_list.value[0].decode("utf-8", "replace") for one in read]
         for key in (features.POINT_LABEL_NAME, features.POINT_ROW)
     )
-    x, y = (feature[key].float_list.value[0] for key in (features.POINT_X, features.POINT_Y))
-    return StoredPoint(x, y, label, row)
+    return Points(np.stack([x, y], axis=1), labels, rows)
 
 
 def _draw_line(panel: Any, predictor: Predictor) -> None:
@@ -142,8 +136,3 @@ def _draw_line(panel: Any, predictor: Predictor) -> None:
     if scores.min() < features.SCORE_THRESHOLD < scores.max():
         panel.contour(x, y, scores, levels=[features.SCORE_THRESHOLD], colors="black", linewidths=1)
         panel.plot([], [], color="black", linewidth=1, label=f"score {features.SCORE_THRESHOLD}")
-
-
-def _coordinates(points: Iterable[StoredPoint]) -> np.ndarray:
-    """float64 [2, points]."""
-    return np.reshape([(point.x, point.y) for point in points], (-1, 2)).T

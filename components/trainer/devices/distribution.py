@@ -21,7 +21,7 @@ import keras
 import tensorflow as tf
 
 from components.trainer.devices import replicas
-from components.trainer.devices.nodes import VARIABLE, Cluster, Nodes, read_cluster
+from components.trainer.devices.nodes import VARIABLE, Nodes, read_cluster
 from components.trainer.fit.fused_norm import batch_norms, fuse_batch_norms
 from serving.errors import FailedError, InputError
 
@@ -188,14 +188,8 @@ class Distribution:
 
 
 # Made once a process: TensorFlow starts a server for the one, and numbers the collectives of both.
-@functools.cache
-def _connect(cluster: Cluster) -> Nodes:
-    return Nodes(cluster)
-
-
-@functools.cache
-def _mirror(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
-    return tf.distribute.MirroredStrategy(devices)
+_connect = functools.cache(Nodes)
+_mirror = functools.cache(tf.distribute.MirroredStrategy)
 
 
 @contextlib.contextmanager

@@ -138,9 +138,12 @@ class Nodes:
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Sets Keras variables, the same ones in the same order, to the chief's values."""
-        mine = 1.0 if self._is_chief else 0.0
+        self.add_up(variables, share=1.0 if self._is_chief else 0.0)
+
+    def add_up(self, variables: Sequence[Any], share: float = 1.0) -> None:
+        """Sets Keras variables to the sums of the nodes' values, each times the node's share."""
         # As float64, which holds counts, such as the optimizer's steps, exactly too.
-        sums = self.total([tf.cast(variable.value, tf.float64) * mine for variable in variables])
+        sums = self.total([tf.cast(variable.value, tf.float64) * share for variable in variables])
         for variable, value in zip(variables, sums, strict=True):
             variable.assign(tf.cast(value, variable.dtype))
 

@@ -139,11 +139,7 @@ class Agreement(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: D102
         # Keras has read the metrics of training, and has not yet reset them.
-        # Counts, such as a confusion matrix's, are exact as float64.
-        counted = self.model.metrics_variables
-        sums = self._nodes.total([tf.cast(v.value, tf.float64) for v in counted])
-        for variable, value in zip(counted, sums, strict=True):
-            variable.assign(tf.cast(value, variable.dtype))
+        self._nodes.add_up(self.model.metrics_variables)
         results = self.model.get_metrics_result()
         self._training = {name: float(value) for name, value in results.items()}
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from components import models
-from components.models import transfer
+from components.models.pretrained import set_phase
 from components.tasks.parts import Training
 from components.trainer.devices import replicas
 from components.trainer.devices.distribution import Distribution, explained
@@ -111,7 +111,7 @@ def compile_model(
     jit_compile: bool | str = "auto",
 ) -> None:
     """Sets what of the task's trainee learns, and compiles it for epochs of so many steps."""
-    transfer.set_phase(model, models.spec(config.model), config.learn)
+    set_phase(model, models.spec(config.model), config.learn)
     model.compile(
         build_optimizer(config.optimizer, config.learning_rate, config.epochs, steps),
         loss=part.loss(config.loss),
@@ -201,16 +201,7 @@ def build_schedule(
     """The learning rate by step: linear warm-up from zero to the peak, then constant or a cosine.
 
     The cosine reaches zero with the last step (Loshchilov and Hutter, "SGDR", 2016, without
-    restarts).
-
-    Args:
-        config: `schedule` and `warmup_epochs`.
-        learning_rate: the peak.
-        epochs: of the phase.
-        steps_per_epoch: batches of an epoch.
-
-    Returns:
-        A plain number if it never changes.
+    restarts). A plain number, the peak `learning_rate`, if it never changes.
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     if config.schedule == "constant" and not warmup:

@@ -27,9 +27,6 @@ from components.trainer.records.state import TrainingState
 from components.trainer.settings import STAGES, TrainerConfig
 from serving.errors import FailedError, InputError
 
-# Side in pixels, or None -> what is learned from, and what tells the best epoch.
-Load = Callable[[int | None], tuple[Split, Split]]
-
 
 def state_folders(root: Path, config: TrainerConfig, splits: Splits, **parts: Any) -> list[Path]:
     """The folder of each stage's state, named by all that determines it, stages before included.
@@ -50,7 +47,8 @@ def state_folders(root: Path, config: TrainerConfig, splits: Splits, **parts: An
     }
     folders = []
     for stage in config.trainings:
-        parts["trainings"].append(stage.training_values())
+        # How the trained model answers is no part of its training.
+        parts["trainings"].append(stage.model_dump(mode="json", exclude={"export"}))
         name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
         folders.append(root / name)
     return folders
@@ -87,7 +85,7 @@ def first_model(config: TrainerConfig, splits: Splits, distribution: Distributio
 
 def train(
     model: keras.Model,
-    load: Load,
+    load: Callable[[int | None], tuple[Split, Split]],
     *,
     part: Training,
     config: TrainerConfig,
@@ -98,7 +96,7 @@ def train(
 
     Args:
         model: of `first_model`.
-        load: decodes the splits; called once a stage that is not finished.
+        load: as `Splits.load`; called once a stage that is not finished.
         part, config, distribution: as in `loop.fit`, which also tells what is raised.
         folders: of the state of each stage.
     """

@@ -100,11 +100,7 @@ def classes_beside(patterns: list[str]) -> Classes:
 def index_splits(
     train_files: list[str], eval_files: list[str], task: Task, classes: Classes
 ) -> Splits:
-    """Looks at Examples, given by file patterns, without decoding them.
-
-    Raises:
-        InputError: an empty split.
-    """
+    """Looks at Examples, given by file patterns, without decoding them; see `index_split`."""
     prepare_devices()  # reading is the first thing that a trial computes
     part = task.training(classes)
     train, evaluation = (

@@ -4,8 +4,6 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-MONITOR = "val_loss"  # tells the best epoch unless the configuration names another value
-
 # {"epoch": 1.., "seconds", "loss", "val_loss", metrics...}, with several stages "stage": 1..; a
 # single epoch 0 where nothing was trained
 EpochRecord = dict[str, Any]
@@ -29,7 +27,7 @@ def mode(monitor: str) -> str:
     return "min" if monitor.endswith("loss") else "max"
 
 
-def best_epoch(epochs: list[EpochRecord], monitor: str = MONITOR) -> EpochRecord:
+def best_epoch(epochs: list[EpochRecord], monitor: str) -> EpochRecord:
     """The record with the best value of `monitor` in the last stage; the earlier one of equals."""
     sign = 1.0 if mode(monitor) == "min" else -1.0
     last = [record for record in epochs if record.get("stage") == epochs[-1].get("stage")]

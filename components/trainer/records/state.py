@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from components.trainer.records.history import MONITOR, EpochRecord, best_epoch
+from components.trainer.records.history import EpochRecord, best_epoch
 
 TENSORBOARD_FOLDER = "tensorboard"
 
@@ -34,7 +34,7 @@ class TrainingState:
         epochs: records of the whole epochs done so far.
     """
 
-    def __init__(self, folder: Path, monitor: str = MONITOR):
+    def __init__(self, folder: Path, monitor: str = "val_loss"):
         self.folder = folder
         self.monitor = monitor
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import data_types
+from tfx.types.channel_utils import as_channel
+from tfx.types.standard_artifacts import Model
 
 from components.artifacts import NO_BASELINE
+from components.baseline import Baseline
+from components.baseline.driver import Driver
 from components.baseline.executor import baseline_version
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores.versions import model_digest
@@ -33,8 +40,6 @@ def base(tmp_path: Path) -> Path:
 @pytest.fixture
 def candidate(tmp_path: Path, make_artifact) -> Any:
     """A Model artifact with the content `new`."""
-    from tfx.types.standard_artifacts import Model
-
     _saved_model(tmp_path / "candidate" / "Format-Serving", b"new")
     return make_artifact(Model, tmp_path / "candidate")
 
@@ -75,8 +80,6 @@ def test_what_is_stable_comes_first(base, digest, tmp_path):
 
 
 def test_an_object_store_is_read_too(digest, tmp_path):
-    import fsspec
-
     fs = fsspec.filesystem("memory")
     for version, content in ((9, b"old"), (10, b"new")):
         folder = _saved_model(tmp_path / str(version), content)
@@ -87,9 +90,6 @@ def test_an_object_store_is_read_too(digest, tmp_path):
 @pytest.fixture
 def execute(base, candidate, tmp_path, run_step):
     """What the step hands on, and its folder."""
-    from tfx.types.channel_utils import as_channel
-
-    from components.baseline import Baseline
 
     def run() -> tuple[Any, Path]:
         step = Baseline(as_channel([candidate]), model_base_path=str(base))
@@ -120,11 +120,6 @@ def test_executor_says_that_there_is_none(base, execute, served):
 
 def test_driver_follows_what_is_served_but_the_candidate(base, candidate):
     """By what it would put into the cache key now."""
-    from tfx.orchestration import metadata
-    from tfx.orchestration.portable import data_types
-
-    from components.baseline.driver import Driver
-
     driver = Driver(metadata.Metadata(metadata.sqlite_metadata_connection_config("unused")))
     asked = data_types.ExecutionInfo(
         input_dict={"model": [candidate]}, exec_properties={"model_base_path": str(base)}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from pipelines.config import load_config
 from serving.errors import FailedError, InputError
@@ -31,8 +32,6 @@ def answers(path, images):
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         (taken,) = session.get_inputs()
         return session.run(None, {taken.name: images})[0]
-    from ai_edge_litert.interpreter import Interpreter
-
     interpreter = Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
     rows = []

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -185,16 +183,6 @@ def test_all_that_looks_like_a_picture_is_found(touch, layout):
     assert (usable, listing.missing) == (named, 0)
     looks = [*named, f"{folder}dog_2.heic", "beside/x.jpg", "beside/y.TIF", *links]
     assert sorted(record.path for record in listing.records) == sorted(looks)
-
-
-def test_listing_needs_no_heavy_library():
-    heavy = "{'numpy', 'PIL', 'tensorflow', 'tfx'}"
-    code = (
-        "import sys, components.datasets.layouts.auto, components.datasets.looking;"
-        f"print(sorted({heavy} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_rows_name_images_and_each_bad_one_is_counted(touch):

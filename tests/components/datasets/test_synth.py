@@ -27,13 +27,6 @@ def _records(root: Path, layout: str = "class_folders") -> list[Record]:
     return load_reader(layout, SHIPPED, "layout")(root, DataConfig()).records
 
 
-@pytest.fixture(scope="module")
-def pets(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("masks")
-    synthesize(root, "masks", 24)
-    return root
-
-
 @pytest.mark.parametrize(
     ("layout", "classes"),
     [("class_folders", 2), ("masks", 2), ("masks", 4), ("oxford_list", 2), ("points", 2)],
@@ -108,12 +101,13 @@ def test_drawn_points_are_the_books_two_clouds(tmp_path):
     assert [r.label for r in records] == ["negative", "positive"] * 15
 
 
-def test_trimaps_fit_the_images(pets):
+def test_trimaps_fit_the_images(tmp_path):
     """Sizes vary; for the band of the contour see the next test."""
+    synthesize(tmp_path, "masks", 24)
     sizes = set()
-    for record in _records(pets, "masks"):
-        mask = _pixels(pets / record.mask_path)
-        assert _pixels(pets / record.path).shape == (*mask.shape, 3)
+    for record in _records(tmp_path, "masks"):
+        mask = _pixels(tmp_path / record.mask_path)
+        assert _pixels(tmp_path / record.path).shape == (*mask.shape, 3)
         assert np.unique(mask).tolist() == [1, 2, 3]
         sizes.add(mask.shape)
         assert 0.02 < (mask == 1).mean() < 0.95

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
+from tfx.types import standard_artifacts
+from tfx.types.channel_utils import as_channel
 
+from components.artifacts import FIGURES, NO_BASELINE
+from components.evaluator import Evaluator, EvaluatorConfig
 from serving import names
 from serving.classes import Classes
 
@@ -42,24 +47,42 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def write_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
+def save_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
+    """save(folder, {signature: (function, *specs)}, classes=None, training_keys=None): a Model."""
+
+    def save(
+        folder: Path,
+        signatures: dict[str, tuple],
+        classes: Classes | None = None,
+        training_keys: Sequence[str] | None = None,
+    ) -> Any:
+        module = tf.Module()
+        module.functions = {
+            name: tf.function(function, input_signature=specs)
+            for name, (function, *specs) in signatures.items()
+        }
+        saved = folder / "Format-Serving"
+        tf.saved_model.save(module, str(saved), signatures=dict(module.functions))
+        extra = saved / names.ASSETS_EXTRA
+        extra.mkdir()
+        if classes is not None:
+            (extra / names.MODEL_CLASSES_FILE).write_text(classes.to_json())
+        if training_keys is not None:
+            (extra / names.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
+        return make_artifact(standard_artifacts.Model, folder)
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def write_model(save_model: Callable[..., Any]) -> Callable[..., Any]:
     """write(folder, output, feature, shape, classes=None, training_keys=None) gives a Model.
 
     It answers what stands in that feature of an Example: floats of that shape, or without a shape
     the bytes of a mask.
     """
 
-    def write(  # noqa: PLR0917
-        folder: Path,
-        output: str,
-        feature: str,
-        shape: list[int] | None,
-        classes: Classes | None = None,
-        training_keys: Sequence[str] | None = None,
-    ) -> Any:
-        import tensorflow as tf
-        from tfx.types import standard_artifacts
-
+    def write(folder: Path, output: str, feature: str, shape: list[int] | None, *told: Any) -> Any:
         def mask_in(key: str, examples: Any) -> Any:
             spec = {key: tf.io.FixedLenFeature([], tf.string)}
             raw = tf.io.decode_raw(tf.io.parse_example(examples, spec)[key], tf.uint8)
@@ -75,22 +98,11 @@ def write_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
         def labels(examples: Any) -> dict[str, Any]:
             return {names.OUTPUT_TRUE_MASK: mask_in("truth", examples)}
 
-        module, given = tf.Module(), {names.SIGNATURE_FROM_EXAMPLES: answer}
+        taken = tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)
+        signatures = {names.SIGNATURE_FROM_EXAMPLES: (answer, taken)}
         if shape is None:
-            given[names.SIGNATURE_LABELS] = labels
-        taken = [tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)]
-        module.functions = {
-            key: tf.function(function, input_signature=taken) for key, function in given.items()
-        }
-        saved = folder / "Format-Serving"
-        tf.saved_model.save(module, str(saved), signatures=dict(module.functions))
-        extra = saved / names.ASSETS_EXTRA
-        extra.mkdir()
-        if classes is not None:
-            (extra / names.MODEL_CLASSES_FILE).write_text(classes.to_json())
-        if training_keys is not None:
-            (extra / names.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
-        return make_artifact(standard_artifacts.Model, folder)
+            signatures[names.SIGNATURE_LABELS] = (labels, taken)
+        return save_model(folder, signatures, *told)
 
     return write
 
@@ -103,12 +115,6 @@ def evaluate(tmp_path_factory, make_artifact, run_step):
     """
 
     def run(task: str, examples: Any, model: Any, baseline: Any = None, **given: Any) -> Outcome:
-        from tfx.types import standard_artifacts
-        from tfx.types.channel_utils import as_channel
-
-        from components.artifacts import FIGURES, NO_BASELINE
-        from components.evaluator import Evaluator, EvaluatorConfig
-
         folder = tmp_path_factory.mktemp("evaluation")
         if baseline == "none":
             baseline = make_artifact(standard_artifacts.Model, folder)

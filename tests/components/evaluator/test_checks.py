@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.evaluator.checks import read_checks
+from components.evaluator.executor import read_checks
 from components.evaluator.settings import EvaluatorConfig
 from components.tasks import get_task
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from components import features as f
+from components.evaluator import Evaluator, EvaluatorConfig
+from components.evaluator.executor import _compare_classes
 from components.tasks import get_task
 from serving import names
 from serving.classes import Classes
@@ -267,16 +269,12 @@ def test_a_baseline_of_other_classes_is_not_compared_with(run, worlds):
 
 
 def test_a_baseline_of_classes_in_another_order_is_told_so():
-    from components.evaluator.executor import _compare_classes
-
     told = _compare_classes(get_task("points"), Classes(("dog", "cat")), TWO)
     order = "has the same classes in another order (cat, dog)"
     assert told == (False, f"the baseline {order}: nothing is compared with it")
 
 
 def test_an_own_metric_that_is_none_is_told_where_the_step_is_made():
-    from components.evaluator import Evaluator, EvaluatorConfig
-
     config = EvaluatorConfig(thresholds={}, metrics={"own": "pathlib:Path"})
     with pytest.raises(InputError, match=r"metrics\.own: expected a subclass of .*Metric, found"):
         Evaluator(None, None, config=config)

@@ -2,6 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+
+from components.explanations.grades import (
+    Model,
+    blob,
+    dependence,
+    energy_above_area,
+    faithfulness,
+    iou,
+    mosaic,
+    pointing,
+)
 
 SIDE = 16
 
@@ -44,16 +56,12 @@ def nothing(images, classes):
     [(seeing, 1.0), (blind, 0.5), (nothing, 0.5), (lambda i, c: seeing(i, 1 - c), 0.0)],
 )
 def test_mosaic_asks_whether_the_map_follows_the_class(pictures, explain, share):
-    from components.explanations.grades import Model, mosaic
-
     images, labels = pictures
     found = mosaic(Model(predict, explain), images, labels, rivals=[1, 0])
     np.testing.assert_allclose(found, share, atol=1e-6)
 
 
 def test_a_mosaic_holds_two_of_each_class_at_half_their_size(pictures):
-    from components.explanations.grades import Model, mosaic
-
     images, labels = pictures
     seen = []
 
@@ -78,8 +86,6 @@ def test_a_mosaic_holds_two_of_each_class_at_half_their_size(pictures):
 
 
 def test_a_class_without_partners_has_no_mosaic(pictures):
-    from components.explanations.grades import Model, mosaic
-
     images, labels = pictures
     labels = labels.copy()
     labels[0] = 2
@@ -105,8 +111,6 @@ def by_corner(images):
 
 
 def test_faithful_is_what_names_the_pixels_that_decide(cornered):
-    from components.explanations.grades import Model, blob, faithfulness
-
     images, right, wrong = cornered
     model, classes = Model(by_corner, blind), np.ones(6, int)
     good = faithfulness(model, images, classes, right)
@@ -118,10 +122,6 @@ def test_faithful_is_what_names_the_pixels_that_decide(cornered):
 
 def test_insertion_and_deletion_by_hand(cornered):
     """A model that answers with the mean of the pixels: curves are sums along the order."""
-    from scipy.ndimage import gaussian_filter
-
-    from components.explanations.grades import Model, blob, faithfulness
-
     images, heat, _ = cornered
     heat = heat + np.random.default_rng(3).uniform(0, 0.1, heat.shape).astype(np.float32)
 
@@ -151,16 +151,12 @@ def test_insertion_and_deletion_by_hand(cornered):
 
 @pytest.mark.parametrize("side", [30, 31])
 def test_a_blob_is_in_the_middle(side):
-    from components.explanations.grades import blob
-
     away = np.hypot(*(np.indices((side, side)) - (side - 1) / 2))
     expected = np.exp(-(away**2) / (2 * (0.21 * side) ** 2))
     np.testing.assert_allclose(blob(side), expected / expected.max(), rtol=1e-5)
 
 
 def test_measures_on_masks():
-    from components.explanations.grades import energy_above_area, iou, pointing
-
     masks = np.zeros((4, 10, 10), bool)
     masks[:, 2:6, 2:7] = True  # 20 of 100 pixels
     masks[0, 5] = False  # 15
@@ -177,8 +173,6 @@ def test_measures_on_masks():
 
 
 def test_what_is_lost_without_the_object(pictures):
-    from components.explanations.grades import Model, dependence
-
     images, labels = pictures
     masks = np.zeros(images.shape[:3], bool)
     masks[:, :, : SIDE - 1] = True  # nearly everything

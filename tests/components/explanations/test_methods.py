@@ -1,7 +1,18 @@
 """Class activation maps against NumPy: gradients known by hand, or by finite differences."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+
+from components.explanations import load_explanation
+from components.explanations.cutting import split_model
+from components.explanations.methods import grad_cam, heatmaps
+from components.export.saved_model import ExportOptions, export_model
+from components.models import ModelSpec
+from components.models.blocks import class_output
+from components.tasks import get_task
+from serving.classes import Classes
 
 SIDE = 8
 CHANNELS = 4
@@ -37,10 +48,6 @@ def tiny_classifier(dense, bias=0.1, seed=0):
     Args:
         dense: weights [CHANNELS] of the one logit of two classes, or [CHANNELS, classes].
     """
-    import keras
-
-    from components.models.blocks import class_output
-
     dense = np.array(dense).reshape(CHANNELS, -1)
     inputs = keras.Input((SIDE, SIDE, 3))
     x = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="trunk_output")(inputs)
@@ -66,12 +73,6 @@ def images():
 
 
 def run(model, images, score, layer="trunk_output", *, method="grad_cam", flip=False):
-    import tensorflow as tf
-
-    from components.explanations import load_explanation
-    from components.explanations.cutting import split_model
-    from components.explanations.methods import heatmaps
-
     trunk, head = split_model(model, layer, "logits")
     explain = load_explanation(method, flip=flip)
     maps, probabilities = explain(trunk, head, tf.constant(images), score)
@@ -92,24 +93,19 @@ DENSE = [1.5, -0.7, 0.4, -1.1]
 @pytest.mark.parametrize(("score", "sign"), [(logit, 1), (negative_logit, -1)])
 def test_heatmap_equals_the_analytic_one(images, score, sign):
     model = tiny_classifier(DENSE)
-    heatmaps, probabilities = run(model, images, score)
+    heat, probabilities = run(model, images, score)
     features = trunk_by_hand(model, images)
     alpha = np.tile(sign * np.array(DENSE) / MAP**2, (len(images), 1))
     reference = heatmap_from(features, alpha)
     assert 0.1 < (reference > 0).mean() < 0.9
-    np.testing.assert_allclose(heatmaps, reference, atol=1e-5)
-    np.testing.assert_allclose(heatmaps.max(axis=(1, 2)), 1, atol=1e-6)
+    np.testing.assert_allclose(heat, reference, atol=1e-5)
+    np.testing.assert_allclose(heat.max(axis=(1, 2)), 1, atol=1e-6)
     expected = 1 / (1 + np.exp(-(features.mean(axis=(1, 2)) @ DENSE + 0.1)))
     np.testing.assert_allclose(probabilities[:, 1], expected, atol=1e-6)
 
 
 def test_channel_weights_equal_finite_differences(images):
     """Through a nonlinear head, in float64."""
-    import keras
-    import tensorflow as tf
-
-    from components.explanations.methods import grad_cam
-
     rng = np.random.default_rng(3)
     features = rng.normal(0, 1, (2, MAP, MAP, CHANNELS))
     hidden = rng.normal(0, 1, (CHANNELS, 6))
@@ -152,10 +148,8 @@ def test_nothing_that_speaks_for_the_score_gives_zeros(images):
 
 
 def test_a_score_that_ignores_the_features_gives_zeros(images):
-    import tensorflow as tf
-
-    heatmaps, _ = run(tiny_classifier(DENSE), images, lambda logits, _: tf.zeros(len(images)))
-    np.testing.assert_array_equal(heatmaps, 0)
+    heat, _ = run(tiny_classifier(DENSE), images, lambda logits, _: tf.zeros(len(images)))
+    np.testing.assert_array_equal(heat, 0)
 
 
 def test_a_constant_map_gives_zeros():
@@ -169,7 +163,6 @@ def test_a_constant_map_gives_zeros():
 
 
 def test_maps_are_stretched_to_height_and_width():
-    from components.explanations.methods import heatmaps
 
     maps = np.tile(np.array([0.2, 0.7, 0.4], np.float32), (1, 2, 1))
     expected = np.tile(bilinear(maps, 9)[:, :1], (1, 4, 1))
@@ -178,8 +171,6 @@ def test_maps_are_stretched_to_height_and_width():
 
 def test_a_layer_with_a_way_round_it_is_explained():
     """features -> dense, plus a way round them: the gradient is that of the features alone."""
-    import keras
-
     keras.utils.set_random_seed(8)  # with some weights nothing speaks for the logit
     inputs = keras.Input((SIDE, SIDE, 3))
     stem = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="stem")(inputs)
@@ -188,7 +179,7 @@ def test_a_layer_with_a_way_round_it_is_explained():
     x = keras.layers.Dense(1, name="logits")(keras.layers.GlobalAveragePooling2D()(x))
     model = keras.Model(inputs, keras.layers.Activation("sigmoid")(x))
     images = np.random.default_rng(8).uniform(0, 2, (3, SIDE, SIDE, 3)).astype(np.float32)
-    heatmaps, probabilities = run(model, images, logit, "branch")
+    heat, probabilities = run(model, images, logit, "branch")
 
     kernel, bias = model.get_layer("branch").get_weights()
     features = np.asarray(keras.Model(inputs, stem)(images)) @ kernel[0, 0] + bias
@@ -196,17 +187,13 @@ def test_a_layer_with_a_way_round_it_is_explained():
     dense = model.get_layer("logits").get_weights()[0][:, 0]
     expected = heatmap_from(features, slope.mean(axis=(1, 2)) * dense)
     assert (expected > 0).mean() > 0
-    np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+    np.testing.assert_allclose(heat, expected, atol=1e-5)
     np.testing.assert_allclose(probabilities, np.asarray(model(images)), atol=1e-6)
 
 
 @pytest.fixture(scope="module")
 def located():
     """trunk_output -> a weight for each value of the map -> the one logit: gradients differ."""
-    import keras
-
-    from components.models.blocks import class_output
-
     model = tiny_classifier(DENSE)
     features = model.get_layer("trunk_output").output
     flat = keras.layers.Flatten()(features)
@@ -242,8 +229,6 @@ def test_grad_cam_plus_plus_by_its_equations(located, images):
 
 def sure(logits, probabilities):
     """By what the model says of the whole picture; of those seen through a channel it is sure."""
-    import tensorflow as tf
-
     return tf.where(probabilities[:, 1] > 0.995, logits[:, 0], -logits[:, 0])
 
 
@@ -283,13 +268,6 @@ def test_heat_of_an_image_and_its_mirror_image_takes_no_side(images, method):
 
 def export(model, task, classes, folder):
     """explain(pictures uint8 [batch, SIDE, SIDE, 3], class_index) through the SavedModel."""
-    import tensorflow as tf
-
-    from components.export.saved_model import ExportOptions, export_model
-    from components.models import ModelSpec
-    from components.tasks import get_task
-    from serving.classes import Classes
-
     told = {"task": get_task(task), "classes": Classes(classes), "side": SIDE}
     options = ExportOptions(ModelSpec("tiny", "elsewhere:build"))
     export_model(model, folder, **told, options=options)
@@ -316,8 +294,8 @@ def test_classes_of_the_endpoint_are_the_two_signs_of_the_logit(images, tmp_path
     explain = export(model, "image_classification", ("cat", "dog"), tmp_path / "model")
     for class_index, signs in ((0, -np.ones(5)), (1, np.ones(5)), (-1, 2 * best - 1)):
         expected = heatmap_from(features, signs[:, None] * np.array(DENSE))
-        heatmaps = explain(pictures, class_index)["heatmap"]
-        np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+        heat = explain(pictures, class_index)["heatmap"]
+        np.testing.assert_allclose(heat, expected, atol=1e-5)
 
 
 def test_a_class_of_five_is_explained_by_its_own_logit(images, tmp_path):
@@ -352,8 +330,6 @@ def segmenter():
     All four pixels of a block have its class; the slope of tanh differs from block to block, so
     the heatmap tells which pixels the score was summed over.
     """
-    import keras
-
     inputs = keras.Input((SIDE, SIDE, 3))
     x = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="trunk_output")(inputs)
     x = keras.layers.UpSampling2D(2)(keras.layers.Activation("tanh")(x))

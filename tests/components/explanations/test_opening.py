@@ -15,10 +15,7 @@ from components import models
 from components.explanations import load_explanation, looking
 from components.explanations.filters import Ascent
 from components.explanations.opening import class_names, open_model, read_image
-from components.export.saved_model import ExportOptions, export_model
-from components.tasks import get_task
 from pipelines.cli_visualize import visualize_app
-from serving.classes import Classes
 from serving.errors import InputError
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
 
@@ -26,28 +23,22 @@ SIDE = 48
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def places(export_as, tmp_path_factory):
     """One model as a pushed version, in a work directory, and as a Keras file."""
     folder = tmp_path_factory.mktemp("models")
     keras.utils.set_random_seed(2)
     model = models.build("mini_xception", SIDE, 3)
     model.get_layer("logits").bias.assign([0.3, -0.1, 0.2])
     model.save(folder / "best.keras")
-    for number in (9, 10):  # of two runs, the last
+    options = {
+        "explain": load_explanation("hires_cam", flip=True),
+        "explanation": "hires_cam",
+        "explanation_flip": True,
+    }
+    for number, classes in ((9, "xyz"), (10, "abc")):  # of two runs, the last
         exported = folder / f"work/artifacts/trainer/model/{number}/Format-Serving"
-        export_model(
-            model,
-            exported,
-            task=get_task("image_classification"),
-            classes=Classes(("a", "b", "c") if number == 10 else ("x", "y", "z")),
-            side=SIDE,
-            options=ExportOptions(
-                models.spec("mini_xception"),
-                load_explanation("hires_cam", flip=True),
-                explanation="hires_cam",
-                explanation_flip=True,
-            ),
-        )
+        spec = models.spec("mini_xception")
+        export_as("image_classification", spec, model, exported, *classes, **options)
     shutil.copytree(exported, folder / "work/artifacts/trainer/model/old/Format-Serving")
     return {"version": exported, "work": folder / "work", "keras": folder / "best.keras"}
 
@@ -190,17 +181,11 @@ def test_names_of_imagenet_come_from_a_local_file(tmp_path):
         class_names(path, 2)
 
 
-def test_masks_are_explained_as_their_endpoint_does(image, tmp_path):
+def test_masks_are_explained_as_their_endpoint_does(export_as, image, tmp_path):
     keras.utils.set_random_seed(4)
     model = models.build("segmentation_convnet", 32, 3)
-    export_model(
-        model,
-        tmp_path / "1",
-        task=get_task("image_segmentation"),
-        classes=Classes(("a", "b", "c")),
-        side=32,
-        options=ExportOptions(models.spec("segmentation_convnet")),
-    )
+    spec = models.spec("segmentation_convnet")
+    export_as("image_segmentation", spec, model, tmp_path / "1", "a", "b", "c")
     signature = tf.saved_model.load(str(tmp_path / "1")).signatures["grad_cam"]
     answers = [
         signature(image_bytes=tf.constant([image.read_bytes()]), class_index=tf.constant([k]))

@@ -4,14 +4,14 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from matplotlib import colormaps
 from PIL import Image
+
+from components.explanations.overlay import overlay_png
 
 
 def overlays_of(pictures, heatmaps):
-    import tensorflow as tf
-
-    from components.explanations.overlay import overlay_png
-
     return overlay_png(tf.constant(pictures), tf.constant(heatmaps)).numpy()
 
 
@@ -22,8 +22,6 @@ def decode(encoded):
 
 
 def blend_by_hand(pixels, heatmap):
-    from matplotlib import colormaps
-
     colours = np.asarray(colormaps["jet"](np.round(heatmap * 255).astype(int)))[..., :3] * 255
     return (pixels + 0.4 * colours) / 1.4
 

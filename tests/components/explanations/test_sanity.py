@@ -3,14 +3,13 @@
 What they do to a trained model is tested with the evaluator.
 """
 
+import keras
 import numpy as np
+
+from components.explanations.sanity import layers_from_output, rank_correlation
 
 
 def test_layers_come_from_the_output_with_their_moving_statistics():
-    import keras
-
-    from components.explanations.sanity import layers_from_output
-
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(2, 1, name="conv")(inputs))
     x = keras.layers.Dropout(0.5, seed=1)(x)
@@ -24,8 +23,6 @@ def test_layers_come_from_the_output_with_their_moving_statistics():
 
 
 def test_rank_correlation_by_hand():
-    from components.explanations.sanity import rank_correlation
-
     def ranks(values):  # equal ones share the mean of their places
         return (values[:, None] > values).sum(axis=1) + (values[:, None] == values).sum(axis=1) / 2
 

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from components import features as f
-from components.tasks import get_task
+from components import models
+from components.preprocessing import decode_images
 from serving import names
-from serving.classes import Classes
 
 SIDE = 64
 # By picture: height and width. Taller, wider, as large as and smaller than the model's input.
@@ -57,10 +60,6 @@ def pictures(encode: Callable[..., bytes]) -> list[bytes]:
 @pytest.fixture(scope="session")
 def images(pictures: list[bytes]) -> np.ndarray:
     """What the models see of `pictures`: float32 [4, SIDE, SIDE, 3]."""
-    import tensorflow as tf
-
-    from components.preprocessing import decode_images
-
     return decode_images(tf.constant(pictures), SIDE).numpy()
 
 
@@ -74,8 +73,6 @@ class Exported:
     loaded: Any
 
     def call(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
-        import tensorflow as tf
-
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
         answer = self.loaded.signatures[signature](**tensors)
         return {key: value.numpy() for key, value in answer.items()}
@@ -85,8 +82,6 @@ class Exported:
         return self.call(names.SIGNATURE_GRAD_CAM, image_bytes=pictures, class_index=index)
 
     def graph(self) -> Any:
-        from tensorflow.core.protobuf import saved_model_pb2
-
         saved = saved_model_pb2.SavedModel.FromString((self.folder / "saved_model.pb").read_bytes())
         (meta_graph,) = saved.meta_graphs
         return meta_graph
@@ -94,8 +89,6 @@ class Exported:
 
 def _centre(model: Any, images: np.ndarray) -> None:
     """Scales and shifts fresh logits so that every class is predicted somewhere."""
-    import keras
-
     layer = model.get_layer("logits")
     values = np.asarray(keras.Model(model.input, layer.output)(images, training=False))
     axes = tuple(range(values.ndim - 1))
@@ -110,7 +103,6 @@ def learn_norms() -> Callable[..., None]:
 
     With `negative`, each batch norm has a channel whose scale is, and one whose scale is 0.
     """
-    import keras
 
     def learn(model: Any, negative: bool = False) -> None:
         rng = np.random.default_rng(4)
@@ -129,15 +121,8 @@ def learn_norms() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def export(
-    tmp_path_factory: pytest.TempPathFactory, images: np.ndarray, learn_norms: Callable[..., None]
-) -> Callable[..., Exported]:
+def export(tmp_path_factory, images, learn_norms, export_as) -> Callable[..., Exported]:
     """export(case, **options): the same model each time, with other `ExportOptions`."""
-    import keras
-    import tensorflow as tf
-
-    from components import models
-    from components.export.saved_model import ExportOptions, export_model
 
     def make(case: str, **options: Any) -> Exported:
         task, name, classes = CASES[case]
@@ -150,14 +135,7 @@ def export(
         else:
             model.set_weights([np.array([[0.5], [-0.25]]), np.array([0.5])])
         folder = tmp_path_factory.mktemp("exported") / case
-        export_model(
-            model,
-            folder,
-            task=get_task(task),
-            classes=Classes(classes),
-            side=side,
-            options=ExportOptions(models.spec(name), **options),
-        )
+        export_as(task, models.spec(name), model, folder, *classes, **options)
         return Exported(model, folder, classes, tf.saved_model.load(str(folder)))
 
     return make

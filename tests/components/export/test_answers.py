@@ -18,49 +18,37 @@ KINDS = {  # of each case
     "regions": "segmentation",
 }
 CASES = tuple(KINDS)
-EXPLANATION = {
-    names.OUTPUT_HEATMAP,
-    names.OUTPUT_OVERLAY_PNG,
-    names.OUTPUT_LABEL,
-    names.OUTPUT_PROBABILITY,
-}
+# Outputs with their types: of explanations, of the answer of each kind, and what only that has.
+TEXT, FLOAT, BYTE = "string", "float32", "uint8"
+LABEL = {names.OUTPUT_LABEL: TEXT, names.OUTPUT_PROBABILITY: FLOAT}
+EXPLANATION = LABEL | {names.OUTPUT_HEATMAP: FLOAT, names.OUTPUT_OVERLAY_PNG: TEXT}
 ANSWER = {
-    "classification": {names.OUTPUT_LABEL, names.OUTPUT_PROBABILITY, names.OUTPUT_PROBABILITIES},
-    "segmentation": {names.OUTPUT_MASK, names.OUTPUT_MASK_PNG, names.OUTPUT_CLASS_FRACTIONS},
+    "classification": LABEL | {names.OUTPUT_PROBABILITIES: FLOAT},
+    "segmentation": {
+        names.OUTPUT_MASK: BYTE,
+        names.OUTPUT_MASK_PNG: TEXT,
+        names.OUTPUT_CLASS_FRACTIONS: FLOAT,
+    },
 }
-OWN = {  # what only one kind has
-    "classification": {names.SIGNATURE_CLASSIFY: {names.OUTPUT_CLASSES, names.OUTPUT_SCORES}},
-    "segmentation": {names.SIGNATURE_LABELS: {names.OUTPUT_TRUE_MASK}},
-}
-DTYPES = {
-    names.OUTPUT_LABEL: "string",
-    names.OUTPUT_PROBABILITY: "float32",
-    names.OUTPUT_PROBABILITIES: "float32",
-    names.OUTPUT_CLASSES: "string",
-    names.OUTPUT_SCORES: "float32",
-    names.OUTPUT_MASK: "uint8",
-    names.OUTPUT_MASK_PNG: "string",
-    names.OUTPUT_CLASS_FRACTIONS: "float32",
-    names.OUTPUT_TRUE_MASK: "uint8",
-    names.OUTPUT_HEATMAP: "float32",
-    names.OUTPUT_OVERLAY_PNG: "string",
+OWN = {
+    "classification": {
+        names.SIGNATURE_CLASSIFY: {names.OUTPUT_CLASSES: TEXT, names.OUTPUT_SCORES: FLOAT}
+    },
+    "segmentation": {names.SIGNATURE_LABELS: {names.OUTPUT_TRUE_MASK: BYTE}},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_outputs_are_as_documented(exported, case):
-    signatures = exported[case].loaded.signatures
     answer = ANSWER[KINDS[case]]
-    expected = OWN[KINDS[case]] | {
-        names.SIGNATURE_SERVING: answer | {names.OUTPUT_CLASSES},
+    assert {
+        name: {key: tensor.dtype.name for key, tensor in signature.structured_outputs.items()}
+        for name, signature in exported[case].loaded.signatures.items()
+    } == OWN[KINDS[case]] | {
+        names.SIGNATURE_SERVING: answer | {names.OUTPUT_CLASSES: TEXT},
         names.SIGNATURE_FROM_EXAMPLES: answer,
         names.SIGNATURE_GRAD_CAM: EXPLANATION,
     }
-    assert set(signatures) == set(expected)
-    for name, outputs in expected.items():
-        assert {k: v.dtype.name for k, v in signatures[name].structured_outputs.items()} == {
-            key: DTYPES[key] for key in outputs
-        }
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.export.answers import NotServable, ask, check_answers
 from components.tasks import get_task
@@ -24,14 +25,10 @@ def test_missing_outputs_are_named() -> None:
 
 
 def _strings(*values: bytes) -> np.ndarray:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
+    return np.array(values, object)
 
 
 def _png(pixels: np.ndarray, compression: int = -1) -> bytes:
-    import tensorflow as tf
-
     return tf.io.encode_png(pixels, compression=compression).numpy()
 
 

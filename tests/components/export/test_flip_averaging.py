@@ -2,9 +2,14 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from components import models
+from components.explanations.cutting import split_model
+from components.explanations.methods import grad_cam, heatmaps
 from components.export.flip_averaging import flip_averaged, flip_averaged_model
 
 SIDE = 64
@@ -25,10 +30,6 @@ def images():
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case[0])
 def case(request):
     """A model and what is known of it."""
-    import keras
-
-    from components import models
-
     name, classes, layer = request.param
     keras.utils.set_random_seed(7)
     spec = models.spec(name)
@@ -43,8 +44,6 @@ def mirror(arrays):
 
 
 def logits_of(model, spec, images):
-    import keras
-
     half = keras.Model(model.input, model.get_layer(spec.logits_layer).output)
     return np.asarray(half(images, training=False))
 
@@ -78,11 +77,6 @@ def test_the_weights_are_shared(case, images):
 
 def test_the_heatmap_is_that_of_both_together(case, images):
     """Channels of both side by side, each weighed by its own mean gradient of the mean score."""
-    import tensorflow as tf
-
-    from components.explanations.cutting import split_model
-    from components.explanations.methods import grad_cam, heatmaps
-
     model, spec = case
     halves = split_model(model, spec.grad_cam_layer, spec.logits_layer)
 

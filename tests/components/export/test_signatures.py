@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.python.saved_model import fingerprinting_utils
 
 from serving import names
 
@@ -114,11 +117,6 @@ def test_methods_are_those_of_the_calls(exported):
 
 def test_the_fingerprint_is_that_of_the_finished_file(exported, tmp_path):
     """Written anew it is the same, but for the random id."""
-    import shutil
-
-    import tensorflow as tf
-    from tensorflow.python.saved_model import fingerprinting_utils
-
     folder = tmp_path / "model"
     shutil.copytree(exported["classification"].folder, folder)
     fingerprint = tf.saved_model.experimental.read_fingerprint(str(folder))
@@ -164,8 +162,6 @@ def _run_as_a_server(model, name, wanted, inputs):
         The outputs, and the types of the operations that ran for them: a node's name may tell of a
         convolution whose kernel alone was read.
     """
-    import tensorflow as tf
-
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         loaded = v1.saved_model.loader.load(session, ["serve"], str(model.folder))

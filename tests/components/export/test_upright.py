@@ -16,26 +16,12 @@ TOLERANCES = {"PNG": 1e-5, "WEBP": 1e-5, "JPEG": 0.05}
 
 
 @pytest.fixture(scope="module")
-def client(exported, tmp_path_factory) -> Iterator[ImageClient]:
+def client(exported, start_here, tmp_path_factory) -> Iterator[ImageClient]:
     """Of a server of this process, over a socket."""
-    from serving.server.config_files import single_model
-    from serving.server.core import Core
-    from serving.server.grpc_server import start_grpc_server
-    from serving.server.loading import make_load
-    from serving.server.observer import Observer
-    from serving.server.options import ServerOptions
-    from serving.server.service import Service
-
     base = tmp_path_factory.mktemp(NAME)
     (base / "1").symlink_to(exported["classification"].folder)
-    options, observer = ServerOptions(single_model(NAME, str(base)), port=0), Observer()
-    core = Core(make_load(options, observer.metrics))
-    core.reload(options.config)
-    server = start_grpc_server(Service(core, observer), observer, options)
-    with ImageClient(f"127.0.0.1:{server.port}", NAME, timeout_seconds=60) as made:
+    with ImageClient(start_here({NAME: base}).target, NAME, timeout_seconds=60) as made:
         yield made
-    server.stop(10)
-    core.close()
 
 
 @pytest.fixture(scope="module")

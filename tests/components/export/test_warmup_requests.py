@@ -1,16 +1,19 @@
 """The requests that travel with a model: one for each endpoint, and all of them answered."""
 
+import shutil
+
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
+from components.export.warmup_requests import write_warmup_requests
 from serving import names
+from serving.stores.versions import model_digest
 
 PROBLEMS = ("classification", "segmentation")
 
 
 def read_logs(folder):
-    from tensorflow_serving.apis import prediction_log_pb2
-
     path = folder / names.ASSETS_EXTRA / "tf_serving_warmup_requests"
     records = tf.data.TFRecordDataset([str(path)]).as_numpy_iterator()
     return [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
@@ -55,11 +58,6 @@ def test_the_heatmap_alone_is_warmed_up_too(exported, problem):
 
 
 def test_they_do_not_count_for_the_content(exported, tmp_path):
-    import shutil
-
-    from components.export.warmup_requests import write_warmup_requests
-    from serving.stores.versions import model_digest
-
     folder = tmp_path / "model"
     shutil.copytree(exported["classification"].folder, folder)
     before = model_digest(folder)

@@ -14,7 +14,6 @@ from components import artifacts, features, preprocessing
 from components.datasets.palette import palette
 from components.interpreter import report
 from components.interpreter.component import Interpreter
-from components.interpreter.readers import read_facts
 from components.interpreter.settings import InterpreterConfig
 from components.reporting.cards import Predictions
 from components.tasks import get_task
@@ -305,7 +304,7 @@ class Kit:
     def facts_page(self, case):
         """The page without what a model makes of Examples."""
         write_facts(case, self.folder)
-        facts = read_facts(
+        facts = report.read_facts(
             *(str(self.folder / key) for key in ("quarantine", "model_run", "evaluation"))
         )
         shown = {"examples": [], "predictions": Predictions(0, []), "legend": []}

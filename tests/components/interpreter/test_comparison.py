@@ -13,11 +13,6 @@ from pipelines.cli import app
 from serving.errors import InputError
 
 
-def figure(metric, value, **told):
-    entry = dict.fromkeys(("class", "lower", "upper", "baseline"))
-    return entry | {"metric": metric, "slice": "overall", "examples": 9, "value": value} | told
-
-
 def write(root, answers, *, figures=(), config=None, task="image_classification", number=7):
     """A work directory with one report; answers: (key, origin, label, predicted) or (.., iou)."""
     folder = root / f"artifacts/interpreter/report/{number}"
@@ -81,15 +76,18 @@ def test_the_last_report_of_a_work_directory_is_read(tmp_path):
     assert one.answers == {}
 
 
-def test_settings_and_figures_stand_side_by_side(tmp_path):
+def test_settings_and_figures_stand_side_by_side(kit, tmp_path):
     figures = [
-        figure("accuracy", 0.9, lower=0.85, upper=0.95),
-        figure("recall", 0.8, **{"class": "cat"}),
+        kit.figure("accuracy", 0.9, lower=0.85, upper=0.95),
+        kit.figure("recall", 0.8, of="cat"),
     ]
     first = write(
         tmp_path / "1", FIRST, figures=figures, config={"trainer": {"epochs": 3, "seed": 1}}
     )
-    figures = [figure("accuracy", 0.92), figure("auc", 0.7, slice="image/orientation=square")]
+    figures = [
+        kit.figure("accuracy", 0.92),
+        kit.figure("auc", 0.7, slice="image/orientation=square"),
+    ]
     second = write(
         tmp_path / "2", SECOND, figures=figures, config={"trainer": {"epochs": 5, "seed": 1}}
     )

@@ -6,7 +6,7 @@ import pytest
 
 from components import artifacts
 from components.interpreter.model_card import make_card, render_text
-from components.interpreter.readers import Facts
+from components.interpreter.report import Facts
 from components.tasks import SHIPPED, get_task
 from serving.classes import Classes
 

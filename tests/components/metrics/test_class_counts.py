@@ -7,7 +7,6 @@ from sklearn import metrics as reference
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.metrics.class_counts import Counter, Counts
-from components.metrics.grids import SCORES
 from components.tasks import get_task
 from serving.classes import Classes
 
@@ -129,7 +128,7 @@ def test_scores_beyond_probabilities():
     truth = rng.integers(0, 2, 400)
     scores = rng.normal(truth, 0.6).astype(np.float32)
     assert np.mean((scores < 0) | (scores > 1)) > 0.3
-    arrays = counted(Counter(2, "squared_error", SCORES), truth, scores[:, None])
+    arrays = counted(Counter(2, "squared_error"), truth, scores[:, None])
     assert arrays["auc"][0, 0] == pytest.approx(reference.roc_auc_score(truth, scores), abs=2e-3)
     assert arrays["sums"][0] == pytest.approx(np.sum((scores.astype(float) - truth) ** 2))
     right = sum(count for true, said, count in arrays["confusion"].tolist() if true == said)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.metrics import confusion
-from components.metrics.grids import GRIDS
+from components.metrics.confusion import GRIDS
 
 THRESHOLDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

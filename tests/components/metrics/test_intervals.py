@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from components.metrics import intervals
 from components.metrics.class_counts import Counter, Counts
@@ -80,8 +81,6 @@ def test_what_has_no_number_has_no_interval():
 
 @pytest.mark.parametrize(("hits", "count"), [(4, 4), (0, 20), (20, 20), (2000, 2000)])
 def test_a_share_has_an_interval_where_all_are_alike(hits, count):
-    from scipy.stats import binomtest
-
     wilson = binomtest(hits, count).proportion_ci(method="wilson")
     half = intervals.of_share(hits / count, count)
     low, high = max(hits / count - half, 0.0), min(hits / count + half, 1.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from components import models
-from components.models.transfer import set_phase
+from components.models.pretrained import set_phase
 from serving.errors import InputError
 
 NETS = """
@@ -88,6 +88,11 @@ def test_a_specification_of_their_own_says_more():
     ("name", "line"),
     [
         ("tiny", "trainer.model: expected one of .*linear, or an import path"),
+        (
+            "keras.applications.MobilNetV3Small",
+            "trainer.model: expected a backbone of keras.applications.*"
+            r"did you mean 'keras\.applications\.MobileNetV3Small'\?",
+        ),
         (
             "nets_of_theirs:one_score",
             r"model 'nets_of_theirs:one_score': expected an output of shape \(None, 2\) or "

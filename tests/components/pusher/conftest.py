@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.push_kill import register
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 
@@ -29,8 +30,6 @@ def make_model() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def bucket() -> None:
     """URLs that begin with bucket:// work, also in other processes that register them."""
-    from benchmarks.push_kill import register
-
     register()
 
 

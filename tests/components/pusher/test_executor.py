@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tfx.types import standard_artifacts as kinds
+from tfx.types.channel_utils import as_channel
 
-from components.artifacts import PUSH
+from components.artifacts import PUSH, Report
+from components.pusher import Pusher, PusherConfig
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 from serving.stores.versions import list_versions, model_digest
@@ -17,12 +20,6 @@ def push(tmp_path: Path, make_artifact, run_step):
     turns = iter(range(100))
 
     def run(content, model_blessed, infra_blessed, *classes, **config):
-        from tfx.types import standard_artifacts as kinds
-        from tfx.types.channel_utils import as_channel
-
-        from components.artifacts import Report
-        from components.pusher import Pusher, PusherConfig
-
         turn, told = tmp_path / str(next(turns)), Classes(classes or ("cat", "dog"))
         files = {
             "model/Format-Serving/saved_model.pb": content,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.push_kill import Pusher, kill_pushes
 from components.pusher.push import push_model
 from serving.errors import FailedError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
@@ -97,8 +98,6 @@ def test_no_model_is_no_push(base, tmp_path):
 
 @pytest.fixture
 def pushers(bucket: None) -> Iterator[list]:
-    from benchmarks.push_kill import Pusher
-
     both = [Pusher(), Pusher()]
     yield both
     for pusher in both:
@@ -165,8 +164,6 @@ def test_a_version_is_whole_the_moment_it_appears(tmp_path, make_model: Callable
 
 @PLACES
 def test_killed_at_any_moment(base, tmp_path):
-    from benchmarks.push_kill import kill_pushes
-
     told = kill_pushes(base, tmp_path, KILLS)
     assert told["killed_before_the_end"] > 0  # otherwise no kill hit a push under way
     assert told["versions"] == 2 * KILLS - told["killed_before_the_end"]

@@ -99,11 +99,6 @@ def test_a_first_version_waits_for_its_server(base, release):
     assert release(2, nobody)["status"] == "rolled back"  # a second one has to be served
 
 
-def test_labels_need_the_check():
-    with pytest.raises(ValueError, match=r"pusher.model_config_file: expected pusher.live_check"):
-        PusherConfig(model_name="cats", model_config_file="models.config")
-
-
 def test_a_superseded_version_stays(base, release):
     def superseded(version: int) -> None:
         raise Superseded(version + 1)

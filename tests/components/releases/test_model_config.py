@@ -140,10 +140,20 @@ def test_what_was_served_stays_loaded_beside_a_first_canary():
     assert _told(entry) == ([9], {"stable": 9, "canary": 9})
 
 
-def test_what_the_latest_policy_served_stays_loaded_whatever_is_stable():
-    entry = _entry(stable=5)
-    labels.admit(entry, 8, served=7)
-    assert _told(entry) == ([5, 7, 8], {"stable": 5})
+@pytest.mark.parametrize(
+    ("entry", "change", "told"),
+    [
+        # What the latest policy served stays loaded, whatever is stable; so do pinned versions.
+        (_entry(stable=5), lambda e: labels.admit(e, 8, served=7), ([5, 7, 8], {"stable": 5})),
+        (_entry([3, 7], stable=7), lambda e: labels.label(e, "stable", 9), ([3, 9], {"stable": 9})),
+        # A dismissed version leaves, unless it is labelled.
+        (_entry([7, 8], stable=7), lambda e: labels.dismiss(e, 8), ([7], {"stable": 7})),
+        (_entry([7], stable=7), lambda e: labels.dismiss(e, 7), ([7], {"stable": 7})),
+    ],
+)
+def test_versions_that_stay_in_the_list(entry, change, told):
+    change(entry)
+    assert _told(entry) == told
 
 
 def test_a_first_version_is_stable_whatever_its_label():
@@ -153,18 +163,7 @@ def test_a_first_version_is_stable_whatever_its_label():
     assert _told(entry) == ([7], {"stable": 7, "canary": 7})
 
 
-def test_pinned_versions_stay_in_the_list():
-    entry = _entry([3, 7], stable=7)
-    labels.label(entry, "stable", 9)
-    assert _told(entry) == ([3, 9], {"stable": 9})
-
-
-def test_a_dismissed_version_leaves_unless_it_is_labelled():
-    entry = _entry([7, 8], stable=7)
-    labels.dismiss(entry, 8)
-    assert _told(entry) == ([7], {"stable": 7})
-    labels.dismiss(entry, 7)
-    assert _told(entry) == ([7], {"stable": 7})
+def test_no_list_is_left_empty():
     only = _entry([8])
     labels.dismiss(only, 8)  # an empty list would be an error
     assert not only.HasField("model_version_policy")

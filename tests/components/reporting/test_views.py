@@ -9,30 +9,20 @@ from PIL import Image
 
 from components import features, models
 from components.datasets.examples import make_example
-from components.export.saved_model import ExportOptions, export_model
 from components.preprocessing import decode_image
 from components.reporting.views import look_into
-from components.tasks import get_task
-from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_FILE
 
 SIDE = 48
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(export_as, tmp_path_factory):
     """A model and the folder that it was exported to."""
     keras.utils.set_random_seed(2)
     model = models.build("mini_xception", SIDE, 3)
     folder = tmp_path_factory.mktemp("model") / "exported"
-    export_model(
-        model,
-        folder,
-        task=get_task("image_classification"),
-        classes=Classes(("a", "b", "c")),
-        side=SIDE,
-        options=ExportOptions(models.spec("mini_xception")),
-    )
+    export_as("image_classification", models.spec("mini_xception"), model, folder, "a", "b", "c")
     return model, folder
 
 

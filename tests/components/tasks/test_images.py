@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image, ImageOps
 
 from components import features as f
 from components.datasets.records import Listing, Record
 from components.datasets.settings import DataConfig
+from components.datasets.synth import synthesize
 from components.tasks import get_task
 from components.tasks.images import split_key
 from components.tasks.parts import Converted, RejectedError
@@ -100,8 +102,6 @@ def _refusal(convert: Callable[..., Converted], *args, **options) -> tuple[str, 
 
 
 def _features(converted: Converted) -> dict[str, list]:
-    import tensorflow as tf
-
     example = tf.train.Example.FromString(converted.example)
     return {
         key: list(getattr(feature, feature.WhichOneof("kind")).value)
@@ -377,12 +377,16 @@ def test_large_image_is_shrunk_with_its_mask():
     assert found[f.MASK_FRACTIONS] == pytest.approx(expected_fractions, rel=1e-6)
 
 
-def test_mask_of_a_small_image_becomes_class_ids():
-    found = _features(_convert_with(_encoded(MASK)))
+@pytest.mark.parametrize(
+    ("data", "expected"), [(TRIMAP, MASK - 1), (IGNORING, np.where(MASK == 3, IGNORED, MASK - 1))]
+)
+def test_mask_of_a_small_image_becomes_class_ids(data, expected):
+    found = _features(_convert_with(_encoded(MASK), data=data))
     assert found[f.IMAGE] == [WHOLE]
     stored = np.asarray(Image.open(io.BytesIO(found[f.MASK][0])))
-    np.testing.assert_array_equal(stored, MASK.astype(int) - 1)
-    fractions = [np.mean(value == MASK) for value in (1, 2, 3)]
+    np.testing.assert_array_equal(stored, expected)
+    counted = expected[expected != IGNORED]  # what is ignored counts in no share
+    fractions = [np.mean(counted == value) for value in range(len(data.classes))]
     assert found[f.MASK_FRACTIONS] == pytest.approx(fractions, rel=1e-6)
 
 
@@ -404,13 +408,7 @@ def test_an_unusable_trimap_costs_a_classifier_no_picture(bad, tmp_path):
         assert f.OBJECT_MASK not in _features(_convert(WHOLE, root=tmp_path, mask_path=name))
 
 
-def test_ignored_pixels_are_stored_so_and_count_in_no_share():
-    found = _features(_convert_with(_encoded(MASK), data=IGNORING))
-    stored = np.asarray(Image.open(io.BytesIO(found[f.MASK][0])))
-    np.testing.assert_array_equal(stored, np.where(MASK == 3, IGNORED, MASK.astype(int) - 1))
-    counted = MASK[MASK != 3]
-    fractions = [np.mean(counted == value) for value in (1, 2)]
-    assert found[f.MASK_FRACTIONS] == pytest.approx(fractions, rel=1e-6)
+def test_a_mask_that_is_ignored_as_a_whole_has_no_classes():
     nothing = _encoded(np.full_like(MASK, 3))
     assert _refusal(_convert_with, nothing, data=IGNORING)[0] == "mask without classes"
 
@@ -443,8 +441,6 @@ def test_split_key_is_final(height, width, seed, golden):
 
 
 def test_split_key_survives_and_tells_apart(tmp_path):
-    from components.datasets.synth import synthesize
-
     synthesize(tmp_path, "class_folders", 40)
     drawn = [np.asarray(Image.open(path).convert("RGB")) for path in tmp_path.rglob("*.jpg")]
     keys = [split_key(pixels) for pixels in drawn]

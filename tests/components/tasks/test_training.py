@@ -1,8 +1,10 @@
 """Targets, losses, metrics and class weights of the tasks, against NumPy."""
 
+import keras
 import numpy as np
 import pytest
 
+from components import models
 from components.tasks import get_task
 from components.trainer.sections import LossConfig
 from serving.classes import IGNORED, Classes
@@ -125,8 +127,6 @@ def test_metrics():
     ],
 )
 def test_balanced_weights_make_every_class_count_the_same(kind, targets, counts):
-    import keras
-
     made = part(kind)
     assert made.class_counts(targets).tolist() == list(counts)
     weights = made.class_weights(LossConfig(class_weights="balanced"), targets)
@@ -138,8 +138,6 @@ def test_balanced_weights_make_every_class_count_the_same(kind, targets, counts)
 
 
 def test_class_weights_of_a_blended_label_and_of_another_number():
-    import keras
-
     assert part("two").sample_weights([1.0, 3.0], np.array([[0.25]]))[0, 0] == 1.5
     blended = np.array([[0.75, 0.25, 0, 0, 0]], np.float32)
     found = part("five").sample_weights([1.0, 3.0, 0.0, 0.0, 0.0], blended)
@@ -192,10 +190,6 @@ def test_masks_lie_side_by_side_in_their_colors():
 
 
 def test_two_classes_are_trained_by_one_probability_whatever_the_model_has_inside():
-    import keras
-
-    from components import models
-
     shipped = models.build("convnet_small_150", 46, 2)
     inputs = keras.Input((4, 4, 3))
     own = keras.Model(inputs, keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(inputs)))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
-from components import features
+from components import artifacts, features
 from components.datasets.examples import write_classes
 from components.tasks import get_task
 from components.trainer import run
@@ -40,6 +41,12 @@ class FnArgs:
     model_run_dir: str
     custom_config: dict[str, Any] = field(default_factory=dict)
     hyperparameters: dict[str, Any] | None = None
+
+    def history(self) -> dict[str, Any]:
+        return json.loads(Path(self.model_run_dir, artifacts.HISTORY).read_text())
+
+    def best_model(self) -> Any:
+        return keras.models.load_model(Path(self.model_run_dir, artifacts.BEST_CHECKPOINT))
 
 
 def draw(number: int) -> tuple[np.ndarray, np.ndarray, int]:

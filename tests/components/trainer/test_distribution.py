@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -147,35 +146,22 @@ def test_a_model_with_its_own_training_step_is_refused(alone: Any) -> None:
 
 @pytest.mark.parametrize(
     ("batch_size", "replicas", "tried"),
-    [(32, 1, "batch_size 16"), (1, 1, "image_size"), (12, 4, "batch_size 4"), (4, 4, "image_size")],
+    [
+        (32, 1, "^out of memory with trainer.batch_size 32; try trainer.batch_size 16$"),
+        (1, 1, "image_size"),
+        (12, 4, "batch_size 4"),
+        (4, 4, "image_size"),
+    ],
 )
 def test_half_the_batch_is_tried(batch_size: int, replicas: int, tried: str) -> None:
     with pytest.raises(FailedError, match=tried), explained(batch_size, replicas):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
 
-def test_running_out_of_memory_names_the_batch_size_to_try() -> None:
-    class Huge(keras.layers.Layer):
-        def call(self, x: Any) -> Any:
-            return x + tf.reduce_sum(tf.zeros([tf.shape(x)[0], 2**20, 2**20]))
-
-    model = keras.Sequential([keras.Input((1,)), Huge(), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    with pytest.raises(FailedError) as error, explained(batch_size=32):
-        model.fit(np.zeros((8, 1)), np.zeros((8, 1)), verbose=0)
-    assert str(error.value) == (
-        "out of memory with trainer.batch_size 32; try trainer.batch_size 16"
-    )
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_not_out_of_memory() -> None:
-    with (
-        pytest.raises(tf.errors.ResourceExhaustedError, match="No space left"),
-        explained(batch_size=32),
-        tf.io.gfile.GFile("/dev/full", "w") as file,
-    ):
-        file.write("x" * 2**20)
+    full = tf.errors.ResourceExhaustedError(None, None, "a.h5; No space left on device")
+    with pytest.raises(type(full), match="No space left"), explained(batch_size=32):
+        raise full
 
 
 def test_only_nodes_can_be_lost() -> None:

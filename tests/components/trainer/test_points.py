@@ -1,14 +1,11 @@
 """Training on points, against gradient descent written in NumPy."""
 
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import artifacts, features, models
+from components import features, models
 from components.datasets.synth import draw_points
 from components.trainer.run import run_fn
 from serving import names
@@ -59,8 +56,7 @@ def run(make_fn_args, write_examples, tmp_path):
         write_examples(folder, made, CLASSES)
         fn_args.train_files, fn_args.eval_files = ([f"{folder}/Split-{x}/*"] for x in splits)
         run_fn(fn_args)
-        path = Path(fn_args.model_run_dir, artifacts.HISTORY)
-        return fn_args, json.loads(path.read_text())
+        return fn_args, fn_args.history()
 
     return go
 
@@ -119,8 +115,7 @@ def test_the_best_epoch_is_kept_whatever_the_order_of_examples(run):
         assert history["best_epoch"] == 1 + best
         found.append([record["loss"] for record in history["epochs"]])
     assert found[0] == found[1]
-    kept = keras.models.load_model(Path(fn_args.model_run_dir, artifacts.BEST_CHECKPOINT))
-    for value, expected in zip(kept.get_weights(), path[best], strict=True):
+    for value, expected in zip(fn_args.best_model().get_weights(), path[best], strict=True):
         np.testing.assert_allclose(value, expected, atol=1e-5)
 
 

@@ -1,60 +1,11 @@
-import json
-import signal
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from components import artifacts
-from components.trainer import run
 from components.trainer.records import state as state_module
 from components.trainer.records.state import TrainingState
-
-RUN_TRAINING = Path(__file__).with_name("run_training.py")
-TRAINER = {
-    "model": "convnet_small_150",  # has dropout
-    "model_args": {},
-    "image_size": 46,
-    "epochs": 8,
-    "learning_rate": 1e-4,
-}
-
-
-def read_epochs(fn_args) -> list[dict]:
-    content = json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
-    return content["epochs"]
-
-
-@pytest.mark.slow
-def test_killed_training_goes_on_as_if_nothing_had_been(
-    zygote, make_fn_args, values, tmp_path, capsys
-):
-    state = tmp_path / "state"
-    killed = make_fn_args("image_classification", 1, state_dir=str(state), **TRAINER)
-    process = zygote.start(RUN_TRAINING, "run_fn", json.dumps([asdict(killed)]))
-    process.wait_for(lambda: "epoch 2/" in process.output_so_far() or process.ended())
-    assert process.kill().status == -signal.SIGKILL
-    assert not Path(killed.serving_model_dir).exists()
-    assert len(list(state.iterdir())) == 1
-
-    # What the model answers like when it is trained has no part in the training.
-    export = {"test_time_flip": True}
-    again = make_fn_args("image_classification", 2, state_dir=str(state), export=export, **TRAINER)
-    run.run_fn(again)
-    output = capsys.readouterr().out
-    assert "training goes on after epoch " in output
-    assert "epoch 1/" not in output
-    assert not list(state.iterdir())
-    assert Path(again.serving_model_dir, "saved_model.pb").exists()
-
-    # Weights, optimizer, shuffling, augmentation and dropout all went on where they were, so the
-    # history is that of a training that nobody killed.
-    whole = make_fn_args("image_classification", 3, **TRAINER)
-    run.run_fn(whole)
-    assert [record["epoch"] for record in read_epochs(again)] == list(range(1, 9))
-    np.testing.assert_allclose(values(read_epochs(again)), values(read_epochs(whole)), rtol=1e-3)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
-import json
 import math
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,17 +20,13 @@ METRICS = {
 PARAMETERS = {"image_classification": 721_857, "image_segmentation": 2_880_643}
 
 
-def read_history(fn_args) -> dict:
-    return json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
-
-
 @pytest.mark.parametrize("task", METRICS)
 def test_trains_and_hands_on(make_fn_args, splits, part, index, *, load, task, capsys):
     fn_args = make_fn_args(task, epochs=3)
     fn_args.hyperparameters = {"values": {"learning_rate": 1e-3}}
     run.run_fn(fn_args)
 
-    content = read_history(fn_args)
+    content = fn_args.history()
     epochs = content["epochs"]
     assert content["model"] == fn_args.custom_config["trainer"]["model"]
     assert content["parameters"] == PARAMETERS[task]
@@ -61,7 +55,7 @@ def test_trains_and_hands_on(make_fn_args, splits, part, index, *, load, task, c
     assert list((model_run / "tensorboard").rglob("events.out.tfevents.*"))
 
     # The checkpoint is the best epoch: measured anew, it has that epoch's validation loss.
-    best = keras.models.load_model(model_run / artifacts.BEST_CHECKPOINT)
+    best = fn_args.best_model()
     best.compile(loss="sparse_categorical_crossentropy")
     found, split = index(splits[1], "eval", task), load(splits[1], "eval", task)
     batches = batches_of(split, replicas.evaluation_rows(len(split), 8, 1))
@@ -106,7 +100,7 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(make_fn_args, 
     blocked.unlink()
     run.run_fn(fn_args)
     assert "trained already (epochs: 1)" in capsys.readouterr().out
-    assert [record["epoch"] for record in read_history(fn_args)["epochs"]] == [1]
+    assert [record["epoch"] for record in fn_args.history()["epochs"]] == [1]
     assert Path(fn_args.serving_model_dir, "saved_model.pb").exists()
     assert not list(state.iterdir())
 
@@ -122,6 +116,8 @@ def test_every_other_training_has_a_state_of_its_own(
 
     [same] = state_names(make())
     assert state_names(make()) == [same]
+    # What the model answers like when it is trained has no part in the training.
+    assert state_names(make(export={"test_time_flip": True})) == [same]
     # A stage is the same training whatever comes after it, and alone.
     assert state_names(make(stages=[{}, {"epochs": 1}]))[0] == same
     more_data, other_weights, other_colors = make(), make(), make()

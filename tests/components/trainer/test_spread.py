@@ -7,23 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import artifacts
 from components.trainer import run
 
 TRAINER = {"model": "residual_convnet", "model_args": {}, "epochs": 2, "batch_size": 8, "seed": 5}
 # Two sizes, one after the other.
 STAGED = TRAINER | {"epochs": 1, "stages": [{"image_size": 48}, {}]}
 PROGRAM = Path(__file__).with_name("run_training.py")
-
-
-def succeeded(process) -> str:
-    ended = process.end()
-    assert ended.status == 0, ended.output
-    return ended.output
-
-
-def history(fn_args) -> list[dict]:
-    return json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())["epochs"]
 
 
 @pytest.mark.slow
@@ -42,13 +31,12 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
         for fn_args, tf_config in zip(nodes, tf_configs(), strict=True)
     ]
     try:
-        outputs = [succeeded(process) for process in processes]
+        outputs = [process.end(status=0).output for process in processes]
     finally:
         for process in processes:
             process.kill()
-    np.testing.assert_allclose(
-        values(history(nodes[0])), values(history(one)), rtol=1e-3, atol=1e-5
-    )
+    found, expected = (values(each.history()["epochs"]) for each in (nodes[0], one))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     assert Path(nodes[0].serving_model_dir, "saved_model.pb").exists()
     assert outputs[0].count("epoch 1/1") == 2
     assert "epoch 1/1" not in outputs[1]
@@ -63,7 +51,7 @@ def test_two_devices_train_as_one_also_after_an_interruption(
 ):
     [alone] = train(**TRAINER, image_size=32)
     arguments = [*splits, TRAINER | {"image_size": 32}, str(tmp_path / "state")]
-    output = succeeded(zygote.start(PROGRAM, "mirrored", json.dumps(arguments)))
+    output = zygote.call(PROGRAM, "mirrored", json.dumps(arguments)).output
     assert "training goes on after epoch 1 of 2" in output
     records, measured = json.loads(output.splitlines()[-1])
     np.testing.assert_allclose(values(records), values(alone.epochs), rtol=1e-3, atol=1e-5)

@@ -1,11 +1,9 @@
 """Trainings one after another."""
 
 import gc
-import json
 import weakref
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -35,7 +33,7 @@ def test_images_of_two_sizes_make_one_training(make_fn_args, tmp_path, capsys):
     assert "stage 1 of 2: image_size 32, epochs 1, learn all\nepoch 1/1: " in output
     assert "stage 2 of 2: image_size 48, epochs 2, learn all\nepoch 1/2: " in output
 
-    history = json.loads(Path(fn_args.model_run_dir, artifacts.HISTORY).read_text())
+    history = fn_args.history()
     numbers = [(record["epoch"], record["stage"]) for record in history["epochs"]]
     assert numbers == [(1, 1), (2, 2), (3, 2)]
     best = min(history["epochs"][1:], key=lambda record: record["val_loss"])
@@ -44,8 +42,7 @@ def test_images_of_two_sizes_make_one_training(make_fn_args, tmp_path, capsys):
     assert (model_run / artifacts.CURVES).read_bytes().startswith(b"\x89PNG")
     for stage in ("stage-1", "stage-2"):
         assert list((model_run / "tensorboard" / stage / "train").iterdir())
-    model = keras.models.load_model(model_run / artifacts.BEST_CHECKPOINT)
-    assert model.input_shape == (None, 48, 48, 3)
+    assert fn_args.best_model().input_shape == (None, 48, 48, 3)
     assert Path(fn_args.serving_model_dir, "saved_model.pb").exists()
     assert not list(state.iterdir())
 

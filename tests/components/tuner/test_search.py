@@ -10,8 +10,7 @@ import pytest
 from components.datasets.examples import write_classes
 from components.trainer.fit.trial import Trial
 from components.trainer.settings import TrainerConfig
-from components.tuner.run import _check_batch_sizes, tuner_fn
-from components.tuner.search import Search
+from components.tuner.run import Search, _check_batch_sizes, tuner_fn
 from components.tuner.settings import TunerConfig
 from serving.classes import Classes
 from serving.errors import FailedError, InputError

@@ -202,15 +202,16 @@ def test_a_bayesian_search_has_trials_to_learn_from():
     assert mistakes(space, algorithm="random", trials=1) == []
 
 
-def test_stages_are_not_tuned():
-    staged = TrainerConfig.model_validate(TRAINER.model_dump() | {"stages": [{"epochs": 2}, {}]})
-    assert refusal({"learning_rate": RANGE}, trainer=staged).startswith(
-        "trainer.stages: expected none with a tuner, found 2"
-    )
-
-
-def test_weights_as_they_are_are_not_tuned():
-    given = TrainerConfig.model_validate(TRAINER.model_dump() | {"epochs": 0, "weights": "a.keras"})
-    assert refusal({"learning_rate": RANGE}, trainer=given) == (
-        "trainer.epochs: expected 1 or more with a tuner, found 0"
-    )
+@pytest.mark.parametrize(
+    ("trainer", "line"),
+    [
+        ({"stages": [{"epochs": 2}, {}]}, "trainer.stages: expected none with a tuner, found 2"),
+        (
+            {"epochs": 0, "weights": "a.keras"},
+            "trainer.epochs: expected 1 or more with a tuner, found 0",
+        ),
+    ],
+)
+def test_neither_stages_nor_weights_as_they_are_are_tuned(trainer, line):
+    trainer = TrainerConfig.model_validate(TRAINER.model_dump() | trainer)
+    assert refusal({"learning_rate": RANGE}, trainer=trainer).startswith(line)

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -135,8 +136,6 @@ def test_types_of_the_ui_are_named_as_kfp_names_them(compiled):
 
 
 def test_no_path_of_the_machine_that_compiles_is_left(compiled):
-    from pathlib import Path
-
     assert str(Path(__file__).parents[3]) not in compiled.to_yaml()
     assert str(Path.home()) not in json.dumps(compiled.spec)
 

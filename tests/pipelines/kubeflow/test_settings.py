@@ -3,6 +3,7 @@
 import pytest
 
 from pipelines.config import load_config
+from pipelines.pipeline import Places, build_pipeline
 from pipelines.steps import STEPS
 from serving.errors import InputError
 
@@ -65,8 +66,6 @@ def test_what_makes_no_sense_is_one_line(wrong, line):
     ],
 )
 def test_every_step_of_the_pipelines_is_known(sets, missing):
-    from pipelines.pipeline import Places, build_pipeline
-
     config = load_config("cats_vs_dogs", sets)
     pipeline = build_pipeline(config, Places("data", "root", "serving", elsewhere=True))
     assert {component.id for component in pipeline.components} == set(config.step_names)

@@ -55,7 +55,7 @@ class Peer:
             request_deserializer=pb.PredictRequest.FromString,
             response_serializer=lambda response: response.SerializeToString(),
         )
-        handlers = {methods.PREDICT: handler}
+        handlers = {"Predict": handler}
         self.server.add_registered_method_handlers(methods.PREDICTION_SERVICE, handlers)
         credentials = credentials or grpc.insecure_server_credentials()
         self.port = self.server.add_secure_port(f"127.0.0.1:{port}", credentials)
@@ -162,15 +162,3 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
         return asyncio.run(run())
 
     return call
-
-
-@pytest.fixture(scope="session")
-def gray() -> Callable[[int], bytes]:
-    """A grey PNG of one value; its probability of "dog" is value / 255."""
-
-    def make(value: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.new("L", (5, 4), value).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    return make

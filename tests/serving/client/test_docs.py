@@ -13,11 +13,11 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, gray_png, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, gray, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The images that the examples name."""
     (tmp_path / "pets" / "old").mkdir(parents=True)
     for name, value in [("cat", 51), ("dog", 204), ("pets/1", 10), ("pets/old/1", 220)]:
-        (tmp_path / f"{name}.jpg").write_bytes(gray_png(value))
+        (tmp_path / f"{name}.jpg").write_bytes(gray(value))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,8 +1,6 @@
 """Every kind of image that the client takes, and what it says about the others."""
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +11,6 @@ from serving.client import ImageClient
 from serving.client.images import RequestPacker, encode
 from serving.errors import InputError
 from serving.results import ImageError
-
-ROOT = Path(__file__).parents[3]
 
 
 def _pixels(encoded: bytes) -> np.ndarray:
@@ -129,18 +125,3 @@ def test_batches_are_bounded_by_number_and_size() -> None:
     found = [[len(one.encoded) // 100 for one in batch] for batch in batches if batch]
     assert found == [[10, 10, 10], [60], [60], [100], [150], [1, 1]]
     assert packer.rest() == []
-
-
-def test_neither_tensorflow_nor_pillow_is_imported() -> None:
-    code = (
-        "import sys, serving.client, serving.commands, serving.stores.versions\n"
-        "heavy = {'tensorflow', 'tfx', 'keras', 'matplotlib', 'pandas', 'rich', 'PIL'}\n"
-        "with serving.client.ImageClient('127.0.0.1:1', attempts=1) as client:\n"
-        "    try: client.predict([b'x'])\n"
-        "    except ValueError: pass\n"
-        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "[]\n"

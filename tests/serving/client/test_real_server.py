@@ -10,8 +10,8 @@ from serving.client import ImageClient
 from serving.results import ServingError
 
 
-def test_explanations(client: ImageClient, gray_png, ask) -> None:
-    images = [gray_png(51), gray_png(204)]
+def test_explanations(client: ImageClient, gray, ask) -> None:
+    images = [gray(51), gray(204)]
     own, _ = ask(client, "explain", images)
     dog, _ = ask(client, "explain", images, class_index=1)
     assert (own.label, dog.label) == ("cat", "dog")
@@ -20,8 +20,8 @@ def test_explanations(client: ImageClient, gray_png, ask) -> None:
     assert np.array(Image.open(io.BytesIO(own.overlay_png))).tolist() == [[51] * 4] * 4
 
 
-def test_segmentations(client: ImageClient, gray_png, ask) -> None:
-    dark, bright = ask(client, "segment", [gray_png(0), gray_png(255)])
+def test_segmentations(client: ImageClient, gray, ask) -> None:
+    dark, bright = ask(client, "segment", [gray(0), gray(255)])
     assert dark.mask.dtype == np.uint8
     np.testing.assert_array_equal(bright.mask, np.full((4, 4), 2))
     assert dark.class_fractions == (1.0, 0.0, 0.0)
@@ -36,9 +36,9 @@ def test_what_the_server_tells_about_itself(client: ImageClient, ask) -> None:
     assert {name: value.tolist() for name, value in answer.items()} == {"scaled": [[2.0, 2.0]]}
 
 
-def test_an_unknown_label_is_no_images_fault(server, client: ImageClient, gray_png) -> None:
+def test_an_unknown_label_is_no_images_fault(server, client: ImageClient, gray) -> None:
     with (
         ImageClient(server.target, client.model_name, label="nobody") as other,
         pytest.raises(ServingError, match="Unrecognized servable version label: nobody"),
     ):
-        other.predict([gray_png(1)])
+        other.predict([gray(1)])

@@ -17,13 +17,13 @@ COUNT = BATCH_SIZE + 2
 
 
 @pytest.fixture
-def images(tmp_path: Path, gray_png) -> list[Path]:
+def images(tmp_path: Path, gray) -> list[Path]:
     """More images than a batch holds, brighter and brighter."""
     paths = []
     for index in range(COUNT):
         path = tmp_path / "in" / f"pet_{index}.png"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(gray_png(25 * index))
+        path.write_bytes(gray(25 * index))
         paths.append(path)
     return paths
 
@@ -42,9 +42,9 @@ def test_predict_as_json(as_json: Options, images, capsys) -> None:
     )
 
 
-def test_predict_as_table(server, gray_png, tmp_path, monkeypatch, capsys) -> None:
+def test_predict_as_table(server, gray, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("[bold].png").write_bytes(gray_png(204))  # a name that must not be read as markup
+    Path("[bold].png").write_bytes(gray(204))  # a name that must not be read as markup
     run("predict", [Path("[bold].png")], Options(partial(ImageClient, server.target)))
     table = capsys.readouterr().out
     assert "[bold].png" in table

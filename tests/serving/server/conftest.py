@@ -1,11 +1,9 @@
-"""Tiny models of TensorFlow 1 and 2 behind a gRPC server of this process, over real sockets."""
+"""Tiny models of TensorFlow 1 and 2, and what asks a server of them over real sockets."""
 
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +12,12 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow_serving.apis import predict_pb2
+
+from serving.server.faults import Fault
+from serving.server.servable import Servable
 
 PICTURES, EXAMPLES, OLD, TYPES = "pictures", "examples", "old", "types"
 ECHOED = ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8"]
@@ -22,8 +26,6 @@ ECHOED += ["uint16", "uint32", "uint64", "bool", "complex64", "complex128", "str
 
 def build_examples(folder: Path) -> None:
     """TensorFlow 2: Examples with a feature `x` to classes and scores, and to a value."""
-    import tensorflow as tf
-
     module = tf.Module()
     module.slope = tf.Variable(2.0)
 
@@ -52,8 +54,6 @@ def build_examples(folder: Path) -> None:
 
 def build_old(folder: Path) -> None:
     """TensorFlow 1: the same input for all; a variable, a table, an asset; also misfits."""
-    import tensorflow as tf
-
     v1 = tf.compat.v1
     names = folder.parent / "names.txt"
     names.write_text("low\nhigh\n")
@@ -112,8 +112,6 @@ def build_old(folder: Path) -> None:
 
 def build_types(folder: Path) -> None:
     """TensorFlow 1: for each type a signature that answers what it gets, and others for REST."""
-    import tensorflow as tf
-
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         signatures = {}
@@ -129,8 +127,6 @@ def build_types(folder: Path) -> None:
         signatures["optional"] = ({"a": a, "b": b}, "predict", weighted)
         uneven = {"total": tf.reduce_sum(a), "values": a, "twice": tf.concat([a, a], 0)}
         signatures["uneven"] = ({"a": a}, "predict", uneven)
-        special = {"log": tf.math.log(a), "ratio": 1 / a}
-        signatures["special"] = ({"a": a}, "predict", special)
 
         # TensorFlow Serving's half_plus_two: what is fed is no placeholder.
         half = {"x": tf.io.FixedLenFeature([1], tf.float32)}
@@ -155,8 +151,6 @@ def build_types(folder: Path) -> None:
 
 def _save(session, folder, signatures, defaults=None, **more):
     """Signatures as (inputs, method, outputs) by name, and values of inputs by signature."""
-    import tensorflow as tf
-
     v1 = tf.compat.v1
     info, made = v1.saved_model.build_tensor_info, {}
     for name, (inputs, method, outputs) in signatures.items():
@@ -207,8 +201,6 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     """From here to the end of the test."""
-    import tensorflow as tf
-
     seen, make = Runs(), tf.compat.v1.Session._make_callable_from_options
 
     def made(session: Any, options: Any) -> Callable[..., Any]:
@@ -226,8 +218,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     `reached()` is true when one more is there, `open()` lets all through, `seen` names the
     signatures of all predictions.
     """
-    from serving.server.servable import Servable
-
     inside, opened, seen = threading.Semaphore(0), threading.Event(), []
     run = Servable.run
 
@@ -241,60 +231,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.setattr(Servable, "run", held)
     yield SimpleNamespace(open=opened.set, reached=lambda: inside.acquire(timeout=60), seen=seen)
     opened.set()
-
-
-@dataclass
-class Running:
-    """A server of this process."""
-
-    core: Any
-    server: Any
-
-    @property
-    def target(self) -> str:
-        return f"127.0.0.1:{self.server.port}"
-
-    def channel(self) -> grpc.Channel:
-        from serving.wire import methods
-
-        return grpc.insecure_channel(self.target, options=methods.MESSAGE_SIZE_OPTIONS)
-
-    @contextmanager
-    def stub(self) -> Iterator[SimpleNamespace]:
-        """The methods of TensorFlow Serving's own stubs."""
-        with self.channel() as channel:
-            yield _stub(channel)
-
-
-def _stub(channel: grpc.Channel) -> SimpleNamespace:
-    from tensorflow_serving.apis import model_service_pb2_grpc as models
-    from tensorflow_serving.apis import prediction_service_pb2_grpc as predictions
-
-    stubs = predictions.PredictionServiceStub(channel), models.ModelServiceStub(channel)
-    return SimpleNamespace(**vars(stubs[0]), **vars(stubs[1]))
-
-
-def _start(bases: dict[str, Path], **options: Any) -> Running:
-    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
-    from serving.server.config_files import single_model
-    from serving.server.core import Core
-    from serving.server.grpc_server import start_grpc_server
-    from serving.server.loading import make_load
-    from serving.server.observer import Observer
-    from serving.server.options import ServerOptions
-    from serving.server.service import Service
-
-    config = ModelServerConfig()
-    for name, base in bases.items():
-        config.MergeFrom(single_model(name, str(base)))
-    flags = ServerOptions(config, **{"port": 0} | options)
-    observer = Observer()
-    core = Core(make_load(flags, observer.metrics))
-    core.reload(config)
-    as_content = flags.enable_serialization_as_tensor_content
-    service = Service(core, observer, as_content=as_content)
-    return Running(core, start_grpc_server(service, observer, flags))
 
 
 @pytest.fixture(scope="session")
@@ -318,49 +254,26 @@ def bases(saved_model, types_model, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start_here() -> Iterator[Callable[..., Running]]:
-    """Starts servers of this process: base paths by model name, and ServerOptions."""
-    running: list[Running] = []
-
-    def start(bases: dict[str, Path], **options: Any) -> Running:
-        running.append(_start(bases, **options))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.server.stop(10)  # the models stay loaded: they are tiny, to unload each takes a second
-
-
-@pytest.fixture(scope="session")
-def zoo(bases: dict[str, Path], start_here: Callable[..., Running]) -> Running:
+def zoo(bases: dict[str, Path], start_here: Callable[..., Any]) -> Any:
     """A server of all four models."""
     return start_here(bases)
 
 
 @pytest.fixture(scope="session")
-def zoo_channel(zoo: Running) -> Iterator[grpc.Channel]:
+def zoo_channel(zoo: Any) -> Iterator[grpc.Channel]:
     with zoo.channel() as channel:
         yield channel
 
 
 @pytest.fixture(scope="session")
-def stub(zoo_channel: grpc.Channel) -> SimpleNamespace:
+def stub(stub_of: Callable[..., Any], zoo_channel: grpc.Channel) -> Any:
     """The methods of TensorFlow Serving's own stubs."""
-    return _stub(zoo_channel)
-
-
-@pytest.fixture(scope="session")
-def stub_of() -> Callable[[grpc.Channel], SimpleNamespace]:
-    """The same of another channel."""
-    return _stub
+    return stub_of(zoo_channel)
 
 
 @pytest.fixture(scope="session")
 def predicting() -> Callable[..., Any]:
     """A PredictRequest: model, signature, inputs by name as anything a tensor is made of."""
-    import tensorflow as tf
-    from tensorflow.core.framework.tensor_pb2 import TensorProto
-    from tensorflow_serving.apis import predict_pb2
 
     def request(model: str, signature: str = "serving_default", **inputs: Any) -> Any:
         made = predict_pb2.PredictRequest()
@@ -387,6 +300,18 @@ def refusal() -> Callable[..., tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
+def fault_of() -> Callable[[Callable[[], object]], tuple[str, str]]:
+    """Code and message of the Fault that a call ends with."""
+
+    def fault(call: Callable[[], object]) -> tuple[str, str]:
+        with pytest.raises(Fault) as caught:
+            call()
+        return caught.value.code.name, caught.value.details
+
+    return fault
+
+
+@pytest.fixture(scope="session")
 def fill_examples() -> Callable[..., None]:
     """Fills a request's input with Examples of a feature `x`."""
 
@@ -407,11 +332,11 @@ def echoed() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def grays(gray_png: Callable[[int], bytes]) -> Callable[..., np.ndarray]:
+def grays(gray: Callable[[int], bytes]) -> Callable[..., np.ndarray]:
     """A batch of grey pictures: a value, or bytes as they are."""
 
     def batch(*values: int | bytes) -> np.ndarray:
-        rows = [value if isinstance(value, bytes) else gray_png(value) for value in values]
+        rows = [value if isinstance(value, bytes) else gray(value) for value in values]
         return np.array(rows, object)
 
     return batch

@@ -7,10 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import pytest
-
 from serving.server.batch_scheduler import BatchingParameters, BatchScheduler
-from serving.server.faults import Fault
 
 SECONDS = 30
 
@@ -71,12 +68,6 @@ def _until(happened: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def _refusal(call: Callable[[], object]) -> tuple[str, str]:
-    with pytest.raises(Fault) as caught:
-        call()
-    return caught.value.code.name, caught.value.details
-
-
 def test_batches_are_filled_in_order() -> None:
     with recording(num_batch_threads=1, max_batch_size=4) as recorder:
         with recorder.busy():
@@ -134,20 +125,20 @@ def test_two_timeouts_run_out_though_the_first_batch_takes_long() -> None:
         recorder.gates["slow"].set()
 
 
-def test_a_full_queue_refuses() -> None:
+def test_a_full_queue_refuses(fault_of) -> None:
     limits = {"num_batch_threads": 1, "max_batch_size": 2, "max_enqueued_batches": 2}
     with recording(**limits) as recorder:
         with recorder.busy():
             for name in "abc":
                 recorder.submit(name)
-            assert _refusal(lambda: recorder.submit("large", 2)) == (
+            assert fault_of(lambda: recorder.submit("large", 2)) == (
                 "UNAVAILABLE",
                 "The batch scheduling queue to which this task was submitted is full;"
                 " currently 2 batches enqueued and max_enqueued_batches is 2",
             )
             last = recorder.submit("d")  # there is room for one more row
-            assert _refusal(lambda: recorder.submit("e"))[0] == "UNAVAILABLE"
-            assert _refusal(lambda: recorder.submit("g", 3)) == (
+            assert fault_of(lambda: recorder.submit("e"))[0] == "UNAVAILABLE"
+            assert fault_of(lambda: recorder.submit("g", 3)) == (
                 "INVALID_ARGUMENT",
                 "Task size 3 is larger than maximum input batch size 2",
             )
@@ -171,7 +162,7 @@ def test_no_kind_is_kept_once_its_tasks_ran() -> None:
         _until(lambda: not any(kind() for kind in seen))
 
 
-def test_closing_runs_what_is_queued_and_ends_the_threads() -> None:
+def test_closing_runs_what_is_queued_and_ends_the_threads(fault_of) -> None:
     before = set(threading.enumerate())
     with recording(num_batch_threads=3, batch_timeout_micros=10**10) as recorder:
         assert len(set(threading.enumerate()) - before) == 3
@@ -179,4 +170,4 @@ def test_closing_runs_what_is_queued_and_ends_the_threads() -> None:
         recorder.scheduler.close()
         assert all(task.done.is_set() for task in waiting)
         assert set(threading.enumerate()) <= before
-        assert _refusal(lambda: recorder.submit("c"))[0] == "UNAVAILABLE"
+        assert fault_of(lambda: recorder.submit("c"))[0] == "UNAVAILABLE"

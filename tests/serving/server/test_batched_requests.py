@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+import tensorflow as tf
 
 from serving.server.batch_scheduler import BatchingParameters
 
@@ -16,7 +17,6 @@ PARAMETERS = BatchingParameters(max_batch_size=4, batch_timeout_micros=1_000_000
 @pytest.fixture(scope="module")
 def predict(tmp_path_factory, start_here):
     """Asks a server whose model tells how many rows ran together."""
-    import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="x")])
     def rows(x):
@@ -34,21 +34,12 @@ def predict(tmp_path_factory, start_here):
 @pytest.fixture(scope="module")
 def ask(predict, predicting):
     """The answers by output name, as lists."""
-    import tensorflow as tf
 
     def asked(*values: str) -> dict[str, list]:
         response = predict(predicting(MODEL, x=values), timeout=60)
         return {name: tf.make_ndarray(found).tolist() for name, found in response.outputs.items()}
 
     return asked
-
-
-def test_concurrent_requests_run_together(ask: Callable[..., dict[str, list]]) -> None:
-    with ThreadPoolExecutor(3) as pool:
-        one, two, three = pool.map(lambda values: ask(*values), ["1", "2", "34"])
-    assert one == {"double": [2.0], "together": [4]}
-    assert two == {"double": [4.0], "together": [4]}
-    assert three == {"double": [6.0, 8.0], "together": [4, 4]}
 
 
 def test_one_bad_request_does_not_spoil_the_others(ask: Callable[..., dict[str, list]]) -> None:

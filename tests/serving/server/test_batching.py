@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from serving.server.batch_scheduler import BatchingParameters, BatchScheduler
 from serving.server.batching import Batcher
-from serving.server.faults import Fault, invalid
+from serving.server.faults import invalid
 
 Outputs = dict[str, np.ndarray]
 SECONDS = 30
@@ -106,12 +106,6 @@ def _until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.001)
-
-
-def refusal(call: Callable[[], object]) -> tuple[str, str]:
-    with pytest.raises(Fault) as caught:
-        call()
-    return caught.value.code.name, caught.value.details
 
 
 def test_what_comes_in_while_the_thread_is_busy_runs_together() -> None:
@@ -236,7 +230,7 @@ PARAMETERS = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(requests=REQUESTS, parameters=PARAMETERS, padded=st.booleans())
-def test_batched_answers_are_the_single_ones(requests, parameters, padded):
+def test_batched_answers_are_the_single_ones(fault_of, requests, parameters, padded):
     if padded:
         limit = parameters["max_batch_size"]
         parameters = parameters | {"allowed_batch_sizes": (2, limit)}
@@ -258,7 +252,7 @@ def test_batched_answers_are_the_single_ones(requests, parameters, padded):
         wait(answers, SECONDS)
     for call, answer, request in zip(calls, answers, requests, strict=True):
         if request[-1]:
-            _, details = refusal(answer.result)
+            _, details = fault_of(answer.result)
             assert details == f"row {call[1]['x'].size - 1} is bad"
             continue
         expected = single.run(*call)

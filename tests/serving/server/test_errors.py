@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serving.client.connection import PREDICT
+from serving.server import service
+
 BAD = b"no picture"
 
 REFUSALS: list[tuple[dict[str, Any], str, str]] = [
@@ -149,17 +152,12 @@ WIRE = [
 
 @pytest.mark.parametrize("wire", WIRE, ids=range(len(WIRE)))
 def test_bytes_that_are_no_request(zoo_channel, refusal, wire: bytes) -> None:
-    from serving.wire import methods
-
-    path = methods.path(methods.PREDICTION_SERVICE, "Predict")
-    code, details = refusal(zoo_channel.unary_unary(path), wire)
+    code, details = refusal(zoo_channel.unary_unary(PREDICT.path), wire)
     assert code == "INVALID_ARGUMENT"
     assert details.startswith("the request is no ")
 
 
 def test_whatever_fails_in_the_server_is_a_status(stub, predicting, refusal, monkeypatch, caplog):
-    from serving.server import service
-
     request = predicting("types", "int32", x=[1])
     for error, code in (
         (RuntimeError("secret"), "INTERNAL"),

@@ -10,12 +10,15 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 
 from serving.errors import InputError
 from serving.server.config_files import single_model
@@ -101,8 +104,6 @@ def test_a_stop_is_told_to_watchers_and_waits_for_none(start_here, bases) -> Non
 
 
 def test_health_does_not_wait_behind_predictions(start_here, bases, predicting, stub_of) -> None:
-    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-
     server = start_here({"pictures": bases["pictures"]}, grpc_max_threads=1)
     with server.channel() as channel:
         stub = stub_of(channel)
@@ -129,9 +130,6 @@ def _services(channel: grpc.Channel) -> Iterator[str]:
 
 def test_reflection_is_enough_to_ask(zoo_channel: grpc.Channel, predicting: Callable) -> None:
     """A client that knows no message of TensorFlow Serving learns them all from the server."""
-    from google.protobuf.descriptor_pool import DescriptorPool
-    from google.protobuf.message_factory import GetMessageClass
-
     assert list(_services(zoo_channel)) == SERVICES
     pool = DescriptorPool(ProtoReflectionDescriptorDatabase(zoo_channel))
     service = pool.FindServiceByName("tensorflow.serving.PredictionService")

@@ -7,6 +7,10 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
+
+from serving.server.admission import MAX_CONCURRENT_REQUESTS
+from serving.server.servable import Servable
 
 
 def test_tensors_that_stand_for_too_much(stub, predicting, refusal) -> None:
@@ -27,8 +31,6 @@ def test_tensors_that_stand_for_too_much(stub, predicting, refusal) -> None:
 
 
 def test_batches_that_are_too_large(stub, predicting, refusal, fill_examples) -> None:
-    from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
-
     request = predicting("pictures", "partly", image_bytes=[b""])
     request.inputs["image_bytes"].tensor_shape.dim[0].size = 1000
     request.output_filter.append("count")
@@ -56,8 +58,6 @@ def test_pictures_that_are_too_large_together(stub, predicting, refusal) -> None
 
 
 def test_one_large_batch_runs_at_a_time(saved_model, grays, runs) -> None:
-    from serving.server.servable import Servable
-
     model = Servable(saved_model, 1)
     runs.begun.clear()
 
@@ -126,8 +126,6 @@ def test_nothing_is_run_for_nobody(lonely, predicting, gate) -> None:
 
 
 def test_too_many_at_a_time(lonely, predicting, gate) -> None:
-    from serving.server.admission import MAX_CONCURRENT_REQUESTS
-
     request = predicting("pictures", "slow", steps=np.int32(1))
     calls = [
         lonely.Predict.future(request, timeout=60) for _ in range(MAX_CONCURRENT_REQUESTS + 20)
@@ -139,6 +137,24 @@ def test_too_many_at_a_time(lonely, predicting, gate) -> None:
     codes = [call.code() for call in calls]  # waits
     assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 20
     assert codes.count(grpc.StatusCode.OK) == MAX_CONCURRENT_REQUESTS
+
+
+def test_what_runs_on_a_replaced_version_finishes_there(
+    start_here, saved_model, build_model, predicting, gate, *, tmp_path
+) -> None:
+    (tmp_path / "1").symlink_to(saved_model)
+    server = start_here({"m": tmp_path})
+    with server.stub() as stub:
+        slow = stub.Predict.future(predicting("m", "slow", steps=np.int32(1)), timeout=60)
+        assert gate.reached()
+        build_model(tmp_path / "2", 0.5)
+        server.core.refresh()
+        request = predicting("m", "partly", image_bytes=[b""])
+        request.output_filter.append("count")
+        assert stub.Predict(request, timeout=60).outputs["count"].float_val[0] == 0.5
+        assert not slow.done()
+        gate.open()
+        assert slow.result().outputs["gain"].float_val[0] == 1.0
 
 
 def test_a_stop_finishes_what_is_running(start_here, bases, predicting) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.wrappers_pb2 import Int64Value
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
@@ -22,8 +23,6 @@ def _status(model: str, version: int | None = None) -> GetModelStatusRequest:
 
 
 def test_metadata(stub: Any, saved_model) -> None:
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
     response = stub.GetModelMetadata(_metadata("pictures", "signature_def"), timeout=60)
     assert (response.model_spec.name, response.model_spec.version.value) == ("pictures", 2)
     told = SignatureDefMap()

@@ -67,11 +67,11 @@ print(json.dumps({
 
 
 @pytest.fixture
-def run_client(zoo: Any, gray_png: Callable[[int], bytes], tmp_path: Path) -> Callable[[str], Any]:
+def run_client(zoo: Any, gray: Callable[[int], bytes], tmp_path: Path) -> Callable[[str], Any]:
     """What a program prints that is given the server and a picture."""
 
     def run(program: str) -> Any:
-        (tmp_path / "gray.png").write_bytes(gray_png(204))
+        (tmp_path / "gray.png").write_bytes(gray(204))
         command = [str(PYTHON), "-c", program, zoo.target, str(tmp_path / "gray.png")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr

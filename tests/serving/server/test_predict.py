@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import input_pb2
+
+from serving.server import servable
+from serving.server.servable import Servable
 
 
 def _arrays(response: Any) -> dict[str, np.ndarray]:
-    import tensorflow as tf
-
     return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
 
 
@@ -46,8 +49,6 @@ def test_a_base_path_like_a_file_pattern(start_here, saved_model, predicting, tm
 
 
 def test_answers_are_the_saved_models_own(stub, predicting, saved_model) -> None:
-    import tensorflow as tf
-
     x = np.array([[1.5, -2.0], [3.25, 0.0]], np.float32)
     n = np.array(3, np.int64)
     direct = tf.saved_model.load(str(saved_model)).signatures["numbers"](
@@ -103,8 +104,6 @@ VALUES = {
 
 
 def test_every_type_comes_back(stub, predicting, echoed: list[str]) -> None:
-    import tensorflow as tf
-
     for name in set(echoed) - {"qint8"}:
         dtype = tf.as_dtype(name)
         values = np.array(VALUES.get(name, [1, 2, 100]))
@@ -120,8 +119,6 @@ def test_every_type_comes_back(stub, predicting, echoed: list[str]) -> None:
 
 
 def test_quantized_numbers_stay_quantized(stub, predicting) -> None:
-    import tensorflow as tf
-
     request = predicting("types", "qint8", x=np.array([1, -7], np.int8))
     request.inputs["x"].dtype = tf.qint8.as_datatype_enum
     output = stub.Predict(request, timeout=60).outputs["y"]
@@ -131,8 +128,6 @@ def test_quantized_numbers_stay_quantized(stub, predicting) -> None:
 
 
 def test_bfloat16_comes_in_its_field(stub, predicting) -> None:
-    import tensorflow as tf
-
     value = tf.make_tensor_proto([1.5, -2.0], tf.bfloat16)
     output = stub.Predict(predicting("types", "bfloat16", x=value), timeout=60).outputs["y"]
     assert list(output.half_val) == [0x3FC0, 0xC000]  # the upper halves of float32
@@ -140,8 +135,6 @@ def test_bfloat16_comes_in_its_field(stub, predicting) -> None:
 
 
 def test_models_of_tensorflow_1(stub, predicting, fill_examples) -> None:
-    from tensorflow_serving.apis import input_pb2
-
     source = input_pb2.Input()
     fill_examples(source, 0.25, 1.0)
     examples = [example.SerializeToString() for example in source.example_list.examples]
@@ -152,46 +145,14 @@ def test_models_of_tensorflow_1(stub, predicting, fill_examples) -> None:
 
 
 def test_shapes_are_for_the_graph_to_judge(stub, predicting) -> None:
-    """Inputs [-1, 1] and [-1, 2] in the signatures, of TensorFlow 1 and 2."""
-    request = predicting("types", "half_plus_two", x=np.float32([1.0, 2.0, 5.0]))
-    assert _arrays(stub.Predict(request, timeout=60))["y"].tolist() == [2.5, 3.0, 4.5]
+    """An input [-1, 2] in the signature; of TensorFlow 1, see rest/test_predict.py."""
     request = predicting("pictures", "numbers", x=np.ones((2, 3), np.float32), n=np.int64(3))
     answer = _arrays(stub.Predict(request, timeout=60))
     assert answer["scaled"].tolist() == [[3.0] * 3] * 2
 
 
-def test_a_folder_like_in_tensorflow_servings_examples(
-    start_here, types_model, predicting, refusal, tmp_path
-) -> None:
-    """`half_plus_two/00000123`; and a first reload that fails, by another folder."""
-    from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
-
-    good, broken = tmp_path / "good/00000123", tmp_path / "broken/00000123"
-    good.parent.mkdir()
-    good.symlink_to(types_model)
-    broken.mkdir(parents=True)
-    (broken / "saved_model.pb").write_bytes(b"broken")
-    change = ReloadConfigRequest()
-    model = change.config.model_config_list.config.add(name="m", model_platform="tensorflow")
-    with start_here({"types": good.parent}).stub() as stub:
-        model.base_path = str(broken.parent)
-        assert refusal(stub.HandleReloadConfigRequest, change)[0] == "UNKNOWN"
-        model.base_path = str(good.parent)
-        stub.HandleReloadConfigRequest(change, timeout=60)
-        request = predicting("m", "half_plus_two", x=np.float32([1.0]))
-        request.model_spec.version.value = 123
-        assert _arrays(stub.Predict(request, timeout=60))["y"].tolist() == [2.5]
-        asked = GetModelStatusRequest(model_spec=request.model_spec)
-        (status,) = stub.GetModelStatus(asked, timeout=60).model_version_status
-        assert (status.version, status.status.error_code) == (123, 0)
-
-
 def test_ever_new_sets_of_outputs_do_not_fill_the_memory(saved_model, monkeypatch, grays, runs):
     """TensorFlow keeps a plan for each; beyond a limit the whole signature's serves."""
-    from serving.server import servable
-    from serving.server.servable import Servable
-
     monkeypatch.setattr(servable, "_MAX_PLANS", 2)
     model = Servable(saved_model, 1)
     runs.fetched.clear()

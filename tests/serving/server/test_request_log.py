@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from tensorflow_serving.apis import classification_pb2, regression_pb2
+from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.errors import InputError
 from serving.server.call import Call
@@ -17,12 +20,8 @@ from serving.wire.tensors import fill_proto
 
 
 def _predict(pictures: list[bytes], **outputs: object) -> tuple:
-    from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
-
     request, response = PredictRequest(), PredictResponse()
-    array = np.empty(len(pictures), object)
-    array[:] = pictures
-    fill_proto(request.inputs["image_bytes"], array)
+    fill_proto(request.inputs["image_bytes"], np.array(pictures, object))
     for name, value in outputs.items():
         values = np.array(value)
         if values.dtype.kind == "S":
@@ -88,8 +87,6 @@ def test_pictures_are_hashed_and_answers_kept(tmp_path: Path, with_bytes: bool) 
 
 
 def test_classify_and_regress(tmp_path: Path) -> None:
-    from tensorflow_serving.apis import classification_pb2, regression_pb2
-
     request = classification_pb2.ClassificationRequest()
     example = request.input.example_list.examples.add()
     example.features.feature["image"].bytes_list.value.append(b"secret")
@@ -121,8 +118,6 @@ def test_the_fraction_is_kept(tmp_path: Path) -> None:
 
 
 def _config(text: str):
-    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
     return text_format.Parse(text, ModelServerConfig())
 
 

@@ -12,14 +12,13 @@ import pytest
 
 from serving.errors import InputError
 from serving.server.options import parse_flags
+from serving.server.running import run
 
 
 class _Run:
     """`run` in a thread, until told to stop."""
 
     def __init__(self, *flags: str):
-        from serving.server.running import run
-
         self.started, self.stop = threading.Event(), threading.Event()
         options = parse_flags(["--port=0", "--file_system_poll_wait_seconds=0", *flags])
         self._run = ThreadPoolExecutor(1).submit(run, options, self.started, self.stop)

@@ -8,9 +8,18 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import tensorflow as tf
+from ai_edge_litert.schema_py_generated import BufferT, MetadataT, Model, ModelT
+from flatbuffers import Builder, flexbuffers
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
+
+from serving.server.observer import Observer
+from serving.server.options import DEFAULTS
+from serving.server.rest.server import start_rest_server
+from serving.server.service import Service
 
 # What the converter calls the tensors x and n, and the outputs `sum` and `twice`.
 X, N, SUM, TWICE = (
@@ -23,7 +32,6 @@ X, N, SUM, TWICE = (
 
 def _build_numbers(folder: Path) -> None:
     """The same two functions as a SavedModel and, one more, as TensorFlow Lite."""
-    import tensorflow as tf
 
     def built(more: float) -> Any:
         x = tf.TensorSpec([None, 2], tf.float32, name="x")
@@ -43,10 +51,6 @@ def _build_numbers(folder: Path) -> None:
 
 def _build_strings(path: Path, signatures: dict[str, tuple[str, str, str]]) -> None:
     """Strings in and out; the metadata tells signatures: input, output and output's tensor."""
-    import tensorflow as tf
-    from ai_edge_litert.schema_py_generated import BufferT, MetadataT, Model, ModelT
-    from flatbuffers import Builder, flexbuffers
-    from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def strings(text):
@@ -105,7 +109,6 @@ def lite_stub(lite) -> Iterator[Any]:
 @pytest.fixture
 def ask(lite_stub, predicting) -> Callable[..., dict[str, np.ndarray]]:
     """Asks a model for its outputs."""
-    import tensorflow as tf
 
     def outputs(model: str, signature: str = "", **inputs: Any) -> dict[str, np.ndarray]:
         answer = lite_stub.Predict(predicting(model, signature, **inputs), timeout=60)
@@ -145,11 +148,6 @@ def test_metadata_tells_the_files_tensors(lite_stub) -> None:
 
 
 def test_over_rest(lite) -> None:
-    from serving.server.observer import Observer
-    from serving.server.options import DEFAULTS
-    from serving.server.rest.server import start_rest_server
-    from serving.server.service import Service
-
     observer = Observer()
     server = start_rest_server(Service(lite.core, observer), observer, DEFAULTS)
     url = f"http://127.0.0.1:{server.port}/v1/models/numbers:predict"

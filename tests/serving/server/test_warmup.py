@@ -10,6 +10,7 @@ from threading import Event
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
@@ -26,8 +27,6 @@ from serving.server.service import Service
 @pytest.fixture(scope="module")
 def counting_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Counts its runs; `count` tells them."""
-    import tensorflow as tf
-
     module = tf.Module()
     module.runs = tf.Variable(0)
 
@@ -80,8 +79,6 @@ def version(counting_model: Path, tmp_path: Path) -> Path:
 
 
 def _predict(**more: object) -> bytes:
-    import tensorflow as tf
-
     log = PredictionLog()
     for name, value in ({"x": [1.0, 2.0]} | more).items():
         log.predict_log.request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
@@ -103,8 +100,6 @@ def _with_examples() -> list[bytes]:
 
 
 def _write(version: Path, records: list[bytes]) -> None:
-    import tensorflow as tf
-
     with tf.io.TFRecordWriter(str(version / ASSETS_EXTRA / WARMUP_FILE)) as writer:
         for record in records:
             writer.write(record)

@@ -104,24 +104,23 @@ def test_a_push_under_way_in_this_process_is_not_swept(tmp_path):
     assert inner == [None]
 
 
-def test_without_room_nothing_is_written(tmp_path):
-    base = tmp_path / "base"
-    model = _model(tmp_path / "model")
-    with (model / "weights").open("wb") as file:
-        # A file with a hole: it takes no room here, but its copy may.
-        file.truncate(shutil.disk_usage(tmp_path).free + 10**9)
-    with pytest.raises(
-        FailedError, match=r"not enough room: the model takes .* MB, .* MB are free"
-    ):
-        LocalStore(base).publish(model, {}, lambda: True)
-    assert [path.name for path in base.iterdir()] == [".push.lock"]
+def _too_large(path: Path) -> None:
+    """A file with a hole: it takes no room here, but its copy may."""
+    path.touch()
+    os.truncate(path, shutil.disk_usage(path).free + 10**9)
 
 
-def test_a_failed_copy_leaves_nothing(tmp_path):
-    base = tmp_path / "base"
-    model = _model(tmp_path / "model")
-    (model / "gone").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FailedError, match=r"cannot write the model: .*No such file"):
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_too_large, "not enough room: the model takes .* MB, .* MB are free"),
+        (lambda path: path.symlink_to("nowhere"), "cannot write the model: .*No such file"),
+    ],
+)
+def test_a_failed_copy_leaves_nothing(tmp_path, spoil, told):
+    base, model = tmp_path / "base", _model(tmp_path / "model")
+    spoil(model / "weights")
+    with pytest.raises(FailedError, match=told):
         LocalStore(base).publish(model, {}, lambda: True)
     assert [path.name for path in base.iterdir()] == [".push.lock"]
 

@@ -4,7 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tfx.orchestration.portable import outputs_utils
+from tfx.types import standard_artifacts as kinds
+from tfx.types.standard_artifacts import Schema
 
+from components.artifacts import HTML, Metrics, Report
+from pipelines.kubeflow import artifacts
 from pipelines.kubeflow.invocation import parse
 from pipelines.kubeflow.locations import Locations
 
@@ -14,27 +19,20 @@ def write(backend):
     """`write(outputs, fill)` -> the output file's artifacts; `fill` gets TFX's, by key."""
 
     def run(outputs: dict[str, type], fill: Any, inputs: dict[str, Any] | None = None) -> Any:
-        from tfx.orchestration.portable import outputs_utils
-
-        from pipelines.kubeflow import restore
-        from pipelines.kubeflow.executor_output import write_output
-
         executor = "components.evaluator.executor.Executor"
         command = backend.command(executor, "evaluator", inputs=inputs, outputs=outputs)
         invocation, locations = parse(command), Locations()
-        found = restore.restore_inputs(invocation, locations)
-        made = restore.restore_outputs(invocation, locations)
+        found = artifacts.restore_inputs(invocation, locations)
+        made = artifacts.restore_outputs(invocation, locations)
         outputs_utils.make_output_dirs(made)
         fill({key: one for key, [one] in (found | made).items()})
-        write_output(backend.output_file("evaluator"), made, locations)
+        artifacts.write_output(backend.output_file("evaluator"), made, locations)
         return backend.told("evaluator")
 
     return run
 
 
 def test_metadata_that_cannot_be_stored_is_left_out(write, caplog):
-    from components.artifacts import Metrics
-
     def fill(artifacts):
         metrics = artifacts["metrics"]
         for name, value in (("good", 0.5), ("a", math.nan), ("b", math.inf), ("c", -math.inf)):
@@ -64,8 +62,6 @@ def test_metadata_that_cannot_be_stored_is_left_out(write, caplog):
 
 
 def test_local_paths_become_uris(write, backend):
-    from tfx.types import standard_artifacts as kinds
-
     backend.path("trainer", "model").mkdir(parents=True)
     model = backend.input("trainer", "model")
 
@@ -94,8 +90,6 @@ def test_local_paths_become_uris(write, backend):
 
 @pytest.mark.parametrize("files", [("index.html",), ("deep/page.html",), (), ("a.html", "b.html")])
 def test_a_page_is_told_as_the_one_file_that_it_is(write, backend, files):
-    from components.artifacts import HTML, Report
-
     def fill(artifacts):
         for artifact in artifacts.values():
             for name in files:
@@ -111,8 +105,6 @@ def test_a_page_is_told_as_the_one_file_that_it_is(write, backend, files):
 
 
 def test_an_older_output_file_is_replaced(write, backend):
-    from tfx.types.standard_artifacts import Schema
-
     backend.output_file("evaluator").parent.mkdir(parents=True)
     backend.output_file("evaluator").write_text('{"parameterValues": {"old": 1}}')
     assert list(write({"schema": Schema}, lambda _: None)) == ["schema"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.kubeflow import last_words, stopping
+from pipelines.kubeflow import last_words
 from pipelines.kubeflow.entrypoint import main
 
-PROGRAM = Path(stopping.__file__).with_name("entrypoint.py")
+PROGRAM = Path(last_words.__file__).with_name("entrypoint.py")
 EXECUTOR = "components.data_validation.executor.Executor"
 REQUEST: dict[str, Any] = {"outputs": {"outputFile": "/tmp/x"}}
 
@@ -128,7 +128,7 @@ def test_sigterm_ends_it_promptly(zygote, backend, validate, tmp_path, stuck):
 STUCK = """
 import sys, time
 from components.data_validation import executor
-from pipelines.kubeflow import entrypoint, stopping
+from pipelines.kubeflow import entrypoint, last_words
 
 def hang(artifact):
     print("stuck", flush=True)
@@ -139,15 +139,15 @@ def hang(artifact):
             pass
 
 executor.read_anomalies = hang
-stopping._GRACE_SECONDS = 0.5
+last_words._GRACE_SECONDS = 0.5
 sys.exit(entrypoint.main())
 """
 
 
 def test_sigterm_of_a_child_ends_only_the_child(monkeypatch):
     """A process forked by a step's library shares the pipe by which signals are heard."""
-    monkeypatch.setattr(stopping, "_GRACE_SECONDS", 0.0)
-    stop = stopping.StopSignal(print)
+    monkeypatch.setattr(last_words, "_GRACE_SECONDS", 0.0)
+    stop = last_words.StopSignal(print)
     ended: list[bool] = []
     monkeypatch.setattr(stop, "end", lambda: ended.append(True))
     reader, writer = os.pipe()

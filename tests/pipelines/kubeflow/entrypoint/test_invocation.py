@@ -1,4 +1,5 @@
 from google.protobuf import json_format
+from tfx.types.standard_artifacts import Examples
 
 from pipelines.kubeflow.invocation import parse, step_name
 
@@ -12,8 +13,6 @@ def _metadata(listed) -> dict:
 
 def test_what_the_backend_adds_is_gone(backend, as_command):
     """Lists and mappings come one level deeper than they were stored."""
-    from tfx.types.standard_artifacts import Examples
-
     model = backend.input(
         "trainer",
         "model",

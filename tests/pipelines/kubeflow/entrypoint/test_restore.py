@@ -1,7 +1,10 @@
 from typing import Any
 
 import pytest
+from tfx.types import standard_artifacts as kinds
 
+from components.artifacts import HTML, Report
+from pipelines.kubeflow.artifacts import restore_inputs, restore_outputs, restore_parameters
 from pipelines.kubeflow.invocation import parse
 from pipelines.kubeflow.locations import Locations
 from serving.errors import InputError
@@ -14,15 +17,13 @@ def restore(backend):
     """`restore(inputs, outputs, changes)` -> inputs, outputs, names."""
 
     def run(inputs: dict[str, Any], outputs: dict[str, type], **changes: Any) -> Any:
-        from pipelines.kubeflow import restore
-
         for _, artifact in inputs.values():
             artifact.update(changes)
         command = backend.command(EXECUTOR, "pusher", inputs=inputs, outputs=outputs)
         invocation, locations = parse(command), Locations()
         return (
-            restore.restore_inputs(invocation, locations),
-            restore.restore_outputs(invocation, locations),
+            restore_inputs(invocation, locations),
+            restore_outputs(invocation, locations),
             locations.names,
         )
 
@@ -38,10 +39,6 @@ def restore(backend):
     ],
 )
 def test_types_are_as_declared_whatever_the_backend_says(backend, restore, said):
-    from tfx.types import standard_artifacts as kinds
-
-    from components.artifacts import HTML, Report
-
     given = {
         "examples": (kinds.Examples, backend.input("example-gen", "examples", span=3.0)),
         "report": (Report, backend.input("interpreter", "report")),
@@ -67,10 +64,8 @@ def test_types_are_as_declared_whatever_the_backend_says(backend, restore, said)
 def test_properties_of_ours_come_back_wherever_newer_launchers_keep_them(
     backend, restore, tmp_path
 ):
-    from tfx.types.standard_artifacts import ModelBlessing
-
     found = backend.input("evaluator", "blessing", blessed=1.0, classes={"list": ["cat"]})
-    inputs, _, _ = restore({"blessing": (ModelBlessing, found)}, {}, customPath=str(tmp_path))
+    inputs, _, _ = restore({"blessing": (kinds.ModelBlessing, found)}, {}, customPath=str(tmp_path))
     [blessing] = inputs["blessing"]
     assert blessing.uri == str(tmp_path)
     assert blessing.get_int_custom_property("blessed") == 1
@@ -79,16 +74,12 @@ def test_properties_of_ours_come_back_wherever_newer_launchers_keep_them(
 
 
 def test_an_optional_input_without_artifact(backend, as_command):
-    from pipelines.kubeflow.restore import restore_inputs
-
     request = backend.request("pusher", inputs={}, outputs={}, parameters={})
     request["inputs"]["artifacts"]["examples"] = {}
     assert restore_inputs(parse(as_command(EXECUTOR, request, {})), Locations()) == {}
 
 
 def test_a_type_that_nobody_declares(backend, as_command):
-    from pipelines.kubeflow.restore import restore_inputs, restore_outputs
-
     found = backend.input("trainer", "model") | {"type": {"schemaTitle": "google.VertexModel"}}
     request = backend.request("pusher", inputs={"model": found}, outputs={}, parameters={})
     request["outputs"]["artifacts"]["x"] = {"artifacts": [backend.input("pusher", "x")]}
@@ -113,8 +104,6 @@ GIVEN = {"epochs": 3.0, "rate": 1, "data": "/data", "image": "pawlens/pipeline:1
 @pytest.fixture
 def parameters(as_command):
     def run(**given: Any) -> dict[str, Any]:
-        from pipelines.kubeflow.restore import restore_parameters
-
         values = {name: value for name, value in (GIVEN | given).items() if value != "absent"}
         request = {"inputs": {"parameterValues": values}, "outputs": {"outputFile": "/tmp/x"}}
         return restore_parameters(parse(as_command(EXECUTOR, request, DECLARED)))

@@ -38,6 +38,15 @@ def test_policies(kit, start, base: Path, policy: str, live: list[int]) -> None:
             )
 
 
+def test_a_folder_like_in_tensorflow_servings_examples(kit, make_core, base: Path) -> None:
+    kit.version(base, 123)
+    (base / "123").rename(base / "00000123")
+    core = make_core(kit.config(m=(base, "", {})))
+    with core.lease(kit.spec(version=123)) as servable:
+        assert servable.folder == base / "00000123"
+    assert kit.states(core) == {123: "AVAILABLE"}
+
+
 def test_a_new_version_is_loaded_before_the_old_one_goes(kit, start, loader, base: Path) -> None:
     core = start("latest 1", 1)
     kit.version(base, 2)

@@ -1,49 +1,31 @@
-"""Bodies at random for all types; see tests/serving/test_fuzz.py for paths and broken bytes."""
+"""The benchmark's requests to a model of all types; over gRPC, tests/serving/test_fuzz.py asks."""
 
 import json
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
-SIGNATURES = ["float32", "int64", "string", "bool", "optional", "classify", "regress", "nope"]
-STATUSES = {200, 400, 404, 501}
+from benchmarks.fuzz_requests import Requests
+from serving.results import Signature
 
-leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
-leaf |= st.builds(lambda text: {"b64": text}, st.text("ABC=+/ ", max_size=8))
-value = st.recursive(
-    leaf,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["x", "a", "b", "image_bytes", "b64"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-body = st.fixed_dictionaries(
-    {},
-    optional={
-        "signature_name": st.sampled_from(SIGNATURES) | value,
-        "instances": st.lists(value, max_size=3) | value,
-        "inputs": value,
-        "examples": st.lists(st.dictionaries(st.sampled_from(["x", "n", "s"]), value), max_size=2),
-        "context": value,
-    },
-)
-few = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+# By signature, the names of its inputs.
+SIGNATURES = dict.fromkeys(("float32", "int64", "string", "bool"), ("x",))
+SIGNATURES |= {"optional": ("a", "b"), "classify": (), "regress": (), "nope": ("x",)}
+ANSWERS = {"predictions", "outputs", "results", "model_version_status", "model_spec", "metadata"}
+requests = Requests(
+    "values",
+    [b"no picture"],
+    {name: Signature(dict.fromkeys(inputs), {}, ()) for name, inputs in SIGNATURES.items()},
 )
 
 
-def _check(answer) -> None:
-    assert answer.status_code in STATUSES, answer.text
-    told = json.loads(answer.content)
-    if answer.status_code == 200:
-        assert set(told) <= {"predictions", "outputs", "results"}
-    else:
-        assert set(told) == {"error"}
-        assert "internal" not in told["error"]
-
-
-@few
-@given(values=body, method=st.sampled_from(["predict", "classify", "regress"]))
-def test_json(post, values: dict, method: str) -> None:
-    _check(post(json.dumps(values).encode(), method))
+@settings(max_examples=120, deadline=None)
+@given(request=requests.rest())
+def test_each_is_answered_properly(http, request: tuple[str, str, bytes]) -> None:
+    method, path, body = request
+    as_it_is = {"target": path.encode()}
+    answer = http.send(http.build_request(method, "/", content=body, extensions=as_it_is))
+    assert answer.status_code < 500 or answer.status_code == 501, answer.text
+    if method != "HEAD":
+        told = json.loads(answer.content)
+        assert set(told) <= ANSWERS if answer.status_code == 200 else set(told) == {"error"}
+        assert "internal" not in told.get("error", "")

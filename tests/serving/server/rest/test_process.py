@@ -57,8 +57,8 @@ def _written(path: Path, request_id: str) -> dict:
     raise AssertionError(f"nothing of {request_id} in {path}")
 
 
-def test_pictures_in_both_formats(http: httpx.Client, gray_png) -> None:
-    pictures = [{"b64": base64.b64encode(gray_png(value)).decode()} for value in (51, 204)]
+def test_pictures_in_both_formats(http: httpx.Client, gray) -> None:
+    pictures = [{"b64": base64.b64encode(gray(value)).decode()} for value in (51, 204)]
     rows = http.post(f"{MODEL}:predict", json={"instances": pictures}).json()["predictions"]
     assert [row["label"] for row in rows] == ["cat", "dog"]
     assert rows[1]["probabilities"] == pytest.approx([0.2, 0.8])
@@ -71,8 +71,8 @@ def test_pictures_in_both_formats(http: httpx.Client, gray_png) -> None:
     assert refused.headers["access-control-allow-origin"] == "*"
 
 
-def test_one_model_over_both_apis(process, http, folder, *, predicting, gray_png, stub_of):
-    picture = gray_png(204)
+def test_one_model_over_both_apis(process, http, folder, *, predicting, gray, stub_of):
+    picture = gray(204)
     request = predicting(MODEL_NAME, image_bytes=[picture])
     with grpc.insecure_channel(process.target) as channel:
         answer, call = stub_of(channel).Predict.with_call(

@@ -1,17 +1,33 @@
-"""TFX's artifacts and execution properties, from what the backend sends.
+"""TFX's artifacts and execution properties from what the backend sends, and back.
 
 The backend forgets types: inputs come as `instanceSchema: ""` or as `system.Artifact`. What the
 component declares is what holds.
+
+Back goes a file by which a step tells the launcher what became of its outputs. The launcher parses
+it strictly (protojson ExecutorOutput) and copies it into ML Metadata, which holds no null; a `uri`
+in it takes the place of the artifact's own.
 """
 
+import logging
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
-from kfp.pipeline_spec.pipeline_spec_pb2 import ArtifactList, ArtifactTypeSchema, ParameterType
+from google.protobuf import json_format
+from kfp.pipeline_spec.pipeline_spec_pb2 import (
+    ArtifactList,
+    ArtifactTypeSchema,
+    ExecutorOutput,
+    ParameterType,
+    RuntimeArtifact,
+)
+from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.io import fileio
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as tfx_utils
+from tfx.orchestration.portable import outputs_utils
 from tfx.types import Artifact
 from tfx.utils import name_utils
 
@@ -20,8 +36,12 @@ from pipelines.kubeflow.invocation import INVOCATION_FLAG, Invocation
 from pipelines.kubeflow.locations import Locations
 from serving.errors import FailedError, InputError
 
+_LOG = logging.getLogger("pawlens")
+
 # Types that Kubeflow Pipelines draws itself; some are metadata alone, without a file.
-UI_NAMESPACE = "system."
+_UI_NAMESPACE = "system."
+# Of these the UI shows the object at the URI itself, so that is the page and not its folder.
+_PAGES = ("system.HTML", "system.Markdown")
 
 Artifacts = dict[str, list[Artifact]]
 
@@ -45,7 +65,7 @@ def restore_inputs(invocation: Invocation, locations: Locations) -> Artifacts:
     restored = _restore("input", given, types, locations)
     for key, artifacts in restored.items():
         for artifact, runtime in zip(artifacts, given[key].artifacts, strict=True):
-            if not artifact.TYPE_NAME.startswith(UI_NAMESPACE) and not fileio.exists(artifact.uri):
+            if not artifact.TYPE_NAME.startswith(_UI_NAMESPACE) and not fileio.exists(artifact.uri):
                 raise FailedError(
                     f"input {key}: there is nothing at {artifact.uri}, where {runtime.uri}"
                     " should have been downloaded to; the step before it may have written nothing"
@@ -129,3 +149,68 @@ def _title(schema: ArtifactTypeSchema) -> str:
         return schema.schema_title
     tree = yaml.safe_load(schema.instance_schema)
     return str(tree.get("title", "")) if isinstance(tree, dict) else ""
+
+
+def write_output(path: Path, outputs: Artifacts, locations: Locations) -> None:
+    """Writes what the launcher reads of a step's outputs, whole or not at all."""
+    # What the UI draws has nothing but what is drawn.
+    tagged = {k: v for k, v in outputs.items() if not v[0].TYPE_NAME.startswith(_UI_NAMESPACE)}
+    outputs_utils.tag_output_artifacts_with_version(tagged)
+    message = ExecutorOutput()
+    for key, [one] in outputs.items():
+        message.artifacts[key].artifacts.append(_runtime_artifact(key, one, locations))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json_format.MessageToJson(message, sort_keys=True), encoding="utf-8")
+    partial.replace(path)
+
+
+def _runtime_artifact(key: str, artifact: Artifact, locations: Locations) -> RuntimeArtifact:
+    storable = _storable(key, artifact)
+    result: RuntimeArtifact = tfx_utils.to_runtime_artifact(storable, locations.names)
+    result.uri = locations.to_remote(_page(artifact))
+    metadata = locations.to_remote(json_format.MessageToDict(result.metadata))
+    result.metadata.Clear()
+    json_format.ParseDict(
+        {name: value for name, value in metadata.items() if value is not None}, result.metadata
+    )
+    return result
+
+
+def _page(artifact: Artifact) -> str:
+    """The artifact's local path, or that of its page."""
+    if artifact.TYPE_NAME in _PAGES and Path(artifact.uri).is_dir():
+        files = [path for path in Path(artifact.uri).rglob("*") if path.is_file()]
+        if len(files) == 1:
+            return str(files[0])
+        _LOG.warning("%s: the UI shows one file, here are %d", artifact.uri, len(files))
+    return str(artifact.uri)
+
+
+def _storable(key: str, artifact: Artifact) -> Artifact:
+    """A copy without the properties that JSON or ML Metadata cannot hold."""
+    message = metadata_store_pb2.Artifact()
+    message.CopyFrom(artifact.mlmd_artifact)
+    for properties in (message.properties, message.custom_properties):
+        for name, value in list(properties.items()):
+            if value.WhichOneof("value") == "bool_value":  # as the backend itself stores them
+                properties[name].int_value = int(value.bool_value)
+            elif not _is_storable(value):
+                text = " ".join(str(value).split())[:80]
+                _LOG.warning("output %s: %s is not stored: %s", key, name, text)
+                del properties[name]
+    result = type(artifact)()
+    result.set_mlmd_artifact(message)
+    return result
+
+
+def _is_storable(value: metadata_store_pb2.Value) -> bool:
+    kind = value.WhichOneof("value")
+    if kind == "double_value":
+        return math.isfinite(value.double_value)
+    if kind == "struct_value":
+        try:
+            json_format.MessageToDict(value.struct_value)
+        except ValueError:  # a number in it is not finite
+            return False
+    return kind in ("int_value", "string_value", "struct_value")
