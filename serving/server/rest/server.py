@@ -1,10 +1,13 @@
 """The REST API on a port, in a thread of its own."""
 
 import asyncio
+import errno
+import logging
 import socket
 import threading
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import uvicorn
 
@@ -16,10 +19,15 @@ from serving.server.rest.app import RestApp
 from serving.server.rest.protocol import BoundedProtocol
 from serving.server.service import Service
 
+logger = logging.getLogger(__name__)
+
 # Longer than clients and load balancers keep an idle connection: they close it, not the server
 # while a request is on its way.
 _KEEP_ALIVE_SECONDS = 120
-_BACKLOG = 2048
+# Where no connection can be taken for want of descriptors, asyncio tries and fails so many times a
+# second.
+_BACKLOG = 256
+_SECONDS_BETWEEN_COMPLAINTS = 60.0
 
 
 class RestServer:
@@ -28,6 +36,8 @@ class RestServer:
     def __init__(self, app: RestApp, listener: socket.socket, options: ServerOptions):
         self.port: int = listener.getsockname()[1]
         self._app, self._loop = app, asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._complain)
+        self._silent_until = 0.0
         protocol = partial(
             BoundedProtocol,
             most=most_connections(options.max_connections),
@@ -44,6 +54,7 @@ class RestServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            backlog=_BACKLOG,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -60,6 +71,14 @@ class RestServer:
         if self._thread.is_alive():
             self._server.force_exit = True
             self._thread.join(5.0)
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._silent_until:
+            self._silent_until = loop.time() + _SECONDS_BETWEEN_COMPLAINTS
+            logger.error("no connection can be taken: %s", error.strerror)
 
     def _serve(self, listener: socket.socket) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
