@@ -53,7 +53,7 @@ def serve(argv: Sequence[str]) -> int:
     ).start()
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in options.ignored:
         logging.warning("--%s has no effect here", name)
 

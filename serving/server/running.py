@@ -58,12 +58,7 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
                 print(fault.details, file=sys.stderr)
                 return 1
             raise _refusal(options, fault) from fault
-        service = Service(
-            core,
-            observer,
-            as_content=options.enable_serialization_as_tensor_content,
-            may_reload=options.enable_reload_config,
-        )
+        service = Service(core, observer, options)
         servers: list[GrpcServer | RestServer] = [start_grpc_server(service, observer, options)]
         parts.callback(servers[0].stop, 0)
         if options.rest_api_port:

@@ -27,6 +27,7 @@ from serving.server.codec import encode
 from serving.server.core import Core
 from serving.server.faults import Fault, failed_precondition, invalid
 from serving.server.observer import Observer, batch_size
+from serving.server.options import DEFAULTS, ServerOptions
 from serving.server.signatures import fill_spec, signature_name
 from serving.wire import methods
 
@@ -43,18 +44,13 @@ class Service:
     Args:
         core: lends the versions that answer.
         observer: gets the inferences that may be sampled.
-        as_content: whether numbers are answered in `tensor_content` rather than in the field of
-            their type; TensorFlow Serving's `--enable_serialization_as_tensor_content`.
-        may_reload: whether whoever asks may change the models.
+        options: tell how numbers are answered, and whether whoever asks may change the models.
     """
 
-    def __init__(
-        self, core: Core, observer: Observer, *, as_content: bool = False, may_reload: bool = True
-    ):
+    def __init__(self, core: Core, observer: Observer, options: ServerOptions = DEFAULTS):
         self.core = core
-        self._may_reload = may_reload
         self._observer = observer
-        self._as_content = as_content
+        self._options = options
 
     def predict(self, request: PredictRequest, call: Call) -> PredictResponse:
         """Runs a signature of a model."""
@@ -73,9 +69,10 @@ class Service:
                 outputs = servable.run(arrays, chosen, wanted=call.wanted)[name]
             response = PredictResponse()
             fill_spec(response.model_spec, spec.name, servable.version, name)
+        as_content = self._options.enable_serialization_as_tensor_content
         for output, value in outputs.items():
             dtype = signature.outputs[output].dtype
-            encode(response.outputs[output], value, dtype, as_content=self._as_content)
+            encode(response.outputs[output], value, dtype, as_content=as_content)
         self._observer.sample(call, request, response)
         return response
 
@@ -153,7 +150,7 @@ class Service:
 
         Which files a server writes is for its own configuration to say.
         """
-        if not self._may_reload:
+        if not self._options.enable_reload_config:
             what = "HandleReloadConfigRequest is switched off (--enable_reload_config=false)"
             raise Fault(grpc.StatusCode.PERMISSION_DENIED, what)
         if request.config.WhichOneof("config") != "model_config_list":

@@ -24,7 +24,7 @@ from serving.server.metrics import CONTENT_TYPE, DEFAULT_PATH
 from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
 from serving.server.rest import answers
-from serving.server.rest.bodies import decompressed, is_packed, json_response, read_body
+from serving.server.rest.bodies import Body, decompressed, is_packed, json_response, read_body
 from serving.server.rest.json_text import count_elements, parse_object
 from serving.server.rest.requests import fill_examples, fill_predict, signature_name
 from serving.server.service import Service
@@ -163,7 +163,7 @@ class RestApp:
         call.method, spec = parse_path(request.method, path)
         call.model = spec.name
         async with self._arrivals.one() as arrival:
-            body = b"" if request.method == "GET" else await read_body(request, arrival)
+            body: Body = b"" if request.method == "GET" else await read_body(request, arrival)
             arrival.whole(self._timeout)
             call.deadline = time.monotonic() + self._timeout
             work = asyncio.ensure_future(self._work(spec, request, body, arrival, call))
@@ -178,7 +178,7 @@ class RestApp:
                 gone.cancel()
 
     async def _work(
-        self, spec: ModelSpec, request: Request, body: bytes, arrival: Arrival, call: Call
+        self, spec: ModelSpec, request: Request, body: Body, arrival: Arrival, call: Call
     ) -> Response:
         """Answers a whole request, in threads."""
         workers = self._quick if request.method == "GET" else self._workers
@@ -201,7 +201,7 @@ class RestApp:
         return await workers.run(call, answered)
 
 
-def _unpacked(body: bytes, request: Request) -> tuple[bytes, int]:
+def _unpacked(body: Body, request: Request) -> tuple[Body, int]:
     plain = decompressed(body, request.headers)
     return plain, count_elements(plain)
 
@@ -212,7 +212,7 @@ async def _left(request: Request) -> None:
         pass
 
 
-def _answer(service: Service, spec: ModelSpec, body: bytes, call: Call) -> str:
+def _answer(service: Service, spec: ModelSpec, body: Body, call: Call) -> str:
     """What a path does: a request for the service, and its answer as JSON."""
     if call.method == "status":
         return answers.status(

@@ -19,23 +19,24 @@ MAX_BODY_BYTES = methods.MAX_MESSAGE_BYTES
 _MIN_GZIP_BYTES = 4096
 _FASTEST = 1
 
+Body = bytes | bytearray
 
-async def read_body(request: Request, arrival: Arrival) -> bytes:
+
+async def read_body(request: Request, arrival: Arrival) -> Body:
     """The body as it was sent; a Fault if it is too large (413) or ended too early."""
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced[:30]) > MAX_BODY_BYTES:
         raise _too_large()
-    chunks, size = [], 0
+    body = bytearray()  # one piece of memory, which goes back to the system
     try:
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
                 raise _too_large()
             arrival.grow(len(chunk))
-            chunks.append(chunk)
     except ClientDisconnect as error:
         raise Fault(grpc.StatusCode.CANCELLED, "the body ended too early") from error
-    return b"".join(chunks)
+    return body
 
 
 def is_packed(headers: Mapping[str, str]) -> bool:
@@ -43,7 +44,7 @@ def is_packed(headers: Mapping[str, str]) -> bool:
     return _encoding(headers) not in ("", "identity")
 
 
-def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
+def decompressed(body: Body, headers: Mapping[str, str]) -> Body:
     """The body without its Content-Encoding: gzip, or a Fault (400, 413, 415)."""
     if not is_packed(headers):
         return body

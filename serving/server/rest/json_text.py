@@ -25,7 +25,7 @@ class Literal(float):
     """NaN, Infinity or -Infinity, written so; a plain infinite float was too big a number."""
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """Parses a request's body.
 
     NaN, Infinity and -Infinity are numbers, as TensorFlow Serving has it. A key that stands twice
@@ -59,7 +59,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def count_elements(body: bytes) -> int:
+def count_elements(body: bytes | bytearray) -> int:
     """How many values a JSON text may hold at most, without parsing it."""
     bytes_ = np.frombuffer(body, np.uint8)
     return 1 + sum(int(np.count_nonzero(bytes_ == ord(mark))) for mark in ",[{")
