@@ -1,5 +1,6 @@
 """NumPy arrays to TensorProto and back, by the rules of TensorFlow's `Tensor::FromProto`."""
 
+import io
 import math
 from dataclasses import dataclass
 from typing import cast
@@ -79,13 +80,13 @@ def to_array(proto: pb.TensorProto) -> np.ndarray:
     encoding = _ENCODINGS.get(proto.dtype)
     if encoding is None:
         raise TensorError(f"tensors of {dtype_name(proto.dtype)} are not supported")
-    _check_size(count * encoding.dtype.itemsize, shape)
+    size = count * encoding.dtype.itemsize
+    _check_size(size, shape)
     if proto.tensor_content:
-        expected = count * encoding.dtype.itemsize
-        if len(proto.tensor_content) != expected:
+        if len(proto.tensor_content) != size:
             raise TensorError(
                 f"tensor_content holds {len(proto.tensor_content)} bytes,"
-                f" shape {list(shape)} takes {expected}"
+                f" shape {list(shape)} takes {size}"
             )
         # A copy, because the buffer of the message is read-only.
         return np.frombuffer(proto.tensor_content, encoding.dtype).reshape(shape).copy()
@@ -132,20 +133,6 @@ def fill_proto(proto: pb.TensorProto, array: np.ndarray, *, as_content: bool = T
     else:
         numbers = values.view("<u2") if code == pb.DT_HALF else values
         getattr(proto, encoding.field).extend(numbers.ravel().tolist())
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """The varint at `position`, and the position after it."""
-    value = shift = 0
-    while True:
-        if position >= len(data) or shift > 63:
-            raise TensorError("a number is cut off")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, position
 
 
 def _shape(proto: pb.TensorProto) -> tuple[int, ...]:
@@ -197,14 +184,20 @@ def _continued(values: np.ndarray, count: int, default: object) -> np.ndarray:
 
 def _split(content: bytes, count: int) -> list[bytes]:
     """Strings in tensor_content: `count` lengths as varints, then the strings without gaps."""
-    lengths, position = [], 0
-    for _ in range(count):
-        length, position = _varint(content, position)
-        lengths.append(length)
-    if position + sum(lengths) != len(content):
+    stream = io.BytesIO(content)
+    lengths = [_varint(stream) for _ in range(count)]
+    if stream.tell() + sum(lengths) != len(content):
         raise TensorError("tensor_content of strings has another length than it tells")
-    strings = []
-    for length in lengths:
-        strings.append(content[position : position + length])
-        position += length
-    return strings
+    return [stream.read(length) for length in lengths]
+
+
+def _varint(stream: io.BytesIO) -> int:
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = stream.read(1)
+        if not byte:
+            break
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise TensorError("a number is cut off")
