@@ -39,35 +39,29 @@ class AsyncImageClient:
         self._channel = None
 
     async def predict(self, images: Images, **options: Unpack[CallOptions]) -> list[Prediction]:
-        """See `ImageClient.predict`."""
         return await self._all(CLASSIFY, images, options)
 
     async def explain(
         self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
     ) -> list[Explanation]:
-        """See `ImageClient.explain`."""
         return await self._all(explaining(class_index), images, options)
 
     async def segment(self, images: Images, **options: Unpack[CallOptions]) -> list[Segmentation]:
-        """See `ImageClient.segment`."""
         return await self._all(SEGMENT, images, options)
 
     def predict_stream(
         self, images: Images, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Prediction], None]:
-        """See `ImageClient.predict_stream`."""
         return self._stream(CLASSIFY, images, options)
 
     def explain_stream(
         self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Explanation], None]:
-        """See `ImageClient.explain_stream`."""
         return self._stream(explaining(class_index), images, options)
 
     def segment_stream(
         self, images: Images, **options: Unpack[CallOptions]
     ) -> AsyncGenerator[Answer[Segmentation], None]:
-        """See `ImageClient.segment_stream`."""
         return self._stream(SEGMENT, images, options)
 
     async def call(
@@ -77,16 +71,13 @@ class AsyncImageClient:
         outputs: Sequence[str] = (),
         **options: Unpack[CallOptions],
     ) -> dict[str, np.ndarray]:
-        """See `ImageClient.call`."""
         exchange = exchanges.call(signature, inputs, outputs, self._connection.spec())
         return await self._hold(exchange, options)
 
     async def metadata(self, **options: Unpack[CallOptions]) -> Metadata:
-        """See `ImageClient.metadata`."""
         return await self._hold(exchanges.metadata(self._connection.spec()), options)
 
     async def status(self, **options: Unpack[CallOptions]) -> list[VersionStatus]:
-        """See `ImageClient.status`."""
         return await self._hold(exchanges.status(self._connection.spec()), options)
 
     async def _hold(

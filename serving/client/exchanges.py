@@ -21,7 +21,7 @@ from serving.client.connection import (
     Connection,
     Method,
 )
-from serving.client.images import PreparedImage
+from serving.client.images import PreparedImage, image_error
 from serving.results import (
     Answer,
     Explanation,
@@ -167,17 +167,14 @@ def ask(
         except ServingError as error:
             if names.OUTPUT_CLASSES in wanted and _NO_CLASSES.search(error.details):
                 connection.lacking.add(names.OUTPUT_CLASSES)
-                continue
-            if _too_large(error) and len(asked) > 1:
+            elif _too_large(error) and len(asked) > 1:
                 step = len(asked) // 2
-                continue
-            found = _bad_image(error, asked)
-            if found is None:
+            elif found := _bad_image(error, asked):
+                bad, refusal = found
+                answers[bad.position] = Answer(bad.position, bad.image, error=refusal)
+                left.remove(bad)
+            else:
                 step = 1
-                continue
-            bad, refusal = found
-            answers[bad.position] = Answer(bad.position, bad.image, error=refusal)
-            left.remove(bad)
             continue
         for one, row in zip(asked, _rows(outputs, wanted, len(asked)), strict=True):
             answers[one.position] = Answer(one.position, one.image, question.read(*row))
@@ -211,7 +208,7 @@ def _bad_image(
         bad = asked[0]
     else:
         return None
-    return bad, ImageError(bad.name, bad.position, f"the server refuses it: {told}")
+    return bad, image_error(bad.image, bad.position, f"the server refuses it: {told}")
 
 
 def _rows(outputs: Mapping[str, np.ndarray], wanted: Sequence[str], count: int) -> list[tuple]:

@@ -42,11 +42,6 @@ class PreparedImage:
     encoded: bytes = b""
     error: ImageError | None = None
 
-    @property
-    def name(self) -> str:
-        """What errors call it."""
-        return _name(self.image, self.position)
-
 
 class RequestPacker:
     """Reads images and puts them into batches of a bounded number and size."""
@@ -176,11 +171,11 @@ def _png(image: "PIL.Image.Image") -> bytes:
     return buffer.getvalue()
 
 
-def _name(image: Any, position: int) -> str:
-    if isinstance(image, str | os.PathLike):
-        return os.fspath(image)
-    return f"at position {position}"
+def image_error(image: Any, position: int, reason: str) -> ImageError:
+    """What is wrong with an image, called by its path or else by its position."""
+    named = isinstance(image, str | os.PathLike)
+    return ImageError(os.fspath(image) if named else f"at position {position}", position, reason)
 
 
 def _unfit(image: Any, position: int, expected: str, found: str) -> ImageError:
-    return ImageError(_name(image, position), position, f"expected {expected}, found {found}")
+    return image_error(image, position, f"expected {expected}, found {found}")

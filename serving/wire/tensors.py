@@ -1,5 +1,6 @@
 """NumPy arrays to TensorProto and back, by the rules of TensorFlow's `Tensor::FromProto`."""
 
+import io
 import math
 from dataclasses import dataclass
 from typing import cast
@@ -11,8 +12,6 @@ from serving.wire import messages_pb2 as pb
 # A TensorProto of a few bytes may stand for any number of equal values; this is where it ends.
 MAX_TENSOR_BYTES = 256 * 2**20
 
-_LENGTH_DELIMITED = 2  # protobuf's wire type of packed fields
-
 
 class TensorError(ValueError):
     """A TensorProto that stands for no array, or an array of a type without TensorProto."""
@@ -20,20 +19,23 @@ class TensorError(ValueError):
 
 @dataclass(frozen=True)
 class _Encoding:
-    """How a type is stored: its NumPy type, its value field and that field's NumPy type."""
+    """How a type is stored: its NumPy type, its value field and that field's NumPy type.
+
+    The last is None for floats and complex numbers, whose field is their bytes: see `TensorBytes`.
+    """
 
     dtype: np.dtype
     field: str
-    stored: np.dtype
+    stored: np.dtype | None
 
 
-def _encoding(dtype: str, field: str, stored: str) -> _Encoding:
-    return _Encoding(np.dtype(dtype), field, np.dtype(stored))
+def _encoding(dtype: str, field: str, stored: str | None = None) -> _Encoding:
+    return _Encoding(np.dtype(dtype), field, np.dtype(stored) if stored else None)
 
 
 _ENCODINGS = {
-    pb.DT_FLOAT: _encoding("<f4", "float_val", "<f4"),
-    pb.DT_DOUBLE: _encoding("<f8", "double_val", "<f8"),
+    pb.DT_FLOAT: _encoding("<f4", "float_val"),
+    pb.DT_DOUBLE: _encoding("<f8", "double_val"),
     pb.DT_HALF: _encoding("<f2", "half_val", "<i4"),
     pb.DT_INT8: _encoding("i1", "int_val", "<i4"),
     pb.DT_INT16: _encoding("<i2", "int_val", "<i4"),
@@ -44,8 +46,8 @@ _ENCODINGS = {
     pb.DT_UINT32: _encoding("<u4", "uint32_val", "<u4"),
     pb.DT_UINT64: _encoding("<u8", "uint64_val", "<u8"),
     pb.DT_BOOL: _encoding("?", "bool_val", "?"),
-    pb.DT_COMPLEX64: _encoding("<c8", "scomplex_val", "<f4"),
-    pb.DT_COMPLEX128: _encoding("<c16", "dcomplex_val", "<f8"),
+    pb.DT_COMPLEX64: _encoding("<c8", "scomplex_val"),
+    pb.DT_COMPLEX128: _encoding("<c16", "dcomplex_val"),
 }
 _BY_NUMPY_TYPE = {encoding.dtype: code for code, encoding in _ENCODINGS.items()}
 
@@ -78,13 +80,13 @@ def to_array(proto: pb.TensorProto) -> np.ndarray:
     encoding = _ENCODINGS.get(proto.dtype)
     if encoding is None:
         raise TensorError(f"tensors of {dtype_name(proto.dtype)} are not supported")
-    _check_size(count * encoding.dtype.itemsize, shape)
+    size = count * encoding.dtype.itemsize
+    _check_size(size, shape)
     if proto.tensor_content:
-        expected = count * encoding.dtype.itemsize
-        if len(proto.tensor_content) != expected:
+        if len(proto.tensor_content) != size:
             raise TensorError(
                 f"tensor_content holds {len(proto.tensor_content)} bytes,"
-                f" shape {list(shape)} takes {expected}"
+                f" shape {list(shape)} takes {size}"
             )
         # A copy, because the buffer of the message is read-only.
         return np.frombuffer(proto.tensor_content, encoding.dtype).reshape(shape).copy()
@@ -125,61 +127,12 @@ def fill_proto(proto: pb.TensorProto, array: np.ndarray, *, as_content: bool = T
     values = np.ascontiguousarray(array, encoding.dtype)
     if as_content:
         proto.tensor_content = values.tobytes()
+    elif encoding.stored is None:
+        packed = pb.TensorBytes(**{encoding.field: values.tobytes()})
+        proto.MergeFromString(packed.SerializeToString())
     else:
-        if encoding.dtype.kind == "f" and encoding.stored.kind == "i":
-            values = values.view("<u2")
-        elif encoding.dtype.kind == "c":
-            values = values.view(encoding.stored)
-        _extend(proto, encoding, values.ravel())
-
-
-def _extend(proto: pb.TensorProto, encoding: _Encoding, values: np.ndarray) -> None:
-    """Appends values to a type's field."""
-    if encoding.stored.kind != "f":
-        getattr(proto, encoding.field).extend(values.tolist())
-        return
-    # On the wire a packed field of fixed-size numbers is their bytes: parsing these is ten times
-    # faster than making a Python number of each.
-    raw = values.tobytes()
-    field = pb.TensorProto.DESCRIPTOR.fields_by_name[encoding.field]
-    header = bytearray([field.number << 3 | _LENGTH_DELIMITED])
-    length = len(raw)
-    while length > 0x7F:
-        header.append(length & 0x7F | 0x80)
-        length >>= 7
-    header.append(length)
-    proto.MergeFromString(bytes(header) + raw)
-
-
-def _stored(proto: pb.TensorProto, encoding: _Encoding) -> np.ndarray:
-    """The values of a type's field, as they are stored."""
-    field = getattr(proto, encoding.field)
-    if encoding.stored.kind != "f":
-        return np.fromiter(field, encoding.stored, count=len(field))
-    # As in `_extend`: the field's bytes on the wire, which end a message that holds nothing else,
-    # are the numbers.
-    alone = pb.TensorProto.FromString(proto.SerializeToString())  # CopyFrom takes far longer
-    alone.DiscardUnknownFields()
-    for other, _ in proto.ListFields():
-        if other.name != encoding.field:
-            alone.ClearField(other.name)
-    wire = alone.SerializeToString()
-    start = len(wire) - len(field) * encoding.stored.itemsize
-    return np.frombuffer(wire[start:], encoding.stored).copy()
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """The varint at `position`, and the position after it."""
-    value = shift = 0
-    while True:
-        if position >= len(data) or shift > 63:
-            raise TensorError("a number is cut off")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, position
+        numbers = values.view("<u2") if code == pb.DT_HALF else values
+        getattr(proto, encoding.field).extend(numbers.ravel().tolist())
 
 
 def _shape(proto: pb.TensorProto) -> tuple[int, ...]:
@@ -201,28 +154,29 @@ def _check_size(size: int, shape: tuple[int, ...]) -> None:
 
 
 def _from_field(proto: pb.TensorProto, encoding: _Encoding, count: int) -> np.ndarray:
-    stored = _stored(proto, encoding)
-    if encoding.dtype.kind == "c":
-        values = stored[: len(stored) // 2 * 2].view(encoding.dtype)
-    elif encoding.dtype.kind == "f" and encoding.stored.kind == "i":
-        values = stored.astype("<u2").view(encoding.dtype)
+    if encoding.stored is None:
+        packed = pb.TensorBytes.FromString(proto.SerializeToString())
+        raw = getattr(packed, encoding.field)
+        whole = len(raw) // encoding.dtype.itemsize  # without an imaginary part, no number
+        values = np.frombuffer(raw, encoding.dtype, whole).copy()
     else:
-        values = stored.astype(encoding.dtype)
-    if len(values) == 0:
-        return np.zeros(count, encoding.dtype)
-    return _continued(values, count)
+        field = getattr(proto, encoding.field)
+        stored = np.fromiter(field, encoding.stored, count=len(field))
+        half = proto.dtype == pb.DT_HALF
+        values = stored.astype("<u2").view("<f2") if half else stored.astype(encoding.dtype)
+    return _continued(values, count, 0)
 
 
 def _strings(proto: pb.TensorProto, count: int) -> np.ndarray:
     _check_size(count * np.dtype(object).itemsize, _shape(proto))
     strings = _split(proto.tensor_content, count) if proto.tensor_content else proto.string_val
-    values = np.empty(max(len(strings), 1), object)
-    values[:] = list(strings) or [b""]
-    return _continued(values, count)
+    return _continued(np.array(list(strings), object), count, b"")
 
 
-def _continued(values: np.ndarray, count: int) -> np.ndarray:
+def _continued(values: np.ndarray, count: int, default: object) -> np.ndarray:
     """Cut to `count` values, or continued with the last one."""
+    if len(values) == 0:
+        return np.full(count, default, values.dtype)
     if len(values) < count:
         values = np.pad(values, (0, count - len(values)), "edge")
     return values[:count]
@@ -230,14 +184,20 @@ def _continued(values: np.ndarray, count: int) -> np.ndarray:
 
 def _split(content: bytes, count: int) -> list[bytes]:
     """Strings in tensor_content: `count` lengths as varints, then the strings without gaps."""
-    lengths, position = [], 0
-    for _ in range(count):
-        length, position = _varint(content, position)
-        lengths.append(length)
-    if position + sum(lengths) != len(content):
+    stream = io.BytesIO(content)
+    lengths = [_varint(stream) for _ in range(count)]
+    if stream.tell() + sum(lengths) != len(content):
         raise TensorError("tensor_content of strings has another length than it tells")
-    strings = []
-    for length in lengths:
-        strings.append(content[position : position + length])
-        position += length
-    return strings
+    return [stream.read(length) for length in lengths]
+
+
+def _varint(stream: io.BytesIO) -> int:
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = stream.read(1)
+        if not byte:
+            break
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise TensorError("a number is cut off")
