@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from serving.errors import FailedError
+from serving.errors import FailedError, InputError
 from serving.stores import local_store
-from serving.stores.local_store import STAGING_PREFIX, LocalStore
+from serving.stores.local_store import (
+    LOCK_FILE,
+    REMOVING_PREFIX,
+    STAGING_PREFIX,
+    LocalStore,
+)
 
 HOST = socket.gethostname()
 
@@ -120,7 +125,7 @@ def test_without_room_nothing_is_written(tmp_path):
 def test_a_failed_copy_leaves_nothing(tmp_path):
     base = tmp_path / "base"
     model = _model(tmp_path / "model")
-    (model / "gone").symlink_to(tmp_path / "nowhere")
+    (model / "gone").symlink_to("nowhere")
     with pytest.raises(FailedError, match=r"cannot write the model: .*No such file"):
         LocalStore(base).publish(model, {}, lambda: True)
     assert [path.name for path in base.iterdir()] == [".push.lock"]
@@ -144,3 +149,33 @@ def test_a_removed_version_is_gone_and_removing_twice_is_no_error(tmp_path):
     assert store.versions() == []
     assert _hidden(tmp_path / "base") == []
     store.remove(version)
+
+
+@pytest.mark.parametrize("target", ["victim", "nowhere"])
+def test_a_planted_link_is_not_written_through(tmp_path, target):
+    base, victim = tmp_path / "base", tmp_path / "victim"
+    base.mkdir()
+    victim.write_text("precious")
+    (base / LOCK_FILE).symlink_to(tmp_path / target)
+    with pytest.raises(InputError, match=r"\.push\.lock: expected a plain file .*; remove it"):
+        LocalStore(base).publish(_model(tmp_path / "model"), {}, lambda: True)
+    assert victim.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "model", "victim"]
+    assert [path.name for path in base.iterdir()] == [LOCK_FILE]
+
+
+def test_what_is_planted_as_a_leftover_is_not_followed_or_waited_for(tmp_path):
+    base, victim = tmp_path / "base", _model(tmp_path / "victim")
+    base.mkdir()
+    (base / f"{STAGING_PREFIX}{HOST}-link").symlink_to(victim)
+    (base / f"{REMOVING_PREFIX}1-link").symlink_to(victim)
+    os.mkfifo(base / f"{STAGING_PREFIX}{HOST}-pipe")
+    assert _publish(LocalStore(base), _model(tmp_path / "model"))
+    assert [path.name for path in victim.iterdir()] == ["saved_model.pb"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"9" * 5000, b"-1"])
+def test_a_lock_with_another_content_is_a_lock(tmp_path, content):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / LOCK_FILE).write_bytes(content)
+    assert _publish(LocalStore(tmp_path / "base"), _model(tmp_path / "model")) <= time.time()
