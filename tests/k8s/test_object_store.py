@@ -13,7 +13,7 @@ case $1 in
   lsf)
     cd "$2" || exit 3
     case "$*" in
-      *--dirs-only*) ls -d */ ;;
+      *--dirs-only*) ls -d */; cat .more 2>/dev/null || true ;;
       *) find . -mindepth 1 -maxdepth 2 -type f | sed 's|^\\./||' ;;
     esac ;;
   copy)
@@ -105,3 +105,12 @@ def test_what_is_served_stays_while_the_store_is_down_or_empty(sync, put, tmp_pa
     (tmp_path / "store" / "m" / "1" / "saved_model.pb").unlink()
     assert sync() == 0
     assert _here(tmp_path) == ["1"]
+
+
+def test_a_folder_that_is_no_models_name_is_passed_over(sync, put, tmp_path):
+    put(1)
+    put(2, model="a+b")
+    (tmp_path / "store" / ".more").write_text("../\n.hidden/\nx/../../y/\n")
+    assert sync() == 0
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["m"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "models", "store"]
