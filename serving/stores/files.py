@@ -24,14 +24,14 @@ def open_own(path: Path, flags: int = os.O_RDWR) -> int:
     try:
         handle = os.open(path, flags, 0o644)
     except OSError:
-        if path.is_symlink():
-            raise _planted(path, f"a link to {path.readlink()}") from None
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise _planted(path) from None
         raise
     found = os.fstat(handle)
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
         return handle
     os.close(handle)
-    raise _planted(path, "one with several names" if stat.S_ISREG(found.st_mode) else "none")
+    raise _planted(path)
 
 
 def write_whole(path: Path, content: bytes, what: str = "") -> None:
@@ -77,6 +77,9 @@ def check_links(model: Path) -> None:
             )
 
 
-def _planted(path: Path, found: str) -> InputError:
+def _planted(path: Path) -> InputError:
+    found = "one with several names" if path.is_file() else "none"
+    if path.is_symlink():
+        found = f"a link to {path.readlink()}"
     expected = "a plain file of one name"
     return InputError(str(path), expected=expected, found=found, todo="remove it")

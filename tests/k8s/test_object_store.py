@@ -72,7 +72,10 @@ def test_whole_versions_come_and_go_with_the_store(sync, put, tmp_path):
     put(20)
     put(3, whole=False)
     put(7, model="n")
+    put(2, model="a+b")  # no name that a pusher gives; nor are these
+    (tmp_path / "store" / ".more").write_text("../\n.hidden/\nx/../../y/\n")
     assert sync() == 0
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["m", "n"]
     assert _here(tmp_path) == ["1", "20"]
     assert _here(tmp_path, "n") == ["7"]
     assert (tmp_path / "models" / "m" / "20" / "variables" / "v").read_text() == "20"
@@ -105,12 +108,3 @@ def test_what_is_served_stays_while_the_store_is_down_or_empty(sync, put, tmp_pa
     (tmp_path / "store" / "m" / "1" / "saved_model.pb").unlink()
     assert sync() == 0
     assert _here(tmp_path) == ["1"]
-
-
-def test_a_folder_that_is_no_models_name_is_passed_over(sync, put, tmp_path):
-    put(1)
-    put(2, model="a+b")
-    (tmp_path / "store" / ".more").write_text("../\n.hidden/\nx/../../y/\n")
-    assert sync() == 0
-    assert [path.name for path in (tmp_path / "models").iterdir()] == ["m"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "models", "store"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.pusher.push import push_model
-from serving.errors import FailedError, InputError
+from serving.errors import FailedError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores import VersionStore, open_store
 from serving.stores.versions import model_digest
@@ -170,23 +170,3 @@ def test_killed_at_any_moment(base, tmp_path):
     told = kill_pushes(base, tmp_path, KILLS)
     assert told["killed_before_the_end"] > 0  # otherwise no kill hit a push under way
     assert told["versions"] == 2 * KILLS - told["killed_before_the_end"]
-
-
-def test_a_model_with_links_out_of_it_is_refused_and_one_with_links_within_pushed(
-    base, tmp_path, make_model
-):
-    secret = tmp_path / "secret"
-    secret.write_text("not for readers of models")
-    model = make_model(tmp_path / "model", 1)
-    within = model / ASSETS_EXTRA / "again.txt"
-    within.symlink_to("keys.txt")
-    first = push_model(model, base)
-    store = open_store(base)
-    assert store.read(first.version, f"{ASSETS_EXTRA}/again.txt") == b"key 1\n"
-    within.unlink()
-    within.symlink_to(secret)
-    with pytest.raises(
-        InputError, match=r"links within its folder only, found .*again\.txt, a link"
-    ):
-        push_model(model, base)
-    assert store.versions() == [first.version]

@@ -1,6 +1,5 @@
 """The model config file: versions, labels, and everything else as it was written."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -183,21 +182,3 @@ def test_a_replaced_version_loses_all_its_labels():
     entry = _entry([7, 8, 9], stable=8, canary=8, old=7, next=9)
     assert labels.replace(entry, 8, 7) == ["canary", "stable"]
     assert _told(entry) == ([7, 9], {"stable": 7, "canary": 7, "old": 7, "next": 9})
-
-
-def test_planted_links_are_not_written_through(path, tmp_path):
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    file = ModelConfigFile(path, "cats")
-    (tmp_path / f".models.config.{os.getpid()}").symlink_to(victim)
-    file.change(lambda entry: labels.label(entry, "stable", 7))
-    assert file.existing().version_labels["stable"] == 7
-    lock = tmp_path / ".models.config.lock"
-    lock.unlink()
-    lock.symlink_to(victim)
-    with pytest.raises(
-        InputError, match=r"\.models\.config\.lock: .*found a link to .*; remove it"
-    ):
-        file.change(lambda entry: labels.label(entry, "stable", 8))
-    assert file.existing().version_labels["stable"] == 7
-    assert victim.read_text() == "precious"

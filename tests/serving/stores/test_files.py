@@ -4,116 +4,75 @@ import os
 
 import pytest
 
+from components.releases.labels import label
+from components.releases.model_config import ModelConfigFile
+from pipelines.logs import logging_to
+from pipelines.workdir import WorkDir
 from serving.errors import InputError
-from serving.stores.files import check_links, open_own, write_whole
-
-
-@pytest.fixture
-def victim(tmp_path):
-    """A file that must keep its content."""
-    file = tmp_path / "victim"
-    file.write_text("precious")
-    yield file
-    assert file.read_text() == "precious"
+from serving.stores import open_store
+from serving.stores.files import write_whole
 
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    return folder
+    """One where others write, beside a file that must keep its content."""
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "shared").mkdir()
+    yield tmp_path / "shared"
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shared", "victim"]
 
 
-PLANTS = {
-    "link": (lambda path, victim: path.symlink_to(victim), "found a link to "),
-    "dangling": (lambda path, _: path.symlink_to("nowhere"), "found a link to nowhere"),
-    "second name": (lambda path, victim: path.hardlink_to(victim), "found one with several names"),
-    "pipe": (lambda path, _: os.mkfifo(path), "found none"),
+def _entry(folder):
+    file = ModelConfigFile(folder / "m.config", "m")
+    file.change(lambda entry: label(entry, "stable", 7), base_path="/models/m")
+
+
+PLANTS = [
+    (lambda path: path.symlink_to("../victim"), "found a link to "),
+    (lambda path: path.symlink_to("../nowhere"), "found a link to "),
+    (lambda path: path.hardlink_to(path.parents[1] / "victim"), "found one with several names"),
+    (os.mkfifo, "found none"),
+]
+LOCKS = {
+    "run.lock": lambda folder: WorkDir(folder).locked().__enter__(),
+    "run.log": lambda folder: logging_to(folder / "run.log").__enter__(),
+    ".push.lock": lambda folder: open_store(folder).publish(folder / "m", {}, lambda: True),
+    ".m.config.lock": _entry,
 }
 
 
-@pytest.fixture(params=PLANTS.values(), ids=PLANTS)
-def plant(request):
-    return request.param
+@pytest.mark.parametrize(("plant", "told"), PLANTS)
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_lock_follows_what_was_planted(folder, lock, plant, told):
+    plant(folder / lock)
+    with pytest.raises(InputError, match=rf"{lock}: expected a plain file.*{told}.*; remove it"):
+        LOCKS[lock](folder)
+    assert [path.name for path in folder.iterdir()] == [lock]
 
 
-def test_a_lock_follows_nothing_that_was_planted(folder, victim, plant):
-    make, told = plant
-    make(folder / "a.lock", victim)
-    with pytest.raises(InputError, match=rf"a\.lock: expected a plain file.*{told}.*; remove it"):
-        open_own(folder / "a.lock")
-    assert not (folder / "nowhere").exists()
-
-
-def test_a_lock_is_made_and_found_again(folder):
-    os.close(open_own(folder / "a.lock"))
-    os.close(open_own(folder / "a.lock"))
-    assert [path.name for path in folder.iterdir()] == ["a.lock"]
-
-
-def test_a_file_takes_the_place_of_a_link_and_leaves_its_target(folder, victim, plant):
-    make, _ = plant
-    make(folder / "a.json", victim)
-    write_whole(folder / "a.json", b"new")
-    assert (folder / "a.json").read_bytes() == b"new"
-    assert not (folder / "a.json").is_symlink()
-    assert [path.name for path in folder.iterdir()] == ["a.json"]
-
-
-def test_a_drafts_name_is_not_known_before(folder, victim, monkeypatch):
-    names = []
-    replace = type(folder).replace
-
-    def watch(draft, path):
-        names.append(draft.name)
-        return replace(draft, path)
-
-    monkeypatch.setattr(type(folder), "replace", watch)
-    (folder / f".a.json.{os.getpid()}").symlink_to(victim)
-    write_whole(folder / "a.json", b"1")
-    write_whole(folder / "a.json", b"2")
-    assert len(set(names)) == 2
-    # And if it were, the first to make the file is who writes it.
+def test_no_draft_follows_what_was_planted_and_a_mode_stays(folder, monkeypatch):
+    (folder / f".m.config.{os.getpid()}").symlink_to("../victim")
+    _entry(folder)
+    (folder / "m.config").chmod(0o604)
+    _entry(folder)
+    assert (folder / "m.config").stat().st_mode & 0o777 == 0o604
+    # If the name were known all the same, the first to make the file is who writes it.
     monkeypatch.setattr("serving.stores.files.secrets.token_hex", lambda _: "known")
-    (folder / ".a.json.known").symlink_to(victim)
-    with pytest.raises(InputError, match=r"a\.json: expected a file to write, found File exists"):
-        write_whole(folder / "a.json", b"3")
-    assert (folder / "a.json").read_bytes() == b"2"
+    (folder / ".m.config.known").symlink_to("../victim")
+    with pytest.raises(InputError, match=r"m\.config: expected a file to write, found File exists"):
+        write_whole(folder / "m.config", b"")
 
 
-def test_a_file_keeps_its_mode_and_a_new_one_has_the_usual(folder):
-    mask = os.umask(0o027)
-    try:
-        write_whole(folder / "a", b"")
-    finally:
-        os.umask(mask)
-    assert (folder / "a").stat().st_mode & 0o777 == 0o640
-    (folder / "a").chmod(0o604)
-    write_whole(folder / "a", b"new")
-    assert (folder / "a").stat().st_mode & 0o777 == 0o604
-
-
-@pytest.mark.parametrize("out", ["/etc/hostname", "../victim", "..", "inside/../../victim"])
-def test_a_link_out_of_a_model_is_told(folder, victim, out):
-    (folder / "variables").mkdir()
-    (folder / "variables" / "data").symlink_to(out if out.startswith("/") else f"../{out}")
-    with pytest.raises(InputError, match="only, found variables/data, a link to /"):
-        check_links(folder)
-
-
-def test_a_chain_of_links_is_followed_to_its_end(folder, victim):
-    (folder / "second").symlink_to(victim)
-    (folder / "first").symlink_to("second")
-    with pytest.raises(InputError, match=f"found first, a link to {victim}"):
-        check_links(folder)
-
-
-def test_links_within_a_model_are_fine(folder, tmp_path):
-    (folder / "variables").mkdir()
-    (folder / "variables" / "data").write_text("weights")
-    (folder / "relative").symlink_to("variables/data")
-    (folder / "absolute").symlink_to(folder / "variables")
-    (folder / "circle").symlink_to("circle")  # the copy tells what is wrong with it
-    check_links(folder)
-    (tmp_path / "by-link").symlink_to(folder)
-    check_links(tmp_path / "by-link")
+@pytest.mark.parametrize("out", ["/etc/hostname", "../victim", "..", "in/../../victim", "chain"])
+@pytest.mark.parametrize("base", ["memory://links/m", "{}/store"])
+def test_links_out_of_a_model_are_not_published(folder, base, out):
+    (model := folder / "model" / "in").mkdir(parents=True)
+    (model / "saved_model.pb").symlink_to("../in/b")
+    (model / "b").write_text("graph")
+    store = open_store(base.format(folder))
+    assert store.read(store.publish(model, {}, lambda: True), "saved_model.pb") == b"graph"
+    (model / "chain").symlink_to("../../../victim")
+    (model / "a").symlink_to(out)
+    with pytest.raises(InputError, match="links within its folder only, found a, a link to /"):
+        store.publish(model, {}, lambda: False)

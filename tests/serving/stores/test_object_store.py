@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from serving.errors import FailedError, InputError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
-from serving.stores import claims, object_store, open_store
+from serving.stores import claims, open_store
 from serving.stores.claims import CLAIM_FOLDER, claim_version
 from serving.stores.local_store import LocalStore
 from serving.stores.object_store import ObjectStore
@@ -285,25 +285,14 @@ def test_which_store_a_place_is(tmp_path):
         open_store("nosuch://x/y")
 
 
-@pytest.mark.parametrize(
-    "name", ["..", "../out", "a/../../out", "/out", "//out", "a//b", "./a", "a/.", "a/./b"]
-)
+NAMES = ["..", "../out", "a/../../out", "/out", "//out", "a//b", "./a", "a/.", "a/./b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_object_whose_name_leads_out_is_not_downloaded(model, tmp_path, name):
-    store = _store()
-    version = _publish(store, model)
-    objects = MemoryFileSystem.store
-    objects[f"{ROOT}/{version}/{name}"] = objects[f"{ROOT}/{version}/saved_model.pb"]
-    told = re.escape(
-        f"{BASE}/{version}: expected objects whose names lead below it, found {name!r}"
-    )
-    with pytest.raises(InputError, match=told):
-        store.fetch(version, tmp_path / "in" / "copy")
+    version = _publish(_store(), model)
+    objects, place = MemoryFileSystem.store, f"{ROOT}/{version}"
+    objects[f"{place}/{name}"] = objects[f"{place}/saved_model.pb"]
+    with pytest.raises(InputError, match=re.escape(f"names lead below it, found {name!r}")):
+        _store().fetch(version, tmp_path / "in" / "copy")
     assert not (tmp_path / "in").exists()  # nor was any other
-
-
-def test_a_backslash_matters_where_it_parts_folders(monkeypatch):
-    object_store._check_key(BASE, r"a\..\..\out")
-    monkeypatch.setattr(object_store, "PurePath", PureWindowsPath)
-    for name in (r"a\..\..\out", r"a\b", r"\out", "C:out", "C:/out"):
-        with pytest.raises(InputError, match="names lead below it"):
-            object_store._check_key(BASE, name)
