@@ -24,8 +24,8 @@ class DeclaredComponent(BaseComponent):
     """A component that says what it is given as a dataclass does; TFX's specification follows.
 
     A field `Annotated[BaseChannel, TYPE]` is an input, one with a default may be None; all others
-    are execution properties, texts for TFX: settings become JSON, and a `task`, a name or import
-    path, has to be that of one (else InputError).
+    are execution properties, texts for TFX (a bool is 0 or 1): settings become JSON, and a `task`,
+    a name or import path, has to be that of one (else InputError).
 
     Class arguments:
         executor: what does the work.
@@ -43,7 +43,11 @@ class DeclaredComponent(BaseComponent):
             if hasattr(kind, "__metadata__")
         }
         members = {
-            "PARAMETERS": {k: ExecutionParameter(type=str) for k in fields if k not in inputs},
+            "PARAMETERS": {
+                key: ExecutionParameter(type=int if kind is bool else str)
+                for key, kind in fields.items()
+                if key not in inputs
+            },
             "INPUTS": inputs,
             "OUTPUTS": {key: ChannelParameter(type=kind) for key, kind in outputs.items()},
         }
@@ -59,6 +63,8 @@ class DeclaredComponent(BaseComponent):
         for key, value in given.items():
             if isinstance(value, Section):
                 given[key] = value.model_dump_json()
+            elif isinstance(value, bool):
+                given[key] = int(value)
         for key, output in self.SPEC_CLASS.OUTPUTS.items():
             given[key] = Channel(type=output.type)
         super().__init__(self.SPEC_CLASS(**given))
