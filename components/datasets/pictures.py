@@ -77,6 +77,12 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
+def fit(width: int, height: int, side: int) -> tuple[int, int]:
+    """Two sides in the same ratio, none above `side`, never enlarged."""
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def _check_pixels(size: tuple[int, int]) -> None:
     if math.prod(size) > MAX_PIXELS:
         raise RejectedError(TOO_LARGE, f"{math.prod(size)} pixels, at most {MAX_PIXELS} allowed")

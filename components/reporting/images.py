@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, Self
 
 from components import features
+from components.datasets.pictures import fit
 from components.reporting import drawing
 from components.reporting.drawing import Figure
 from components.reporting.predictor import SCORED_AT_MOST, Predictor, batches
@@ -51,7 +52,7 @@ class StoredImage:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height on the page, in pixels."""
-        return drawing.fit(self.width, self.height)
+        return fit(self.width, self.height, drawing.THUMBNAIL_SIDE)
 
 
 def first(examples: Iterable[Any]) -> Iterator[tuple[int, StoredImage]]:
