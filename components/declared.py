@@ -4,10 +4,15 @@ from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, dataclass_transform
 
+from tfx.dsl.components.base import base_driver
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec, ExecutorClassSpec
+from tfx.orchestration import data_types_utils
+from tfx.orchestration.portable import base_driver as portable_base_driver
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import Artifact, Channel, artifact_utils
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
@@ -87,3 +92,21 @@ class StepExecutor(BaseExecutor, ABC):
     @abstractmethod
     def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """What the step does."""
+
+
+class CacheKeyDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver, ABC):
+    """Adds execution properties for what changes behind TFX's back: the cache key has them then.
+
+    Executors do without them: on a cluster no driver runs.
+    """
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Called by the launcher before it looks into the cache."""
+        given, output = execution_info.exec_properties, driver_output_pb2.DriverOutput()
+        for key, value in (given | self.seen(execution_info.input_dict, given)).items():
+            data_types_utils.set_metadata_value(output.exec_properties[key], value)
+        return output
+
+    @abstractmethod
+    def seen(self, inputs: Artifacts, properties: Properties) -> dict[str, str]:
+        """What is there now, by the name of its property."""

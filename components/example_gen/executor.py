@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+from tfx.components.example_gen.utils import SPAN_PROPERTY_NAME
 from tfx.components.example_gen.write_split import WriteSplit
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
@@ -23,6 +24,7 @@ from components.datasets.layouts import load_reader
 from components.datasets.records import Found, Record
 from components.datasets.settings import DataConfig, printable
 from components.declared import Given, Properties, StepExecutor
+from components.example_gen.driver import FINGERPRINT, fingerprint
 from components.example_gen.settings import ExampleGenConfig
 from components.example_gen.splits import Lot, plan, split_index
 from components.tasks import Task, get_task
@@ -60,6 +62,9 @@ class Executor(StepExecutor, BaseBeamExecutor):
         examples.split_names = artifact_utils.encode_split_names(list(features.SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, FILE_FORMAT)
+        seen = properties.get(FINGERPRINT) or fingerprint(properties)
+        examples.set_string_custom_property(FINGERPRINT, seen)
+        examples.set_int_custom_property(SPAN_PROPERTY_NAME, 0)
         with self._make_beam_pipeline() as pipeline:
             records = pipeline | "Found" >> beam.Create(planned)
             for name, split in _split(records, part, root, config, quarantine).items():
