@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from components import preprocessing
-from components.datasets.pictures import fit
+from components.datasets.pictures import encode, fit
 from serving.classes import Color
 
 # Longest side of a picture on the page; twice the drawn size stays sharp on dense screens.
@@ -69,17 +69,14 @@ def draw_mask_over(
 
 def photo(pixels: np.ndarray, alt: str, caption: str = "") -> Figure:
     """Packs RGB pixels as a JPEG."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return _figure(buffer.getvalue(), "jpeg", pixels.shape, alt, caption)
+    data = encode(Image.fromarray(pixels), "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return _figure(data, "jpeg", pixels.shape, alt, caption)
 
 
 def chart(pixels: np.ndarray, alt: str, caption: str = "") -> Figure:
     """Packs RGB pixels of few colors as a PNG."""
-    image = Image.fromarray(pixels).quantize(256)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return _figure(buffer.getvalue(), "png", pixels.shape, alt, caption)
+    data = encode(Image.fromarray(pixels).quantize(256), "PNG", optimize=True)
+    return _figure(data, "png", pixels.shape, alt, caption)
 
 
 def curves(png: bytes, alt: str) -> Figure:

@@ -8,7 +8,6 @@ moves data.
 """
 
 import hashlib
-import io
 import re
 from abc import abstractmethod
 from dataclasses import replace
@@ -22,7 +21,7 @@ from PIL import Image
 
 from components import features as f
 from components.datasets.examples import make_example
-from components.datasets.pictures import NO_PICTURE, check, fit, load, read, turned
+from components.datasets.pictures import NO_PICTURE, check, encode, fit, load, read, turned
 from components.datasets.records import Record
 from components.preprocessing import decode_pixels
 from components.tasks import schemas
@@ -129,10 +128,3 @@ def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
             return encode(Image.fromarray(pixels), "PNG") if upright else encoded, pixels
     image = turned(load(encoded, *TRANSCODED).convert("RGB"), orientation(encoded))
     return encode(image, "PNG"), np.asarray(image)
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """An image as a file of that kind."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
