@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, Self
 
 from components import features
+from components.datasets.examples import value_of
 from components.datasets.pictures import fit
 from components.reporting import drawing
 from components.reporting.drawing import Figure
@@ -33,20 +34,18 @@ class StoredImage:
     @classmethod
     def of(cls, example: Any) -> Self:
         """Reads a parsed `tf.train.Example`."""
-        feature = example.features.feature
 
-        def first_bytes(key: str) -> bytes:
-            values = feature[key].bytes_list.value if key in feature else []
-            return values[0] if values else b""
+        def text(key: str) -> str:
+            return (value_of(example, key) or b"").decode("utf-8", "replace")
 
         return cls(
-            filename=first_bytes(features.FILENAME).decode("utf-8", "replace"),
-            encoded=first_bytes(features.IMAGE),
-            width=feature[features.WIDTH].int64_list.value[0],
-            height=feature[features.HEIGHT].int64_list.value[0],
-            key=first_bytes(features.KEY).decode("utf-8", "replace"),
-            label=first_bytes(features.LABEL_NAME).decode("utf-8", "replace"),
-            mask=first_bytes(features.MASK),
+            filename=text(features.FILENAME),
+            encoded=value_of(example, features.IMAGE),
+            width=value_of(example, features.WIDTH),
+            height=value_of(example, features.HEIGHT),
+            key=text(features.KEY),
+            label=text(features.LABEL_NAME),
+            mask=value_of(example, features.MASK) or b"",
         )
 
     @property
