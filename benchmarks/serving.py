@@ -1,6 +1,5 @@
 """What the serving benchmarks share: a model to serve, and the server as a process."""
 
-import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.datasets.palette import BOOK, palette
+from components.datasets.pictures import encode
 from components.infra_validator.server_process import Server, running_server
 from serving import names
 from serving.classes import Classes
@@ -78,9 +78,7 @@ def picture(kind: str, size: tuple[int, int], **options: Any) -> bytes:
     """A picture of one color, in a format of Pillow's."""
     from PIL import Image
 
-    buffer = io.BytesIO()
-    Image.new("RGB", size, "teal").save(buffer, kind, **options)
-    return buffer.getvalue()
+    return encode(Image.new("RGB", size, "teal"), kind, **options)
 
 
 def memory(server: Server, which: str = "VmRSS") -> int:

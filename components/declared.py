@@ -4,10 +4,15 @@ from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, dataclass_transform
 
+from tfx.dsl.components.base import base_driver
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec, ExecutorClassSpec
+from tfx.orchestration import data_types_utils
+from tfx.orchestration.portable import base_driver as portable_base_driver
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import Artifact, Channel, artifact_utils
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
@@ -24,8 +29,8 @@ class DeclaredComponent(BaseComponent):
     """A component that says what it is given as a dataclass does; TFX's specification follows.
 
     A field `Annotated[BaseChannel, TYPE]` is an input, one with a default may be None; all others
-    are execution properties, texts for TFX: settings become JSON, and a `task`, a name or import
-    path, has to be that of one (else InputError).
+    are execution properties, texts for TFX (a bool is 0 or 1): settings become JSON, and a `task`,
+    a name or import path, has to be that of one (else InputError).
 
     Class arguments:
         executor: what does the work.
@@ -43,7 +48,11 @@ class DeclaredComponent(BaseComponent):
             if hasattr(kind, "__metadata__")
         }
         members = {
-            "PARAMETERS": {k: ExecutionParameter(type=str) for k in fields if k not in inputs},
+            "PARAMETERS": {
+                key: ExecutionParameter(type=int if kind is bool else str)
+                for key, kind in fields.items()
+                if key not in inputs
+            },
             "INPUTS": inputs,
             "OUTPUTS": {key: ChannelParameter(type=kind) for key, kind in outputs.items()},
         }
@@ -59,6 +68,8 @@ class DeclaredComponent(BaseComponent):
         for key, value in given.items():
             if isinstance(value, Section):
                 given[key] = value.model_dump_json()
+            elif isinstance(value, bool):
+                given[key] = int(value)
         for key, output in self.SPEC_CLASS.OUTPUTS.items():
             given[key] = Channel(type=output.type)
         super().__init__(self.SPEC_CLASS(**given))
@@ -81,3 +92,21 @@ class StepExecutor(BaseExecutor, ABC):
     @abstractmethod
     def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """What the step does."""
+
+
+class CacheKeyDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver, ABC):
+    """Adds execution properties for what changes behind TFX's back: the cache key has them then.
+
+    Executors do without them: on a cluster no driver runs.
+    """
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Called by the launcher before it looks into the cache."""
+        given, output = execution_info.exec_properties, driver_output_pb2.DriverOutput()
+        for key, value in (given | self.seen(execution_info.input_dict, given)).items():
+            data_types_utils.set_metadata_value(output.exec_properties[key], value)
+        return output
+
+    @abstractmethod
+    def seen(self, inputs: Artifacts, properties: Properties) -> dict[str, str]:
+        """What is there now, by the name of its property."""

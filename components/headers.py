@@ -132,7 +132,8 @@ def _jpeg_size(encoded: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
 
 
 def _bmp_size(_: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    size = _numbers(header, (18, 22), 4)
+    old = _numbers(header, 14, 4) == 12  # of OS/2, with 16 bits a side
+    size = tf.where(old, _numbers(header, (18, 20), 2), _numbers(header, (18, 22), 4))
     return tf.minimum(size, 2**32 - size)  # the height is negative where rows go from the top down
 
 

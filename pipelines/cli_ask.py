@@ -92,7 +92,7 @@ def _header(text: str) -> tuple[str, str]:
     return key, value
 
 
-@with_flags(_options, "options")
+@with_flags(options=_options)
 def predict(
     images: Images = None, model_name: ModelName = "cats_vs_dogs", *, options: "Options"
 ) -> None:
@@ -102,7 +102,7 @@ def predict(
     run("predict", images or [], options, model_name)
 
 
-@with_flags(_options, "options")
+@with_flags(options=_options)
 def explain(
     images: Images = None,
     model_name: ModelName = "cats_vs_dogs",
@@ -117,7 +117,7 @@ def explain(
     run("explain", images or [], options, model_name, output=output, class_index=class_index)
 
 
-@with_flags(_options, "options")
+@with_flags(options=_options)
 def segment(
     images: Images = None,
     model_name: ModelName = SEGMENTER_NAME,

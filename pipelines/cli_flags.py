@@ -7,31 +7,31 @@ from typing import Any
 Command = Callable[..., None]
 
 
-def with_flags(shared: Callable[..., Any], argument: str) -> Callable[[Command], Command]:
-    """Gives a command more flags, which reach it as one argument.
+def with_flags(**shared: Callable[..., Any]) -> Callable[[Command], Command]:
+    """Gives a command more flags, which reach it as one argument each group.
 
     Args:
-        shared: a function or class whose parameters are the flags; what it makes of them is handed
-            on.
-        argument: of the command, for that.
+        shared: by argument of the command, a function or class whose parameters are the flags; what
+            it makes of them is handed on.
     """
-    flags = inspect.signature(shared).parameters
+    groups = {argument: inspect.signature(make).parameters for argument, make in shared.items()}
 
     def decorate(command: Command) -> Command:
-        own = dict(inspect.signature(command).parameters)
-        del own[argument]
+        parameters = inspect.signature(command).parameters
+        own = [one for name, one in parameters.items() if name not in shared]
 
         def run(**given: Any) -> None:
-            made = shared(**{name: given.pop(name) for name in flags})
-            command(**given, **{argument: made})
+            made = {
+                argument: shared[argument](**{name: given.pop(name) for name in flags})
+                for argument, flags in groups.items()
+            }
+            command(**given, **made)
 
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         # What Typer reads the flags from.
+        told = [*(one for flags in groups.values() for one in flags.values()), *own]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-                for one in (*flags.values(), *own.values())
-            ]
+            [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in told]
         )
         return run
 

@@ -19,7 +19,7 @@ ScheduleName = Annotated[str, typer.Argument(metavar="NAME", help="Of the schedu
 
 
 @kubeflow_app.command("compile")
-@with_flags(Source, "source")
+@with_flags(source=Source)
 def compile_command(
     source: Source,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path(
@@ -33,10 +33,7 @@ def compile_command(
 
 
 @kubeflow_app.command()
-@with_flags(Source, "source")
-@with_flags(Wish, "wish")
-@with_flags(Patience, "patience")
-@with_flags(Access, "access")
+@with_flags(source=Source, wish=Wish, patience=Patience, access=Access)
 def submit(source: Source, wish: Wish, patience: Patience, access: Access) -> None:
     """Run a pipeline on a cluster: 0 if it succeeds, 1 if it fails, 130 after Ctrl-C."""
     from pipelines.kubeflow.client.submit import run_submit
@@ -45,10 +42,7 @@ def submit(source: Source, wish: Wish, patience: Patience, access: Access) -> No
 
 
 @kubeflow_app.command()
-@with_flags(Source, "source")
-@with_flags(Wish, "wish")
-@with_flags(Plan, "plan")
-@with_flags(Access, "access")
+@with_flags(source=Source, wish=Wish, plan=Plan, access=Access)
 def schedule(source: Source, wish: Wish, plan: Plan, access: Access) -> None:
     """Run a pipeline again and again; the same schedule twice changes nothing."""
     from pipelines.kubeflow.client.schedule import run_schedule
@@ -57,7 +51,7 @@ def schedule(source: Source, wish: Wish, plan: Plan, access: Access) -> None:
 
 
 @schedules_app.command("list")
-@with_flags(Access, "access")
+@with_flags(access=Access)
 def list_schedules(access: Access, experiment: AnyExperiment = "") -> None:
     """Tell what is scheduled, and when it comes next."""
     from pipelines.kubeflow.client.schedule import run_list
@@ -69,7 +63,7 @@ def _changing(what: str, text: str) -> None:
     """Makes a command that changes a schedule."""
 
     @schedules_app.command(what, help=text)
-    @with_flags(Access, "access")
+    @with_flags(access=Access)
     def command(access: Access, name: ScheduleName, experiment: AnyExperiment = "") -> None:
         from pipelines.kubeflow.client.schedule import run_change
 

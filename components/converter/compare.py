@@ -11,6 +11,7 @@ import numpy as np
 
 from components import features
 from components.converter.formats import Run
+from components.datasets.examples import value_of
 from components.metrics.confusion import count_pairs
 from components.preprocessing import decode_images
 from components.reporting.predictor import batches
@@ -144,7 +145,7 @@ def _batches(
     import tensorflow as tf
 
     for batch in batches(examples):
-        encoded = [one.features.feature[features.IMAGE].bytes_list.value[0] for one in batch]
+        encoded = [value_of(one, features.IMAGE) for one in batch]
         images = decode_images(tf.constant(encoded), side).numpy()
         yield images, np.stack([part.truth(one, side) for one in batch])
 

@@ -5,21 +5,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.settings import PositiveInt, Section
+from components.settings import PositiveInt, Section, Share
 from serving.errors import InputError
 
 Format = Literal["tflite", "tflite_quantized", "onnx"]
-Difference = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ToleranceConfig(Section):
     """By format, how far a probability may be from the original's, on average."""
 
-    tflite: Difference = 1e-4
+    tflite: Share = 1e-4
     """Float32 as the original is; only the order of additions differs."""
-    onnx: Difference = 1e-4
+    onnx: Share = 1e-4
     """The same."""
-    tflite_quantized: Difference = 0.02
+    tflite_quantized: Share = 0.02
     """Weights of 8 bits."""
 
 

@@ -28,6 +28,13 @@ def make_example(values: Mapping[str, Any]) -> tf.train.Example:
     return example
 
 
+def value_of(example: tf.train.Example, key: str) -> Any:
+    """The first value of a feature: bytes, an integer or a float; None: it has none."""
+    features = example.features.feature
+    kind = features[key].WhichOneof("kind") if key in features else None
+    return next(iter(getattr(features[key], kind).value), None) if kind else None
+
+
 def record_files(patterns: str | Sequence[str]) -> list[str]:
     """Paths or URIs of a split's files, sorted.
 

@@ -16,7 +16,7 @@ from components.datasets import recognition
 from components.datasets.layouts import OLD_NAMES, SHIPPED, load_reader
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
-from components.datasets.settling import settle_labels, settle_masks
+from components.datasets.settling import settle_labels
 from serving.classes import IGNORED
 
 CLASSIFICATION, SEGMENTATION, POINTS = "image_classification", "image_segmentation", "points"
@@ -164,6 +164,8 @@ def _task(records: list[Record]) -> str:
 
 def _settled_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
     """Without pins; but trimaps have names."""
+    from components.datasets.masks import settle_masks
+
     found = settle_masks(listing, root, data)
     values = found.mapping.values if found.mapping else ()
     trimaps = any("trimaps" in str(record.mask_path).lower() for record in listing.records)

@@ -2,18 +2,23 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from components.datasets.palette import palette
 from components.datasets.pictures import load, read, turned
-from components.datasets.records import Record
-from components.datasets.settings import Value
+from components.datasets.records import Found, Listing, Record
+from components.datasets.settings import DataConfig, Value
+from components.datasets.settling import NO_MASK, check_any, listed_once, some, two
 from components.tasks.parts import RejectedError
-from serving.classes import IGNORED
+from serving.classes import IGNORED, Classes
+from serving.errors import InputError
 from serving.pictures import orientation
+
+_SMALL = 100  # ids below this are counted up, rather than grey levels
 
 
 def open_mask(
@@ -171,3 +176,85 @@ def _codes(mask: Image.Image, colors: bool) -> np.ndarray:
 
 def _code(value: Value) -> int:
     return value if isinstance(value, int) else (value[0] << 16) + (value[1] << 8) + value[2]
+
+
+def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
+    """Classes that are told by the values of masks' pixels, in the pinned order, else by value.
+
+    Of the configuration `classes` pins names, order and values, `ignored` counts nowhere. Masks in
+    the data folder are opened until all pinned classes were seen, and all of them where none are
+    pinned. The records have no labels.
+
+    Raises:
+        InputError: fewer than two classes, or more than a mask holds; a pinned one in no mask; no
+            mask that fits the pinned ones; values that cannot be classes.
+    """
+    for mistake in data.mask_mistakes():
+        raise mistake
+    records = [
+        replace(r, problem=r.problem or (None if r.mask_path or r.mask else NO_MASK), label=None)
+        for r in listed_once(listing.records)
+    ]
+    check_any(records)
+    usable = [record for record in records if not record.problem]
+    if data.classes is None:
+        mapping = _found_values(root, usable, data)
+        names = mapping.names
+    else:
+        mapping = MaskIds(tuple(data.values().values()), data.ignored)
+        names = data.names()
+        _check_seen(root, usable, names, mapping)
+    unknown = sorted(set(data.min_share) - set(names))
+    if unknown:
+        raise InputError("data.min_share", expected=f"one of {some(names)}", found=some(unknown))
+    # The data set's own colors are what its users know.
+    colors = tuple((v[0], v[1], v[2]) for v in mapping.values if isinstance(v, list))
+    ignored = None if mapping.ignored is None else IGNORED
+    classes = Classes(two(names), colors or palette(names), ignored)
+    notes = list(listing.notes)
+    if mapping.ignored != data.ignored:
+        notes.append(
+            f"{IGNORED} beside ids below {_SMALL} is taken for ignored, as in PASCAL VOC and"
+            " Cityscapes; to make it a class, pin it in data.classes"
+        )
+    return Found(records, classes, listing.missing, notes, mapping)
+
+
+def _found_values(root: Path, records: list[Record], data: DataConfig) -> MaskIds:
+    """All values of masks are classes, but the ignored one."""
+    wanted = "values that can be classes, in some mask"
+    try:
+        values = values_in(lambda: (mask for mask, _ in openable(root, records)))
+    except ValueError as error:
+        raise InputError("the masks", expected=wanted, found=str(error)) from error
+    for mistake in data.mask_mistakes(values):
+        raise mistake
+    ignored = data.ignored
+    if ignored is None and len(values) > 2 and values[-1] == IGNORED and values[-2] < _SMALL:  # type: ignore[operator]
+        ignored = IGNORED
+    return MaskIds(tuple(value for value in values if value != ignored), ignored)
+
+
+def _check_seen(root: Path, records: list[Record], names: list[str], mapping: MaskIds) -> None:
+    """Looks at masks until all classes were seen."""
+    seen: set[int] = set()
+    wrong, fitting = "", 0
+    for mask, record in openable(root, records):
+        try:
+            seen.update(np.unique(mapping(mask)).tolist())
+        except ValueError as error:
+            wrong = wrong or f"{error} in '{record.mask_path or record.path}'"
+            continue
+        fitting += 1
+        if len(seen - {IGNORED}) == len(names):
+            return
+    if not fitting:
+        raise InputError(
+            f"no mask has the values of data.classes alone: {wrong or 'no file can be read'}",
+            todo="correct data.classes and data.ignored",
+        )
+    raise InputError(
+        f"data.classes: {some([name for index, name in enumerate(names) if index not in seen])}",
+        expected="pixels of every class in some mask",
+        found=f"none in {fitting} masks",
+    )

@@ -3,6 +3,7 @@
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -75,6 +76,19 @@ def load(encoded: bytes, *formats: str) -> Image.Image:
 def turned(image: Image.Image, orientation: int) -> Image.Image:
     """A picture as stored to the picture as seen, by its EXIF orientation."""
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """An image as a file of that kind."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def fit(width: int, height: int, side: int) -> tuple[int, int]:
+    """Two sides in the same ratio, none above `side`, never enlarged."""
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _check_pixels(size: tuple[int, int]) -> None:

@@ -2,11 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from components.settings import Section
+from components.settings import BelowOne, Natural, Section
 from serving.errors import InputError
 
 Value = int | list[int]  # of a mask's pixels: an id, or red, green and blue
@@ -29,9 +27,9 @@ class DataConfig(Section):
     """Value of masks' pixels that count nowhere: an id, or [red, green, blue], as the classes have.
     None: there is none; but where no classes are pinned and the other ids are below 100, 255 is
     taken for it, as in PASCAL VOC and Cityscapes (pin it to make it a class)."""
-    min_images: Annotated[int, Field(ge=0)] = 0
+    min_images: Natural = 0
     """Classes with fewer images are left out; 0: none is."""
-    min_share: dict[str, Annotated[float, Field(ge=0.0, lt=1.0)]] = {}
+    min_share: dict[str, BelowOne] = {}
     """Mask class -> share of the pixels; masks that have no more of it are left out."""
     features: dict[Literal["image", "label", "mask"], str] = {}
     """Feature keys of the layout `tfrecord`; empty: those of TensorFlow's own data sets."""

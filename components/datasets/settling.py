@@ -6,21 +6,15 @@ A record's own fault becomes its problem; fatal is only what leaves no data set.
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig, name_mistakes, printable
-from serving.classes import IGNORED, Classes
+from serving.classes import Classes
 from serving.errors import InputError
-
-if TYPE_CHECKING:
-    from components.datasets.masks import MaskIds
 
 NO_MASK = "no mask"
 
 _SHOWN = 5  # names in a message
-_SMALL = 100  # ids below this are counted up, rather than grey levels
 
 
 def settle_labels(listing: Listing, data: DataConfig) -> Found:
@@ -58,21 +52,21 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
             return replace(record, label=None, problem="class not in data.classes", detail=found)
         return replace(record, label=name)
 
-    records = _listed_once([named(record) for record in listing.records])
-    _check_any(records)
+    records = listed_once([named(record) for record in listing.records])
+    check_any(records)
     counts = Counter(record.label for record in records if not record.problem)
     small = [name for name in names if counts[name] < data.min_images]
     # A pinned class that is not there at all is a mistake rather than a small one.
     empty = [n for n in names if not counts[n] and (data.classes is not None or n not in small)]
     if empty:
         raise InputError(
-            f"classes without an image that can be used: {_some(empty)}",
+            f"classes without an image that can be used: {some(empty)}",
             expected="images of every class",
             todo="add some, or name in data.classes those that there are",
         )
     notes = [*listing.notes, *_class_notes(records, [n for n in names if n not in small])]
     if small:
-        notes.append(f"classes with fewer than {data.min_images} images left out: {_some(small)}")
+        notes.append(f"classes with fewer than {data.min_images} images left out: {some(small)}")
         left_out = set(small)
         records = [
             replace(
@@ -82,70 +76,8 @@ def settle_labels(listing: Listing, data: DataConfig) -> Found:
             else r
             for r in records
         ]
-    classes = Classes(_two([name for name in names if name not in small]))
+    classes = Classes(two([name for name in names if name not in small]))
     return Found(records, classes, listing.missing, notes)
-
-
-def settle_masks(listing: Listing, root: Path, data: DataConfig) -> Found:
-    """Classes that are told by the values of masks' pixels, in the pinned order, else by value.
-
-    Of the configuration `classes` pins names, order and values, `ignored` counts nowhere. Masks in
-    the data folder are opened until all pinned classes were seen, and all of them where none are
-    pinned. The records have no labels.
-
-    Raises:
-        InputError: fewer than two classes, or more than a mask holds; a pinned one in no mask; no
-            mask that fits the pinned ones; values that cannot be classes.
-    """
-    from components.datasets.masks import MaskIds
-    from components.datasets.palette import palette
-
-    for mistake in data.mask_mistakes():
-        raise mistake
-    records = [
-        replace(r, problem=r.problem or (None if r.mask_path or r.mask else NO_MASK), label=None)
-        for r in _listed_once(listing.records)
-    ]
-    _check_any(records)
-    usable = [record for record in records if not record.problem]
-    if data.classes is None:
-        mapping = _found_values(root, usable, data)
-        names = mapping.names
-    else:
-        mapping = MaskIds(tuple(data.values().values()), data.ignored)
-        names = data.names()
-        _check_seen(root, usable, names, mapping)
-    unknown = sorted(set(data.min_share) - set(names))
-    if unknown:
-        raise InputError("data.min_share", expected=f"one of {_some(names)}", found=_some(unknown))
-    # The data set's own colors are what its users know.
-    colors = tuple((v[0], v[1], v[2]) for v in mapping.values if isinstance(v, list))
-    ignored = None if mapping.ignored is None else IGNORED
-    classes = Classes(_two(names), colors or palette(names), ignored)
-    notes = list(listing.notes)
-    if mapping.ignored != data.ignored:
-        notes.append(
-            f"{IGNORED} beside ids below {_SMALL} is taken for ignored, as in PASCAL VOC and"
-            " Cityscapes; to make it a class, pin it in data.classes"
-        )
-    return Found(records, classes, listing.missing, notes, mapping)
-
-
-def _found_values(root: Path, records: list[Record], data: DataConfig) -> "MaskIds":
-    """All values of masks are classes, but the ignored one."""
-    from components.datasets.masks import MaskIds, openable, values_in
-
-    wanted = "values that can be classes, in some mask"
-    try:
-        values = values_in(lambda: (mask for mask, _ in openable(root, records)))
-    except ValueError as error:
-        raise InputError("the masks", expected=wanted, found=str(error)) from error
-    for mistake in data.mask_mistakes(values):
-        raise mistake
-    ignored = data.ignored
-    if ignored is None and len(values) > 2 and values[-1] == IGNORED and values[-2] < _SMALL:  # type: ignore[operator]
-        ignored = IGNORED
-    return MaskIds(tuple(value for value in values if value != ignored), ignored)
 
 
 def _composed(name: str) -> str:
@@ -160,16 +92,16 @@ def _class_notes(records: list[Record], names: list[str]) -> list[str]:
     twins = [" and ".join(same) for same in alike.values() if len(same) > 1]
     if twins:
         notes.append(
-            f"classes that differ by case alone: {_some(twins)}; data.classes can make one of them"
+            f"classes that differ by case alone: {some(twins)}; data.classes can make one of them"
         )
     taught = {r.label for r in records if not r.problem and r.split in (None, "train")}
     untaught = [name for name in names if taught and name not in taught]
     if untaught:
-        notes.append(f"classes without an image in the train split: {_some(untaught)}")
+        notes.append(f"classes without an image in the train split: {some(untaught)}")
     return notes
 
 
-def _listed_once(records: list[Record]) -> list[Record]:
+def listed_once(records: list[Record]) -> list[Record]:
     """A file that stands in a list again is a problem; under another class both are."""
     labels: dict[str, set[str]] = defaultdict(set)
     for record in records:
@@ -179,56 +111,30 @@ def _listed_once(records: list[Record]) -> list[Record]:
     for at, record in enumerate(records):
         told = sorted(labels[record.path])
         if not record.problem and len(told) > 1:
-            checked[at] = replace(record, problem="listed under two classes", detail=_some(told))
+            checked[at] = replace(record, problem="listed under two classes", detail=some(told))
         elif not record.problem and record.path in seen:
             checked[at] = replace(record, problem="listed twice")
         seen.add(record.path)
     return checked
 
 
-def _check_seen(root: Path, records: list[Record], names: list[str], mapping: "MaskIds") -> None:
-    """Looks at masks until all classes were seen."""
-    import numpy as np
-
-    from components.datasets.masks import openable
-
-    seen: set[int] = set()
-    wrong, fitting = "", 0
-    for mask, record in openable(root, records):
-        try:
-            seen.update(np.unique(mapping(mask)).tolist())
-        except ValueError as error:
-            wrong = wrong or f"{error} in '{record.mask_path or record.path}'"
-            continue
-        fitting += 1
-        if len(seen - {IGNORED}) == len(names):
-            return
-    if not fitting:
-        raise InputError(
-            f"no mask has the values of data.classes alone: {wrong or 'no file can be read'}",
-            todo="correct data.classes and data.ignored",
-        )
-    raise InputError(
-        f"data.classes: {_some([name for index, name in enumerate(names) if index not in seen])}",
-        expected="pixels of every class in some mask",
-        found=f"none in {fitting} masks",
-    )
-
-
-def _check_any(records: list[Record]) -> None:
+def check_any(records: list[Record]) -> None:
+    """Refuses a data folder of which nothing can be used."""
     if all(record.problem for record in records):
         problems = Counter(record.problem for record in records)
         found = ", ".join(f"{count} with '{problem}'" for problem, count in problems.most_common(3))
         raise InputError("the data folder", expected="files that can be used", found=found)
 
 
-def _two(names: list[str]) -> tuple[str, ...]:
+def two(names: list[str]) -> tuple[str, ...]:
+    """The names of classes, which are two at least."""
     if len(names) < 2:
-        found = f"{len(names)} ({_some(names) or 'none'})"
+        found = f"{len(names)} ({some(names) or 'none'})"
         raise InputError("classes", expected="at least 2", found=found)
     return tuple(names)
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """The first names, for a message."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

@@ -4,7 +4,6 @@ The classes differ in shape alone (ears, muzzle, tail, build); coat, light, back
 position and pose come from the same distributions, so that colours tell nothing about the class.
 """
 
-import io
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 
 from components.datasets import anatomy, drawing
 from components.datasets.layouts import OLD_NAMES
+from components.datasets.pictures import encode
 from components.datasets.recognition import IMAGES, MASK_FOLDERS, OXFORD_LIST, POINT_COLUMNS
 from serving.classes import IGNORED
 from serving.errors import InputError, check_one_of
@@ -138,9 +138,8 @@ def _draw_image(
         mask = drawing.trimap(silhouette)
         drawn.append(mask.point(lambda value: to_id.get(value, 0)) if ids else mask)
     for path, one in zip(paths, drawn, strict=True):
-        buffer = io.BytesIO()
-        one.save(buffer, {".jpg": "JPEG", ".png": "PNG"}[path.suffix], quality=_JPEG_QUALITY)
-        _write(path, buffer.getvalue())
+        form = {".jpg": "JPEG", ".png": "PNG"}[path.suffix]
+        _write(path, encode(one, form, quality=_JPEG_QUALITY))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ from tfx.types import standard_component_specs as specs
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components.artifacts import BASELINE_VERSION, FIGURES, NO_BASELINE, OVERALL
-from components.datasets.examples import read_classes, read_examples
+from components.datasets.examples import read_classes, read_examples, value_of
 from components.declared import Artifacts, Properties
 from components.evaluator.explanations import explanation_figures
 from components.evaluator.figures import (
@@ -78,7 +78,7 @@ class Executor(executor.Executor):
             figures = in_order(figures + graded)
         blessed, checks = read_checks(config, figures, has_baseline=has_baseline)
         blessing = artifact_utils.get_single_instance(output_dict[specs.BLESSING_KEY])
-        _write_blessing(blessing, blessed, input_dict, exec_properties)
+        _write_blessing(blessing, blessed, input_dict)
         result = {
             "blessed": blessed,
             "baseline": about_baseline,
@@ -132,10 +132,7 @@ def _overlap_warning(task: Task, examples: Artifact, folder: str) -> str | None:
         return f"the baseline does not say which {task.unit} it was trained on"
     trained = set(io_utils.read_string_file(keys_file).split())
     split = artifact_utils.get_split_uri([examples], SPLIT)
-    keys = [
-        example.features.feature[task.key].bytes_list.value[0].decode()
-        for example in read_examples(split)
-    ]
+    keys = [value_of(example, task.key).decode() for example in read_examples(split)]
     seen = sum(key in trained for key in keys)
     if not seen:
         return None
@@ -202,9 +199,7 @@ def _check(figure: dict[str, Any], kind: str, bound: float, judged: str) -> dict
     }
 
 
-def _write_blessing(
-    blessing: Artifact, blessed: bool, input_dict: Artifacts, exec_properties: Properties
-) -> None:
+def _write_blessing(blessing: Artifact, blessed: bool, input_dict: Artifacts) -> None:
     """Writes the verdict as TFX does where its executor judges: a file and custom properties."""
     name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
     io_utils.write_string_file(f"{blessing.uri}/{name}", "")
@@ -216,5 +211,3 @@ def _write_blessing(
         for model in input_dict.get(key, []):
             blessing.set_string_custom_property(f"{kind}_model", model.uri)
             blessing.set_int_custom_property(f"{kind}_model_id", model.id)
-    if "current_component_id" in exec_properties:
-        blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])

@@ -10,7 +10,7 @@ from tfx.utils import io_utils
 
 from components import features as f
 from components.artifacts import EXPLANATIONS, OVERALL
-from components.datasets.examples import read_examples
+from components.datasets.examples import read_examples, value_of
 from components.evaluator.settings import EvaluatorConfig
 from components.explanations import MASKED, PREFIX, WEIGHT_DEPENDENCE
 from components.explanations.grading import Graded, choose, grade, has_mask
@@ -59,7 +59,7 @@ def explanation_figures(
     own = grade(models[0], examples)
     own.values[WEIGHT_DEPENDENCE], sanity = _sanity(models[0], examples, own.predicted)
     other = _grade_baseline(models[1:], examples, own.rivals)
-    keys = [one.features.feature[task.key].bytes_list.value[0].decode() for one in examples]
+    keys = [value_of(one, task.key).decode() for one in examples]
     lines = [
         json.dumps(
             {
@@ -88,7 +88,7 @@ def _sanity(
 
     Of pictures without heat, of all but the first ones and of a model without weights it is NaN.
     """
-    pictures = [one.features.feature[f.IMAGE].bytes_list.value[0] for one in examples[:PICTURES]]
+    pictures = [value_of(one, f.IMAGE) for one in examples[:PICTURES]]
     stages = cascade(folder, pictures, classes[:PICTURES])
     lost = np.full(len(examples), np.nan)
     for correlations in stages.values():  # the last one counts
@@ -135,7 +135,7 @@ def _slices(
         f"{SIZE}=large",
     )
     columns = [right, size] + [
-        np.array([f"{key}={_text(one.features.feature[key])}" for one in examples])
+        np.array([f"{key}={_text(value_of(one, key))}" for one in examples])
         for key in config.slices
     ]
     found = {OVERALL: np.ones(len(examples), bool)}
@@ -144,9 +144,8 @@ def _slices(
     }
 
 
-def _text(feature: Any) -> str:
-    """The one value of a feature, as TFMA names slices by it."""
-    (value,) = getattr(feature, feature.WhichOneof("kind")).value
+def _text(value: Any) -> str:
+    """The value of a feature, as TFMA names slices by it."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 

@@ -1,12 +1,12 @@
 """What is asked of a model; a section of the pipeline's configuration."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from components import extension
-from components.settings import PositiveInt, Section
+from components.settings import Natural, NotNegative, PositiveInt, Section
 from components.tasks import Task
 from serving.errors import InputError, check_one_of, mistakes_of
 
@@ -16,7 +16,7 @@ class Threshold(Section):
 
     min: float | None = None
     """Smallest allowed value."""
-    max_drop: Annotated[float, Field(ge=0.0)] | None = None
+    max_drop: NotNegative | None = None
     """How much worse than the model now served it may be (0: not at all)."""
     judge: Literal["value", "lower"] = "value"
     """What `min` is compared with: the value, or the lower end of its 95% interval, which few
@@ -57,7 +57,7 @@ class EvaluatorConfig(Section):
     """Slices with fewer Examples are neither shown nor checked."""
     confidence_intervals: bool = True
     """95% intervals beside each figure; see components/metrics/intervals.py."""
-    graded_images: Annotated[int, Field(ge=0)] = 0
+    graded_images: Natural = 0
     """How many test pictures the explanations are graded on, the same in every run (0: none); the
     served model's as well. See docs/interpretation.md."""
     metrics: dict[str, MetricConfig] = {}

@@ -8,25 +8,23 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from tfx.components.example_gen import driver, utils
-from tfx.types import standard_component_specs as specs
+from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME as FINGERPRINT
 
 from components.datasets.folders import FOLDER, kind_of
+from components.declared import Artifacts, CacheKeyDriver, Properties
 
 
-class Driver(driver.FileBasedDriver):
-    """TFX's driver with our fingerprint, which enters the cache key as an execution property."""
+class Driver(CacheKeyDriver):
+    """Adds the execution property `input_fingerprint`."""
 
-    def resolve_exec_properties(self, exec_properties: dict[str, Any], *_: Any) -> dict[str, Any]:
-        """Adds fingerprint, span (always 0) and version (none) of the input."""
-        exec_properties[utils.FINGERPRINT_PROPERTY_NAME] = fingerprint_folder(
-            Path(exec_properties[specs.INPUT_BASE_KEY]), content=bool(exec_properties["rehash"])
-        )
-        exec_properties[utils.SPAN_PROPERTY_NAME] = 0
-        exec_properties[utils.VERSION_PROPERTY_NAME] = None
-        return exec_properties
+    def seen(self, inputs: Artifacts, properties: Properties) -> dict[str, str]:  # noqa: D102
+        return {FINGERPRINT: fingerprint(properties)}
+
+
+def fingerprint(properties: Properties) -> str:
+    """`fingerprint_folder`, as the execution properties of the step ask for it."""
+    return fingerprint_folder(Path(properties["input_base"]), content=bool(properties["rehash"]))
 
 
 def fingerprint_folder(root: Path, *, content: bool = False) -> str:

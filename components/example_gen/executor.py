@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
+from tfx.components.example_gen.utils import SPAN_PROPERTY_NAME
+from tfx.components.example_gen.write_split import WriteSplit
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
-from tfx.types import standard_component_specs as specs
 from tfx.utils import io_utils
 
 from components import features
@@ -20,7 +23,8 @@ from components.datasets.examples import write_classes
 from components.datasets.layouts import load_reader
 from components.datasets.records import Found, Record
 from components.datasets.settings import DataConfig, printable
-from components.declared import Artifacts, Properties
+from components.declared import Given, Properties, StepExecutor
+from components.example_gen.driver import FINGERPRINT, fingerprint
 from components.example_gen.settings import ExampleGenConfig
 from components.example_gen.splits import Lot, plan, split_index
 from components.tasks import Task, get_task
@@ -30,84 +34,85 @@ from serving.errors import InputError
 REJECTED = "rejected"  # the tag of every output that goes to quarantine
 ACCEPTED = "accepted"  # the count beside those of the splits: an Example may go to two of them
 TURNED = "turned"  # and of pictures that were not upright
+FILE_FORMAT = "tfrecords_gzip"  # as TFX tells it
 TALLY = "tally"  # the file of what `_draw` counts; removed when it was read
 # (The functions below are typed to yield Any: Beam takes their annotations for the main output's
 # type and would count tagged outputs in.)
 
 
-class Executor(BaseExampleGenExecutor):
+class Executor(StepExecutor, BaseBeamExecutor):
     """Writes Examples by split with their classes, and the quarantine with its counts.
 
     All that is found ends either in a split or in quarantine: found = accepted + quarantined.
     """
 
-    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:
-        """Not used: the data is split here, not by TFX (see `GenerateExamplesByBeam`)."""
-        raise NotImplementedError
-
-    def GenerateExamplesByBeam(
-        self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
-    ) -> dict[str, beam.pvalue.PCollection]:
-        """Split name -> serialized Examples. Writes the quarantine on the way."""
-        root = Path(exec_properties[specs.INPUT_BASE_KEY])
-        config = ExampleGenConfig.model_validate_json(exec_properties["config"])
-        data = DataConfig.model_validate_json(exec_properties["data"])
-        self._found, part = find(self._task, root, data)
-        planned, notes = plan(self._found.records, config)
-        self._found.notes.extend(notes)
-        converted = (
-            pipeline
-            | "Found" >> beam.Create(planned)
-            | "Spread" >> beam.Reshuffle()
-            | "Convert"
-            >> beam.FlatMap(convert, part, root, config).with_outputs(REJECTED, main=ACCEPTED)
-        )
-        refused = [converted[REJECTED]]
-        accepted = converted[ACCEPTED]
-        if config.drop_duplicates:
-            unique = (
-                accepted
-                | "ByContent" >> beam.Map(lambda item: (item[0].digest, item))
-                | "Group" >> beam.GroupByKey()
-                | "First"
-                >> beam.FlatMap(keep_first, part.content).with_outputs(REJECTED, main=ACCEPTED)
-            )
-            refused.append(unique[REJECTED])
-            accepted = unique[ACCEPTED]
-        split = accepted | "Split" >> beam.FlatMap(_draw).with_outputs(*features.SPLITS, main=TALLY)
-        tally = (
-            split[TALLY]
-            | "Count" >> beam.combiners.Count.PerElement()
-            | "Line" >> beam.Map(json.dumps)
-        )
-        # One file each, of JSON lines: what was refused is small beside what was kept.
-        for name, lines in ((TALLY, tally), (QUARANTINED, refused | beam.Flatten())):
-            place = f"{self._quarantine_uri}/{name}"
-            _ = lines | f"Write[{name}]" >> beam.io.WriteToText(place, shard_name_template="")
-        return {name: split[name] for name in features.SPLITS}
-
-    def Do(
-        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
-    ) -> None:
+    def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """Runs the Beam pipeline, then sums up what it counted.
 
         Raises:
             InputError: nothing is left of what was found, a split got nothing, or there is nothing
                 to learn a class from.
         """
-        self._quarantine_uri = artifact_utils.get_single_uri(output_dict["quarantine"])
-        self._task = get_task(exec_properties["task"])
-        super().Do(input_dict, output_dict, exec_properties)
-        lines = io_utils.read_string_file(f"{self._quarantine_uri}/{TALLY}").splitlines()
-        fileio.remove(f"{self._quarantine_uri}/{TALLY}")
+        examples, quarantine = outputs["examples"], outputs["quarantine"].uri
+        task, root = get_task(properties["task"]), Path(properties["input_base"])
+        config = ExampleGenConfig.model_validate_json(properties["config"])
+        found, part = find(task, root, DataConfig.model_validate_json(properties["data"]))
+        planned, notes = plan(found.records, config)
+        found.notes.extend(notes)
+        examples.split_names = artifact_utils.encode_split_names(list(features.SPLITS))
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, FILE_FORMAT)
+        seen = properties.get(FINGERPRINT) or fingerprint(properties)
+        examples.set_string_custom_property(FINGERPRINT, seen)
+        examples.set_int_custom_property(SPAN_PROPERTY_NAME, 0)
+        with self._make_beam_pipeline() as pipeline:
+            records = pipeline | "Found" >> beam.Create(planned)
+            for name, split in _split(records, part, root, config, quarantine).items():
+                folder = artifact_utils.get_split_uri([examples], name)
+                _ = split | f"WriteSplit[{name}]" >> WriteSplit(folder, FILE_FORMAT)
+        lines = io_utils.read_string_file(f"{quarantine}/{TALLY}").splitlines()
+        fileio.remove(f"{quarantine}/{TALLY}")
         tally: Counter[str] = Counter(dict(map(json.loads, lines)))
-        summary = _summarize(self._quarantine_uri, self._found, tally)
+        summary = _summarize(quarantine, found, tally)
         # Where Examples have no class, none is missing.
         taught = {name for name in tally if name.isdecimal()}
-        names = enumerate(self._found.classes.names)
+        names = enumerate(found.classes.names)
         untaught = [name for index, name in names if taught and str(index) not in taught]
-        _check(summary, untaught, self._task.unit, exec_properties[specs.INPUT_BASE_KEY])
-        write_classes(artifact_utils.get_single_uri(output_dict["examples"]), self._found.classes)
+        _check(summary, untaught, task.unit, properties["input_base"])
+        write_classes(examples.uri, found.classes)
+
+
+def _split(
+    records: beam.PCollection, part: Data, root: Path, config: ExampleGenConfig, quarantine: str
+) -> dict[str, beam.PCollection]:
+    """Split name -> serialized Examples. Writes the quarantine on the way."""
+    converted = (
+        records
+        | "Spread" >> beam.Reshuffle()
+        | "Convert"
+        >> beam.FlatMap(convert, part, root, config).with_outputs(REJECTED, main=ACCEPTED)
+    )
+    refused = [converted[REJECTED]]
+    accepted = converted[ACCEPTED]
+    if config.drop_duplicates:
+        unique = (
+            accepted
+            | "ByContent" >> beam.Map(lambda item: (item[0].digest, item))
+            | "Group" >> beam.GroupByKey()
+            | "First"
+            >> beam.FlatMap(keep_first, part.content).with_outputs(REJECTED, main=ACCEPTED)
+        )
+        refused.append(unique[REJECTED])
+        accepted = unique[ACCEPTED]
+    split = accepted | "Split" >> beam.FlatMap(_draw).with_outputs(*features.SPLITS, main=TALLY)
+    tally = (
+        split[TALLY] | "Count" >> beam.combiners.Count.PerElement() | "Line" >> beam.Map(json.dumps)
+    )
+    # One file each, of JSON lines: what was refused is small beside what was kept.
+    for name, lines in ((TALLY, tally), (QUARANTINED, refused | beam.Flatten())):
+        place = f"{quarantine}/{name}"
+        _ = lines | f"Write[{name}]" >> beam.io.WriteToText(place, shard_name_template="")
+    return {name: split[name] for name in features.SPLITS}
 
 
 def find(task: Task, root: Path, data: DataConfig) -> tuple[Found, Data]:

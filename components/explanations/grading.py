@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import features as f
+from components.datasets.examples import value_of
 from components.explanations import grades
 from components.explanations.grades import Model
 from components.preprocessing import decode_image, decode_mask
@@ -47,8 +48,7 @@ def choose(examples: Iterable[Any], count: int, key: str = f.KEY) -> list[Any]:
     """
 
     def rank(example: Any) -> list[bytes]:
-        feature = example.features.feature
-        told = (feature[name].bytes_list.value[0] for name in (key, f.IMAGE))
+        told = (value_of(example, name) for name in (key, f.IMAGE))
         return [hashlib.sha256(_SALT + value).digest() for value in told]
 
     return heapq.nsmallest(count, examples, key=rank)
@@ -56,7 +56,7 @@ def choose(examples: Iterable[Any], count: int, key: str = f.KEY) -> list[Any]:
 
 def has_mask(example: Any) -> bool:
     """Whether an Example tells where its object is."""
-    return bool(example.features.feature[f.OBJECT_MASK].bytes_list.value)
+    return value_of(example, f.OBJECT_MASK) is not None
 
 
 def grade(folder: str, examples: Sequence[Any], rivals: list[int] | None = None) -> Graded:
@@ -81,10 +81,10 @@ def grade(folder: str, examples: Sequence[Any], rivals: list[int] | None = None)
             found=", ".join(predictor.endpoints),
         )
     model = _asked(predictor)
-    first = predictor.explain([_bytes(examples[0], f.IMAGE)], [0])
+    first = predictor.explain([value_of(examples[0], f.IMAGE)], [0])
     side = first[names.OUTPUT_HEATMAP].shape[1]
-    images = np.stack([decode_image(_bytes(one, f.IMAGE), side) for one in examples]).round()
-    labels = np.array([one.features.feature[f.LABEL].int64_list.value[0] for one in examples])
+    images = np.stack([decode_image(value_of(one, f.IMAGE), side) for one in examples]).round()
+    labels = np.array([value_of(one, f.LABEL) for one in examples])
     probabilities = model.predict(images)
     predicted = probabilities.argmax(axis=1)
     if rivals is None:
@@ -155,7 +155,7 @@ def _masks(examples: Sequence[Any], side: int) -> np.ndarray:
     masks = np.zeros((len(examples), side, side), bool)
     for number, example in enumerate(examples):
         if has_mask(example):
-            masks[number] = decode_mask(_bytes(example, f.OBJECT_MASK), side).numpy() > 0
+            masks[number] = decode_mask(value_of(example, f.OBJECT_MASK), side).numpy() > 0
     return masks
 
 
@@ -189,8 +189,3 @@ def _encoded(images: Sequence[np.ndarray]) -> list[bytes]:
     """PNGs of float32 [side, side, 3] in [0, 255], packed loosely: they are read at once."""
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
     return [tf.io.encode_png(one, compression=0).numpy() for one in pixels]
-
-
-def _bytes(example: Any, feature: str) -> bytes:
-    value: bytes = example.features.feature[feature].bytes_list.value[0]
-    return value

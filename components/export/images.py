@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from components import features as f
 from components import models
-from components.datasets.examples import make_example
+from components.datasets.examples import make_example, value_of
 from components.explanations.cutting import join_model, split_model
 from components.explanations.methods import heatmaps
 from components.explanations.overlay import overlay_png
@@ -126,12 +126,10 @@ class ImageExport(Export):
 
     def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:
         """See `Export.inputs_of`; the class to explain is left to the model."""
-        parsed = [tf.train.Example.FromString(one).features.feature for one in examples]
+        images = [value_of(tf.train.Example.FromString(one), f.IMAGE) for one in examples]
         return {
             names.INPUT_EXAMPLES: np.array(examples, object),
-            names.INPUT_IMAGE_BYTES: np.array(
-                [one[f.IMAGE].bytes_list.value[0] for one in parsed], object
-            ),
+            names.INPUT_IMAGE_BYTES: np.array(images, object),
             names.INPUT_CLASS_INDEX: np.array([-1], np.int32),
         }
 

@@ -1,10 +1,6 @@
 """How the exported model is tried in a server."""
 
-from typing import Annotated
-
-from pydantic import Field
-
-from components.settings import PositiveInt, Section
+from components.settings import Positive, PositiveInt, Section
 
 
 class InfraValidatorConfig(Section):
@@ -13,5 +9,5 @@ class InfraValidatorConfig(Section):
     images: PositiveInt = 4
     """Test images (or points) sent to each endpoint."""
 
-    timeout_seconds: Annotated[float, Field(gt=0.0)] = 120.0
+    timeout_seconds: Positive = 120.0
     """Seconds for the server to start and to answer, all together."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.settings import PositiveInt, Section
+from components.settings import Positive, PositiveInt, Section
 from serving.errors import InputError
 
 
@@ -15,7 +15,7 @@ class LiveCheckConfig(Section):
     target: Annotated[str, Field(pattern=r"^[^\s]+:[0-9]+$")]
     """HOST:PORT of its gRPC interface."""
 
-    deadline_seconds: Annotated[float, Field(gt=0.0)] = 120.0
+    deadline_seconds: Positive = 120.0
     """Seconds for the server to load the version and to answer."""
 
     images: PositiveInt = 4

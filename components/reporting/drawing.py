@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from components import preprocessing
+from components.datasets.pictures import encode, fit
 from serving.classes import Color
 
 # Longest side of a picture on the page; twice the drawn size stays sharp on dense screens.
@@ -28,12 +29,6 @@ class Figure:
     height: int
     alt: str  # what a reader who does not see it has to know
     caption: str = ""  # a word or two below it
-
-
-def fit(width: int, height: int, side: int = THUMBNAIL_SIDE) -> tuple[int, int]:
-    """Width and height in pixels in the same ratio, neither above `side`, never enlarged."""
-    scale = min(1.0, side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def draw_picture(encoded: bytes, size: tuple[int, int]) -> np.ndarray:
@@ -74,17 +69,14 @@ def draw_mask_over(
 
 def photo(pixels: np.ndarray, alt: str, caption: str = "") -> Figure:
     """Packs RGB pixels as a JPEG."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return _figure(buffer.getvalue(), "jpeg", pixels.shape, alt, caption)
+    data = encode(Image.fromarray(pixels), "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return _figure(data, "jpeg", pixels.shape, alt, caption)
 
 
 def chart(pixels: np.ndarray, alt: str, caption: str = "") -> Figure:
     """Packs RGB pixels of few colors as a PNG."""
-    image = Image.fromarray(pixels).quantize(256)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return _figure(buffer.getvalue(), "png", pixels.shape, alt, caption)
+    data = encode(Image.fromarray(pixels).quantize(256), "PNG", optimize=True)
+    return _figure(data, "png", pixels.shape, alt, caption)
 
 
 def curves(png: bytes, alt: str) -> Figure:
@@ -92,7 +84,7 @@ def curves(png: bytes, alt: str) -> Figure:
     image = Image.open(io.BytesIO(png)).convert("RGBA")
     page = Image.new("RGBA", image.size, "white")
     page.alpha_composite(image)
-    size = fit(*image.size, side=CURVES_SIDE)
+    size = fit(*image.size, CURVES_SIDE)
     return chart(np.asarray(page.convert("RGB").resize(size, Image.Resampling.LANCZOS)), alt)
 
 

@@ -6,6 +6,8 @@ from itertools import islice
 from typing import Any, Self
 
 from components import features
+from components.datasets.examples import value_of
+from components.datasets.pictures import fit
 from components.reporting import drawing
 from components.reporting.drawing import Figure
 from components.reporting.predictor import SCORED_AT_MOST, Predictor, batches
@@ -32,26 +34,24 @@ class StoredImage:
     @classmethod
     def of(cls, example: Any) -> Self:
         """Reads a parsed `tf.train.Example`."""
-        feature = example.features.feature
 
-        def first_bytes(key: str) -> bytes:
-            values = feature[key].bytes_list.value if key in feature else []
-            return values[0] if values else b""
+        def text(key: str) -> str:
+            return (value_of(example, key) or b"").decode("utf-8", "replace")
 
         return cls(
-            filename=first_bytes(features.FILENAME).decode("utf-8", "replace"),
-            encoded=first_bytes(features.IMAGE),
-            width=feature[features.WIDTH].int64_list.value[0],
-            height=feature[features.HEIGHT].int64_list.value[0],
-            key=first_bytes(features.KEY).decode("utf-8", "replace"),
-            label=first_bytes(features.LABEL_NAME).decode("utf-8", "replace"),
-            mask=first_bytes(features.MASK),
+            filename=text(features.FILENAME),
+            encoded=value_of(example, features.IMAGE),
+            width=value_of(example, features.WIDTH),
+            height=value_of(example, features.HEIGHT),
+            key=text(features.KEY),
+            label=text(features.LABEL_NAME),
+            mask=value_of(example, features.MASK) or b"",
         )
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height on the page, in pixels."""
-        return drawing.fit(self.width, self.height)
+        return fit(self.width, self.height, drawing.THUMBNAIL_SIDE)
 
 
 def first(examples: Iterable[Any]) -> Iterator[tuple[int, StoredImage]]:

@@ -8,7 +8,6 @@ moves data.
 """
 
 import hashlib
-import io
 import re
 from abc import abstractmethod
 from dataclasses import replace
@@ -22,7 +21,7 @@ from PIL import Image
 
 from components import features as f
 from components.datasets.examples import make_example
-from components.datasets.pictures import NO_PICTURE, check, load, read, turned
+from components.datasets.pictures import NO_PICTURE, check, encode, fit, load, read, turned
 from components.datasets.records import Record
 from components.preprocessing import decode_pixels
 from components.tasks import schemas
@@ -60,7 +59,7 @@ class ImageData(Data):
         given = read(root, record.path, record.content)
         encoded, pixels = decode(given)
         size = (pixels.shape[0], pixels.shape[1])
-        height, width = _bounded(*size, max_side)
+        height, width = fit(*size, max_side)
         # As stored: a strip of 20 x 4000 pixels would be shrunk to 3 x 512.
         if min(height, width) < MIN_SIDE:
             raise RejectedError("too small", f"{width}x{height} pixels, at least {MIN_SIDE} a side")
@@ -129,18 +128,3 @@ def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
             return encode(Image.fromarray(pixels), "PNG") if upright else encoded, pixels
     image = turned(load(encoded, *TRANSCODED).convert("RGB"), orientation(encoded))
     return encode(image, "PNG"), np.asarray(image)
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """An image as a file of that kind."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def _bounded(height: int, width: int, max_side: int) -> tuple[int, int]:
-    longest = max(height, width)
-    if longest <= max_side:
-        return height, width
-    scale = max_side / longest
-    return max(1, round(height * scale)), max(1, round(width * scale))

@@ -3,26 +3,14 @@
 from typing import Any
 
 from tfx.components.trainer import component
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto import trainer_pb2
-from tfx.types import BaseChannel, standard_artifacts
-from tfx.types import standard_component_specs as specs
-from tfx.types.channel_utils import as_channel
-from tfx.types.component_spec import ExecutionParameter
-from tfx.utils import json_utils
+from tfx.types import BaseChannel
 
 from components.tasks import get_task
 from components.trainer.executor import EPOCHS_KEY, Executor
 from components.trainer.settings import TrainerConfig
-
-
-class TrainerSpec(specs.TrainerSpec):
-    """TFX's, with the number of epochs."""
-
-    PARAMETERS = specs.TrainerSpec.PARAMETERS | {
-        EPOCHS_KEY: ExecutionParameter(type=int, optional=True)
-    }
 
 
 def custom_config(
@@ -60,8 +48,7 @@ class Trainer(component.Trainer):
         InputError: no such task, or a file to start from is not there.
     """
 
-    SPEC_CLASS = TrainerSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
     def __init__(
         self,
@@ -74,19 +61,13 @@ class Trainer(component.Trainer):
         epochs: int | RuntimeParameter | None = None,
         elsewhere: bool = False,
     ):
-        custom = custom_config(task, config, state_dir, elsewhere)
-        spec = TrainerSpec(
-            **{
-                specs.EXAMPLES_KEY: examples,
-                specs.HYPERPARAMETERS_KEY: hyperparameters,
-                specs.TRAIN_ARGS_KEY: trainer_pb2.TrainArgs(splits=["train"]),
-                specs.EVAL_ARGS_KEY: trainer_pb2.EvalArgs(splits=["eval"]),
-                specs.RUN_FN_KEY: "components.trainer.run.run_fn",
-                specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom),
-                specs.MODEL_KEY: as_channel([standard_artifacts.Model()]),
-                specs.MODEL_RUN_KEY: as_channel([standard_artifacts.ModelRun()]),
-                EPOCHS_KEY: epochs,
-            }
+        super().__init__(
+            examples=examples,
+            hyperparameters=hyperparameters,
+            run_fn="components.trainer.run.run_fn",
+            train_args=trainer_pb2.TrainArgs(splits=["train"]),
+            eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+            custom_config=custom_config(task, config, state_dir, elsewhere),
         )
-        # TFX's own constructor would make its own specification.
-        base_component.BaseComponent.__init__(self, spec=spec)
+        if epochs is not None:  # what TFX's constructor does not take
+            self.spec.exec_properties[EPOCHS_KEY] = epochs

@@ -6,13 +6,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.models.spec import Learn
-from components.settings import PositiveInt, Section
+from components.settings import (
+    BelowOne,
+    Natural,
+    NotNegative,
+    Positive,
+    PositiveInt,
+    Section,
+    Share,
+)
 from serving.errors import InputError
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-Natural = Annotated[int, Field(ge=0)]
 Side = Annotated[int, Field(ge=32, le=1024)]
 
 
@@ -27,7 +31,7 @@ class AugmentationConfig(Section):
     """Zoom in or out by up to this share."""
     translation: Share = 0.0
     """Shift in height and width by up to this share of the side."""
-    crop: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    crop: BelowOne = 0.0
     """Cut away up to this share of the area and stretch the rest, its aspect ratio changed by up to
     4:3 ("random resized crop", Szegedy et al., "Going Deeper with Convolutions", 2014)."""
     brightness: Share = 0.0
@@ -65,11 +69,11 @@ class OptimizerConfig(Section):
     """The Keras optimizer."""
     weight_decay: NotNegative = 0.0
     """Decoupled, of every step, in units of the learning rate; 0: none."""
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    momentum: BelowOne = 0.0
     """Of sgd and rmsprop."""
     clip_norm: NotNegative = 0.0
     """Largest norm of all gradients together; 0: not clipped."""
-    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    ema: BelowOne = 0.0
     """Momentum of an exponential moving average of the weights, which is then what is validated and
     exported; 0: none."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -90,7 +94,7 @@ class OptimizerConfig(Section):
 class LossConfig(Section):
     """What training makes small; validation is measured with the same terms."""
 
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    label_smoothing: BelowOne = 0.0
     """Share of the target that is spread evenly over the classes."""
     focal_gamma: NotNegative = 0.0
     """Exponent that fades out what is already right (Lin et al., "Focal Loss for Dense Object

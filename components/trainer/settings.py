@@ -7,15 +7,13 @@ from pydantic import Field, ValidationError
 
 from components import explanations, models
 from components.models.spec import Learn
-from components.settings import PositiveInt, Section, expected_by
+from components.settings import Natural, Positive, PositiveInt, Section, expected_by
 from components.tasks import Task, get_task
 from components.trainer.sections import (
     AugmentationConfig,
     ExportConfig,
     LossConfig,
-    Natural,
     OptimizerConfig,
-    Positive,
     Side,
     StageConfig,
 )

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("pawlens")
 
-# What TFX would run before the executor; only this driver leaves something to the executor. The
-# baseline's adds to the cache key alone, and the backend's cache asks no driver.
-_DRIVERS = {"components.example_gen.executor.Executor": "components.example_gen.driver.Driver"}
-
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the step that the command line names.
@@ -89,8 +85,6 @@ def _run(step: str, invocation: Invocation) -> None:
     _log_start(invocation, inputs, properties, locations)
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
-    if invocation.executor in _DRIVERS:
-        properties = _drive(_class(_DRIVERS[invocation.executor]), inputs, outputs, properties)
     with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
         executor = _executor(invocation.executor, invocation.beam_args, scratch)
         executor.Do(inputs, outputs, properties)
@@ -112,7 +106,7 @@ def _executor(path: str, beam_args: list[str], scratch: str) -> Any:
 
 
 def _class(path: str) -> Any:
-    """Imports an executor or a driver.
+    """Imports an executor.
 
     Raises:
         InputError: there is nothing of that name in this image.
@@ -129,28 +123,6 @@ def _class(path: str) -> Any:
             found=f"'{path}' ({error})",
             todo="compile the pipeline with the version that the image holds",
         ) from error
-
-
-def _drive(
-    driver_class: Any, inputs: "Artifacts", outputs: "Artifacts", properties: dict[str, Any]
-) -> dict[str, Any]:
-    """Runs a driver as TFX's launcher does.
-
-    Returns:
-        The execution properties with what it adds; the output artifacts are changed in place.
-    """
-    from tfx.orchestration import data_types_utils
-    from tfx.orchestration.portable.data_types import ExecutionInfo
-
-    told = driver_class(metadata_handle=None).run(
-        ExecutionInfo(input_dict=inputs, output_dict=outputs, exec_properties=dict(properties))
-    )
-    for key, listed in told.output_artifacts.items():
-        outputs[key][0].set_mlmd_artifact(listed.artifacts[0])
-    return properties | {
-        key: data_types_utils.get_metadata_value(value)
-        for key, value in told.exec_properties.items()
-    }
 
 
 def _log_start(

@@ -82,8 +82,6 @@ def _refuse_unknown(executors: Json) -> None:
 def _finish_container(container: Json, config: StepConfig, *, image: str) -> None:
     # What the backend replaces by the value of the component's input parameter.
     container["image"] = f"{{{{$.inputs.parameters['{image}']}}}}"
-    # The hook that would run example_gen's driver is never read; the entrypoint does it.
-    container.pop("lifecycle", None)
     container["resources"] = container_resources(config)
     flag = container["args"].index(INPUTS_SPEC_FLAG)
     inputs = json.loads(container["args"][flag + 1])

@@ -1,12 +1,9 @@
 """From a version's folder to a servable that may take requests: loaded, and warmed up."""
 
 import logging
-import os
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
@@ -34,14 +31,10 @@ logger = logging.getLogger(__name__)
 
 # As in TensorFlow Serving: tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
 MAX_RECORDS = 1000
-_NICENESS = 10  # a tenth of what a request's thread gets
 
 
-def make_load(
-    options: ServerOptions, metrics: Metrics, serving: threading.Event | None = None
-) -> Load:
-    """The way that this server's versions are loaded; once it is `serving`, requests go first."""
-
+def make_load(options: ServerOptions, metrics: Metrics) -> Load:
+    """The way that this server's versions are loaded."""
     session_config(options)  # an InputError at the start rather than a model that does not load
     asked: defaultdict[str, set[Asked]] = defaultdict(set)  # by model
 
@@ -55,13 +48,10 @@ def make_load(
             loaded = True
         finally:
             metrics.loaded(str(folder), time.monotonic() - started, ok=loaded)
-
-        def warm_up() -> None:
-            _warm_up(servable, folder, options.num_request_iterations_for_warmup or 1, metrics)
-
         if options.enable_model_warmup:
             try:
-                _at_low_priority(warm_up) if serving and serving.is_set() else warm_up()
+                iterations = options.num_request_iterations_for_warmup or 1
+                _warm_up(servable, folder, iterations, metrics)
             except BaseException:
                 servable.close()
                 raise
@@ -75,17 +65,6 @@ def _check_digest(folder: Path) -> None:
     path = folder / ASSETS_EXTRA / DIGEST_FILE
     if path.is_file() and path.read_text("ascii", "replace").strip() != model_digest(folder):
         raise failed_precondition(f"{folder}: the files are not those of its {DIGEST_FILE}")
-
-
-def _at_low_priority(work: Callable[[], None]) -> None:
-    """Does something in a thread that gets a small part of a core which requests want.
-
-    Nearly all time of a load is that of its warm-up, in which TensorFlow optimizes graphs: without
-    Python's lock, so that no request waits for a thread that has little time. TensorFlow's own
-    threads are there by now: those that such a thread starts would be as slow in later requests.
-    """
-    with ThreadPoolExecutor(1, initializer=os.nice, initargs=(_NICENESS,)) as thread:
-        thread.submit(work).result()  # on Linux each thread has a niceness of its own
 
 
 def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics) -> None:

@@ -45,7 +45,7 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
         parts.callback(observer.close)
         wait_seconds = max(options.load_retry_interval_micros, 0) / 1e6
         core = Core(
-            make_load(options, observer.metrics, started),
+            make_load(options, observer.metrics),
             retry=Retry(options.max_num_load_retries, wait_seconds),
             labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
             on_config=observer.configure,

@@ -161,6 +161,26 @@ def _claimed(kind: str, width: int, height: int) -> bytes:
     return bytes(data)
 
 
+def os2_bmp(picture: Image.Image) -> bytes:
+    """A BMP with the header of OS/2: 12 bytes, two for each side."""
+    data = encode(picture, "BMP")
+    sides = picture.width.to_bytes(2, "little") + picture.height.to_bytes(2, "little")
+    front = data[:10] + (26).to_bytes(4, "little") + (12).to_bytes(4, "little")
+    return front + sides + data[26:30] + data[54:]
+
+
+def test_a_bmp_of_os2_tells_its_size():
+    picture = Image.fromarray(smooth_picture(30, 20))
+    data = os2_bmp(picture)
+    assert np.array_equal(Image.open(io.BytesIO(data)), picture)
+    assert read_header(data).size.numpy().tolist() == [30, 20] == list(pictures.told_size(data))
+    with pytest.raises(tf.errors.OpError) as refused:  # TensorFlow does not know that header
+        preprocessing.decode_pixels(data)
+    assert "more than" not in str(refused.value)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
+        read_header(data[:18] + b"\xff" * 4 + data[22:])
+
+
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "JPEG", "WEBP"])
 def test_a_bomb_is_refused_by_its_header(kind):
     bomb = _claimed(kind, *((16_383, 3_052) if kind == "WEBP" else (50_001, 1_000)))
@@ -175,7 +195,7 @@ LONG_SIDES = [("PNG", 2**32 - 1, 2**32 - 1), ("PNG", 2**32 - 8, 2**31), ("BMP", 
 
 
 @pytest.mark.parametrize(("kind", "width", "height"), LONG_SIDES)
-def test_sides_whose_product_overflows_are_refused(tf, preprocessing, kind, width, height):
+def test_sides_whose_product_overflows_are_refused(kind, width, height):
     """Of 2^32 - 1 pixels each, int64 makes 1 - 2^33 together."""
     with pytest.raises(tf.errors.InvalidArgumentError, match=TOO_LARGE):
         preprocessing.decode_pixels(_claimed(kind, width, height))
@@ -297,7 +317,7 @@ def test_graph_and_server_read_broken_headers_alike():
     )
     picture = Image.fromarray(smooth_picture(30, 20))
     files = [encode(picture, kind, exif=exif(6)) for kind in ("JPEG", "PNG", "WEBP")]
-    files += [encode(picture, kind) for kind in ("GIF", "BMP")]
+    files += [*(encode(picture, kind) for kind in ("GIF", "BMP")), os2_bmp(picture)]
     seen = Counter()
     for _ in range(500):
         data = bytearray(rng.choice(files))

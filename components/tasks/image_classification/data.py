@@ -8,11 +8,12 @@ from PIL import Image
 
 from components import features as f
 from components.datasets.masks import open_mask
+from components.datasets.pictures import encode
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_labels
 from components.tasks import schemas
-from components.tasks.images import ImageData, Sizes, encode
+from components.tasks.images import ImageData, Sizes
 from components.tasks.parts import RejectedError
 
 _BACKGROUND = 2  # of Oxford's trimaps; 1 is the object, 3 its outline

@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 
 from components import features as f
-from components.datasets.masks import open_mask
+from components.datasets.masks import open_mask, settle_masks
+from components.datasets.pictures import encode
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
-from components.datasets.settling import settle_masks
 from components.tasks import schemas
-from components.tasks.images import ImageData, Sizes, encode
+from components.tasks.images import ImageData, Sizes
 from components.tasks.parts import RejectedError
 from serving.classes import IGNORED
 

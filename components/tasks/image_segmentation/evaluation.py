@@ -58,7 +58,8 @@ class Part(parts.Evaluation):
 
     def truth(self, example: Any, side: int | None) -> np.ndarray:
         """The mask at the model's size."""
+        from components.datasets.examples import value_of
         from components.preprocessing import decode_mask
 
         assert side is not None
-        return decode_mask(example.features.feature[f.MASK].bytes_list.value[0], side).numpy()
+        return decode_mask(value_of(example, f.MASK), side).numpy()

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import features as f
-from components.datasets.examples import make_example
+from components.datasets.examples import make_example, value_of
 from components.tasks.parts import Endpoint, Export
 from serving import names
 
@@ -47,8 +47,8 @@ class Part(Export):
 
     def inputs_of(self, examples: Sequence[bytes]) -> dict[str, np.ndarray]:
         """See `Export.inputs_of`."""
-        parsed = [tf.train.Example.FromString(one).features.feature for one in examples]
-        rows = [[one[key].float_list.value[0] for key in _COORDINATES] for one in parsed]
+        parsed = map(tf.train.Example.FromString, examples)
+        rows = [[value_of(one, key) for key in _COORDINATES] for one in parsed]
         return {
             names.INPUT_EXAMPLES: np.array(examples, object),
             names.INPUT_POINTS: np.asarray(rows, np.float32),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from components import features
+from components.datasets.examples import value_of
 from components.reporting import drawing
 from components.reporting.cards import Card, Group, Predictions
 from components.reporting.choosing import LabelScore, choose_labels, hesitant, label_groups
@@ -115,12 +116,10 @@ class Part(parts.Report):
 
 def _read(examples: Iterator[Any]) -> Points:
     """The first `SCORED_AT_MOST`."""
-    read = [example.features.feature for example in islice(examples, SCORED_AT_MOST)]
-    x, y = (
-        [one[k].float_list.value[0] for one in read] for k in (features.POINT_X, features.POINT_Y)
-    )
+    read = list(islice(examples, SCORED_AT_MOST))
+    x, y = ([value_of(one, key) for one in read] for key in (features.POINT_X, features.POINT_Y))
     labels, rows = (
-        [one[key].bytes_list.value[0].decode("utf-8", "replace") for one in read]
+        [value_of(one, key).decode("utf-8", "replace") for one in read]
         for key in (features.POINT_LABEL_NAME, features.POINT_ROW)
     )
     return Points(np.stack([x, y], axis=1), labels, rows)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import BaseModel, Field, ValidationError
 
-from components.settings import Section
+from components.settings import Natural, Section
 from serving.errors import FailedError, InputError
 
 VARIABLE = "TF_CONFIG"
@@ -31,7 +31,7 @@ class _Nodes(Section):
 
 class _Task(Section):
     type: Literal["chief", "worker"]
-    index: Annotated[int, Field(ge=0)]
+    index: Natural
 
 
 class _Told(BaseModel):

@@ -1,12 +1,17 @@
 import io
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from components.datasets.masks import MaskIds, open_mask, values_in
-from components.datasets.records import Record
+from components.datasets.masks import MaskIds, open_mask, settle_masks, values_in
+from components.datasets.palette import palette
+from components.datasets.records import Listing, Record
+from components.datasets.settings import DataConfig
+from serving.classes import Classes
+from serving.errors import InputError
 
 COLORS = ([0, 0, 0], [128, 64, 128], [255, 255, 255])
 
@@ -86,3 +91,76 @@ def test_values_in_masks():
         assert values_in(lambda mask=mask: [mask, grey]) in ([0, 1, 2], [[n] * 3 for n in range(3)])
         with pytest.raises(ValueError, match=told):
             values_in(lambda mask=mask: [mask])
+
+
+def _masks(root: Path, *masks: list[list[int]] | None) -> Listing:
+    """Grey masks of the given values; None: a file that is no image."""
+    for number, values in enumerate(masks):
+        if values is None:
+            (root / f"{number}.png").write_bytes(b"broken")
+        else:
+            Image.fromarray(np.array(values, np.uint8)).save(root / f"{number}.png")
+    return Listing([Record(f"{n}.jpg", mask_path=f"{n}.png") for n in range(len(masks))])
+
+
+def test_values_found_are_names_in_order(tmp_path):
+    listing = _masks(tmp_path, [[10, 2]], None, [[0, 255]])
+    listing.records.append(Record("9.jpg"))
+    found = settle_masks(listing, tmp_path, DataConfig(ignored=255))
+    assert found.classes == Classes(("0", "2", "10"), palette(("0", "2", "10")), 255)
+    assert found.mapping == MaskIds((0, 2, 10), 255)
+    assert [record.problem for record in found.records] == [None, None, None, "no mask"]
+
+
+@pytest.mark.parametrize(
+    ("values", "ignored", "names"),
+    [
+        ([0, 1, 255], 255, ("0", "1")),
+        ([0, 127, 255], None, ("0", "127", "255")),
+        ([0, 255], None, ("0", "255")),
+    ],
+)
+def test_255_beside_small_ids_is_ignored_and_told(tmp_path, values, ignored, names):
+    found = settle_masks(_masks(tmp_path, [values]), tmp_path, DataConfig())
+    assert (found.classes.names, found.classes.ignored) == (names, ignored)
+    assert [note.partition(";")[0] for note in found.notes] == (
+        ["255 beside ids below 100 is taken for ignored, as in PASCAL VOC and Cityscapes"]
+        if ignored
+        else []
+    )
+
+
+def test_pinned_values_are_looked_for_until_all_were_seen(tmp_path):
+    listing = _masks(tmp_path, [[10, 7]], [[2, 2]], [[2, 10]], None)
+    found = settle_masks(listing, tmp_path, DataConfig(classes={"b": 2, "a": 10}))
+    assert (found.classes.names, found.mapping) == (("b", "a"), MaskIds((2, 10)))
+    assert [record.problem for record in found.records] == [None] * 4  # told when converted
+    with pytest.raises(InputError, match=r"data\.classes: c: .* found none in 2 masks"):
+        settle_masks(listing, tmp_path, DataConfig(classes={"b": 2, "a": 10, "c": 3}))
+    with pytest.raises(InputError, match=r"no mask has .* alone: 7, 10, expected 0, 1 in '0.png'"):
+        settle_masks(listing, tmp_path, DataConfig(classes=["a", "b"]))
+
+
+def test_pinned_colors_are_the_colors_of_the_classes(tmp_path):
+    Image.fromarray(np.array([[[128, 64, 128], [0, 0, 0]]], np.uint8)).save(tmp_path / "0.png")
+    listing = Listing([Record("0.jpg", mask_path="0.png")])
+    pins = {"road": [128, 64, 128], "sky": [0, 0, 0]}
+    found = settle_masks(listing, tmp_path, DataConfig(classes=pins))
+    assert found.classes == Classes(("road", "sky"), ((128, 64, 128), (0, 0, 0)))
+    assert settle_masks(listing, tmp_path, DataConfig()).classes.names == ("#000000", "#804080")
+
+
+@pytest.mark.parametrize(
+    ("values", "keys", "told"),
+    [
+        ([[3, 3]], {}, r"classes: expected at least 2, found 1 \(3\)"),
+        ([[1, 2]], {"min_share": {"cat": 0.1}}, "data.min_share: expected one of 1, 2, found cat"),
+        ([list(range(256))], {}, "expected at most 255"),
+        ([[0, 1]], {"ignored": [0, 0, 0]}, "data.ignored: expected an id"),
+        ([[0, 1]], {"classes": ["a", "b"], "ignored": 1}, "data.ignored: .* value of a class"),
+        (None, {}, "the masks: expected values that can be classes.* found none that can be read"),
+    ],
+)
+def test_masks_that_are_no_classes_are_told(tmp_path, values, keys, told):
+    with pytest.raises(InputError, match=told):
+        settle_masks(_masks(tmp_path, values), tmp_path, DataConfig(**keys))

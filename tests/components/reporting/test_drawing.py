@@ -26,7 +26,7 @@ def test_fit_keeps_the_ratio_and_never_enlarges():
 def test_draw_picture_keeps_shape_and_place(encode):
     halves = plain((10, 200, 10), 400, 100).copy()
     halves[:, :200] = (200, 10, 10)
-    drawn = drawing.draw_picture(encode(halves), drawing.fit(400, 100))
+    drawn = drawing.draw_picture(encode(halves), drawing.fit(400, 100, 240))
     assert drawn.shape == (60, 240, 3)
     np.testing.assert_array_equal(drawn[30, 20], (200, 10, 10))
     np.testing.assert_array_equal(drawn[30, 220], (10, 200, 10))

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 import grpc
 import numpy as np
@@ -21,7 +20,6 @@ from serving.server.faults import Fault
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
 from serving.server.options import parse_flags
-from serving.server.service import Service
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +107,10 @@ SPEC = ModelSpec(name="default")
 
 
 @contextmanager
-def _core(
-    version: Path, *flags: str, metrics: Metrics | None = None, serving: Event | None = None
-) -> Iterator[tuple]:
+def _core(version: Path, *flags: str, metrics: Metrics | None = None) -> Iterator[tuple]:
     """A core, and the configuration that makes it load."""
     options = parse_flags([f"--model_base_path={version.parent}", *flags])
-    core = Core(make_load(options, metrics or Metrics(), serving))
+    core = Core(make_load(options, metrics or Metrics()))
     try:
         yield core, options.config
     finally:
@@ -183,16 +179,9 @@ def _second(version: Path) -> Path:
     return newer
 
 
-def test_a_version_goes_live_ready_for_what_the_last_was_asked(version, runs, monkeypatch) -> None:
-    usual, found, predict = os.getpriority(os.PRIO_PROCESS, 0), [], Service.predict
-
-    def noted(*arguments: object) -> object:
-        found.append(os.getpriority(os.PRIO_PROCESS, 0))  # of this thread
-        return predict(*arguments)
-
-    monkeypatch.setattr(Service, "predict", noted)
+def test_a_version_goes_live_ready_for_what_the_last_was_asked(version, runs) -> None:
     _write(version, [_predict()])
-    with _core(version, serving=(serving := Event())) as (core, config):
+    with _core(version) as (core, config):
 
         def ask() -> int:
             with core.lease(SPEC) as servable:
@@ -201,14 +190,12 @@ def test_a_version_goes_live_ready_for_what_the_last_was_asked(version, runs, mo
 
         core.reload(config)
         assert (ask(), len(runs.plans)) == (1, 2)  # the record asks for all outputs
-        serving.set()
         _write(_second(version), [_predict()])
         core.refresh()
         begun = len(runs.begun)
         assert len(runs.plans) == 4
         assert (ask(), len(runs.plans)) == (2, 4)
     assert len(runs.begun) == begun + 1
-    assert found == [usual] + 3 * [min(usual + 10, 19)]
 
 
 def test_the_old_version_serves_on_and_the_status_tells_why(version: Path) -> None:

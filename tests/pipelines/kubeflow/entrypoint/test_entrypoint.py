@@ -74,7 +74,7 @@ def test_data_validation(make_backend, validate, scheme, before_2_15):
     assert not backend.path("data-validation", "executor-logs").exists()
 
 
-def test_example_gen_with_its_driver(backend, tmp_path):
+def test_example_gen_without_its_driver(backend, tmp_path):
     data = tmp_path / "data"
     synthesize(data, "points", 120)
     command = backend.command(
