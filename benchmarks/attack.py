@@ -12,15 +12,12 @@ import base64
 import gzip
 import http.client
 import json
-import resource
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -39,9 +36,6 @@ _PATH = f"/v1/models/{NAME}:predict"
 _IMAGE = picture("PNG", (8, 8))
 _BODY = json.dumps({"instances": [{"b64": base64.b64encode(_IMAGE).decode()}]}).encode()
 
-# Attacks a server; what it opens is held until the end of the attack.
-Attack = Callable[[Server, ExitStack], None]
-
 
 def measure(folder: Path, seconds: float, server_flag: list[str]) -> Iterator[Result]:
     export(NAME, IMAGE_SIZE, folder / "base" / "1")
@@ -56,12 +50,12 @@ def attack(server: Server, seconds: float) -> Result:
     quiet, _ = client.watch(2 * seconds)
     before = _resources(server)
     told, failures = {}, []
-    for one in ATTACKS:
+    for name in (*RAW, *CALLS):
         with ExitStack() as held:
-            thread = threading.Thread(target=_quietly, args=(one, server, held), daemon=True)
+            thread = threading.Thread(target=_attack, args=(name, server, held), daemon=True)
             thread.start()
-            told[one.__name__], failed = client.watch(seconds)
-            failures += [f"{one.__name__}: {failure}" for failure in failed]
+            told[name], failed = client.watch(seconds)
+            failures += [f"{name}: {failure}" for failure in failed]
             thread.join(seconds)
     time.sleep(2.0)
     after = _resources(server)
@@ -121,146 +115,79 @@ def _resources(server: Server) -> dict[str, int]:
     }
 
 
-def _quietly(one: Attack, server: Server, held: ExitStack) -> None:
-    with suppress(OSError, http.client.HTTPException, grpc.RpcError):
-        one(server, held)
-
-
-def _connect(server: Server, held: ExitStack, sent: bytes) -> socket.socket:
-    host, port = server.rest.split(":")
+def _connect(address: str, held: ExitStack, sent: bytes) -> None:
+    host, port = address.split(":")
     made = held.enter_context(socket.create_connection((host, int(port)), timeout=10))
     made.sendall(sent)
-    return made
 
 
-def _post(server: Server, body: bytes, path: str = _PATH, **headers: str) -> int:
-    with closing(http.client.HTTPConnection(server.rest, timeout=20)) as connection:
-        connection.request("POST", path, body, {k.replace("_", "-"): v for k, v in headers.items()})
-        return connection.getresponse().status
+def _post(body: bytes, path: str = _PATH, length: int | None = None, more: str = "") -> bytes:
+    size = len(body) if length is None else length
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{more}\r\n".encode() + body
+    )
 
 
-def _head(length: int) -> bytes:
-    return f"POST {_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+def _packed(body: bytes) -> bytes:
+    return _post(gzip.compress(body), more="Content-Encoding: gzip\r\n")
 
 
-def half_heads(server: Server, held: ExitStack) -> None:
-    for _ in range(200):
-        _connect(server, held, b"POST / HTTP/1.1\r\nHost: x\r\n")
-
-
-def endless_bodies(server: Server, held: ExitStack) -> None:
-    for _ in range(200):
-        _connect(server, held, _head(1000) + b"{")
-
-
-def large_bodies(server: Server, held: ExitStack) -> None:
-    for _ in range(10):
-        _connect(server, held, _head(60_000_001) + b" " * 60_000_000)
-
-
-def many_connections(server: Server, held: ExitStack) -> None:
-    for target in (server.rest, server.target) * resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
-        host, port = target.split(":")
-        held.enter_context(socket.create_connection((host, int(port)), timeout=10))
-
-
-def dear_json(server: Server, _: ExitStack) -> None:
-    packed = gzip.compress(b"[" + b"[]," * 10**7 + b"[]]")
-    for body in (
-        packed,
-        gzip.compress(b"[" * 10**7),
-        gzip.compress(b"[" + b"1," * 400_000 + b"1]"),
-    ):
-        _post(server, body, content_encoding="gzip")
-
-
-def equal_names(server: Server, _: ExitStack) -> None:
+def _equal_names() -> bytes:
     pairs = [f'"{number}": 1' for number in range(50_000)]
-    _post(server, f"{{{', '.join([*pairs, pairs[0]])}}}".encode())
+    return f"{{{', '.join([*pairs, pairs[0]])}}}".encode()
 
 
-def nested_lists(server: Server, _: ExitStack) -> None:
-    for depth in (65, 500, 100_000):
-        _post(server, b'{"instances": ' + b"[" * depth + b"]" * depth + b"}")
+# What is sent, each text on a connection that stays until the end of the attack.
+RAW: dict[str, Callable[[], Iterable[bytes]]] = {
+    "heads that never end": lambda: [b"POST / HTTP/1.1\r\nHost: x\r\n"] * 200,
+    "bodies that never end": lambda: [_post(b"{", length=1000)] * 200,
+    "large bodies that never end": lambda: [_post(b" " * 60_000_000, length=60_000_001)] * 10,
+    "connections": lambda: [b""] * 1000,
+    "dear JSON": lambda: map(_packed, (b"[]," * 10**7, b"[" * 10**7, b"1," * 400_000)),
+    "equal names": lambda: [_post(_equal_names())] * 3,
+    "nested lists": lambda: [_post(b'{"instances": ' + b"[" * n) for n in (65, 500, 100_000)],
+    "invented names": lambda: [
+        _post(b"{}", f"/v1/models/{number}{'x' * 1000 * (number % 50)}:predict")
+        for number in range(300)
+    ],
+    "answers that nobody reads": lambda: [_post(_BODY)] * 100,
+    "odd lengths": lambda: [
+        _post(b"", more="Transfer-Encoding: chunked\r\n"),
+        _post(b"", length=-1),
+        _post(b"", more="Bad\r\n"),
+    ],
+}
 
 
-def invented_names(server: Server, _: ExitStack) -> None:
-    for number in range(300):
-        _post(server, b"{}", f"/v1/models/{number}{'x' * 1000 * (number % 50)}:predict")
+def _never() -> Iterator[bytes]:
+    time.sleep(60)
+    yield b""
 
 
-def callers_that_leave(server: Server, held: ExitStack) -> None:
-    for _ in range(100):
-        _connect(server, held, _head(len(_BODY)) + _BODY).close()
+_PREDICT = methods()["Predict"][0]
+_REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+# Calls over gRPC, cancelled at the end of the attack: how many, path, and their requests.
+CALLS: dict[str, tuple[int, str, Callable[[], Iterator[bytes]]]] = {
+    "calls without message": (300, _PREDICT, _never),
+    "streams of reflection": (140, _REFLECTION, _never),
+    "watches": (300, "/grpc.health.v1.Health/Watch", lambda: iter([b""])),
+    "large messages": (4, _PREDICT, lambda: iter([b"x" * 60_000_000])),
+    "messages that are too large": (4, _PREDICT, lambda: iter([b"x" * 70_000_000])),
+    "calls that are cancelled": (300, _PREDICT, lambda: iter([b""])),
+}
 
 
-def odd_lengths(server: Server, held: ExitStack) -> None:
-    for line in ("Content-Length: 5\r\nTransfer-Encoding: chunked", "Content-Length: -1", "Bad"):
-        _connect(server, held, f"POST {_PATH} HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n".encode())
-
-
-def _calls(server: Server, held: ExitStack, kind: str, path: str, count: int) -> None:
-    """Calls that send a head and nothing else."""
-    never = threading.Event()
-    held.callback(never.set)
-
-    def nothing() -> Iterator[Any]:
-        never.wait(60)
-        yield from ()
-
-    channel = held.enter_context(grpc.insecure_channel(server.target))
-    calls = [getattr(channel, kind)(path)(nothing()) for _ in range(count)]
-    held.callback(lambda: [call.cancel() for call in calls])
-
-
-def calls_without_message(server: Server, held: ExitStack) -> None:
-    _calls(server, held, "stream_stream", methods()["Predict"][0], 300)
-
-
-def idle_reflections(server: Server, held: ExitStack) -> None:
-    path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-    _calls(server, held, "stream_stream", path, 140)
-
-
-def watches(server: Server, held: ExitStack) -> None:
-    channel = held.enter_context(grpc.insecure_channel(server.target))
-    watch = health_pb2_grpc.HealthStub(channel).Watch
-    streams = [watch(health_pb2.HealthCheckRequest()) for _ in range(300)]
-    held.callback(lambda: [stream.cancel() for stream in streams])
-
-
-def cancelled_calls(server: Server, held: ExitStack) -> None:
-    channel = held.enter_context(grpc.insecure_channel(server.target))
-    call = channel.unary_unary(methods()["Predict"][0])
-    for number in range(300):
-        call.future(b"", timeout=60 if number % 5 else 0.001).cancel()
-
-
-def large_messages(server: Server, held: ExitStack) -> None:
-    channel = held.enter_context(grpc.insecure_channel(server.target))
-    call = channel.unary_unary(methods()["Predict"][0])
-    with ThreadPoolExecutor(2) as pool:
-        for size in (70_000_000, 60_000_000):
-            pool.submit(_quietly, lambda *_, size=size: call(b"x" * size, timeout=20), server, held)
-
-
-ATTACKS: tuple[Attack, ...] = (
-    half_heads,
-    endless_bodies,
-    large_bodies,
-    many_connections,
-    dear_json,
-    equal_names,
-    nested_lists,
-    invented_names,
-    callers_that_leave,
-    odd_lengths,
-    calls_without_message,
-    idle_reflections,
-    watches,
-    cancelled_calls,
-    large_messages,
-)
+def _attack(name: str, server: Server, held: ExitStack) -> None:
+    with suppress(OSError):  # what a server that defends itself does to a connection
+        for text in RAW.get(name, list)():
+            _connect(server.rest, held, text)
+            if name == "connections":
+                _connect(server.target, held, text)
+    if name in CALLS:
+        count, path, requests = CALLS[name]
+        channel = held.enter_context(grpc.insecure_channel(server.target))
+        for _ in range(count):
+            channel.stream_stream(path)(requests())
 
 
 if __name__ == "__main__":
