@@ -19,6 +19,7 @@ from serving.pictures import (
     MAX_BLOCKS,
     MAX_EXIF_ENTRIES,
     MAX_PIXELS,
+    PLAIN,
     Order,
 )
 
@@ -236,13 +237,12 @@ def _numbers(
 
 
 _JPEG, _PNG, _WEBP = MAGIC["JPEG"], MAGIC["PNG"], MAGIC["WebP"]
-# What a picture begins with, and what reads it then; the first that fits, JPEG's foremost. Most
-# JPEG and PNG have nothing where EXIF would be. These are kinds of their own, as to look for it
-# takes a while beside decoding a small picture.
+# What a picture begins with, and what reads it then; the first that fits, JPEG's foremost. Plain
+# ones are kinds of their own, as to look for EXIF takes a while beside decoding a small picture.
 _KINDS: tuple[tuple[tuple[tuple[int, bytes], ...], _Read], ...] = (
-    ((*_JPEG, (3, b"\xe0\0\x10"), (20, b"\xff\xdb")), _plain_jpeg),
+    ((*_JPEG, *PLAIN["JPEG"]), _plain_jpeg),
     (_JPEG, _still(_jpeg_size, EXIF["JPEG"])),
-    ((*_PNG, (37, b"IDAT")), _still(lambda _, head: _numbers(head, (16, 20), 4, "big"))),
+    ((*_PNG, *PLAIN["PNG"]), _still(lambda _, head: _numbers(head, (16, 20), 4, "big"))),
     (_PNG, _still(lambda _, head: _numbers(head, (16, 20), 4, "big"), EXIF["PNG"])),
     (MAGIC["GIF"], _gif),
     (MAGIC["BMP"], _still(_bmp_size)),

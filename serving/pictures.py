@@ -35,9 +35,13 @@ EXIF = {"JPEG": (b"Exif\0\0", 2**16), "PNG": (b"eXIf", 2**16), "WebP": (b"EXIF",
 EXIF_FRONT = r"(?:%s{4})?(?:Exif\x00\x00)?(II\*\x00|MM\x00\*)"  # with what stands for any byte
 # It is TIFF, whose entries are sorted: that of the orientation, a SHORT, is an early one.
 ORIENTATION_TAG, SHORT, MAX_EXIF_ENTRIES = 0x0112, 3, 64
+# Most JPEG and PNG begin so: with their pixels, or tables for them, where EXIF would be. What comes
+# after those is not looked at.
+PLAIN = {"JPEG": ((3, b"\xe0\0\x10"), (20, b"\xff\xdb")), "PNG": ((37, b"IDAT"),)}
 Order = Literal["little", "big"]
 _TIFF_ORDERS: dict[bytes, Order] = {b"II*\0": "little", b"MM\0*": "big"}
 
+_MARKER = re.compile(rb"\xff([^\xff])", re.DOTALL)
 _FRAMES = bytes({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # JPEG's markers of a frame's header
 
 
@@ -71,7 +75,10 @@ def told_pixels(pictures: np.ndarray) -> int:
 
 def orientation(encoded: bytes) -> int:
     """EXIF's orientation of a JPEG, PNG or WebP, 1 to 8; 1 where there is none, or a wrong one."""
-    word, limit = EXIF.get(picture_format(encoded) or "", (b"", 0))
+    name = picture_format(encoded) or ""
+    word, limit = EXIF.get(name, (b"", 0))
+    if name in PLAIN and all(encoded.startswith(part, at) for at, part in PLAIN[name]):
+        return 1
     front = re.escape(word) + (EXIF_FRONT % ".").encode()
     found = re.compile(front, re.DOTALL).search(encoded, 0, limit)
     if found is None:
@@ -98,15 +105,15 @@ def _pair(encoded: bytes, at: int, size: int, order: Order = "little") -> tuple[
 def _jpeg_sizes(encoded: bytes) -> Iterator[tuple[int, int]]:
     at = 2
     for _ in range(_MAX_STEPS):
-        at = encoded.find(b"\xff", at)  # what is between segments is passed over
-        marker = encoded[at + 1 : at + 2]
-        if at < 0 or marker in b"\xd9\xda":  # the end of the picture, a scan; or of the bytes
+        found = _MARKER.search(encoded, at)  # what is between segments is passed over
+        if found is None or found[1] in b"\xd9\xda":  # the end of the picture, a scan
             return
+        marker, at = found[1], found.end()
         if marker in _FRAMES:
-            yield _pair(encoded, at + 5, 2, "big")[::-1]
+            yield _pair(encoded, at + 3, 2, "big")[::-1]
             return
-        alone = marker < b"\xc0" or b"\xd0" <= marker <= b"\xd8" or marker == b"\xff"
-        at += 1 if alone else 2 + _number(encoded, at + 2, 2, "big")
+        alone = marker < b"\xc0" or b"\xd0" <= marker <= b"\xd8"
+        at += 0 if alone else _number(encoded, at, 2, "big")
 
 
 def _png_sizes(encoded: bytes) -> Iterator[tuple[int, int]]:

@@ -135,18 +135,14 @@ def _slices(
         f"{SIZE}=large",
     )
     columns = [right, size] + [
-        np.array([f"{key}={_text(value_of(one, key))}" for one in examples])
+        np.array([f"{key}={one.decode() if isinstance(one, bytes) else one}" for one in values])
         for key in config.slices
+        for values in [[value_of(one, key) for one in examples]]
     ]
     found = {OVERALL: np.ones(len(examples), bool)}
     return found | {
         name: column == name for column in columns for name in np.unique(column) if name
     }
-
-
-def _text(value: Any) -> str:
-    """The value of a feature, as TFMA names slices by it."""
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _figure(

@@ -12,6 +12,7 @@ with zeros, which are not moved along.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import keras
@@ -49,7 +50,8 @@ def fold_batch_norms(model: keras.Model, keep: Iterable[str] = ()) -> keras.Mode
     with a model inside, stays whole.
 
     Args:
-        model: a functional one, float32; it is not changed.
+        model: a functional one, float32; it is not changed. Its lambdas and layers of others, which
+            may not be made anew from their configurations, are the result's, too.
         keep: names of layers whose outputs have to stay what they are.
 
     Returns:
@@ -118,7 +120,8 @@ class _Folding:
         if takers is None or source is None or not (scale > 0.0).all():
             return False
         offset, variance = shift / scale, self.weights[norm.name]["moving_variance"]
-        moved = self._readers_along(source.output, _moves_along, self._can_take_off)
+        moves_along = partial(_is_steady, more=(layers.Add,))
+        moved = self._readers_along(source.output, moves_along, self._can_take_off)
         if moved is None or (np.abs(offset) > _LARGEST_OFFSET * np.sqrt(variance)).any():
             return False
         weights = self.weights[source.name]
@@ -135,12 +138,16 @@ class _Folding:
 
         def copy(operation: Any) -> Any:
             own = {"use_bias": True} if "bias" in self.weights.get(operation.name, ()) else {}
+            if type(operation) is layers.Lambda or type(operation).__module__[:6] != "keras.":
+                return operation
             return type(operation).from_config(operation.get_config() | own)
 
         def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-            return args[0] if operation.name in folded else operation(*args, **kwargs)
+            given = [*args, *kwargs.values()]
+            return given[0] if operation.name in folded else operation(*args, **kwargs)
 
-        model = keras.models.clone_model(self.model, clone_function=copy, call_function=call)
+        bare = keras.Model(self.model.input, self.model.output)  # without what it is trained by
+        model = keras.models.clone_model(bare, clone_function=copy, call_function=call)
         for layer in filter(lambda one: one.weights, model.layers):
             if layer.name in self.weights:
                 for weight in layer.weights:
@@ -199,10 +206,11 @@ class _Folding:
         maker = self.makers[id(tensor)]
         if self._is_linear(maker):
             return maker
-        if type(maker) in _STEADY:
+        if _is_steady(maker):
             return self._source(maker.input)
-        if type(maker) is layers.Add:
-            return next(filter(None, map(self._source, reversed(maker.input))), None)
+        if type(maker) is layers.Add:  # which may stretch what has one channel
+            whole = [one for one in reversed(maker.input) if one.shape[-1] == tensor.shape[-1]]
+            return next(filter(None, map(self._source, whole)), None)
         return None
 
     def _can_take_off(self, reader: Any) -> bool:
@@ -225,12 +233,12 @@ class _Folding:
         weights["bias"] = weights.get("bias", 0.0) - more
 
 
-def _moves_along(operation: Any) -> bool:
-    """Whether what is added to an input is added to the output."""
-    return type(operation) in (*_STEADY, layers.Add)
+def _is_steady(operation: Any, more: tuple[type, ...] = ()) -> bool:
+    last = getattr(operation, "data_format", "channels_last") == "channels_last"
+    return type(operation) in (*_STEADY, *more) and last
 
 
 def _scales_along(operation: Any) -> bool:
     """Whether an output scales as the input does, by what is positive."""
     activation = type(operation) is layers.Activation and operation.activation
-    return type(operation) in _STEADY or activation is keras.activations.relu
+    return _is_steady(operation) or activation is keras.activations.relu

@@ -221,10 +221,6 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _format_value(value: str | float) -> str:
-    return value if isinstance(value, str) else format_number(value)
-
-
 def _breakable(text: str) -> Markup:
     """Lets a browser break a slice's name, such as `image/orientation=square`, at its joints."""
     return Markup("<wbr>").join(re.split(r"(?<=[/=])", text))
@@ -244,7 +240,7 @@ def environment(*, autoescape: bool) -> jinja2.Environment:
         number=format_number,
         change=format_change,
         duration=format_duration,
-        value=_format_value,
+        value=lambda value: value if isinstance(value, str) else format_number(value),
         breakable=_breakable,
     )
     return made

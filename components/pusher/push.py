@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from components.pusher.history import set_aside
+from components.pusher.rollback import set_aside
 from serving.classes import Classes
 from serving.errors import FailedError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE, MODEL_CLASSES_FILE

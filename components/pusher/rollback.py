@@ -1,18 +1,25 @@
-"""Makes an older version the one that is served, and moves labels; by hand."""
+"""Makes an older version the one that is served, and moves labels; by hand.
 
+Where there is no model config file that is a copy of it under a new number, since servers serve the
+highest; the copy tells of which version it is one.
+"""
+
+import json
 from pathlib import Path
 
 from components.export.answers import NotServable
-from components.pusher.history import previous, rollback_note
 from components.pusher.live_check import wait_until_loaded
 from components.releases import labels
 from components.releases.model_config import ModelConfigFile
 from serving.errors import FailedError, InputError, nearest
-from serving.names import ASSETS_EXTRA, DIGEST_FILE, UNCHECKED_FILE
+from serving.names import ASSETS_EXTRA, DIGEST_FILE, ROLLBACK_FILE, UNCHECKED_FILE
 from serving.stores import VersionStore, join, open_store
 from serving.stores.versions import model_digest
 
 LOAD_SECONDS = 120.0
+
+_NOTE = f"{ASSETS_EXTRA}/{ROLLBACK_FILE}"
+_OF = "of"
 
 
 def roll_back(
@@ -164,3 +171,57 @@ def _check_version(store: VersionStore, name: str, version: int) -> None:
     if version not in versions:
         found = f"{', '.join(map(str, versions)) or 'none'} in {store.base}"
         raise InputError(f"{name}: version {version}", expected="one that is there", found=found)
+
+
+def rollback_note(version: int) -> dict[str, bytes]:
+    """The file that marks a copy of a version, by its path in the copy."""
+    return {_NOTE: json.dumps({_OF: version}).encode()}
+
+
+def origin(store: VersionStore, version: int) -> int:
+    """The version that a version is a copy of, at the root; itself if it is no copy.
+
+    Raises:
+        InputError: a note names no version older than its own, so it would lead around.
+    """
+    while (note := store.read(version, _NOTE)) is not None:
+        try:
+            of = int(json.loads(note)[_OF])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            of = version
+        if of >= version:
+            raise InputError(
+                f"{store.path(version)}/{_NOTE}",
+                expected=f'{{"{_OF}": VERSION}} with a version older than {version}',
+                found=repr(note[:80]),
+                todo="it was not written by a roll-back: remove it",
+            )
+        version = of
+    return version
+
+
+def previous(store: VersionStore, version: int) -> int | None:
+    """The version to go back to from a version; None if nothing is older.
+
+    It is the one that was served before, with other content; versions that an earlier roll-back
+    set aside are not gone back to.
+    """
+    digest = store.digest(version)
+    versions = store.versions()
+    while True:
+        older = [one for one in versions if one < origin(store, version)]
+        if not older:
+            return None
+        version = older[-1]
+        if store.digest(version) != digest:
+            return version
+
+
+def set_aside(store: VersionStore, digest: str) -> int | None:
+    """A version of this content that the newest version, a copy by roll-back, set aside."""
+    newest = store.newest()
+    if newest is None:
+        return None
+    between = range(origin(store, newest) + 1, newest)
+    found = (one for one in store.versions() if one in between and store.digest(one) == digest)
+    return next(found, None)

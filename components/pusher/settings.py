@@ -25,7 +25,7 @@ class LiveCheckConfig(Section):
 class PusherConfig(Section):
     """Where a good model goes."""
 
-    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
     """The name clients ask for."""
 
     serving_root: str = ""

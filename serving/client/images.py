@@ -166,8 +166,7 @@ def _from_pillow(image: "PIL.Image.Image", position: int) -> bytes:
 def _png(image: "PIL.Image.Image") -> bytes:
     buffer = io.BytesIO()
     # With the orientation that EXIF tells, as if the file itself had been sent.
-    exif = image.info.get("exif")
-    image.save(buffer, "PNG", compress_level=_PNG_COMPRESSION, exif=exif)
+    image.save(buffer, "PNG", compress_level=_PNG_COMPRESSION, exif=image.getexif())
     return buffer.getvalue()
 
 

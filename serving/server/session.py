@@ -4,6 +4,7 @@ import gc
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -77,22 +78,24 @@ class ModelSession:
     """
 
     def __init__(self, folder: Path, options: ServerOptions = DEFAULTS):
+        self._held = ExitStack()
         self._making = threading.Lock()
         self._callables: dict[Plan, Callable[..., list[Any]]] = {}
         self._graph = tf.Graph()
         with self._graph.as_default():
             self._session = tf.compat.v1.Session(graph=self._graph, config=session_config(options))
+            self._held.callback(self._session.close)
             try:
                 load, tags = tf.compat.v1.saved_model.loader.load, options.saved_model_tags
-                with plain_path(folder) as path:
-                    meta_graph = load(self._session, tags.split(","), str(path))
+                path = self._held.enter_context(plain_path(folder))  # it may read assets later
+                meta_graph = load(self._session, tags.split(","), str(path))
                 self.signatures = SignatureDefMap(signature_def=meta_graph.signature_def)
                 signatures = meta_graph.signature_def.values()
                 self._feeds = self._tensors(one.inputs for one in signatures)
                 computed = self._tensors(one.outputs for one in signatures)
                 self.fetches = {name: tf.identity(tensor) for name, tensor in computed.items()}
             except BaseException:
-                self._session.close()
+                self._held.close()
                 raise
         # A finalized graph may be run from many threads, and a request cannot make it grow.
         self._graph.finalize()
@@ -132,7 +135,7 @@ class ModelSession:
 
     def close(self) -> None:
         """See `Session.close`."""
-        self._session.close()
+        self._held.close()
         # A graph is full of cycles. Left to itself, Python looks for such old ones so seldom that
         # a server that changes versions would grow.
         self._callables.clear()

@@ -44,6 +44,7 @@ class TfliteSession:
             raise invalid(f"LiteRT cannot run {path}: {error}") from error
         inputs, outputs = first.get_input_details(), first.get_output_details()
         self._inputs = {one["name"]: one["index"] for one in inputs}
+        self._sizes = {one["name"]: one["shape_signature"].tolist() for one in inputs}
         self.fetches = {one["name"]: one["index"] for one in outputs}
         told = _told_signatures(self._content)
         if not told:
@@ -71,6 +72,8 @@ class TfliteSession:
             shapes = {one["name"]: tuple(one["shape"]) for one in interpreter.get_input_details()}
             # LiteRT knows no scalar string: it would take a pointer for its bytes.
             arrays = {key: np.atleast_1d(v) if v.dtype == object else v for key, v in feeds.items()}
+            for name, array in arrays.items():
+                _check_sizes(name, array, self._sizes[name])
             if any(array.shape != shapes[name] for name, array in arrays.items()):
                 for name, array in arrays.items():
                     interpreter.resize_tensor_input(self._inputs[name], array.shape)
@@ -90,6 +93,14 @@ class TfliteSession:
         """Frees the model; nothing may be running."""
         while not self._idle.empty():
             self._idle.get()
+
+
+def _check_sizes(name: str, array: np.ndarray, sizes: Sequence[int]) -> None:
+    """Refuses other sizes than the model's but the batch's: LiteRT's kernels check none."""
+    pairs = list(zip(array.shape, sizes, strict=False))[1:]
+    fits = array.ndim == len(sizes) and all(n == size or size < 0 < n for n, size in pairs)
+    if not fits and array.dtype != object:
+        raise invalid(f"{name}: expected the sizes {sizes}, found {list(array.shape)}")
 
 
 def _told_signatures(content: bytes) -> dict[str, SignatureDef]:

@@ -93,13 +93,6 @@ def to_array(proto: pb.TensorProto) -> np.ndarray:
     return _from_field(proto, encoding, count).reshape(shape)
 
 
-def to_proto(array: np.ndarray, *, as_content: bool = True) -> pb.TensorProto:
-    """A new message of an array; see `fill_proto`."""
-    proto = pb.TensorProto()
-    fill_proto(proto, array, as_content=as_content)
-    return proto
-
-
 def fill_proto(proto: pb.TensorProto, array: np.ndarray, *, as_content: bool = True) -> None:
     """Encodes an array into an empty message.
 

@@ -4,6 +4,7 @@ import itertools
 import random
 import re
 import struct
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -294,6 +295,23 @@ def test_broken_exif_is_none(broken):
     data = encode(Image.new("RGB", (20, 10)), "JPEG", exif=exif(6, **broken))
     assert preprocessing.decode_pixels(data).shape == (10, 20, 3)
     assert pictures.orientation(data) == 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_exif_behind_what_pixels_need_is_passed_over_by_all(kind):
+    """As who reads a mask beside a picture must not turn it alone."""
+    picture = Image.new("RGB", (20, 10))
+    plain, tag = encode(picture, kind), exif(6)
+    if kind == "JPEG":  # behind the first table
+        at = 22 + int.from_bytes(plain[22:24], "big")
+        part = b"\xff\xe1" + struct.pack(">H", len(tag) + 2) + tag
+    else:
+        at, tag = len(plain) - 12, b"eXIf" + tag[6:]
+        part = struct.pack(">I", len(tag) - 4) + tag + struct.pack(">I", zlib.crc32(tag))
+    data = plain[:at] + part + plain[at:]
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == 6
+    assert pictures.orientation(data) == read_header(tf.constant(data)).orientation == 1
+    assert preprocessing.decode_pixels(data).shape == (10, 20, 3)
 
 
 @pytest.mark.parametrize(

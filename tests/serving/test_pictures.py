@@ -41,6 +41,11 @@ def test_told_as_pillow_tells(kind: str, options: dict) -> None:
             assert orientation(encoded[:cut]) in (1, 6)
 
 
+def test_bytes_that_fill_a_jpeg_up() -> None:
+    encoded = encode((30, 20), "JPEG")
+    assert told_size(encoded[:2] + b"\xff" * 9999 + encoded[2:]) == (30, 20)
+
+
 def test_a_gif_is_as_large_as_the_larger_of_screen_and_first_frame() -> None:
     encoded = encode((20, 10), "GIF", comment=b"a word")
     frame = encoded.index(b",", 13)

@@ -14,7 +14,8 @@ from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
 from serving.client.connection import PREDICT
 from serving.wire import messages_pb2, methods
-from serving.wire.tensors import MAX_TENSOR_BYTES, TensorError, to_array, to_proto
+from serving.wire import messages_pb2 as pb
+from serving.wire.tensors import MAX_TENSOR_BYTES, TensorError, fill_proto, to_array
 
 # Fields of theirs that no one here needs.
 LEFT_OUT = {
@@ -22,6 +23,12 @@ LEFT_OUT = {
     "TensorInfo": {"composite_tensor"},
     "PredictRequest": {"predict_streamed_options", "client_id", "request_options"},
 }
+
+
+def to_proto(array: np.ndarray, **how: bool) -> pb.TensorProto:
+    proto = pb.TensorProto()
+    fill_proto(proto, array, **how)
+    return proto
 
 
 def _theirs() -> dict[str, type]:

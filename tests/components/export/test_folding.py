@@ -161,6 +161,56 @@ def test_the_explained_layer_stays_what_it_is(learn_norms, noise, layer):
     check_same(model, folded, noise, layer)
 
 
+class Own(layers.Layer):
+    """Is not made anew from its configuration."""
+
+    def __init__(self, function):
+        super().__init__()
+        self._function = function
+
+    def call(self, images):
+        return self._function(images)
+
+
+def _scaled(images):
+    return layers.Lambda(lambda x: x / 127.5 - 1)(images)
+
+
+def _own(images):
+    return Own(lambda x: x / 127.5 - 1)(images)
+
+
+def _stretched(images):
+    x = layers.Conv2D(8, 3, padding="same")(images)
+    return layers.Conv2D(8, 1)(layers.BatchNormalization()(layers.Add()([x, _one(x)])))
+
+
+def _one(x):
+    return layers.Conv2D(1, 1)(x)
+
+
+def _named(images):
+    return layers.BatchNormalization()(inputs=layers.Conv2D(8, 3)(images))
+
+
+def _rows_as_channels(images):
+    x = layers.GlobalAveragePooling2D(data_format="channels_first")(layers.Conv2D(8, 3)(images))
+    return layers.Reshape((1, 1, -1))(layers.Dense(6)(layers.BatchNormalization()(x)))
+
+
+@pytest.mark.parametrize("build", [_scaled, _own, _stretched, _named, _rows_as_channels])
+def test_models_of_others_answer_as_before(learn_norms, noise, build):
+    images = keras.Input((16, 16, 3))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 1)(build(images))))
+    model = keras.Model(images, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    model.compile(loss=lambda truth, found: truth - found)
+    learn_norms(model)
+    folded = fold_batch_norms(model)
+    assert len(norms(folded)) < len(norms(model))
+    pictures = noise[:, :16, :16]
+    np.testing.assert_allclose(folded(pictures), model(pictures), rtol=1e-5)
+
+
 def test_an_offset_that_costs_digits_is_left_where_it_is(learn_norms):
     model = models.build("mini_xception", 48, 2)
     learn_norms(model)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from components.export.answers import NotServable
 from components.pusher import release as release_module
@@ -173,3 +174,9 @@ def test_a_broken_model_config_file_is_told_before_anything_is_pushed(base, rele
     with pytest.raises(InputError, match=r"models\.config"):
         release(1, _fine, model_config_file=str(path), live_check=NOBODY)
     assert open_store(base).versions() == []
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", ""])
+def test_a_name_that_is_no_folder_of_its_own(name):
+    with pytest.raises(ValidationError, match="model_name"):
+        PusherConfig(model_name=name)

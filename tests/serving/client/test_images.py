@@ -10,6 +10,7 @@ from PIL import Image
 from serving.client import ImageClient
 from serving.client.images import RequestPacker, encode
 from serving.errors import InputError
+from serving.pictures import orientation
 from serving.results import ImageError
 
 
@@ -74,6 +75,14 @@ def test_what_is_no_image_is_told(image: object, words: str) -> None:
         client.predict([image])
     assert caught.value.position == 0
     assert "\n" not in str(caught.value)
+
+
+def test_who_has_turned_a_pillow_image_says_so_in_its_exif() -> None:
+    image = Image.new("RGB", (6, 4))
+    image.info["exif"] = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"
+    assert orientation(encode(image)) == 6
+    image.getexif()[0x0112] = 1
+    assert orientation(encode(image)) == 1
 
 
 def test_a_pillow_image_cut_short(tmp_path: Path) -> None:

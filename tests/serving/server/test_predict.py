@@ -48,6 +48,23 @@ def test_a_base_path_like_a_file_pattern(start_here, saved_model, predicting, tm
         assert _arrays(stub.Predict(request, timeout=60))["scaled"].tolist() == [[3.0, 3.0]]
 
 
+def test_assets_are_read_whenever_the_model_likes(start_here, predicting, tmp_path) -> None:
+    (tmp_path / "names.txt").write_text("low high")
+    module = tf.Module()
+    module.names = tf.saved_model.Asset(str(tmp_path / "names.txt"))
+    spec = tf.TensorSpec([], tf.string, name="text")
+    module.read = tf.function(
+        lambda text: {"y": tf.strings.join([text, tf.io.read_file(module.names.asset_path)])},
+        input_signature=[spec],
+    )
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.read)
+    (tmp_path / "a[b]").mkdir()
+    (tmp_path / "saved").rename(tmp_path / "a[b]" / "1")
+    with start_here({"m": tmp_path / "a[b]"}).stub() as stub:
+        answer = stub.Predict(predicting("m", text="as told: "), timeout=60)
+    assert answer.outputs["y"].string_val == [b"as told: low high"]
+
+
 def test_answers_are_the_saved_models_own(stub, predicting, saved_model) -> None:
     x = np.array([[1.5, -2.0], [3.25, 0.0]], np.float32)
     n = np.array(3, np.int64)

@@ -170,6 +170,10 @@ def test_shapes_that_do_not_fit(ask, lite_stub, predicting, refusal) -> None:
     assert "prepare" in message
     assert "\n" not in message
     assert refusal(lite_stub.Predict, predicting("numbers", **_numbers(1) | {X: 1.0}))
+    for sizes in ([3, 1], [2, 0], [2, 2, 2]):  # its kernels would read what lies behind
+        fed = predicting("numbers", **_numbers(2) | {X: np.zeros(sizes, np.float32)})
+        told = f"serving_default_x:0: expected the sizes [-1, 2], found {sizes}"
+        assert refusal(lite_stub.Predict, fed) == ("INVALID_ARGUMENT", told)
     for _ in range(4):
         assert ask("numbers", **_numbers(1))[SUM].tolist() == [2.0]
 

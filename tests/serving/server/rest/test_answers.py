@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.server.rest import answers
-from serving.wire.tensors import to_proto
+from serving.wire import messages_pb2 as pb
+from serving.wire.tensors import fill_proto
+
+
+def to_proto(array: np.ndarray, **how: bool) -> pb.TensorProto:
+    proto = pb.TensorProto()
+    fill_proto(proto, array, **how)
+    return proto
 
 
 @pytest.mark.parametrize(
