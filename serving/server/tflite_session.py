@@ -66,7 +66,7 @@ class TfliteSession:
         return made
 
     def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> dict[str, Any]:
-        """See `Session.run`. Inputs take the shapes of what is fed."""
+        """See `Session.run`; a Fault if sizes, but those of the batch, are not the model's."""
         interpreter = self._idle.get()
         try:
             shapes = {one["name"]: tuple(one["shape"]) for one in interpreter.get_input_details()}
