@@ -89,7 +89,7 @@ def compare(
 ) -> None:
     """Write a page of two runs: figures, settings, and the pictures that changed."""
     from pipelines.logs import libraries_silent
-    from pipelines.workdir import write_whole
+    from serving.stores.files import write_whole
 
     with libraries_silent():
         from components.interpreter import comparison

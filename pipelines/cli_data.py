@@ -24,8 +24,8 @@ def init(
     from components.datasets.settings import is_utf8, printable
     from pipelines.config import CONFIG_FOLDER
     from pipelines.logs import libraries_silent
-    from pipelines.workdir import write_whole
     from serving.errors import InputError
+    from serving.stores.files import write_whole
 
     path = output or Path(f"{folder.resolve().name}.yaml")
     if path.exists():

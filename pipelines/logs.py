@@ -9,6 +9,8 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from serving.stores.files import open_own
+
 
 def terminal(**options: Any) -> Console:
     """Where commands tell what they did: names as they are, none is taken for rich's markup."""
@@ -28,7 +30,7 @@ def logging_to(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        path.open("a", encoding="utf-8") as file,
+        os.fdopen(open_own(path, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file,
         os.fdopen(os.dup(2), "w") as terminal,
         contextlib.redirect_stderr(terminal),
         _descriptor_to(file),

@@ -11,7 +11,8 @@ from components.interpreter.ui import overall_metrics
 from pipelines.config import PipelineConfig
 from pipelines.records import read_step
 from pipelines.source_digest import source_digest
-from pipelines.workdir import WorkDir, write_whole
+from pipelines.workdir import WorkDir
+from serving.stores.files import write_whole
 
 CODE = ("pipelines.local", "components.trainer.run")  # between them they reach every step
 

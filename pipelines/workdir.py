@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from serving.errors import InputError, os_errors
+from serving.stores.files import open_own
 from serving.stores.versions import PATTERN_CHARACTERS
 
 
@@ -49,12 +50,12 @@ class WorkDir:
             raise InputError(what, expected=expected, found=found, todo=todo)
         with os_errors(what, expected="a folder to write in", todo=todo):
             self.root.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.root / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+            handle = open_own(self.root / "run.lock")
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                pid = os.pread(handle, 32, 0).decode().strip()
+                pid = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
                 raise InputError(
                     what,
                     expected="no other run in it",
@@ -66,18 +67,3 @@ class WorkDir:
             yield
         finally:
             os.close(handle)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that a reader never sees half of.
-
-    Raises:
-        InputError: it cannot be written; what was there stays.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os_errors(str(path), expected="a file to write"):
-        try:
-            draft.write_bytes(content)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)

@@ -219,8 +219,7 @@ def _start_here(bases: dict[str, Path], **options: Any) -> ServerHere:
     observer = Observer()
     core = Core(make_load(flags, observer.metrics))
     core.reload(config)
-    as_content = flags.enable_serialization_as_tensor_content
-    service = Service(core, observer, as_content=as_content)
+    service = Service(core, observer, flags)
     return ServerHere(core, start_grpc_server(service, observer, flags))
 
 

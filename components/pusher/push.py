@@ -64,7 +64,7 @@ def push_model(
 
     Raises:
         FailedError: the model is none, or the store cannot take it; nothing of it is left there.
-        InputError: no such store.
+        InputError: no such store, or links in the model lead out of its folder.
     """
     if not (model / SAVED_MODEL_FILE).is_file():
         raise FailedError(f"{model}: not a SavedModel: there is no {SAVED_MODEL_FILE}")

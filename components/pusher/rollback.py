@@ -179,9 +179,24 @@ def rollback_note(version: int) -> dict[str, bytes]:
 
 
 def origin(store: VersionStore, version: int) -> int:
-    """The version that a version is a copy of, at the root; itself if it is no copy."""
+    """The version that a version is a copy of, at the root; itself if it is no copy.
+
+    Raises:
+        InputError: a note names no version older than its own, so it would lead around.
+    """
     while (note := store.read(version, _NOTE)) is not None:
-        version = int(json.loads(note)[_OF])
+        try:
+            of = int(json.loads(note)[_OF])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            of = version
+        if of >= version:
+            raise InputError(
+                f"{store.path(version)}/{_NOTE}",
+                expected=f'{{"{_OF}": VERSION}} with a version older than {version}',
+                found=repr(note[:80]),
+                todo="it was not written by a roll-back: remove it",
+            )
+        version = of
     return version
 
 

@@ -19,6 +19,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from serving.errors import InputError, os_errors
+from serving.stores.files import open_own, write_whole
 
 T = TypeVar("T")
 
@@ -81,9 +82,10 @@ class ModelConfigFile:
             InputError: see `entry`; or there is no entry and no `base_path`; or the folder of the
                 file cannot be written.
         """
-        with os_errors(f"model config file {self.path}", expected="a file to write"):
+        what = f"model config file {self.path}"
+        with os_errors(what, expected="a file to write"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
+            with os.fdopen(open_own(self.path.with_name(f".{self.path.name}.lock"))) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 text, config = self._read()
                 if base_path and _entry(config, self.name) is None:
@@ -92,7 +94,7 @@ class ModelConfigFile:
                     )
                 entry = self._existing(config)
                 result = change(entry)
-                self._write(_rewritten(text, config, entry))
+                write_whole(self.path, _rewritten(text, config, entry).encode(), what)
         return result
 
     def _existing(self, config: ModelServerConfig) -> ModelConfig:
@@ -118,19 +120,6 @@ class ModelConfigFile:
         except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
             what = f"model config file {self.path}"
             raise InputError(what, expected=expected, found=str(error)) from error
-
-    def _write(self, text: str) -> None:
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            if self.path.exists():
-                draft.chmod(self.path.stat().st_mode & 0o777)
-            draft.replace(self.path)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def _entry(config: ModelServerConfig, name: str) -> ModelConfig | None:

@@ -35,6 +35,7 @@ from components.artifacts import ARTIFACT_TYPES
 from pipelines.kubeflow.invocation import INVOCATION_FLAG, Invocation
 from pipelines.kubeflow.locations import Locations
 from serving.errors import FailedError, InputError
+from serving.stores.files import write_whole
 
 _LOG = logging.getLogger("pawlens")
 
@@ -160,9 +161,7 @@ def write_output(path: Path, outputs: Artifacts, locations: Locations) -> None:
     for key, [one] in outputs.items():
         message.artifacts[key].artifacts.append(_runtime_artifact(key, one, locations))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json_format.MessageToJson(message, sort_keys=True), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json_format.MessageToJson(message, sort_keys=True).encode())
 
 
 def _runtime_artifact(key: str, artifact: Artifact, locations: Locations) -> RuntimeArtifact:

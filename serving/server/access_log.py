@@ -1,17 +1,15 @@
 """The access log: one JSON line a request."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from serving.errors import InputError
 from serving.server.call import Call
-from serving.server.line_writer import LineWriter
+from serving.server.line_writer import LineWriter, LogFile
 
 OFF = "off"
 _CAPACITY = 10_000
-_STDERR = 2
 
 
 class AccessLog:
@@ -20,19 +18,17 @@ class AccessLog:
     What a request did not say or did not reach is null; `error` stands only where there is one.
 
     Args:
-        target: `stderr`, or a file that is appended to.
+        target: `stderr`, or a file that is appended to, and rotated.
+        mode: of a new file.
 
     Raises:
         InputError: the file cannot be written.
     """
 
-    def __init__(self, target: str):
+    def __init__(self, target: str, mode: int = 0o600):
+        path = None if target == "stderr" else Path(target).expanduser()
         try:
-            if target == "stderr":
-                self._descriptor = os.dup(_STDERR)
-            else:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                self._descriptor = os.open(Path(target).expanduser(), flags, 0o644)
+            self._file = LogFile(path, mode)
         except OSError as error:
             expected = "stderr, off or a file to write"
             raise InputError("--access_log", expected=expected, found=str(error)) from error
@@ -40,7 +36,7 @@ class AccessLog:
 
     def write(self, call: Call) -> None:
         """Hands over a request that is done; never waits."""
-        line = call.told() | {"status": call.status.name}
+        line = call.told() | {"peer": call.peer or None, "status": call.status.name}
         if call.details:
             line["error"] = call.details
         self._writer.put(line)
@@ -48,9 +44,7 @@ class AccessLog:
     def close(self) -> None:
         """Writes what waits."""
         self._writer.close()
-        os.close(self._descriptor)
+        self._file.close()
 
     def _write(self, line: dict[str, Any]) -> None:
-        data = memoryview(f"{json.dumps(line)}\n".encode())
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        self._file.append(f"{json.dumps(line)}\n".encode())

@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from serving.server.faults import Fault
+
 _MAX_TEXT = 500  # of a name or message that came from outside
 
 
@@ -19,6 +21,7 @@ class Call:
     api: str  # `grpc` or `rest`
     method: str  # as the API names it: `Predict`, `GetModelStatus`; `predict`, `status`
     request_id: str  # the caller's own or a new one; goes back to the caller
+    peer: str = ""  # address that it came from
     model: str = ""
     version: int | None = None  # of the model that answered
     signature: str = ""
@@ -47,6 +50,15 @@ class Call:
     def wanted(self) -> bool:
         """Whether somebody still waits for the answer."""
         return self.deadline is None or time.monotonic() < self.deadline
+
+    def leave(self) -> None:
+        """Notes that nobody waits any more."""
+        self.deadline = time.monotonic()
+
+    def go_on(self) -> None:
+        """Between two stages of the work; a Fault (DEADLINE_EXCEEDED) if nobody waits any more."""
+        if not self.wanted():
+            raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
     def told(self) -> dict[str, Any]:
         """What both logs tell of it first."""

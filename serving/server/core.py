@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import grpc
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.model_pb2 import ModelSpec
+from tensorflow_serving.config.logging_config_pb2 import LoggingConfig
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from serving.errors import InputError
@@ -62,6 +63,11 @@ class Core:
         """The live versions of a model, ascending; empty for an unknown one."""
         with self._lock:
             return sorted(self._models[name].versions) if name in self._models else []
+
+    def logging(self, name: str) -> LoggingConfig | None:
+        """What a model's configuration says of logging; None for an unknown one."""
+        with self._lock:
+            return self._known[name].config.logging_config if name in self._known else None
 
     @contextmanager
     def lease(self, spec: ModelSpec) -> Iterator[Servable]:

@@ -1,16 +1,64 @@
 """Lines written by a thread of their own: a slow disk or a full pipe holds up no request."""
 
 import logging
+import os
 import queue
+import stat
 import threading
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from typing import Generic, TypeVar
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
+_STDERR = 2
 _FLUSH_SECONDS = 5.0
+FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4  # a file is rotated when it would grow beyond that
+
+
+class LogFile:
+    """A file that is appended to; older lines are in `NAME.1.SUFFIX`, the next older in 2, ...
+
+    Args:
+        path: a file, or a pipe or device, which is never rotated; an OSError if it cannot be. None:
+            standard error.
+        mode: of a new file: who may read it.
+    """
+
+    def __init__(self, path: Path | None, mode: int):
+        self._path, self._mode = path, mode
+        self._descriptor = self._open()
+
+    def append(self, data: bytes) -> None:
+        """Writes all of it; what is more than a file may hold is left out."""
+        if len(data) > FILE_BYTES:
+            return
+        found = os.fstat(self._descriptor)
+        if self._path and stat.S_ISREG(found.st_mode) and found.st_size + len(data) > FILE_BYTES:
+            self._rotate(self._path)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def close(self) -> None:
+        """To be called once."""
+        os.close(self._descriptor)
+
+    def _open(self) -> int:
+        if self._path is None:
+            return os.dup(_STDERR)
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, self._mode)
+
+    def _rotate(self, path: Path) -> None:
+        older = [path.with_suffix(f".{n}{path.suffix}") for n in range(1, _OLDER_FILES + 1)]
+        for newer, old in reversed(list(pairwise([path, *older]))):
+            if newer.exists():
+                newer.replace(old)
+        os.close(self._descriptor)
+        self._descriptor = self._open()
 
 
 class LineWriter(Generic[Item]):

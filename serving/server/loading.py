@@ -13,10 +13,10 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from serving.names import ASSETS_EXTRA, WARMUP_FILE
+from serving.names import ASSETS_EXTRA, DIGEST_FILE, WARMUP_FILE
 from serving.server.call import Call
 from serving.server.core import Core
-from serving.server.faults import Fault, from_number, invalid, unimplemented
+from serving.server.faults import Fault, failed_precondition, from_number, invalid, unimplemented
 from serving.server.metrics import Metrics
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
@@ -25,6 +25,7 @@ from serving.server.served_model import Load
 from serving.server.service import Service
 from serving.server.session import session_config
 from serving.server.signatures import signature_name
+from serving.stores.versions import model_digest
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ def make_load(options: ServerOptions, metrics: Metrics) -> Load:
     def load(name: str, folder: Path, version: int) -> Servable:
         started, loaded = time.monotonic(), False
         try:
+            if options.verify_digest:
+                _check_digest(folder)
             queued, known = metrics.queued, asked[name]
             servable = Servable(folder, version, options=options, queued=queued, asked=known)
             loaded = True
@@ -55,6 +58,13 @@ def make_load(options: ServerOptions, metrics: Metrics) -> Load:
         return servable
 
     return load
+
+
+def _check_digest(folder: Path) -> None:
+    """Refuses a version that is not what was pushed, if it says what was."""
+    path = folder / ASSETS_EXTRA / DIGEST_FILE
+    if path.is_file() and path.read_text("ascii", "replace").strip() != model_digest(folder):
+        raise failed_precondition(f"{folder}: the files are not those of its {DIGEST_FILE}")
 
 
 def _warm_up(servable: Servable, folder: Path, iterations: int, metrics: Metrics) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from serving.errors import InputError
 from serving.server.options import parse_flags
@@ -50,7 +51,9 @@ def serve(argv: Sequence[str]) -> int:
     threading.Thread(
         target=_end_in_any_case, args=(stop, options.shutdown_grace_seconds), daemon=True
     ).start()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in options.ignored:
         logging.warning("--%s has no effect here", name)
 
@@ -58,6 +61,20 @@ def serve(argv: Sequence[str]) -> int:
     from serving.server.running import run
 
     return run(options, started, stop)
+
+
+class _OneLine(logging.Formatter):
+    """A line for each record, whatever a client has put into it; tracebacks follow indented."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return _plain(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join(f"    {_plain(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def _plain(text: str) -> str:
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:

@@ -6,7 +6,6 @@ tensorflow_serving/util/prometheus_exporter.cc: a metric `/tensorflow/serving/NA
 """
 
 import re
-import threading
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.call import Call
 
@@ -29,8 +29,7 @@ _RUNTIME = "TF1"  # TensorFlow Serving's word for a Session
 _TOTAL = re.compile(r"^((?:# \w+ )?:tensorflow:[\w:]+)_total\b", re.MULTILINE)
 _LIMIT = re.compile(r'(?<=[{,]le=")\d[\d.e+]*')
 
-# Names come from callers: a server that is asked for ever new ones must not grow.
-_MAX_MODEL_NAMES = 1000
+_OTHER = ""  # all names that callers make up share a label
 
 
 def _exponential(scale: float, growth: float, count: int) -> list[float]:
@@ -79,8 +78,11 @@ class Metrics:
         self._load_time = counter(f"{load}_latency", f"{wall} spent on loading.", "model_path")
         self._runs = counter("core:graph_runs", "Runs of a graph.")
         self._run_time = counter("core:graph_run_time_usecs", f"{wall} spent on running graphs.")
-        self._names: set[str] = set()
-        self._lock = threading.Lock()
+        self._names: frozenset[str] = frozenset()
+
+    def configure(self, config: ModelServerConfig) -> None:
+        """Takes the names of the models: those, and earlier ones, are labels."""
+        self._names |= {model.name for model in config.model_config_list.config}
 
     def count(self, call: Call) -> None:
         """Counts a request that is done, if it was one for inference.
@@ -92,7 +94,8 @@ class Metrics:
         api = _INFERENCE.get(call.method.lower())
         if api is None:
             return
-        model, ok = self._bounded(call.model), call.status.name == "OK"
+        model = call.model if call.model in self._names else _OTHER
+        ok = call.status.name == "OK"
         self._requests.labels(model, call.status.name).inc()
         if not ok:
             return
@@ -123,11 +126,3 @@ class Metrics:
         """All metrics in Prometheus' text format, version 0.0.4."""
         text = _TOTAL.sub(r"\1", generate_latest(self._registry).decode())
         return _LIMIT.sub(lambda limit: f"{float(limit[0]):.6g}", text)
-
-    def _bounded(self, model: str) -> str:
-        with self._lock:
-            if model not in self._names:
-                if len(self._names) >= _MAX_MODEL_NAMES:
-                    return ""
-                self._names.add(model)
-        return model

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.access_log import AccessLog
 from serving.server.call import Call
@@ -30,14 +31,22 @@ class Observer:
     access_log: AccessLog | None = None
     request_log: RequestLog | None = None
 
+    def configure(self, config: ModelServerConfig) -> None:
+        """Takes the models of a configuration; an InputError if it cannot be logged as it says."""
+        if self.request_log:
+            self.request_log.configure(config)
+        self.metrics.configure(config)
+
     @contextmanager
-    def call(self, api: str, method: str, request_id: object = None) -> Iterator[Call]:
+    def call(
+        self, api: str, method: str, request_id: object = None, peer: str = ""
+    ) -> Iterator[Call]:
         """Observes one request from here to the end of the block, which fills in the call.
 
         An exception that leaves the block is its status, and a Fault: the process answers the next
         request. A `request_id` that is none, or cannot be printed, is replaced by a new one.
         """
-        call = Call(api, method, _request_id(request_id))
+        call = Call(api, method, _request_id(request_id), peer)
         try:
             yield call
         except Exception as error:

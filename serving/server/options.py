@@ -1,6 +1,7 @@
 """The command line: each of TensorFlow Serving's flags, and a few of ours, read and checked."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from functools import partial
@@ -103,7 +104,15 @@ class ServerOptions:
     enable_serialization_as_tensor_content: bool = _runs(False, "answer in tensor_content")
 
     host: str = _ours("127.0.0.1", "address to listen on")
+    max_connections: int = _ours(0, "of each port; 0: by the limit of open files", 0)
+    receive_timeout_seconds: float = _ours(30.0, "for a request to arrive", 0.1, _MOST_SECONDS)
+    request_memory_mb: int = _ours(1024, "of all requests of a port together", 64)
+    max_json_elements: int = _ours(1_000_000, "of a REST request; 0: any", 0)
+    enable_reflection: bool = _ours(True, "tell gRPC clients the messages of the services")
+    enable_reload_config: bool = _ours(True, "take HandleReloadConfigRequest")
+    verify_digest: bool = _ours(True, "load no version whose files are not those of its digest")
     access_log: str = _ours("stderr", "stderr, off or a file")
+    file_mode: str = _ours("600", "of new logs and the socket, octal: who may read and write")
     request_log: str = _ours("", "keep requests in <this>.jsonl")
     request_log_sampling_rate: float = _ours(1.0, "fraction kept, 0 to 1", 0, 1)
     request_log_with_bytes: bool = _ours(False, "keep images, not only hashes")
@@ -216,6 +225,8 @@ def _check(given: argparse.Namespace) -> None:
         if least is not None and not (value >= least and (most is None or value <= most)):
             expected = f"{least} or more" if most is None else f"{least} to {most}"
             raise InputError(f"--{flag.name}", expected=expected, found=str(value))
+    if not re.fullmatch("0?[0-7]{3}", given.file_mode):
+        raise InputError("--file_mode", expected="octal, like 640", found=given.file_mode)
     threads = given.tensorflow_intra_op_parallelism or given.tensorflow_inter_op_parallelism
     if given.tensorflow_session_parallelism and threads:
         found = "--tensorflow_intra_op_parallelism or --tensorflow_inter_op_parallelism beside it"

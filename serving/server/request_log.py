@@ -6,10 +6,9 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +19,12 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.errors import InputError
 from serving.server.call import Call
-from serving.server.line_writer import LineWriter
+from serving.server.line_writer import LineWriter, LogFile
 from serving.wire.tensors import dtype_name, to_array
 
 _CAPACITY = 256
 # Requests that wait to be written, with their pictures: what is beyond is left out.
 _MAX_WAITING_BYTES = 64 * 2**20
-_FILE_BYTES, _OLDER_FILES = 64 * 2**20, 4  # a file is rotated when it would grow beyond that
 # A tensor of more values than this for one picture is told by type and shape alone.
 _MAX_VALUES = 16
 _MAX_TEXT = 256  # bytes; a longer string is data, not a label
@@ -58,10 +56,13 @@ class RequestLog:
     Args:
         default: for models without a LoggingConfig of their own; None: those are not logged.
         with_bytes: whether pictures themselves are kept beside their hashes.
+        mode: of new files.
     """
 
-    def __init__(self, default: Sampling | None = None, *, with_bytes: bool = False):
-        self._default = default
+    def __init__(
+        self, default: Sampling | None = None, *, with_bytes: bool = False, mode: int = 0o600
+    ):
+        self._default, self._mode = default, mode
         self._with_bytes = with_bytes
         self._by_model: Mapping[str, Sampling] = {}
         self._waiting_bytes = 0
@@ -99,27 +100,15 @@ class RequestLog:
             record = _record(sample.request, sample.response, with_bytes=self._with_bytes)
         finally:
             self._release(sample.size)
-        _append(sample.prefix, json.dumps(sample.head | record))
+        data = f"{json.dumps(sample.head | record)}\n".encode()
+        path = Path(f"{sample.prefix}.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(LogFile(path, self._mode)) as file:
+            file.append(data)
 
     def _release(self, size: int) -> None:
         with self._lock:
             self._waiting_bytes -= size
-
-
-def _append(prefix: str, line: str) -> None:
-    """Appends to `PREFIX.jsonl`; older lines are in `PREFIX.1.jsonl`, the next older in 2, ..."""
-    files = [Path(f"{prefix}.jsonl")]
-    files += [Path(f"{prefix}.{number}.jsonl") for number in range(1, _OLDER_FILES + 1)]
-    files[0].parent.mkdir(parents=True, exist_ok=True)
-    data = f"{line}\n".encode()
-    if len(data) > _FILE_BYTES:
-        return
-    if files[0].exists() and files[0].stat().st_size + len(data) > _FILE_BYTES:
-        for newer, older in reversed(list(pairwise(files))):
-            if newer.exists():
-                newer.replace(older)
-    with files[0].open("ab") as file:
-        file.write(data)
 
 
 def _sampling(model: str, config: LoggingConfig) -> Sampling:

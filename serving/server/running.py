@@ -48,7 +48,7 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
             make_load(options, observer.metrics),
             retry=Retry(options.max_num_load_retries, wait_seconds),
             labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
-            on_config=observer.request_log.configure if observer.request_log else None,
+            on_config=observer.configure,
         )
         parts.callback(core.close)
         try:
@@ -58,7 +58,7 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
                 print(fault.details, file=sys.stderr)
                 return 1
             raise _refusal(options, fault) from fault
-        service = Service(core, observer, as_content=options.enable_serialization_as_tensor_content)
+        service = Service(core, observer, options)
         servers: list[GrpcServer | RestServer] = [start_grpc_server(service, observer, options)]
         parts.callback(servers[0].stop, 0)
         if options.rest_api_port:
@@ -88,13 +88,13 @@ def _keep_requests_moving() -> None:
 
 
 def _observer(options: ServerOptions) -> Observer:
-    default = None
+    default, mode = None, int(options.file_mode, 8)
     if options.request_log:
         default = Sampling(options.request_log, options.request_log_sampling_rate)
     return Observer(
         Metrics(),
-        AccessLog(options.access_log) if options.access_log != OFF else None,
-        RequestLog(default, with_bytes=options.request_log_with_bytes),
+        AccessLog(options.access_log, mode) if options.access_log != OFF else None,
+        RequestLog(default, with_bytes=options.request_log_with_bytes, mode=mode),
     )
 
 

@@ -5,6 +5,7 @@ gRPC and REST both come here. Codes and wording are TensorFlow Serving's.
 
 from typing import TypeAlias, TypeVar
 
+import grpc
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
 from tensorflow_serving.apis.get_model_metadata_pb2 import (
     GetModelMetadataRequest,
@@ -24,8 +25,9 @@ from serving.server import inference
 from serving.server.call import Call
 from serving.server.codec import encode
 from serving.server.core import Core
-from serving.server.faults import failed_precondition, invalid
+from serving.server.faults import Fault, failed_precondition, invalid
 from serving.server.observer import Observer, batch_size
+from serving.server.options import DEFAULTS, ServerOptions
 from serving.server.signatures import fill_spec, signature_name
 from serving.wire import methods
 
@@ -42,14 +44,13 @@ class Service:
     Args:
         core: lends the versions that answer.
         observer: gets the inferences that may be sampled.
-        as_content: whether numbers are answered in `tensor_content` rather than in the field of
-            their type; TensorFlow Serving's `--enable_serialization_as_tensor_content`.
+        options: tell how numbers are answered, and whether whoever asks may change the models.
     """
 
-    def __init__(self, core: Core, observer: Observer, *, as_content: bool = False):
+    def __init__(self, core: Core, observer: Observer, options: ServerOptions = DEFAULTS):
         self.core = core
         self._observer = observer
-        self._as_content = as_content
+        self._options = options
 
     def predict(self, request: PredictRequest, call: Call) -> PredictResponse:
         """Runs a signature of a model."""
@@ -68,9 +69,10 @@ class Service:
                 outputs = servable.run(arrays, chosen, wanted=call.wanted)[name]
             response = PredictResponse()
             fill_spec(response.model_spec, spec.name, servable.version, name)
+        as_content = self._options.enable_serialization_as_tensor_content
         for output, value in outputs.items():
             dtype = signature.outputs[output].dtype
-            encode(response.outputs[output], value, dtype, as_content=self._as_content)
+            encode(response.outputs[output], value, dtype, as_content=as_content)
         self._observer.sample(call, request, response)
         return response
 
@@ -144,12 +146,24 @@ class Service:
     def handle_reload_config_request(
         self, request: ReloadConfigRequest, call: Call
     ) -> ReloadConfigResponse:
-        """Serves another list of models; returns when it is served."""
+        """Serves another list of models; returns when it is served.
+
+        Which files a server writes is for its own configuration to say.
+        """
+        if not self._options.enable_reload_config:
+            what = "HandleReloadConfigRequest is switched off (--enable_reload_config=false)"
+            raise Fault(grpc.StatusCode.PERMISSION_DENIED, what)
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest."
                 " Only ModelConfigList is currently supported"
             )
+        for model in request.config.model_config_list.config:
+            if model.HasField("logging_config") and model.logging_config != self.core.logging(
+                model.name
+            ):
+                what = f"model {model.name}: logging_config is taken from --model_config_file alone"
+                raise invalid(what)
         self.core.reload(request.config)
         response = ReloadConfigResponse()
         response.status.SetInParent()  # OK

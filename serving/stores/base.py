@@ -78,6 +78,7 @@ class VersionStore(ABC):
 
         Raises:
             FileNotFoundError: there is no such version.
+            InputError: a file of it would not lie in the folder.
         """
 
     @abstractmethod
@@ -95,6 +96,7 @@ class VersionStore(ABC):
             The version, which no other call ever returns; None where it was not needed.
 
         Raises:
+            InputError: links in it lead out of its folder.
             FailedError: the store cannot take it; nothing of it is left.
         """
 

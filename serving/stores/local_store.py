@@ -14,10 +14,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
 
 from serving.errors import FailedError
 from serving.stores.base import VersionStore, check_written
+from serving.stores.files import check_links, open_own
 from serving.stores.versions import file_sizes, folder_names, list_versions, version_number
 
 STAGING_PREFIX = ".pushing-"
@@ -62,6 +62,7 @@ class LocalStore(VersionStore):
     def publish(
         self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
     ) -> int | None:
+        check_links(model)
         self._base.mkdir(parents=True, exist_ok=True)
         with self._locked():
             self._sweep()
@@ -95,26 +96,27 @@ class LocalStore(VersionStore):
         return Path(self.path(version))
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[TextIO]:
+    def _locked(self) -> Iterator[int]:
         """Keeps other pushers out; the system lifts the lock of a process that dies.
 
         Yields:
-            The file of the last version: no number is given twice, not even that of a version
-            which was removed, because servers remember what became of it.
+            A descriptor of the file of the last version: no number is given twice, not even that
+            of a version which was removed, because servers remember what became of it.
         """
-        with (self._base / LOCK_FILE).open("a+", encoding="ascii") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
+        handle = open_own(self._base / LOCK_FILE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield handle
+        finally:
+            os.close(handle)
 
-    def _take_number(self, last: TextIO) -> int:
-        last.seek(0)
-        given = version_number(last.read().strip()) or 0
+    def _take_number(self, last: int) -> int:
+        given = version_number(os.pread(last, 32, 0).decode("ascii", "replace").strip()) or 0
         version = max(int(time.time()), 1 + max(self.newest() or 0, given))
         while os.path.lexists(self._folder(version)):  # a stranger: no version, not ours
             version += 1
-        last.truncate(0)
-        last.write(f"{version}\n")
-        last.flush()
+        os.ftruncate(last, 0)
+        os.pwrite(last, f"{version}\n".encode(), 0)
         return version
 
     @contextlib.contextmanager
@@ -183,7 +185,7 @@ def _try_lock(handle: int) -> bool | None:
 
 def _is_dead(folder: Path, is_ours: bool) -> bool:
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             locked = _try_lock(handle)
             if locked is False:
@@ -192,7 +194,7 @@ def _is_dead(folder: Path, is_ours: bool) -> bool:
             changed = max(path.lstat().st_ctime for path in (folder, *folder.rglob("*")))
         finally:
             os.close(handle)
-    except FileNotFoundError:  # renamed or removed by its owner meanwhile
+    except (FileNotFoundError, NotADirectoryError):  # renamed or removed meanwhile; no copy
         return False
     return (is_ours and locked is True) or time.time() - changed > LEFTOVER_SECONDS
 

@@ -9,12 +9,13 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from serving.errors import FailedError
+from serving.errors import FailedError, InputError
 from serving.stores.base import VersionStore, check_written
 from serving.stores.claims import Claim, all_claims, bury, claim_version
+from serving.stores.files import check_links
 from serving.stores.objects import Objects
 from serving.stores.versions import SAVED_MODEL_FILE, file_sizes, version_folders
 
@@ -55,11 +56,14 @@ class ObjectStore(VersionStore):
         if SAVED_MODEL_FILE not in sizes:
             raise FileNotFoundError(self.path(version))
         for name in sizes:
+            _check_key(self.path(version), name)
+        for name in sizes:
             self._objects.download(f"{place}/{name}", folder / name)
 
     def publish(
         self, model: Path, extras: Mapping[str, bytes], needed: Callable[[], bool]
     ) -> int | None:
+        check_links(model)
         self._sweep()
         if not needed():
             return None
@@ -125,3 +129,15 @@ class ObjectStore(VersionStore):
                 bury(self._objects, claim.version)
                 self._objects.remove_all(str(claim.version))
             claim.release()
+
+
+def _check_key(place: str, name: str) -> None:
+    """Refuses the name of an object that a file below a folder cannot have as it is.
+
+    With `..`, a slash in front, or nothing between two, it would lie elsewhere; where folders are
+    told apart by backslashes, these count as slashes.
+    """
+    path = PurePath(name)
+    if path.anchor or ".." in path.parts or path.as_posix() != name:
+        expected = "objects whose names lead below it"
+        raise InputError(place, expected=expected, found=repr(name), todo="remove that object")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from serving.server.call import Call
+from serving.server.config_files import single_model
 from serving.server.metrics import DEFAULT_PATH, Metrics
 
 CASES = Path(__file__).with_name("alerts.test.yaml")
@@ -40,6 +41,7 @@ def manifests(render):
 def exported():
     """Names of samples, with their labels, of a server that has done everything once."""
     metrics = Metrics()
+    metrics.configure(single_model("m", "/models"))
     call = Call("grpc", "Predict", "id", model="m", batch_size=1, run_seconds=0.01)
     metrics.count(call)
     metrics.count(Call("rest", "predict", "id", model="m", status=grpc.StatusCode.INTERNAL))

@@ -13,7 +13,7 @@ case $1 in
   lsf)
     cd "$2" || exit 3
     case "$*" in
-      *--dirs-only*) ls -d */ ;;
+      *--dirs-only*) ls -d */; cat .more 2>/dev/null || true ;;
       *) find . -mindepth 1 -maxdepth 2 -type f | sed 's|^\\./||' ;;
     esac ;;
   copy)
@@ -72,7 +72,10 @@ def test_whole_versions_come_and_go_with_the_store(sync, put, tmp_path):
     put(20)
     put(3, whole=False)
     put(7, model="n")
+    put(2, model="a+b")  # no name that a pusher gives; nor are these
+    (tmp_path / "store" / ".more").write_text("../\n.hidden/\nx/../../y/\n")
     assert sync() == 0
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["m", "n"]
     assert _here(tmp_path) == ["1", "20"]
     assert _here(tmp_path, "n") == ["7"]
     assert (tmp_path / "models" / "m" / "20" / "variables" / "v").read_text() == "20"

@@ -1,7 +1,9 @@
 """What holds for everything that is rendered, whatever it is for."""
 
 import json
+import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import jsonschema
 import kubernetes_validate
@@ -22,6 +24,26 @@ BUILT_IN |= {"networking.k8s.io/v1", "rbac.authorization.k8s.io/v1"}
 CLUSTER_SCOPED = {"Namespace", "Profile"}
 # Whose pods, claims and policies go where: those of profiles, or of a standalone installation.
 STANDALONE = {"standalone", "standalone-gpu", "dev"}
+READER = {"pawlens.dev/models-store": "reader"}
+RUN = {"workflows.argoproj.io/workflow": "cats-vs-dogs-x7k2p"}
+# By folder, a pod that others make there.
+MADE = {f"pipelines/overlays/{one}": RUN for one in ("dev", "standalone", "multi-user")}
+MADE["serving/overlays/kserve"] = {"serving.kserve.io/inferenceservice": "cats-vs-dogs"}
+MADE["pipelines/profile"] = {"app": "ml-pipeline-ui-artifact"}
+
+
+def _rules(manifests, labels, way):
+    """What policies let pods of these labels do; None where none chooses them by a label."""
+    found = []
+    for spec in (one["spec"] for one in manifests if one["kind"] == "NetworkPolicy"):
+        chosen = spec["podSelector"]
+        fits = chosen.get("matchLabels", {}).items() <= labels.items() and all(
+            labels.get(one["key"]) in one.get("values", labels.values())
+            for one in chosen.get("matchExpressions", [])
+        )
+        if chosen and fits and way.capitalize() in spec["policyTypes"]:
+            found.append(spec.get(way, []))
+    return [rule for rules in found for rule in rules] if found else None
 
 
 @pytest.fixture(params=ALL)
@@ -151,3 +173,40 @@ def test_credentials_come_from_secrets_only(manifests):
     assert "ACCESS_KEY" not in text
     assert "PASSWORD" not in text
     assert "Secret" not in {one["kind"] for one in manifests}
+
+
+def test_every_pod_has_policies_of_its_own_that_open_no_more_than_ports(folder, manifests):
+    pods = [one for one in manifests if one["kind"] == "Pod"]
+    pods += [one["spec"]["template"] for one in manifests if one["kind"] in ("Deployment", "Job")]
+    for labels in filter(None, [MADE.get(folder), *(one["metadata"]["labels"] for one in pods)]):
+        assert all("from" in rule for rule in _rules(manifests, labels, "ingress"))
+        to_all = [one["ports"] for one in _rules(manifests, labels, "egress") if "to" not in one]
+        assert {port["port"] for ports in to_all for port in ports} <= {53, 443, 6443}
+
+
+def test_the_namespace_that_is_ours_is_closed(render, one_of):
+    policy = one_of(render("pipelines/profile"), "NetworkPolicy", "default-deny")
+    assert policy["metadata"]["namespace"] == "pawlens"
+    assert policy["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_readers_reach_dns_and_the_store_that_is_configured(render, k8s, tmp_path):
+    manifests = render("serving/overlays/object-store")
+    [data] = [one["data"] for one in manifests if "sync.sh" in one.get("data", {})]
+    url = urlsplit(data["RCLONE_CONFIG_MODELS_ENDPOINT"])
+    secrets = (k8s / "pipelines" / "secrets" / "kustomization.yaml").read_text()
+    assert f"s3-endpoint: {url.hostname.removesuffix('.svc')}:{url.port}\n" in secrets
+    names, store = _rules(manifests, READER, "egress")
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert url.hostname.split(".")[1] in repr(store["to"][0]["namespaceSelector"])
+    assert "minio" in store["to"][0]["podSelector"]["matchExpressions"][0]["values"]
+    assert url.port in [port["port"] for port in store["ports"]]
+    kserve = render("serving/overlays/kserve")
+    assert _rules(kserve, READER, "egress") == [names, store]
+    assert repr((*manifests, *kserve)).count(repr(READER)[1:-1]) == 3 + 2  # pods and policies
+    # And the patch that is a comment is one.
+    shutil.copytree(k8s / "serving" / "store", tmp_path / "store")
+    file = tmp_path / "store" / "kustomization.yaml"
+    head, patch = file.read_text().split("# patches:")
+    file.write_text(f"{head}patches:" + patch.replace("\n# ", "\n"))
+    assert "ipBlock" in repr(_rules(render(str(file.parent)), READER, "egress")[1])

@@ -140,6 +140,10 @@ class Server:
         assert match, self.output()
         self.target, self.rest = match.groups()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def output(self) -> str:
         """What it has written until now, also as errors."""
         return self._process.output_so_far()

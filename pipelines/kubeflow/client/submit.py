@@ -14,8 +14,8 @@ from pipelines.kubeflow.client.resources import compile_config, prepare
 from pipelines.kubeflow.client.server import Server
 from pipelines.kubeflow.client.watch import SUCCEEDED, failure, follow, step_names
 from pipelines.logs import plain_terminal
-from pipelines.workdir import write_whole
 from serving.errors import FailedError, InputError
+from serving.stores.files import write_whole
 
 INTERRUPTED = 130  # as a shell counts a program that Ctrl-C ended
 

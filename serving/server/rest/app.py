@@ -6,7 +6,6 @@ import re
 import time
 from urllib.parse import unquote
 
-import anyio
 import grpc
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,22 +17,24 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
+from serving.server.admission import Arrival, Arrivals, Workers
 from serving.server.call import Call
-from serving.server.faults import Fault, exhausted, invalid, not_found
+from serving.server.faults import Fault, invalid, not_found
 from serving.server.metrics import CONTENT_TYPE, DEFAULT_PATH
 from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
 from serving.server.rest import answers
-from serving.server.rest.bodies import decompressed, json_response, read_body
-from serving.server.rest.json_text import parse_object
+from serving.server.rest.bodies import Body, decompressed, is_packed, json_response, read_body
+from serving.server.rest.json_text import count_elements, parse_object
 from serving.server.rest.requests import fill_examples, fill_predict, signature_name
 from serving.server.service import Service
 from serving.server.signatures import DEFAULT_SIGNATURE
 from serving.stores.versions import version_number
 from serving.wire import methods
 
-# Requests beyond it are refused instead of piling up in memory, as over gRPC.
-MAX_CONCURRENT_REQUESTS = 128
+# Python parses JSON without ever giving another thread a turn. Of larger texts, or those of more
+# elements, one at a time is parsed.
+_LARGE_TEXT, _MANY_ELEMENTS = 2**20, 50_000
 
 _CORS_HEADERS = {
     "access-control-allow-origin": "*",
@@ -112,12 +113,18 @@ class RestApp:
         metrics = options.monitoring.prometheus_config
         self._metrics_path = (metrics.path or DEFAULT_PATH) if metrics.enable else None
         self._cors = options.rest_api_enable_cors_support
-        self._running = 0
-        self._inferences = anyio.CapacityLimiter(
-            options.rest_api_num_threads or 4 * (os.cpu_count() or 1)  # as TensorFlow Serving
+        self._max_elements = options.max_json_elements
+        self._arrivals = Arrivals(
+            options.receive_timeout_seconds, options.request_memory_mb * 2**20
         )
+        threads = options.rest_api_num_threads or 4 * (os.cpu_count() or 1)  # TensorFlow Serving's
+        self._workers, self._large = Workers(threads, "rest"), Workers(1, "rest_large")
         # A status is told even while all threads predict.
-        self._looks = anyio.CapacityLimiter(2)
+        self._quick = Workers(2, "rest_status")
+
+    def close(self) -> None:
+        """Ends the requests that are on their way; to be called in the event loop."""
+        self._arrivals.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] != "http":
@@ -134,8 +141,9 @@ class RestApp:
         await response(scope, receive, send)
 
     async def _observed(self, request: Request, path: str) -> Response:
+        peer = ":".join(map(str, request.client or ()))
         try:
-            with self._observer.call("rest", "", request.headers.get(REQUEST_ID)) as call:
+            with self._observer.call("rest", "", request.headers.get(REQUEST_ID), peer) as call:
                 response = await self._answer(request, path, call)
         except Fault as fault:
             http_status = fault.http_status or _HTTP_STATUS.get(fault.code, 500)
@@ -143,6 +151,8 @@ class RestApp:
         except asyncio.CancelledError:
             response = _refusal("the server is stopping", 503)
         response.headers[REQUEST_ID] = call.request_id
+        if {"content-length", "transfer-encoding"} <= set(request.headers):
+            response.headers["connection"] = "close"  # RFC 9112, 6.1: it may be an attack
         return response
 
     async def _answer(self, request: Request, path: str, call: Call) -> Response:
@@ -152,33 +162,57 @@ class RestApp:
             return json_response(b"")
         call.method, spec = parse_path(request.method, path)
         call.model = spec.name
-        if request.method == "GET":
-            return await self._run(spec, request, b"", call)
-        if self._running >= MAX_CONCURRENT_REQUESTS:
-            raise exhausted("too many concurrent requests")
-        self._running += 1
-        try:
-            body = await read_body(request)
-            return await self._run(spec, request, body, call)
-        finally:
-            self._running -= 1
+        async with self._arrivals.one() as arrival:
+            body: Body = b"" if request.method == "GET" else await read_body(request, arrival)
+            arrival.whole(self._timeout)
+            call.deadline = time.monotonic() + self._timeout
+            work = asyncio.ensure_future(self._work(spec, request, body, arrival, call))
+            gone = asyncio.ensure_future(_left(request))
+            try:
+                await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    raise Fault(grpc.StatusCode.CANCELLED, "the caller has left")
+                return work.result()
+            finally:
+                work.cancel()
+                gone.cancel()
 
-    async def _run(self, spec: ModelSpec, request: Request, body: bytes, call: Call) -> Response:
-        """Answers in a thread, within the time limit."""
+    async def _work(
+        self, spec: ModelSpec, request: Request, body: Body, arrival: Arrival, call: Call
+    ) -> Response:
+        """Answers a whole request, in threads."""
+        workers = self._quick if request.method == "GET" else self._workers
+        if is_packed(request.headers) or len(body) > _LARGE_TEXT:
+            packed = len(body)
+            body, elements = await workers.run(call, _unpacked, body, request)
+            arrival.grow(len(body) - packed)
+            if self._max_elements and elements > self._max_elements:
+                found = f"{elements} elements, at most {self._max_elements} are taken"
+                raise invalid(f"JSON Parse error: {found} (--max_json_elements)", 413)
+            if elements > _MANY_ELEMENTS:
+                workers = self._large
+        accepted = request.headers.get("accept-encoding", "")
 
-        def work() -> Response:
-            plain_body = decompressed(body, request.headers)
-            plain = _answer(self._service, spec, plain_body, call).encode()
-            return json_response(plain, request.headers.get("accept-encoding", ""))
+        def answered() -> Response:
+            plain = _answer(self._service, spec, body, call).encode()
+            call.go_on()
+            return json_response(plain, accepted)
 
-        limiter = self._looks if request.method == "GET" else self._inferences
-        call.deadline = time.monotonic() + self._timeout
-        with anyio.move_on_after(self._timeout):
-            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
-        raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, f"no answer within {self._timeout:g} s")
+        return await workers.run(call, answered)
 
 
-def _answer(service: Service, spec: ModelSpec, body: bytes, call: Call) -> str:
+def _unpacked(body: Body, request: Request) -> tuple[Body, int]:
+    plain = decompressed(body, request.headers)
+    return plain, count_elements(plain)
+
+
+async def _left(request: Request) -> None:
+    """Returns when the caller has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _answer(service: Service, spec: ModelSpec, body: Body, call: Call) -> str:
     """What a path does: a request for the service, and its answer as JSON."""
     if call.method == "status":
         return answers.status(
@@ -187,7 +221,9 @@ def _answer(service: Service, spec: ModelSpec, body: bytes, call: Call) -> str:
     if call.method == "metadata":
         request = GetModelMetadataRequest(model_spec=spec, metadata_field=[methods.METADATA_FIELD])
         return answers.metadata(service.get_model_metadata(request, call))
+    call.go_on()
     values = parse_object(body)
+    call.go_on()
     spec.signature_name = signature_name(values)
     call.signature = spec.signature_name or DEFAULT_SIGNATURE
     if call.method == "predict":

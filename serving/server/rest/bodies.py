@@ -9,6 +9,7 @@ import grpc
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from serving.server.admission import Arrival
 from serving.server.faults import Fault, exhausted, invalid
 from serving.wire import methods
 
@@ -18,30 +19,36 @@ MAX_BODY_BYTES = methods.MAX_MESSAGE_BYTES
 _MIN_GZIP_BYTES = 4096
 _FASTEST = 1
 
+Body = bytes | bytearray
 
-async def read_body(request: Request) -> bytes:
+
+async def read_body(request: Request, arrival: Arrival) -> Body:
     """The body as it was sent; a Fault if it is too large (413) or ended too early."""
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced[:30]) > MAX_BODY_BYTES:
         raise _too_large()
-    chunks, size = [], 0
+    body = bytearray()  # one piece of memory, which goes back to the system
     try:
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
                 raise _too_large()
-            chunks.append(chunk)
+            arrival.grow(len(chunk))
     except ClientDisconnect as error:
         raise Fault(grpc.StatusCode.CANCELLED, "the body ended too early") from error
-    return b"".join(chunks)
+    return body
 
 
-def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
+def is_packed(headers: Mapping[str, str]) -> bool:
+    """Whether a body is not its JSON text as it is."""
+    return _encoding(headers) not in ("", "identity")
+
+
+def decompressed(body: Body, headers: Mapping[str, str]) -> Body:
     """The body without its Content-Encoding: gzip, or a Fault (400, 413, 415)."""
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("", "identity"):
+    if not is_packed(headers):
         return body
-    if encoding not in ("gzip", "x-gzip"):
+    if (encoding := _encoding(headers)) not in ("gzip", "x-gzip"):
         raise invalid(f"Content-Encoding: expected gzip or identity, found {encoding[:50]}", 415)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as reader:  # one member or several
@@ -51,6 +58,10 @@ def decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
     if len(plain) > MAX_BODY_BYTES:
         raise _too_large()
     return plain
+
+
+def _encoding(headers: Mapping[str, str]) -> str:
+    return headers.get("content-encoding", "").strip().lower()
 
 
 def json_response(body: bytes, accepted: str = "", http_status: int = 200) -> Response:

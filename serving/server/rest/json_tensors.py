@@ -15,6 +15,8 @@ _NUMBERS = {int, float, Literal}
 # Integers beyond these are read as floating-point numbers.
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 
+_MAX_DIMENSIONS = 64  # NumPy's
+
 _BASE64 = "b64"
 
 
@@ -39,6 +41,8 @@ def to_array(value: Any, dtype: int) -> np.ndarray:
             that JSON has no values for.
     """
     shape = _shape(value)
+    if len(shape) > _MAX_DIMENSIONS:
+        raise invalid(f"JSON Value: lists are nested deeper than {_MAX_DIMENSIONS} levels")
     leaves = _leaves(value, shape)
     target = numpy_type(dtype)
     if target and target.kind == "f":

@@ -1,53 +1,88 @@
 """The REST API on a port, in a thread of its own."""
 
+import asyncio
+import errno
+import logging
 import socket
 import threading
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import uvicorn
 
 from serving.errors import InputError
+from serving.server.admission import most_connections
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.rest.app import RestApp
+from serving.server.rest.protocol import BoundedProtocol
 from serving.server.service import Service
+
+logger = logging.getLogger(__name__)
 
 # Longer than clients and load balancers keep an idle connection: they close it, not the server
 # while a request is on its way.
 _KEEP_ALIVE_SECONDS = 120
-_BACKLOG = 2048
+# Where no connection can be taken for want of descriptors, asyncio tries and fails so many times a
+# second.
+_BACKLOG = 256
+_SECONDS_BETWEEN_COMPLAINTS = 60.0
 
 
 class RestServer:
-    """A running REST server, on its `port`."""
+    """A running REST server, on its `port`, in an event loop and a thread of its own."""
 
-    def __init__(self, app: RestApp, listener: socket.socket):
+    def __init__(self, app: RestApp, listener: socket.socket, options: ServerOptions):
         self.port: int = listener.getsockname()[1]
+        self._app, self._loop = app, asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._complain)
+        self._silent_until = 0.0
+        protocol = partial(
+            BoundedProtocol,
+            most=most_connections(options.max_connections),
+            seconds=options.receive_timeout_seconds,
+        )
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=protocol,  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
-            loop="asyncio",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # what callers do wrong is no warning
             access_log=False,
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            backlog=_BACKLOG,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="rest", daemon=True
+            target=self._serve, args=(listener,), name="rest", daemon=True
         )
         self._thread.start()
 
     def stop(self, grace_seconds: float) -> None:
         """Takes no new requests; what still runs after so many seconds is cut off."""
         self._server.should_exit = True
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._app.close)
         self._thread.join(grace_seconds)
         if self._thread.is_alive():
             self._server.force_exit = True
             self._thread.join(5.0)
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._silent_until:
+            self._silent_until = loop.time() + _SECONDS_BETWEEN_COMPLAINTS
+            logger.error("no connection can be taken: %s", error.strerror)
+
+    def _serve(self, listener: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._server.serve([listener]))
 
 
 def start_rest_server(service: Service, observer: Observer, options: ServerOptions) -> RestServer:
@@ -67,4 +102,4 @@ def start_rest_server(service: Service, observer: Observer, options: ServerOptio
             found="one in use or not allowed",
             todo="pass another port",
         ) from error
-    return RestServer(RestApp(service, observer, options), listener)
+    return RestServer(RestApp(service, observer, options), listener, options)

@@ -10,6 +10,7 @@ from components.pusher.rollback import roll_back, set_label
 from components.releases import labels
 from components.releases.model_config import ModelConfigFile
 from serving.errors import FailedError, InputError
+from serving.names import ASSETS_EXTRA, ROLLBACK_FILE
 from serving.stores import open_store
 from serving.stores.versions import model_digest
 
@@ -182,3 +183,18 @@ def test_no_label_moves_to_a_version_that_is_not_loaded(base, three, file, monke
     with pytest.raises(FailedError, match=r"no label was moved: .* no server answers"):
         _back(base, file=file.path)
     assert file.path.read_text() == before
+
+
+NOTES = ['{"of": 3}', '{"of": 4}', '{"of": "x"}', '{"of": 1e999}', "[3]", "no JSON", "[" * 9999]
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_a_note_that_leads_around_or_nowhere_ends_with_one_line(tmp_path, make_model, note):
+    base = tmp_path / "cats"
+    for version, text in ((3, note), (4, '{"of": 3}')):
+        make_model(base / str(version), version)
+        (base / str(version) / ASSETS_EXTRA / ROLLBACK_FILE).write_text(text)
+    told = "cats/3/.*json: expected .* with a version older than 3, found .*; .*remove it$"
+    for act in (lambda: _back(str(base)), lambda: push_model(make_model(tmp_path / "m", 9), base)):
+        with pytest.raises(InputError, match=told):
+            act()

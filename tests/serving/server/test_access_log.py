@@ -25,7 +25,7 @@ def test_a_line_for_each_request(tmp_path: Path) -> None:
     path.write_text("{}\n")  # appended to, not overwritten
     observer = Observer(access_log=AccessLog(str(path)))
     before = datetime.now(UTC)
-    with observer.call("grpc", "Predict", "id-1") as call:
+    with observer.call("grpc", "Predict", "id-1", "ipv4:10.0.0.1:2345") as call:
         call.model, call.version, call.signature, call.batch_size = "pets", 3, "grad_cam", 2
         time.sleep(0.02)
     with pytest.raises(Fault), observer.call("rest", "predict"):
@@ -45,6 +45,7 @@ def test_a_line_for_each_request(tmp_path: Path) -> None:
         "version": 3,
         "signature": "grad_cam",
         "batch_size": 2,
+        "peer": "ipv4:10.0.0.1:2345",
         "status": "OK",
     }
     assert (refused["status"], refused["error"]) == ("NOT_FOUND", 'no "such"\nmodel')

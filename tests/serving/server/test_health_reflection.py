@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import Mock
 
 import grpc
 import numpy as np
@@ -23,7 +22,6 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 
 from serving.errors import InputError
 from serving.server.config_files import single_model
-from serving.server.health import Health, Streams
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -172,30 +170,11 @@ def test_channel_arguments_that_are_none(start_here, bases) -> None:
         start_here({"types": bases["types"]}, grpc_channel_arguments=arguments)
 
 
-def test_a_watcher_that_leaves_while_it_is_told_holds_up_nobody():
-    """Its end comes on grpcio's event thread, on which the end of the telling depends."""
-    told, ends, sending, sent = [], [], threading.Event(), threading.Event()
-
-    def send(answer):
-        told.append(answer)
-        sending.set()
-        assert sent.wait(20)
-
-    health = Health(Mock(models=list), Streams())
-    stream = Mock(add_callback=lambda end: ends.append(end) or True)
-
-    def watch_and_leave():
-        health.Watch(health_pb2.HealthCheckRequest(service=""), stream, send)
-        for end in ends:
-            end()
-
-    thread = threading.Thread(target=watch_and_leave, daemon=True)
-    thread.start()
-    assert sending.wait(10)
-    thread.join(10)
-    left = not thread.is_alive()
-    sent.set()
-    health.close()
-    assert left
-    assert told[0].status == NOT_SERVING
-    assert told[1] is None
+def test_a_watcher_that_leaves_takes_nobody_along(start_here, bases) -> None:
+    server = start_here({"types": bases["types"]})
+    with server.channel() as channel, server.channel() as other:
+        leaving, staying = _watch(other, "types"), _watch(channel, "types")
+        assert leaving.get(timeout=30) == staying.get(timeout=30) == SERVING
+        other.close()
+        server.core.reload(single_model("new", str(bases["types"])))
+        assert staying.get(timeout=30) == UNKNOWN

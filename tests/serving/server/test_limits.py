@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 
-from serving.server.grpc_server import MAX_CONCURRENT_REQUESTS
+from serving.server.admission import MAX_CONCURRENT_REQUESTS
 from serving.server.servable import Servable
 
 

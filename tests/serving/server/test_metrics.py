@@ -9,7 +9,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.server import metrics
+from serving.server.config_files import single_model
 from serving.server.faults import Fault
 from serving.server.metrics import Metrics
 from serving.server.observer import Observer
@@ -29,6 +29,7 @@ def _samples(seen: Metrics) -> dict[tuple, float]:
 @pytest.fixture
 def observer() -> Iterator[Observer]:
     made = Observer()
+    made.configure(single_model("pets", "/models"))
     yield made
     made.close()
 
@@ -114,19 +115,22 @@ def test_loading_warming_up_and_queuing() -> None:
 
 def test_odd_names_are_escaped(observer: Observer) -> None:
     odd = 'a"b\\c\nd,le="5.0",x_total '
+    observer.configure(single_model(odd, "/models"))
     _call(observer, model=odd)
     assert (":tensorflow:serving:request_count", ("model_name", odd), ("status", "OK")) in _samples(
         observer.metrics
     )
 
 
-def test_ever_new_names_do_not_fill_the_memory(observer, monkeypatch):
-    monkeypatch.setattr(metrics, "_MAX_MODEL_NAMES", 10)
-    for number in range(15):
-        _call(observer, model=f"m{number}")
+def test_names_that_callers_make_up_share_a_label(observer: Observer) -> None:
+    for number in range(1500):
+        _call(observer, model=f"m{number}" * number)
+    _call(observer)
+    observer.configure(single_model("cars", "/models"))
+    for name in ("cars", "pets"):  # one that was served once keeps its label
+        _call(observer, model=name)
     name = ":tensorflow:serving:request_count"
     counts = {
         key[1][1]: value for key, value in _samples(observer.metrics).items() if key[0] == name
     }
-    assert len(counts) == 11
-    assert counts[""] == 5
+    assert counts == {"": 1500, "pets": 2, "cars": 1}

@@ -174,7 +174,7 @@ def test_without_a_sampling_nothing_is_kept() -> None:
 
 
 def test_files_are_rotated_and_bounded(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("serving.server.request_log._FILE_BYTES", 2000)
+    monkeypatch.setattr("serving.server.line_writer.FILE_BYTES", 2000)
     prefix = tmp_path / "requests"
     request, response = _predict([b"x"])
     for number in range(100):

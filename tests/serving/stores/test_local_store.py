@@ -143,3 +143,15 @@ def test_a_removed_version_is_gone_and_removing_twice_is_no_error(tmp_path):
     assert store.versions() == []
     assert _hidden(tmp_path / "base") == []
     store.remove(version)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"9" * 5000, b"-1"])
+def test_what_is_planted_as_a_leftover_or_in_the_lock_stops_no_push(tmp_path, content):
+    base, victim = tmp_path / "base", _model(tmp_path / "victim")
+    base.mkdir()
+    (base / ".push.lock").write_bytes(content)
+    (base / f"{STAGING_PREFIX}{HOST}-link").symlink_to(victim)
+    (base / ".removing-1-link").symlink_to(victim)
+    os.mkfifo(base / f"{STAGING_PREFIX}{HOST}-pipe")
+    assert _publish(LocalStore(base), _model(tmp_path / "model")) <= time.time()
+    assert [path.name for path in victim.iterdir()] == ["saved_model.pb"]

@@ -1,6 +1,7 @@
 """Versions in an object store: pushers that die at any step, meet, or are taken for dead."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -282,3 +283,16 @@ def test_which_store_a_place_is(tmp_path):
     assert remote.path(7) == "memory://bucket/cats/7"
     with pytest.raises(InputError, match="nosuch://x/y"):
         open_store("nosuch://x/y")
+
+
+NAMES = ["..", "../out", "a/../../out", "/out", "//out", "a//b", "./a", "a/.", "a/./b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_object_whose_name_leads_out_is_not_downloaded(model, tmp_path, name):
+    version = _publish(_store(), model)
+    objects, place = MemoryFileSystem.store, f"{ROOT}/{version}"
+    objects[f"{place}/{name}"] = objects[f"{place}/saved_model.pb"]
+    with pytest.raises(InputError, match=re.escape(f"names lead below it, found {name!r}")):
+        _store().fetch(version, tmp_path / "in" / "copy")
+    assert not (tmp_path / "in").exists()  # nor was any other

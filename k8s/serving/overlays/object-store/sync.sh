@@ -15,6 +15,12 @@ once() {
   models=$(rclone lsf "$MODELS_SOURCE" --dirs-only) || return 1
   for model in $models; do
     model=${model%/}
+    case $model in # as the pusher names models; others would lie elsewhere, or be several
+      .* | *[!A-Za-z0-9_.-]*)
+        echo "$model in the store is no model's name" >&2
+        continue
+        ;;
+    esac
     wanted=$(versions "$model") || return 1
     # An empty answer may be a store in trouble: what is served stays.
     [ -n "$wanted" ] || continue

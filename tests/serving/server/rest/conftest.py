@@ -51,6 +51,7 @@ def start(core: Core) -> Iterator[Callable[..., tuple[httpx.Client, RestServer]]
 
     def make(observer: Observer | None = None, **options) -> tuple[httpx.Client, RestServer]:
         observer = observer or Observer()
+        observer.metrics.configure(single_model(MODEL, ""))
         server = _serve(core, observer, **options)
         http = httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60)
         running.append((http, server))

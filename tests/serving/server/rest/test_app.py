@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from serving.server import admission
 from serving.server.observer import Observer
-from serving.server.rest import app, bodies
+from serving.server.rest import bodies
 
 PREDICT = "/v1/models/values:predict"
 BODY = {"signature_name": "int32", "instances": [1, 2]}
@@ -109,6 +111,10 @@ def test_a_timeout(start, gate) -> None:
         answer = http.post(PREDICT, json=SLOW)
         assert answer.status_code == 504
         assert answer.json() == {"error": "no answer within 0.2 s"}
+    threads = threading.active_count()
+    for _ in range(4):  # none is started for one that is held up
+        assert http.post(PREDICT, json=SLOW).status_code == 504
+    assert threading.active_count() <= threads
     gate.open()
     while (answer := http.post(PREDICT, json=BODY)).status_code == 504:
         pass  # until the thread is free
@@ -118,7 +124,7 @@ def test_a_timeout(start, gate) -> None:
 
 
 def test_too_many_requests(start, gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "MAX_CONCURRENT_REQUESTS", 1)
+    monkeypatch.setattr(admission, "MAX_CONCURRENT_REQUESTS", 1)
     http, _ = start()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(http.post, PREDICT, json=SLOW)
@@ -129,6 +135,85 @@ def test_too_many_requests(start, gate, monkeypatch: pytest.MonkeyPatch) -> None
         gate.open()
         assert running.result().status_code == 200
     assert http.post(PREDICT, json=BODY).status_code == 200
+
+
+def _raw(http: httpx.Client, text: bytes) -> socket.socket:
+    """A connection that has sent it."""
+    made = socket.create_connection((http.base_url.host, http.base_url.port), timeout=20)
+    made.sendall(text.replace(b"\n", b"\r\n"))
+    return made
+
+
+def _head(length: int) -> bytes:
+    return f"POST {PREDICT} HTTP/1.1\nHost: x\nContent-Length: {length}\n\n".encode()
+
+
+def test_what_never_arrives_takes_no_slot_and_ends(start, monkeypatch) -> None:
+    monkeypatch.setattr(admission, "MAX_CONCURRENT_REQUESTS", 1)
+    http, _ = start(receive_timeout_seconds=0.5)
+    heads = [_raw(http, b"POST / HTTP/1.1\nHost: x\n") for _ in range(5)]
+    waiting = [_raw(http, _head(100) + b"{") for _ in range(5)]
+    assert http.post(PREDICT, json=BODY).status_code == 200
+    for one in waiting:
+        assert one.recv(1000).startswith(b"HTTP/1.1 408 ")
+    assert [one.recv(1000) for one in heads] == [b""] * 5
+    kept = _raw(http, b"GET /v1/models/values HTTP/1.1\nHost: x\n\n")
+    assert kept.recv(1000).startswith(b"HTTP/1.1 200 ")
+    kept.sendall(b"GET /")  # the head of the next request, on a connection that is known
+    while kept.recv(1000):
+        pass
+
+
+def test_the_largest_on_its_way_goes_for_want_of_memory(start) -> None:
+    http, _ = start(request_memory_mb=1)
+    large = _raw(http, _head(10**6) + b" " * 900_000)
+    small = _raw(http, _head(10**6) + b" " * 100_000)
+    full = json.dumps(BODY).encode()
+    assert http.post(PREDICT, content=full + b" " * 300_000).status_code == 200
+    assert large.recv(1000).startswith(b"HTTP/1.1 429 ")
+    small.sendall(b" " * 900_000)
+    assert small.recv(1000).startswith(b"HTTP/1.1 400 ")  # it was read to its end
+
+
+def test_json_of_too_many_elements(http: httpx.Client, start) -> None:
+    body = {"signature_name": "int32", "instances": [1] * 400_000}
+    assert len(http.post(PREDICT, json=body).json()["predictions"]) == 400_000
+    bounded, _ = start(max_json_elements=1000)
+    for text in (b"[]," * 1000, b"[" * 1001, b'{"a": ' * 1001):
+        packed = gzip.compress(text)
+        answer = bounded.post(PREDICT, content=packed, headers={"content-encoding": "gzip"})
+        assert answer.status_code == 413
+        assert "at most 1000 are taken (--max_json_elements)" in answer.json()["error"]
+
+
+def test_a_length_beside_chunks_ends_the_connection(http: httpx.Client) -> None:
+    chunks = b"Transfer-Encoding: chunked\n\n2\n{}\n0\n\n"
+    text = f"POST {PREDICT} HTTP/1.1\nHost: x\nContent-Length: 2\n".encode() + chunks
+    both = _raw(http, text)
+    assert b"connection: close" in b"".join(iter(lambda: both.recv(1000), b"")).lower()
+
+
+def test_a_stop_does_not_wait_for_what_is_on_its_way(start) -> None:
+    http, server = start()
+    waiting = _raw(http, _head(100) + b"{")
+    assert http.post(PREDICT, json=BODY).status_code == 200
+    started = time.monotonic()
+    server.stop(25)
+    assert time.monotonic() - started < 10
+    assert waiting.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_nothing_is_computed_for_who_has_left(start, gate) -> None:
+    http, _ = start(rest_api_num_threads=1)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(http.post, PREDICT, json=SLOW)
+        assert gate.reached()
+        body = json.dumps(BODY).encode()
+        _raw(http, _head(len(body)) + body).close()
+        time.sleep(0.5)
+        gate.open()
+        assert running.result().status_code == 200
+    assert gate.seen == ["uneven"]
 
 
 def test_pages_from_elsewhere(start, http: httpx.Client) -> None:

@@ -111,7 +111,7 @@ def test_metrics(http: httpx.Client) -> None:
     after = counts()
     refused = (MODEL_NAME, "INVALID_ARGUMENT")
     assert after.pop(refused) == before.pop(refused, 0) + 1
-    assert after.pop(("x", "NOT_FOUND")) == 1
+    assert after.pop(("", "NOT_FOUND")) == 1  # a name that a caller made up
     assert after == before
     page = http.get("/monitoring/prometheus/metrics").text
     assert re.search(r":tensorflow:cc:saved_model:load_latency\{model_path=\".*/3\"\} \d+", page)

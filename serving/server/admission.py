@@ -1,0 +1,151 @@
+"""Who gets how much of a server: requests on their way in, and those that threads answer.
+
+A request that is on its way holds neither a slot nor a thread. It is bounded in time, and all of
+them in number and in bytes; where one has to go, it is the oldest or the largest of the unfinished:
+whoever sends a whole request is not locked out by those who do not.
+"""
+
+import asyncio
+import resource
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import grpc
+
+from serving.server.call import Call
+from serving.server.faults import Fault, exhausted, unavailable
+
+# Requests beyond it are refused instead of piling up in memory.
+MAX_CONCURRENT_REQUESTS = 128
+MAX_UNFINISHED = 1024
+
+_RESERVED_DESCRIPTORS = 128  # for models, logs, libraries
+
+Answer = TypeVar("Answer")
+_late = partial(Fault, grpc.StatusCode.DEADLINE_EXCEEDED)
+_stopping = partial(unavailable, "the server is stopping")
+
+
+class Arrival:
+    """A request from its first byte to its answer.
+
+    Attributes:
+        size: bytes of it that are in memory.
+        fault: what it fails with when its time is over.
+    """
+
+    def __init__(self, arrivals: "Arrivals", limit: asyncio.Timeout, fault: Fault):
+        self._arrivals, self._limit = arrivals, limit
+        self.size, self.fault = 0, fault
+
+    def grow(self, count: int) -> None:
+        """Notes so many more bytes; a Fault where nobody else can be refused for them."""
+        self._arrivals.take(self, count)
+
+    def whole(self, seconds: float | None = None) -> None:
+        """Notes that all of it is here, and how long its answer may take."""
+        self.end_in(seconds, _late(f"no answer within {seconds:g} s" if seconds else ""))
+
+    def end_in(self, seconds: float | None, fault: Fault) -> None:
+        """It is on its way no longer, and fails in so many seconds if it has no answer by then."""
+        self._arrivals.unfinished.pop(self, None)
+        self.fault = fault
+        with suppress(RuntimeError):  # it is about to fail already
+            now = asyncio.get_running_loop().time()
+            self._limit.reschedule(None if seconds is None else now + seconds)
+
+
+class Arrivals:
+    """The requests of one event loop.
+
+    Args:
+        seconds: that a request may take to arrive; None: any time.
+        most_bytes: of all requests, those included that wait for their answers.
+        most: requests on their way; of more the oldest is refused.
+
+    Attributes:
+        unfinished: those that are on their way, the oldest first.
+    """
+
+    def __init__(self, seconds: float | None, most_bytes: int = 0, most: int = MAX_UNFINISHED):
+        self._seconds, self._most_bytes, self._most = seconds, most_bytes, most
+        self._bytes, self._closed = 0, False
+        self.unfinished: dict[Arrival, None] = {}
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[Arrival]:
+        """A request until it is answered; a Fault if it is not in time, or refused for others."""
+        if self._closed:
+            raise _stopping()
+        if len(self.unfinished) >= self._most:
+            self._refuse(next(iter(self.unfinished)), "too many unfinished requests")
+        limit = asyncio.timeout(self._seconds)
+        late = _late(f"the request did not arrive within {self._seconds} s", 408)
+        arrival = Arrival(self, limit, late)
+        self.unfinished[arrival] = None
+        try:
+            async with limit:
+                yield arrival
+        except TimeoutError as error:
+            raise arrival.fault from error
+        finally:
+            self.unfinished.pop(arrival, None)
+            self._bytes -= arrival.size
+
+    def take(self, arrival: Arrival, count: int) -> None:
+        """See `Arrival.grow`."""
+        arrival.size += count
+        self._bytes += count
+        while self._bytes > self._most_bytes:
+            largest = max(self.unfinished, key=lambda one: one.size, default=arrival)
+            if largest.size <= arrival.size:
+                raise exhausted("the requests of all take too much memory")
+            self._refuse(largest, "the requests of all take too much memory")
+            self._bytes, largest.size = self._bytes - largest.size, 0
+
+    def close(self) -> None:
+        """Ends all that are on their way, and takes no more."""
+        self._closed = True
+        for arrival in list(self.unfinished):
+            arrival.end_in(0.0, _stopping())
+
+    def _refuse(self, arrival: Arrival, why: str) -> None:
+        arrival.end_in(0.0, exhausted(why))
+
+
+class Workers:
+    """Threads that answer whole requests; each keeps its slot until its thread is done with it."""
+
+    def __init__(self, threads: int, name: str):
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._slots = threading.BoundedSemaphore(MAX_CONCURRENT_REQUESTS)
+
+    async def run(self, call: Call, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Runs it in a thread, or not at all if nobody waits any more by then.
+
+        Raises:
+            Fault: RESOURCE_EXHAUSTED; all slots are taken.
+        """
+        if not self._slots.acquire(blocking=False):
+            raise exhausted("too many concurrent requests")
+        future: Future[Answer] = self._pool.submit(work, *arguments)
+        future.add_done_callback(lambda _: self._slots.release())
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            call.leave()
+            raise
+
+    def close(self) -> None:
+        """Starts nothing any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def most_connections(wanted: int) -> int:
+    """Of each port: as many as wanted; if that is 0, what the limit of descriptors leaves."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return wanted or max((descriptors - _RESERVED_DESCRIPTORS) // 2, descriptors // 4)
