@@ -1,5 +1,6 @@
 """The command `pawlens ablate`: what each idea of an architecture is worth, on the user's data."""
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from pipelines.run import working
 from pipelines.sections import PipelineConfig
 from pipelines.workdir import WorkDir
 from serving.errors import InputError
+from serving.stores.files import write_whole
 
 if TYPE_CHECKING:
     from components.ablation.study import Comparison
@@ -117,9 +119,11 @@ def _write(comparison: "Comparison", folder: Path) -> None:
     from components.ablation.study import draw_ablation, markdown
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / JSON_FILE).write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
-    (folder / TABLE_FILE).write_text(markdown(comparison), encoding="utf-8")
-    draw_ablation(comparison, folder / CHART_FILE)
+    write_whole(folder / JSON_FILE, (json.dumps(comparison, indent=1) + "\n").encode())
+    write_whole(folder / TABLE_FILE, markdown(comparison).encode())
+    chart = io.BytesIO()
+    draw_ablation(comparison, chart)
+    write_whole(folder / CHART_FILE, chart.getvalue())
 
 
 def _print_table(comparison: "Comparison", console: Console) -> None:

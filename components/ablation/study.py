@@ -4,7 +4,7 @@ import itertools
 import math
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from components import models
 from components.models.cost import multiply_adds
@@ -166,7 +166,7 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def draw_ablation(comparison: Comparison, path: Path) -> None:
+def draw_ablation(comparison: Comparison, file: IO[bytes]) -> None:
     """Draws a comparison of `compare` as a PNG, the best combination on top."""
     # The object interface draws without a display and leaves pyplot's global state alone.
     from matplotlib.figure import Figure
@@ -198,7 +198,7 @@ def draw_ablation(comparison: Comparison, path: Path) -> None:
         panel.margins(x=0.35)
         panel.set_title(what, fontsize=10)
     axes[0].invert_yaxis()
-    figure.savefig(path, dpi=120)
+    figure.savefig(file, dpi=120)
 
 
 def _words(name: str) -> str:

@@ -19,6 +19,7 @@ from components.trainer.input.split import Splits
 from components.trainer.records.history import EpochRecord, joined
 from components.trainer.records.state import TrainingState
 from components.trainer.settings import TrainerConfig
+from serving.stores.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,7 @@ def run_trial(config: TrainerConfig, splits: Splits, folder: Path) -> Trial:
         kept = [epochs for each in folders if (epochs := TrainingState(each).epochs)]
         told = str(error.__cause__ or error)  # without the stage's name
         trial = Trial(joined(kept) if kept else [], failure=told.partition(":")[0])
-    draft = record.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(trial)), encoding="utf-8")
-    draft.replace(record)
+    write_whole(record, json.dumps(asdict(trial)).encode())
     for each in folders:
         shutil.rmtree(each)
     return trial

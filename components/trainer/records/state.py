@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from components.trainer.records.history import EpochRecord, best_epoch
+from serving.stores.files import write_whole
 
 TENSORBOARD_FOLDER = "tensorboard"
 
@@ -70,12 +71,7 @@ class TrainingState:
         for path in (weights, best):
             _flush(path)
         seeds = [keras.ops.convert_to_numpy(variable).tolist() for variable in seed_states(model)]
-        new = self.folder / f"{_STATE}.new"
-        with new.open("w", encoding="utf-8") as file:
-            json.dump({"epochs": self.epochs, "seeds": seeds}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._file)
+        write_whole(self._file, json.dumps({"epochs": self.epochs, "seeds": seeds}).encode())
         _flush(self.folder)
         keep = {_STATE, weights.name, best.name, TENSORBOARD_FOLDER}
         for path in self.folder.iterdir():
