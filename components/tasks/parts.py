@@ -246,7 +246,7 @@ class Export(Part, ABC):
         Args:
             model: of `components.models.build`, in float32.
             side: of its square input; None where there are no pictures.
-            options: spec of the architecture, layer to explain, test-time flip.
+            options: spec of the architecture, and the section `trainer.export`.
         """
 
     @abstractmethod
