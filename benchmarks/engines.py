@@ -28,10 +28,10 @@ from serving import names
 MODEL, IMAGE_SIZE = "mini_xception", 180
 BATCHES = {1: 100, 32: 10}  # with rounds
 BASE = "saved_model"
-EXPORTS: dict[str, dict[str, bool]] = {
+EXPORTS: dict[str, dict[str, Any]] = {
     BASE: {"fold_batch_norms": False},
     "folded": {},
-    "cpu": {"for_cpu": True},
+    "cpu": {"target": "cpu"},
 }
 # Encoded pictures -> probabilities.
 Engine = Callable[[list[bytes]], np.ndarray]
@@ -76,17 +76,19 @@ def measure(folder: Path, weights: str, pictures: str, intra: int, inter: int) -
         }
 
 
-def saved_model(model: Any, folder: Path, options: Any, how: dict[str, bool]) -> Engine:
+def saved_model(model: Any, folder: Path, options: Any, how: dict[str, Any]) -> Engine:
     """An export, in a session as the embedded server has it."""
     from components import models
     from components.export.saved_model import ExportOptions, export_model
     from components.tasks import get_task
+    from components.trainer.sections import ExportConfig
     from serving.server.session import ModelSession
 
     spec = models.spec(MODEL)
     told = {"task": get_task(spec.task), "side": model.input.shape[1]}
     classes = classes_of(told["task"])
-    export_model(model, folder, classes=classes, options=ExportOptions(spec, **how), **told)
+    exported_so = ExportOptions(spec, config=ExportConfig(**how))
+    export_model(model, folder, classes=classes, options=exported_so, **told)
     session = ModelSession(folder, options)
     signature = session.signatures.signature_def[names.SIGNATURE_SERVING]
     fed = signature.inputs[names.INPUT_IMAGE_BYTES].name

@@ -41,13 +41,15 @@ def export(
     from components.explanations import load_explanation
     from components.export.saved_model import ExportOptions, export_model
     from components.tasks import get_task
+    from components.trainer.sections import ExportConfig
 
     spec = models.spec(name)
     task = get_task(spec.task)
     classes = classes_of(task)
     keras.utils.set_random_seed(seed)
     model = models.build(name, image_size, len(classes))
-    options = ExportOptions(spec, load_explanation(explanation), explanation)
+    export = ExportConfig(explanation=explanation)
+    options = ExportOptions(spec, load_explanation(explanation), export)
     export_model(model, folder, task=task, classes=classes, side=image_size, options=options)
     return model
 

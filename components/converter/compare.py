@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,34 +89,38 @@ def compare(
     Raises:
         FailedError: there is no Example.
     """
-    own = Agreement(part)
-    sums = [Agreement(part) for _ in converted]
-    count, one = 0, np.empty([0])
-    for images, truth in _batches(examples, part, side):
+    import tensorflow as tf
+
+    runs = {"": original} | {model.format: model.run for model in converted}
+    sums = {name: Agreement(part) for name in runs}
+    count, first = 0, np.empty([0])
+    for batch in batches(examples):
+        encoded = tf.constant([value_of(one, features.IMAGE) for one in batch])
+        images = decode_images(encoded, side).numpy()
+        truth = np.stack([part.truth(one, side) for one in batch])
         reference = original(images)
-        own.add(reference, reference, truth)
-        for model, summed in zip(converted, sums, strict=True):
-            summed.add(model.run(images), reference, truth)
+        for name, run in runs.items():
+            sums[name].add(run(images) if name else reference, reference, truth)
         count += len(images)
-        one = images[:1]
+        first = images[:1]
     if not count:
         raise FailedError("converter: no image in the test split to compare the formats with")
-    times = _times({"": original} | {model.format: model.run for model in converted}, one)
+    times, found = _times(runs, first), {name: summed.figures() for name, summed in sums.items()}
     return {
         "examples": count,
         "metric": part.quality,
-        "original": {"value": own.figures()["value"], "milliseconds": times[""]},
+        "original": {"value": found[""]["value"], "milliseconds": times[""]},
         "conversions": [
             {
                 "format": model.format,
                 "file": model.path.name,
                 "bytes": model.path.stat().st_size,
-                **figures,
+                **found[model.format],
                 "milliseconds": times[model.format],
                 "tolerance": model.tolerance,
-                "ok": figures["mean_difference"] <= model.tolerance,
+                "ok": found[model.format]["mean_difference"] <= model.tolerance,
             }
-            for model, figures in zip(converted, [one.figures() for one in sums], strict=True)
+            for model in converted
         ],
     }
 
@@ -136,18 +140,6 @@ def check(comparison: dict[str, Any]) -> None:
                 f" {found['tolerance']:.2g}; {comparison['metric']} {found['value']:.4f} instead"
                 f" of {comparison['original']['value']:.4f}"
             )
-
-
-def _batches(
-    examples: Iterable[Any], part: Evaluation, side: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Images float32 [batch, side, side, 3] and class ids [batch] or [batch, side, side]."""
-    import tensorflow as tf
-
-    for batch in batches(examples):
-        encoded = [value_of(one, features.IMAGE) for one in batch]
-        images = decode_images(tf.constant(encoded), side).numpy()
-        yield images, np.stack([part.truth(one, side) for one in batch])
 
 
 def _times(runs: Mapping[str, Run], image: np.ndarray) -> dict[str, float]:

@@ -4,7 +4,6 @@ import json
 import tempfile
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import keras
 from absl import logging
@@ -61,7 +60,12 @@ class Executor(StepExecutor):
         text = json.dumps(comparison, indent=1) + "\n"
         io_utils.write_string_file(f"{target}/{artifacts.COMPARISON}", text)
         for found in comparison["conversions"]:
-            logging.info("%s", _line(comparison["metric"], found))
+            size, metric = found["bytes"] / 2**20, comparison["metric"]
+            logging.info(
+                f"{found['file']}: {size:.1f} MiB, {found['milliseconds']:.1f} ms a image, {metric}"
+                f" {found['value']:.4f}, probabilities differ by {found['mean_difference']:.1e} on"
+                " average"
+            )
         check(comparison)
 
 
@@ -73,11 +77,3 @@ def _answering_model(model_run: str, scratch: Path) -> keras.Model:
     spec = models.spec(history["model"])  # whose module registers layers of its own
     model = keras.models.load_model(path, compile=False)
     return flip_averaged_model(model, spec) if history["test_time_flip"] else model
-
-
-def _line(metric: str, found: dict[str, Any]) -> str:
-    return (
-        f"{found['file']}: {found['bytes'] / 2**20:.1f} MiB, {found['milliseconds']:.1f} ms a"
-        f" image, {metric} {found['value']:.4f}, probabilities differ by"
-        f" {found['mean_difference']:.1e} on average"
-    )

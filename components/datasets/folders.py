@@ -89,36 +89,42 @@ def split_folders(folder: Path) -> dict[str, str]:
     return found if "train" in found.values() and len(set(found.values())) > 1 else {}
 
 
+def walk(
+    root: Path, folder: str = "", *, deep: bool = True, above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Paths below the data folder, with "/", and entries of what is no folder, in no order.
+
+    Of `folder`, and with `deep` of those in it; linked ones are followed, unless they hold the one
+    that they lie in. `above` are real paths of the folders that it lies in.
+    """
+    here = os.path.realpath(root / folder)
+    if any(f"{path}/".startswith(f"{here}/") for path in above):
+        return
+    for entry in visible(root / folder):
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        if kind_of(entry) != FOLDER:
+            yield path, entry
+        elif deep:
+            yield from walk(root, path, above=(*above, here))
+
+
 def image_records(
-    root: Path, folder: str = "", *, deep: bool = False, above: tuple[str, ...] = (), **told: Any
+    root: Path, folder: str = "", *, deep: bool = False, **told: Any
 ) -> Iterator[Record]:
     """Records of the images in a folder, in no order; of those nothing decodes, with a problem.
-
-    Linked folders are followed, unless they hold the one that they lie in.
 
     Args:
         root: the data folder.
         folder: below it, with "/"; empty: itself.
         deep: with the numbers that they are named by, and those in sub-folders, without.
-        above: real paths of the folders that it lies in.
         told: fields of the records.
     """
-    if deep:
-        here = os.path.realpath(root / folder)
-        if any(f"{path}/".startswith(f"{here}/") for path in above):
-            return
-        above = (*above, here)
-    for entry in visible(root / folder):
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        kind = kind_of(entry)
-        if kind == FOLDER:
-            if deep:
-                for below in image_records(root, path, deep=True, above=above, **told):
-                    yield replace(below, number=None)
-        elif entry.name.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS):
-            digits = entry.name.partition(".")[0] if deep else ""
+    for path, entry in walk(root, folder, deep=deep):
+        if path.lower().endswith(IMAGE_EXTENSIONS + OTHER_EXTENSIONS):
+            own = deep and path.rpartition("/")[0] == folder
+            digits = entry.name.partition(".")[0] if own else ""
             number = int(digits) if digits.isdecimal() and digits.isascii() else None
-            found = record(path, number=number, **told)
+            found, kind = record(path, number=number, **told), kind_of(entry)
             yield found if kind == FILE else replace(found, problem=kind)
 
 

@@ -136,6 +136,12 @@ def name_mistakes(where: str, names: list[str]) -> Iterator[InputError]:
         yield InputError(where, expected="names in UTF-8 without '/'", found=found)
 
 
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names in a sentence: all of a few, the first of many and how many more."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def printable(text: str) -> str:
     """A text as UTF-8: what is none of it as `\\udce9`."""
     return text.encode(errors="backslashreplace").decode()

@@ -6,15 +6,16 @@ A record's own fault becomes its problem; fatal is only what leaves no data set.
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import replace
+from functools import partial
 
 from components.datasets.records import Found, Listing, Record
-from components.datasets.settings import DataConfig, name_mistakes, printable
+from components.datasets.settings import DataConfig, listed, name_mistakes, printable
 from serving.classes import Classes
 from serving.errors import InputError
 
 NO_MASK = "no mask"
 
-_SHOWN = 5  # names in a message
+some = partial(listed, most=5)  # names, for a message
 
 
 def settle_labels(listing: Listing, data: DataConfig) -> Found:
@@ -132,9 +133,3 @@ def two(names: list[str]) -> tuple[str, ...]:
         found = f"{len(names)} ({some(names) or 'none'})"
         raise InputError("classes", expected="at least 2", found=found)
     return tuple(names)
-
-
-def some(names: list[str]) -> str:
-    """The first names, for a message."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -95,7 +95,10 @@ def synthesize(
             for path in _paths(root, kind, index):
                 path.unlink(missing_ok=True)
     if layout == "oxford_list":
-        _write(root / OXFORD_LIST, _oxford_lines(root, kind, count))
+        # Name, class, species and breed in the species: one breed each.
+        stems = [_paths(root, kind, index)[0].stem for index in range(count)]
+        lines = [f"{stem} {n % 2 + 1} {n % 2 + 1} 1\n" for n, stem in enumerate(stems)]
+        _write(root / OXFORD_LIST, "".join(lines).encode())
     _mark(root, kind, count)
 
 
@@ -115,12 +118,6 @@ def points_csv(count: int, seed: int) -> bytes:
     for index, (x, y) in enumerate(draw_points(count, seed)):
         lines.append(f"{x:.6f},{y:.6f},{POINT_LABELS[index % 2]}")
     return ("\n".join(lines) + "\n").encode()
-
-
-def _oxford_lines(root: Path, kind: _Kind, count: int) -> bytes:
-    """The list of Oxford-IIIT Pet: name, class, species, breed in the species; one breed each."""
-    stems = [_paths(root, kind, index)[0].stem for index in range(count)]
-    return "".join(f"{stem} {n % 2 + 1} {n % 2 + 1} 1\n" for n, stem in enumerate(stems)).encode()
 
 
 def _draw_image(

@@ -108,8 +108,11 @@ def figures_of(
         for metric, class_name, value, half in _rows(one.own, part, config, whole=whole):
             if metric in left_out:
                 continue
-            shown = half if config.confidence_intervals else None
-            lower, upper = _interval(value, shown, bounded=metric not in part.losses)
+            lower = upper = None
+            if value is not None and half is not None and config.confidence_intervals:
+                # No end lies beyond what the metric can be.
+                most = math.inf if metric in part.losses else 1.0
+                lower, upper = max(value - half, 0.0), min(value + half, most)
             figures.append(
                 {
                     "metric": metric,
@@ -128,8 +131,7 @@ def figures_of(
 def in_order(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The whole split first, then by slice, metric and class."""
     return sorted(
-        figures,
-        key=lambda x: (x["slice"] != OVERALL, x["slice"], x["metric"], x["class"] or ""),
+        figures, key=lambda x: (x["slice"] != OVERALL, x["slice"], x["metric"], x["class"] or "")
     )
 
 
@@ -188,15 +190,6 @@ def _measured(entries: Iterable[Any]) -> Measured:
         else:
             numbers[entry.key.name] = _number(entry.value)
     return Measured(arrays, numbers)
-
-
-def _interval(
-    value: float | None, half: float | None, *, bounded: bool
-) -> tuple[float | None, float | None]:
-    """The ends of an interval, none of them beyond what the metric can be."""
-    if value is None or half is None:
-        return None, None
-    return max(value - half, 0.0), min(value + half, 1.0 if bounded else math.inf)
 
 
 def _number(value: metrics_for_slice_pb2.MetricValue) -> float | None:

@@ -6,12 +6,11 @@ from Dog to Cat leaves it as it was.
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME as FINGERPRINT
 
-from components.datasets.folders import FOLDER, kind_of
+from components.datasets.folders import walk
 from components.declared import Artifacts, CacheKeyDriver, Properties
 
 
@@ -36,11 +35,13 @@ def fingerprint_folder(root: Path, *, content: bool = False) -> str:
             Slower; finds changes that kept both. A file that cannot be read counts by its name.
     """
     digest = hashlib.sha256(b"content" if content else b"stat")
-    for relative, status in sorted(_files(root)):
+    for relative, entry in sorted(walk(root), key=lambda found: found[0]):
         digest.update(relative.encode(errors="surrogateescape") + b"\0")
         if content:
             digest.update(_content_digest(root / relative))
         else:
+            # A dangling link is an input too: ingest will say that it cannot be read.
+            status = entry.stat(follow_symlinks=os.path.exists(entry.path))  # noqa: PTH110
             digest.update(f"{status.st_size} {status.st_mtime_ns}\0".encode())
     return digest.hexdigest()
 
@@ -51,24 +52,3 @@ def _content_digest(path: Path) -> bytes:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError:  # a dangling link, no permission: ingest will count and tell it
         return b"unreadable\0"
-
-
-def _files(
-    root: Path, below: str = "", above: tuple[str, ...] = ()
-) -> Iterator[tuple[str, os.stat_result]]:
-    """Relative path and status of every file, linked folders followed as ingest follows them."""
-    here = os.path.realpath(root / below)
-    if here in above:  # a link to a folder that it lies in
-        return
-    try:
-        with os.scandir(root / below) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError:  # gone, or no permission: ingest will tell it
-        return
-    for entry in visible:
-        relative = f"{below}{entry.name}"
-        if kind_of(entry) == FOLDER:
-            yield from _files(root, f"{relative}/", (*above, here))
-        else:
-            # A dangling link is an input too: ingest will say that it cannot be read.
-            yield relative, entry.stat(follow_symlinks=os.path.exists(entry.path))  # noqa: PTH110

@@ -69,14 +69,19 @@ class ImageExport(Export):
         """See `Export.endpoints`; the model gives probabilities [batch, ..., classes]."""
         assert side is not None
         explained, logits = models.explained_layers(model, options.spec)
-        halves = split_model(model, options.grad_cam_layer or explained, logits)
-        if options.test_time_flip:
+        halves = split_model(model, options.config.grad_cam_layer or explained, logits)
+        if options.config.test_time_flip:
             halves = flip_averaged(*halves)
         whole = join_model(*halves)
-        answer = _one_by_one(whole) if options.for_cpu else whole
+        answer = _one_by_one(whole) if options.config.target == "cpu" else whole
 
         def decode(image_bytes: tf.Tensor) -> tf.Tensor:
-            return decode_images(_not_empty(image_bytes), side)
+            # Of no images, some layers fail without saying so.
+            message = "a batch of no images: expected at least one"
+            check = tf.debugging.Assert(tf.size(image_bytes) > 0, [message])
+            with tf.control_dependencies([check]):
+                image_bytes = tf.identity(image_bytes)
+            return decode_images(image_bytes, side)
 
         def predict(image_bytes: tf.Tensor) -> tf.Tensor:
             return answer(decode(image_bytes), training=False)
@@ -161,14 +166,6 @@ def best(probabilities: tf.Tensor) -> tf.Tensor:
 def parse(examples: tf.Tensor, key: str) -> tf.Tensor:
     """The bytes feature `key` of serialized Examples, string [batch]."""
     return tf.io.parse_example(examples, {key: tf.io.FixedLenFeature([], tf.string)})[key]
-
-
-def _not_empty(image_bytes: tf.Tensor) -> tf.Tensor:
-    """The same images, if there are any: of none, some layers fail without saying so."""
-    message = "a batch of no images: expected at least one"
-    check = tf.debugging.Assert(tf.size(image_bytes) > 0, [message])
-    with tf.control_dependencies([check]):
-        return tf.identity(image_bytes)
 
 
 def _class_of_each(

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 from tensorflow.core.protobuf import saved_model_pb2
@@ -14,23 +14,18 @@ from components.export.folding import fold_batch_norms
 from components.export.warmup_requests import warmup_requests, write_warmup_requests
 from components.models import ModelSpec, explained_layers
 from components.tasks import Task
+from components.trainer.sections import ExportConfig
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE, MODEL_FILE
 from serving.stores.versions import SAVED_MODEL_FILE
 
 
-@dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(NamedTuple):
     """What a task's endpoints are made by, besides model and classes."""
 
     spec: ModelSpec  # of the architecture
-    explain: Explain = grad_cam  # computes heatmaps; see there
-    explanation: str = "grad_cam"  # its name or import path
-    explanation_flip: bool = False  # whether `explain` was made by `methods.flip_averaged`
-    grad_cam_layer: str = ""  # to explain instead of the architecture's own; empty: that one
-    test_time_flip: bool = False  # see `components.export.flip_averaging`
-    fold_batch_norms: bool = True  # see `components.export.folding`
-    for_cpu: bool = False  # whether answers are made one by one; see `components.export.images`
+    explain: Explain = grad_cam  # what `config` names, which computes heatmaps
+    config: ExportConfig = ExportConfig()
 
 
 def export_model(
@@ -51,9 +46,11 @@ def export_model(
         classes: what the model tells apart, in the order of its outputs.
         side: of the model's square input in pixels; None where there are no images.
     """
-    if options.fold_batch_norms and side is not None:
+    if side is not None:
         explained, logits = explained_layers(model, options.spec)
-        model = fold_batch_norms(model, (options.grad_cam_layer or explained, logits))
+        explained = options.config.grad_cam_layer or explained
+        if options.config.fold_batch_norms:
+            model = fold_batch_norms(model, (explained, logits))
     part = task.export(classes)
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -66,22 +63,17 @@ def export_model(
     extra = folder / ASSETS_EXTRA
     (extra / MODEL_CLASSES_FILE).write_text(classes.to_json(), encoding="utf-8")
     if side is not None:
-        (extra / MODEL_FILE).write_text(_described(model, options), encoding="utf-8")
-
-
-def _described(model: keras.Model, options: ExportOptions) -> str:
-    """The architecture, to be opened with the SavedModel's weights, and what is explained of it."""
-    explained, logits = explained_layers(model, options.spec)
-    told = {
-        "model": options.spec.name,
-        "explained": options.grad_cam_layer or explained,
-        "logits": logits,
-        "explanation": options.explanation,
-        "explanation_flip": options.explanation_flip,
-        "test_time_flip": options.test_time_flip,
-        "architecture": json.loads(model.to_json()),
-    }
-    return json.dumps(told) + "\n"
+        # To be opened with the SavedModel's weights, and what is explained of it.
+        told = {
+            "model": options.spec.name,
+            "explained": explained,
+            "logits": logits,
+            "explanation": options.config.explanation,
+            "explanation_flip": options.config.explanation_flip,
+            "test_time_flip": options.config.test_time_flip,
+            "architecture": json.loads(model.to_json()),
+        }
+        (extra / MODEL_FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
 def finish_signatures(folder: Path, methods: Mapping[str, str]) -> None:

@@ -221,11 +221,6 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _breakable(text: str) -> Markup:
-    """Lets a browser break a slice's name, such as `image/orientation=square`, at its joints."""
-    return Markup("<wbr>").join(re.split(r"(?<=[/=])", text))
-
-
 def environment(*, autoescape: bool) -> jinja2.Environment:
     """Of this folder's templates; what is no HTML is not escaped."""
     made = jinja2.Environment(
@@ -241,6 +236,7 @@ def environment(*, autoescape: bool) -> jinja2.Environment:
         change=format_change,
         duration=format_duration,
         value=lambda value: value if isinstance(value, str) else format_number(value),
-        breakable=_breakable,
+        # A browser may break a slice's name, such as `image/orientation=square`, at its joints.
+        breakable=lambda text: Markup("<wbr>").join(re.split(r"(?<=[/=])", text)),
     )
     return made

@@ -95,7 +95,7 @@ class Counter:
         self._loss = loss
         # Of two classes the curve of one tells that of the other; of more no curve is shown.
         self._scored = np.array([1]) if classes == 2 else np.arange(classes)
-        self._thresholds = grid.joined if classes == 2 else np.asarray(grid.auc)
+        self._thresholds = np.unique([*grid.auc, *(grid.roc if classes == 2 else ())])
         self._bins = len(self._thresholds) + 1
         # Where the thresholds of both parts lie among all.
         self._auc_at = np.searchsorted(self._thresholds, grid.auc) + 1

@@ -6,8 +6,7 @@ thresholds of a grid; a score is above a threshold if it is greater.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,17 +102,11 @@ def roc_curve(counts: np.ndarray, thresholds: Sequence[float]) -> list[dict[str,
     return list(points.values())
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Ascending thresholds; both fields are some of `joined`."""
+class Grid(NamedTuple):
+    """Ascending thresholds."""
 
     auc: tuple[float, ...]  # between two of them scores count as equal
     roc: tuple[float, ...]  # of the curve that is shown; 0.5, which divides two classes, is in it
-
-    @property
-    def joined(self) -> np.ndarray:
-        """float64 [thresholds], each once."""
-        return np.unique([*self.auc, *self.roc])
 
 
 # Of probabilities. The first are those that TensorFlow Model Analysis comes to with its 10,000

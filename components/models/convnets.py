@@ -1,5 +1,7 @@
 """The book's convnets ("Deep Learning with Python")."""
 
+from typing import Any
+
 import keras
 
 from components.models import blocks
@@ -9,6 +11,7 @@ from components.models.spec import TRUNK_OUTPUT_LAYER
 _RESIDUAL_BLOCKS = ((32, True), (64, True), (128, False))
 _XCEPTION_FILTERS = (32, 64, 128, 256, 512)
 _ENCODER_FILTERS = (64, 128, 256)
+_PADDED: dict[str, Any] = {"kernel_size": 3, "padding": "same", "activation": "relu"}
 
 
 def convnet_baseline(image_size: int, classes: int) -> keras.Model:
@@ -50,9 +53,7 @@ def residual_convnet(image_size: int, classes: int) -> keras.Model:
         name = f"block{number}"
         block_input = x
         for part in ("a", "b"):
-            x = keras.layers.Conv2D(
-                filters, 3, padding="same", activation="relu", name=f"{name}_conv_{part}"
-            )(x)
+            x = keras.layers.Conv2D(filters, name=f"{name}_conv_{part}", **_PADDED)(x)
         if pooling:
             x = keras.layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
         x = blocks.residual_sum(
@@ -124,27 +125,15 @@ def segmentation_convnet(image_size: int, classes: int) -> keras.Model:
     """
     inputs = blocks.picture_input(image_size)
     x = keras.layers.Rescaling(1.0 / 255, name="rescaling")(inputs)
-    for number, filters in enumerate(_ENCODER_FILTERS, start=1):
-        last = number == len(_ENCODER_FILTERS)
-        x = keras.layers.Conv2D(
-            filters, 3, strides=2, padding="same", activation="relu", name=f"encoder{number}_down"
-        )(x)
-        x = keras.layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            activation="relu",
-            name=TRUNK_OUTPUT_LAYER if last else f"encoder{number}",
-        )(x)
-    for number, filters in zip(
-        range(len(_ENCODER_FILTERS), 0, -1), reversed(_ENCODER_FILTERS), strict=True
-    ):
-        x = keras.layers.Conv2DTranspose(
-            filters, 3, padding="same", activation="relu", name=f"decoder{number}"
-        )(x)
-        x = keras.layers.Conv2DTranspose(
-            filters, 3, strides=2, padding="same", activation="relu", name=f"decoder{number}_up"
-        )(x)
+    depths = list(enumerate(_ENCODER_FILTERS, start=1))
+    for number, filters in depths:
+        name = TRUNK_OUTPUT_LAYER if number == len(depths) else f"encoder{number}"
+        x = keras.layers.Conv2D(filters, strides=2, name=f"encoder{number}_down", **_PADDED)(x)
+        x = keras.layers.Conv2D(filters, name=name, **_PADDED)(x)
+    for number, filters in reversed(depths):
+        name = f"decoder{number}"
+        x = keras.layers.Conv2DTranspose(filters, name=name, **_PADDED)(x)
+        x = keras.layers.Conv2DTranspose(filters, strides=2, name=f"{name}_up", **_PADDED)(x)
     return keras.Model(inputs, blocks.mask_output(x, classes), name="segmentation_convnet")
 
 

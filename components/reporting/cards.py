@@ -1,14 +1,11 @@
 """What the report shows of Examples: cards under headings. Light."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from components.reporting.diagnosis import Answers
     from components.reporting.drawing import Figure
-
-NAMED = 8  # classes that a sentence names
 
 
 @dataclass(frozen=True)
@@ -43,9 +40,3 @@ class Predictions:
     answers: "Answers | None" = None  # of a classifier of images
     diagnosed: dict[str, Any] | None = None  # what they tell, see `diagnosis.diagnosis`
     rows: list[dict[str, Any]] | None = None  # for `artifacts.PREDICTIONS`; None: no such file
-
-
-def listed(names: Sequence[str]) -> str:
-    """Class names in a sentence: all of a few, the first of many and how many more."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")

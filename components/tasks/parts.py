@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from components.datasets.settings import listed
 from components.features import SPLITS
 from serving.classes import Classes
 from serving.errors import InputError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from components.reporting.cards import Group, Predictions
     from components.reporting.predictor import Predictor
     from components.trainer.sections import LossConfig
-
-_TOLD = 8  # names of classes in a message
 
 Arrays = Mapping[str, np.ndarray]
 Read = Callable[[], Iterator[Any]]  # begins anew to read the parsed Examples of a split
@@ -131,11 +130,10 @@ class Training(Part, ABC):
             )
         missing = [name for name, count in zip(names, counts, strict=True) if not count]
         if missing and split == SPLITS[0]:
-            more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
             raise InputError(
                 f"the {split} split",
                 expected=f"examples of all {len(names)} classes",
-                found=f"none of {', '.join(missing[:_TOLD])}{more}",
+                found=f"none of {listed(missing)}",
                 todo="add some, change example_gen.split, or leave those out of data.classes",
             )
 
@@ -165,10 +163,9 @@ class Training(Part, ABC):
             counts = self.class_counts(targets)
             return [float(weight) for weight in counts.sum() / (count * np.maximum(counts, 1))]
         if asked is not None and len(asked) != count:
-            names = ", ".join(self.classes.names[:_TOLD])
             raise InputError(
                 "trainer.loss.class_weights",
-                expected=f"{count} numbers ({names}{', ...' if count > _TOLD else ''})",
+                expected=f"{count} numbers ({listed(self.classes.names)})",
                 found=str(len(asked)),
             )
         return list(asked or [])
@@ -249,7 +246,7 @@ class Export(Part, ABC):
         Args:
             model: of `components.models.build`, in float32.
             side: of its square input; None where there are no pictures.
-            options: spec of the architecture, layer to explain, test-time flip.
+            options: spec of the architecture, and the section `trainer.export`.
         """
 
     @abstractmethod

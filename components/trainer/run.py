@@ -21,7 +21,6 @@ from components.trainer.input.split import Splits, classes_beside, index_splits,
 from components.trainer.records import history
 from components.trainer.records.model_run import write_records
 from components.trainer.records.state import TENSORBOARD_FOLDER, TrainingState
-from components.trainer.sections import ExportConfig
 from components.trainer.settings import Scalar, TrainerConfig, describe, replace_values
 from serving import names
 
@@ -56,7 +55,11 @@ def run_fn(fn_args: Any) -> None:
     config.check_task(task)
     distribution = Distribution()  # before anything else uses TensorFlow
     _check_export(config, part)
-    options = _export_options(config.model, config.export)
+    export = config.export
+    if export.test_time_flip:  # which makes the other needless
+        export = export.model_copy(update={"explanation_flip": False})
+    explain = load_explanation(export.explanation, flip=export.explanation_flip)
+    options = ExportOptions(models.spec(config.model), explain, export)
     splits = index_splits(fn_args.train_files, fn_args.eval_files, task, part.classes)
 
     is_chief = distribution.cluster.is_chief
@@ -70,31 +73,12 @@ def run_fn(fn_args: Any) -> None:
         shapes = [list(variable.shape) for variable in model.weights]
         folders = stages.state_folders(root, config, splits, settings=settings, weights=shapes)
         done = stages.train(
-            model,
-            splits.load,
-            part=part,
-            config=config,
-            folders=folders,
-            distribution=distribution,
+            model, splits.load, part=part, config=config, folders=folders, distribution=distribution
         )
         if is_chief:
             _hand_on(fn_args, config.trainings[-1], done, splits, options=options, chosen=chosen)
         for folder in folders:
             shutil.rmtree(folder)
-
-
-def _export_options(model: str, config: ExportConfig) -> ExportOptions:
-    flip = config.explanation_flip and not config.test_time_flip  # which makes it needless
-    return ExportOptions(
-        spec=models.spec(model),
-        explain=load_explanation(config.explanation, flip=flip),
-        explanation=config.explanation,
-        explanation_flip=flip,
-        grad_cam_layer=config.grad_cam_layer,
-        test_time_flip=config.test_time_flip,
-        fold_batch_norms=config.fold_batch_norms,
-        for_cpu=config.target == "cpu",
-    )
 
 
 def _check_export(config: TrainerConfig, part: Training) -> None:
@@ -124,11 +108,7 @@ def _hand_on(
     if config.export.temperature_scaling:
         held_out = load_split(splits.eval_index, splits.part, config.image_size)
         temperature = scale_logits(
-            best,
-            options.spec,
-            held_out.inputs,
-            held_out.targets,
-            flip=options.test_time_flip,
+            best, options.spec, held_out.inputs, held_out.targets, flip=config.export.test_time_flip
         )
     # Made beside and copied over: the destinations may be on an object store.
     with tempfile.TemporaryDirectory() as scratch:

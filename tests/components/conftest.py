@@ -81,12 +81,41 @@ def write_examples(make_artifact, serialize):
 
 
 @pytest.fixture(scope="session")
-def export_as() -> Callable[..., None]:
-    """export_as(task, spec, model, folder, *classes, **options): as the trainer exports it."""
+def save_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
+    """save(folder, {signature: (function, *specs)}, classes=None, training_keys=None): a Model."""
 
-    def export(task, spec, model, folder, *classes, **options):
+    def save(folder, signatures, classes=None, training_keys=None):
+        import tensorflow as tf
+        from tfx.types import standard_artifacts
+
+        from serving import names
+
+        module = tf.Module()
+        module.functions = {
+            name: tf.function(function, input_signature=specs)
+            for name, (function, *specs) in signatures.items()
+        }
+        extra = folder / "Format-Serving" / names.ASSETS_EXTRA
+        tf.saved_model.save(module, str(extra.parent), signatures=dict(module.functions))
+        extra.mkdir()
+        if classes is not None:
+            (extra / names.MODEL_CLASSES_FILE).write_text(classes.to_json())
+        if training_keys is not None:
+            (extra / names.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
+        return make_artifact(standard_artifacts.Model, folder)
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def export_as() -> Callable[..., None]:
+    """export_as(task, spec, model, folder, *classes, **config): as the trainer exports it."""
+
+    def export(task, spec, model, folder, *classes, explain=None, **config):
+        from components.explanations.methods import grad_cam
         from components.export.saved_model import ExportOptions, export_model
         from components.tasks import get_task
+        from components.trainer.sections import ExportConfig
         from serving.classes import Classes
 
         export_model(
@@ -95,7 +124,7 @@ def export_as() -> Callable[..., None]:
             task=get_task(task),
             classes=Classes(classes),
             side=model.input_shape[1] if len(model.input_shape) == 4 else None,
-            options=ExportOptions(spec, **options),
+            options=ExportOptions(spec, explain or grad_cam, ExportConfig(**config)),
         )
 
     return export
@@ -103,14 +132,19 @@ def export_as() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """run_step(component, folder, beam_args, **inputs): outputs by name, made in that folder."""
+    """run_step(kind, folder, inputs, beam_args, **settings): outputs by name, made in that folder.
 
-    def run(component, folder, beam_args=IN_MEMORY, **inputs):
+    It is made of a component's class, artifacts by name, and what else its constructor takes.
+    """
+
+    def run(kind, folder, inputs, beam_args=IN_MEMORY, **settings):
         from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+        from tfx.types.channel_utils import as_channel
 
         from components.beam_args import complete
 
-        outputs = {}
+        channels = {key: as_channel([artifact]) for key, artifact in inputs.items()}
+        component, outputs = kind(**channels, **settings), {}
         for key, channel in component.outputs.items():
             (folder / key).mkdir(parents=True)
             outputs[key] = make_artifact(channel.type, folder / key)

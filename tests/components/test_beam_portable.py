@@ -32,11 +32,7 @@ def test_statistics_go_through_a_portable_runner(
     examples = write_examples(tmp_path / "examples", {"train": rows})
     statistics = make_artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
     args = complete(
-        [
-            "--runner=PortableRunner",
-            f"--job_endpoint={job_server}",
-            "--environment_type=LOOPBACK",
-        ]
+        ["--runner=PortableRunner", f"--job_endpoint={job_server}", "--environment_type=LOOPBACK"]
     )
     Executor(Executor.Context(beam_pipeline_args=args)).Do(
         {"examples": [examples]},

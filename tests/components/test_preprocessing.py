@@ -330,8 +330,7 @@ def test_a_large_jpeg_is_shrunk_as_it_is_decoded(width, height, ratio):
 def test_graph_and_server_read_broken_headers_alike():
     rng = random.Random(1)
     read = tf.function(
-        lambda data: tuple(read_header(data, False)),
-        input_signature=[tf.TensorSpec([], tf.string)],
+        lambda data: tuple(read_header(data, False)), input_signature=[tf.TensorSpec([], tf.string)]
     )
     picture = Image.fromarray(smooth_picture(30, 20))
     files = [encode(picture, kind, exif=exif(6)) for kind in ("JPEG", "PNG", "WEBP")]

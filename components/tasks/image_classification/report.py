@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from components.datasets.settings import listed
 from components.reporting import diagnosis, images
-from components.reporting.cards import Card, Group, Predictions, listed
+from components.reporting.cards import Card, Group, Predictions
 from components.reporting.choosing import LabelScore, choose_labels, hesitant, label_groups
 from components.reporting.diagnosis import Answers
 from components.reporting.images import StoredImage

@@ -10,9 +10,10 @@ import numpy as np
 
 from components import preprocessing
 from components.datasets.palette import BOOK, palette
+from components.datasets.settings import listed
 from components.metrics import confusion
 from components.reporting import drawing, images
-from components.reporting.cards import Card, Group, Predictions, listed
+from components.reporting.cards import Card, Group, Predictions
 from components.reporting.choosing import choose_thirds
 from components.reporting.drawing import Figure
 from components.reporting.images import StoredImage

@@ -51,13 +51,7 @@ class EpochKeeper(keras.callbacks.Callback):
         writes: whether this node writes the state, and a line an epoch where Keras shows no bar.
     """
 
-    def __init__(
-        self,
-        state: TrainingState,
-        config: TrainerConfig,
-        examples: int,
-        writes: bool,
-    ):
+    def __init__(self, state: TrainingState, config: TrainerConfig, examples: int, writes: bool):
         super().__init__()
         self._state = state
         self._config = config

@@ -7,7 +7,6 @@ import fsspec
 import pytest
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import data_types
-from tfx.types.channel_utils import as_channel
 from tfx.types.standard_artifacts import Model
 
 from components.artifacts import NO_BASELINE
@@ -92,8 +91,8 @@ def execute(base, candidate, tmp_path, run_step):
     """What the step hands on, and its folder."""
 
     def run() -> tuple[Any, Path]:
-        step = Baseline(as_channel([candidate]), model_base_path=str(base))
-        baseline = run_step(step, tmp_path, model=candidate)["baseline"]
+        given = {"model": candidate}
+        baseline = run_step(Baseline, tmp_path, given, model_base_path=str(base))["baseline"]
         return baseline, Path(baseline.uri)
 
     return run

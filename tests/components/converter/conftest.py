@@ -11,7 +11,7 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components import artifacts, features
-from components.converter.executor import Executor
+from components.converter import Converter
 from components.converter.settings import ConverterConfig
 from serving.classes import Classes
 
@@ -68,14 +68,12 @@ class Step:
     images: np.ndarray  # float32 [image, side, side, 3]
     truth: np.ndarray
     inputs: dict[str, Any]  # artifacts
-    conversions: Any
+    run_step: Any
 
     def run(self, **settings: Any) -> dict[str, Any]:
         """Runs the executor on real artifacts; returns the comparison."""
-        config = ConverterConfig.model_validate(settings).model_dump_json()
-        inputs = {key: [artifact] for key, artifact in self.inputs.items()}
-        properties = {"task": self.task, "config": config}
-        Executor().Do(inputs, {"conversions": [self.conversions]}, properties)
+        config = ConverterConfig.model_validate(settings)
+        self.run_step(Converter, self.folder, self.inputs, task=self.task, config=config)
         return self.comparison()
 
     @property
@@ -87,7 +85,7 @@ class Step:
 
 
 @pytest.fixture
-def make_step(tmp_path, write_examples, make_artifact):
+def make_step(tmp_path, write_examples, make_artifact, run_step):
     """make_step(task, count=20): a checkpoint and a test split of `count` images.
 
     With `test_time_flip=True` the model was exported so.
@@ -105,11 +103,10 @@ def make_step(tmp_path, write_examples, make_artifact):
             "examples": write_examples(tmp_path / "examples", {"test": examples}, CLASSES[task]),
             "model_run": make_artifact(standard_artifacts.ModelRun, tmp_path / "run"),
         }
-        output = make_artifact(artifacts.Conversions, tmp_path / "conversions")
         key = features.LABEL if task == "image_classification" else features.MASK
         images, truth = (
             np.array([one[name] for one in examples]) for name in (features.IMAGE, key)
         )
-        return Step(tmp_path, task, model, images.astype(np.float32), truth, inputs, output)
+        return Step(tmp_path, task, model, images.astype(np.float32), truth, inputs, run_step)
 
     return make

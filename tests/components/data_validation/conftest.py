@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-from tfx.types.channel_utils import as_channel
 
 from components import features as f
 from components.data_validation import ExampleValidator, SchemaGen, StatisticsGen
@@ -47,12 +46,9 @@ def check(run_step, write_examples):
 
     def run(folder, task, splits, *beam_args):
         examples = write_examples(folder / "examples", splits, CLASSES)
-        made = as_channel([examples])
-        steps = StatisticsGen(made, task=task), SchemaGen(made, task=task)
         found: dict[str, Any] = {}
-        for step in steps:
-            found |= run_step(step, folder, *beam_args, examples=examples)
-        step = ExampleValidator(**{key: as_channel([value]) for key, value in found.items()})
-        return found["statistics"], run_step(step, folder, **found)["anomalies"]
+        for step in (StatisticsGen, SchemaGen):
+            found |= run_step(step, folder, {"examples": examples}, *beam_args, task=task)
+        return found["statistics"], run_step(ExampleValidator, folder, found)["anomalies"]
 
     return run

@@ -1,7 +1,7 @@
 """The executor run on real artifacts, of models whose answers stand in the Examples."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
-from tfx.types.channel_utils import as_channel
 
 from components.artifacts import FIGURES, NO_BASELINE
 from components.evaluator import Evaluator, EvaluatorConfig
 from serving import names
-from serving.classes import Classes
 
 SIDE = 16  # of masks
 
@@ -44,34 +42,6 @@ class Outcome:
         assert self.result["blessed"] is blessed
         assert self.blessing_files == (["BLESSED"] if blessed else ["NOT_BLESSED"])
         assert self.blessed_property == int(blessed)
-
-
-@pytest.fixture(scope="session")
-def save_model(make_artifact: Callable[..., Any]) -> Callable[..., Any]:
-    """save(folder, {signature: (function, *specs)}, classes=None, training_keys=None): a Model."""
-
-    def save(
-        folder: Path,
-        signatures: dict[str, tuple],
-        classes: Classes | None = None,
-        training_keys: Sequence[str] | None = None,
-    ) -> Any:
-        module = tf.Module()
-        module.functions = {
-            name: tf.function(function, input_signature=specs)
-            for name, (function, *specs) in signatures.items()
-        }
-        saved = folder / "Format-Serving"
-        tf.saved_model.save(module, str(saved), signatures=dict(module.functions))
-        extra = saved / names.ASSETS_EXTRA
-        extra.mkdir()
-        if classes is not None:
-            (extra / names.MODEL_CLASSES_FILE).write_text(classes.to_json())
-        if training_keys is not None:
-            (extra / names.TRAINING_KEYS_FILE).write_text("".join(f"{k}\n" for k in training_keys))
-        return make_artifact(standard_artifacts.Model, folder)
-
-    return save
 
 
 @pytest.fixture(scope="session")
@@ -123,12 +93,8 @@ def evaluate(tmp_path_factory, make_artifact, run_step):
         if baseline is not None:
             inputs["baseline_model"] = baseline
         config = {"thresholds": {}, "min_slice_size": 1, "confidence_intervals": False} | given
-        step = Evaluator(
-            **{key: as_channel([artifact]) for key, artifact in inputs.items()},
-            task=task,
-            config=EvaluatorConfig.model_validate(config),
-        )
-        outputs = run_step(step, folder, **inputs)
+        asked = EvaluatorConfig.model_validate(config)
+        outputs = run_step(Evaluator, folder, inputs, task=task, config=asked)
         return Outcome(
             json.loads((folder / "evaluation" / FIGURES).read_text()),
             sorted(path.name for path in (folder / "blessing").iterdir()),

@@ -58,8 +58,9 @@ def ingest(run_step: Callable[..., dict[str, Any]]) -> Callable[..., Ingested]:
 
     def run(root, out, *beam_args, task="image_classification", data=None, **settings):
         config = ExampleGenConfig(**(BUCKETS | settings))
-        step = ImageExampleGen(str(root), task=task, data=DataConfig(**(data or {})), config=config)
-        examples = run_step(step, out, *beam_args)["examples"]
+        given = {"input_base": str(root), "task": task, "data": DataConfig(**(data or {}))}
+        step = run_step(ImageExampleGen, out, {}, *beam_args, **given, config=config)
+        examples = step["examples"]
         assert json.loads(examples.split_names) == list(features.SPLITS)
         lines = (out / "quarantine" / QUARANTINED).read_text().splitlines()
         entries = [json.loads(line) for line in lines]

@@ -1,5 +1,6 @@
-"""Grades of explanations on maps and models whose grade is known."""
+"""Grades of explanations on maps and models whose grade is known; what random weights change."""
 
+import keras
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -14,6 +15,7 @@ from components.explanations.grades import (
     mosaic,
     pointing,
 )
+from components.explanations.sanity import layers_from_output, rank_correlation
 
 SIDE = 16
 
@@ -182,3 +184,31 @@ def test_what_is_lost_without_the_object(pictures):
     np.testing.assert_array_equal(lost, [-1, 0] + [1, 0] * 5)
     kept = dependence(Model(predict, seeing), images, labels, np.zeros_like(masks), blue)
     np.testing.assert_array_equal(kept, 0)
+
+
+def test_layers_come_from_the_output_with_their_moving_statistics():
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(2, 1, name="conv")(inputs))
+    x = keras.layers.Dropout(0.5, seed=1)(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="out")(x))
+    found = layers_from_output([variable.value for variable in model.variables])
+    assert [[variable.name.partition(":")[0] for variable in layer] for layer in found] == [
+        ["out/kernel", "out/bias"],
+        ["norm/gamma", "norm/beta", "norm/moving_mean", "norm/moving_variance"],
+        ["conv/kernel", "conv/bias"],
+    ]
+
+
+def test_rank_correlation_by_hand():
+    def ranks(values):  # equal ones share the mean of their places
+        return (values[:, None] > values).sum(axis=1) + (values[:, None] == values).sum(axis=1) / 2
+
+    rng = np.random.default_rng(0)
+    maps = np.maximum(rng.normal(0, 1, (2, 5, 9, 9)), 0)
+    maps[1, 1] = maps[0, 1] ** 3  # of equal ranks
+    maps[1, 2] = maps[0, 2].max() - maps[0, 2]
+    maps[1, 3] = maps[0, 4] = 0.25  # which points nowhere
+    found = rank_correlation(*maps)
+    expected = np.corrcoef(ranks(maps[0, 0].ravel()), ranks(maps[1, 0].ravel()))[0, 1]
+    np.testing.assert_allclose(found, [expected, 1, -1, 0, np.nan], atol=1e-12)
+    assert 0.01 < abs(found[0]) < 0.5

@@ -28,11 +28,7 @@ CASES = {
         "segmentation_convnet",
         ("foreground", "background", "contour"),
     ),
-    "regions": (
-        "image_segmentation",
-        "segmentation_convnet",
-        ("sky", "sea", "sand", "sun", "man"),
-    ),
+    "regions": ("image_segmentation", "segmentation_convnet", ("sky", "sea", "sand", "sun", "man")),
     "points": ("points", "linear", ("negative", "positive")),
 }
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from matplotlib import colormaps
 from PIL import Image
 
+from components.explanations.overlay import overlay_png
 from serving import names
 
 CASES = ("classification", "five", "segmentation", "regions")
@@ -15,6 +16,11 @@ CASES = ("classification", "five", "segmentation", "regions")
 
 def _pixels(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)), int)
+
+
+def _under_jet(pixels: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    colours = np.asarray(colormaps["jet"](np.round(heatmap * 255).astype(int)))[..., :3] * 255
+    return (pixels + 0.4 * colours) / 1.4
 
 
 def _same(answers, row, others, other_row):
@@ -93,10 +99,23 @@ def test_overlay_is_the_picture_at_its_own_size_under_jet(exported, pictures, ca
         assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", own.shape[1::-1])
         sizes.add(picture.size)
         stretched = tf.image.resize(heatmap[..., None], own.shape[:2])[..., 0].numpy()
-        colours = colormaps["jet"](np.round(stretched * 255).astype(int))[..., :3] * 255
-        expected = (own + 0.4 * colours) / 1.4
-        assert np.abs(np.asarray(picture) - expected).max() <= 0.51
+        assert np.abs(np.asarray(picture) - _under_jet(own, stretched)).max() <= 0.51
     assert len(sizes) == len(pictures)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((3, 2049), (3, 2048)), ((6000, 1), (2048, 1)), ((2048, 2), (2048, 2))]
+)
+def test_a_huge_picture_is_shrunk(encode, size, expected):
+    """Left dark and right bright stays so, and no side vanishes."""
+    pixels = np.zeros((*size, 3), np.uint8)
+    pixels[:, size[1] // 2 :] = 200
+    (overlay,) = overlay_png(tf.constant([encode(pixels)]), tf.zeros((1, 4, 4))).numpy()
+    shrunk = _pixels(overlay)
+    assert shrunk.shape == (*expected, 3)
+    if expected[1] > 1:
+        for at, own in ((0, 0), (-1, 200)):
+            assert np.abs(shrunk[0, at] - _under_jet(np.full(3, own), np.zeros(()))).max() <= 0.51
 
 
 def test_another_explanation_is_what_the_endpoint_computes(export, pictures):

@@ -220,7 +220,7 @@ def test_an_offset_that_costs_digits_is_left_where_it_is(learn_norms):
 
 
 def test_a_version_for_a_cpu_answers_and_is_looked_into(export, pictures, images, examples):
-    ours = export("five", for_cpu=True)
+    ours = export("five", target="cpu")
     wanted, heat = explained(ours.model, images)
     stored = examples(pictures)
     for signature, asked, told in (

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tfx.components.pusher.executor import Executor as Pusher
-from tfx.types.channel_utils import as_channel
 from tfx.types.standard_artifacts import Model
 
 from components import features as f
@@ -85,9 +84,8 @@ def bless(images: Any, tmp_path: Path, make_artifact: Callable, run_step: Callab
     def run(build, examples=images, task="image_classification", **config):
         build(tmp_path / "model" / "Format-Serving")
         inputs = {"model": make_artifact(Model, tmp_path / "model"), "examples": examples}
-        channels = {key: as_channel([artifact]) for key, artifact in inputs.items()}
         how = {"model_name": "pets", "task": task, "config": InfraValidatorConfig(**config)}
-        return run_step(InfraValidator(**channels, **how), tmp_path, **inputs)["blessing"]
+        return run_step(InfraValidator, tmp_path, inputs, **how)["blessing"]
 
     return run
 

@@ -3,12 +3,12 @@
 import json
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfx.types.channel_utils import as_channel
 
 from components import artifacts, features, preprocessing
 from components.datasets.palette import palette
@@ -38,71 +38,60 @@ def plain(color, width=24, height=18):
     return np.broadcast_to(np.asarray(color, np.uint8), (height, width, 3))
 
 
-class ImageModel(tf.Module):
-    """A model of pictures; what it says of them is the subclasses'."""
-
-    def __init__(self, classes):
-        super().__init__()
-        self.names = tf.constant(classes.names)
-
-    @tf.function(input_signature=[BYTES])
-    def serve(self, image_bytes):
-        return self.answer(preprocessing.decode_images(image_bytes, SIDE))
-
-    @tf.function(input_signature=[BYTES, INDEX])
-    def grad_cam(self, image_bytes, class_index):
-        images = preprocessing.decode_images(image_bytes, SIDE)
-        asked = tf.gather(self.names, tf.maximum(class_index, 0))
-        predicted = self.answer(images).get(names.OUTPUT_LABEL, asked)
-        pixels = tf.cast(images, tf.uint8)
-        return {
-            names.OUTPUT_LABEL: tf.where(class_index < 0, predicted, asked),
-            names.OUTPUT_OVERLAY_PNG: tf.map_fn(
-                tf.io.encode_png, pixels, fn_output_signature=tf.string
-            ),
-        }
-
-
-class Classifier(ImageModel):
+def classifier(images, known):
     """The later a class, the more red than blue there is; of two, the second where it is more."""
-
-    def answer(self, images):
-        means = tf.reduce_mean(images, axis=[1, 2])
-        number = tf.range(len(self.names), dtype=tf.float32)
-        redder = (means[:, :1] - means[:, 2:]) / 50.0
-        logits = redder * number - number * (number - 1) * 2.0 / len(self.names)
-        probabilities = tf.nn.softmax(logits)
-        return {
-            names.OUTPUT_LABEL: tf.gather(self.names, tf.argmax(probabilities, axis=1)),
-            names.OUTPUT_PROBABILITY: tf.reduce_max(probabilities, axis=1),
-            names.OUTPUT_PROBABILITIES: probabilities,
-        }
+    means = tf.reduce_mean(images, axis=[1, 2])
+    number = tf.range(len(known), dtype=tf.float32)
+    redder = (means[:, :1] - means[:, 2:]) / 50.0
+    logits = redder * number - number * (number - 1) * 2.0 / len(known)
+    probabilities = tf.nn.softmax(logits)
+    return {
+        names.OUTPUT_LABEL: tf.gather(known, tf.argmax(probabilities, axis=1)),
+        names.OUTPUT_PROBABILITY: tf.reduce_max(probabilities, axis=1),
+        names.OUTPUT_PROBABILITIES: probabilities,
+    }
 
 
-class Segmenter(ImageModel):
+def segmenter(images, known):
     """The first three classes are where red, green and blue are strongest."""
-
-    def answer(self, images):
-        return {names.OUTPUT_MASK: tf.cast(tf.argmax(images, axis=-1), tf.uint8)}
+    return {names.OUTPUT_MASK: tf.cast(tf.argmax(images, axis=-1), tf.uint8)}
 
 
-class PointModel(tf.Module):
-    """The score of a point is its x."""
+def of_pictures(answer, known):
+    """Signatures of a model of pictures; `answer` is what it says of them."""
 
-    def __init__(self, classes):
-        super().__init__()
-        self.names = tf.constant(classes.names)
+    def serve(image_bytes):
+        return answer(preprocessing.decode_images(image_bytes, SIDE), known)
 
-    @tf.function(input_signature=[POINTS])
-    def serve(self, points):
-        label = tf.gather(self.names, tf.cast(points[:, 0] > 0.5, tf.int32))
+    def grad_cam(image_bytes, class_index):
+        images = preprocessing.decode_images(image_bytes, SIDE)
+        asked = tf.gather(known, tf.maximum(class_index, 0))
+        predicted = answer(images, known).get(names.OUTPUT_LABEL, asked)
+        pixels = tf.cast(images, tf.uint8)
+        overlays = tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string)
+        label = tf.where(class_index < 0, predicted, asked)
+        return {names.OUTPUT_LABEL: label, names.OUTPUT_OVERLAY_PNG: overlays}
+
+    return {
+        names.SIGNATURE_SERVING: (serve, BYTES),
+        names.SIGNATURE_GRAD_CAM: (grad_cam, BYTES, INDEX),
+    }
+
+
+def of_points(known):
+    """Those of a model of points: the score is the x."""
+
+    def serve(points):
+        label = tf.gather(known, tf.cast(points[:, 0] > 0.5, tf.int32))
         return {names.OUTPUT_LABEL: label, names.OUTPUT_SCORE: points[:, 0]}
+
+    return {names.SIGNATURE_SERVING: (serve, POINTS)}
 
 
 MODELS = {
-    "image_classification": Classifier,
-    "image_segmentation": Segmenter,
-    "points": PointModel,
+    "image_classification": partial(of_pictures, classifier),
+    "image_segmentation": partial(of_pictures, segmenter),
+    "points": of_points,
 }
 
 
@@ -266,7 +255,7 @@ def write_facts(case, folder):
 class Kit:
     """What the tests build with."""
 
-    saved: object  # (task, classes) -> folder of its model
+    saved: object  # (task, classes) -> its Model
     write_examples: object
     make_artifact: object
     run_step: object
@@ -317,34 +306,25 @@ class Kit:
         """Runs `Do` with real artifacts; returns its outputs."""
         write_facts(case, self.folder)
         splits = {split: case.examples.get(split, []) for split in features.SPLITS}
-        folders = {key: self.folder / key for key in INPUTS}
-        folders["model"] = self.saved(case.task, case.classes)
-        inputs = {key: self.make_artifact(INPUTS[key].type, folders[key]) for key in INPUTS}
-        inputs["examples"] = self.write_examples(folders["examples"], splits, case.classes)
-        step = Interpreter(
-            **{key: as_channel([artifact]) for key, artifact in inputs.items()},
+        inputs = {key: self.make_artifact(INPUTS[key].type, self.folder / key) for key in INPUTS}
+        inputs["model"] = self.saved(case.task, case.classes)
+        inputs["examples"] = self.write_examples(self.folder / "examples", splits, case.classes)
+        return self.run_step(
+            Interpreter,
+            self.folder,
+            inputs,
             pipeline_name="cats_vs_dogs",
             task=case.task,
             config=InterpreterConfig(images=images),
             recipe=json.dumps(case.recipe),
         )
-        return self.run_step(step, self.folder, **inputs)
 
 
 @pytest.fixture(scope="session")
-def saved(tmp_path_factory):
-    folders = {}
-
+def saved(tmp_path_factory, save_model):
+    @cache
     def save(task, classes):
-        if (task, classes) not in folders:
-            module = MODELS[task](classes)
-            signatures = {names.SIGNATURE_SERVING: module.serve}
-            if task != "points":
-                signatures[names.SIGNATURE_GRAD_CAM] = module.grad_cam
-            folder = folders[task, classes] = tmp_path_factory.mktemp("model")
-            # TFX's layout of a Model artifact.
-            tf.saved_model.save(module, str(folder / "Format-Serving"), signatures=signatures)
-        return folders[task, classes]
+        return save_model(tmp_path_factory.mktemp("model"), MODELS[task](classes.names))
 
     return save
 

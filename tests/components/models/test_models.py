@@ -185,6 +185,25 @@ def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, sepa
     assert model.count_params() == expected
 
 
+def test_points_have_an_affine_score_of_three_parameters():
+    model, spec = models.build("linear", None, 2), models.spec("linear")
+    assert spec.task == "points"
+    assert [weight.shape for weight in model.trainable_weights] == [(2, 1), (1,)]
+    assert (model.count_params(), model.input_shape, model.output_shape) == (
+        3,
+        (None, 2),
+        (None, 1),
+    )
+    assert model.get_layer(spec.logits_layer).output is model.output
+    w, b = model.get_weights()
+    assert 0 < np.abs(w).max() < 0.5
+    assert b == 0
+    w, b = np.array([[2.0], [-3.0]], np.float32), np.array([0.5], np.float32)
+    model.set_weights([w, b])
+    points = np.random.default_rng(0).normal(0, 3, (50, 2)).astype(np.float32)
+    np.testing.assert_allclose(model.predict(points, verbose=0), points @ w + b, rtol=1e-5)
+
+
 def test_batch_norm_momentum_is_used():
     model = models.build("mini_xception", 64, 2, batch_norm_momentum=0.5)
     norms = [one for one in model.layers if isinstance(one, keras.layers.BatchNormalization)]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from tfx.types import standard_artifacts as kinds
-from tfx.types.channel_utils import as_channel
 
 from components.artifacts import PUSH, Report
 from components.pusher import Pusher, PusherConfig
@@ -38,12 +37,9 @@ def push(tmp_path: Path, make_artifact, run_step):
         }
         inputs["model_blessing"].set_int_custom_property("blessed", int(model_blessed))
         inputs["infra_blessing"].set_int_custom_property("blessed", int(infra_blessed))
-        step = Pusher(
-            **{key: as_channel([artifact]) for key, artifact in inputs.items()},
-            base_directory=str(tmp_path / "serving" / "pets"),
-            config=PusherConfig(model_name="pets", **config),
-        )
-        pushed = run_step(step, turn, **inputs)["pushed_model"]
+        base, asked = f"{tmp_path}/serving/pets", PusherConfig(model_name="pets", **config)
+        step = run_step(Pusher, turn, inputs, base_directory=base, config=asked)
+        pushed = step["pushed_model"]
         return pushed, json.loads(Path(pushed.uri, PUSH).read_text())
 
     return run
