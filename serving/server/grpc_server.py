@@ -264,7 +264,8 @@ class _Method:
 
     def _request(self, wire: bytes, call: Call) -> Message:
         call.go_on()
-        kind, most = self.request_type.DESCRIPTOR, self.door.max_fields
+        kind: Any = self.request_type.DESCRIPTOR
+        most = self.door.max_fields
         # A field takes two bytes at least.
         if len(wire) > 2 * most > 0 and count_fields(wire, kind, most) > most:
             found = f"the request has more than {most} fields"
