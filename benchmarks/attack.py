@@ -172,6 +172,7 @@ CALLS: dict[str, tuple[int, str, Callable[[], Iterator[bytes]]]] = {
     "streams of reflection": (140, _REFLECTION, _never),
     "watches": (300, "/grpc.health.v1.Health/Watch", lambda: iter([b""])),
     "large messages": (4, _PREDICT, lambda: iter([b"x" * 60_000_000])),
+    "dear messages": (3, _PREDICT, lambda: iter([b"\x12\x00" * 30_000_000])),
     "messages that are too large": (4, _PREDICT, lambda: iter([b"x" * 70_000_000])),
     "calls that are cancelled": (300, _PREDICT, lambda: iter([b""])),
 }

@@ -28,6 +28,7 @@ from serving.server.admission import (
 from serving.server.call import Call
 from serving.server.config_files import channel_arguments
 from serving.server.faults import Fault, exhausted, invalid
+from serving.server.fields import count_fields
 from serving.server.health import SERVICES, Health, Reflection
 from serving.server.observer import REQUEST_ID, Observer
 from serving.server.options import ServerOptions
@@ -35,6 +36,8 @@ from serving.server.service import Service
 from serving.wire import methods
 
 _MAX_SEND = "grpc.max_send_message_length"
+# Protobuf parses without giving another thread a turn: of larger messages one at a time.
+_LARGE_MESSAGE = 2**20
 # Tells gRPC's own retries to leave it: the same request would be as large a second time.
 _DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 
@@ -82,6 +85,8 @@ class GrpcServer:
             Arrivals(options.receive_timeout_seconds, options.request_memory_mb * 2**20),
             Workers(_threads(options), "request"),
             Workers(2, "status"),
+            Workers(1, "large"),
+            options.max_request_elements,
             most if isinstance(most, int) else -1,  # gRPC passes over a text there
         )
         self._server.add_generic_rpc_handlers(tuple(_handlers(service, door)))
@@ -188,6 +193,8 @@ class _Door:
 
     Attributes:
         quick: tells a status even while all of `workers` predict.
+        large: parses large messages.
+        max_fields: of a request; any, if 0.
         max_bytes: of a response; any, if negative.
     """
 
@@ -195,6 +202,8 @@ class _Door:
     arrivals: Arrivals
     workers: Workers
     quick: Workers
+    large: Workers
+    max_fields: int
     max_bytes: int
 
 
@@ -246,15 +255,28 @@ class _Method:
             arrival.grow(len(wire))
             arrival.whole()
             workers = self.door.quick if self.name.startswith("Get") else self.door.workers
-            return await workers.run(call, self._response, wire, call)
+            if len(wire) <= _LARGE_MESSAGE:
+                return await workers.run(
+                    call, lambda: self._response(self._request(wire, call), call)
+                )
+            request = await self.door.large.run(call, self._request, wire, call)
+            return await workers.run(call, self._response, request, call)
 
-    def _response(self, wire: bytes, call: Call) -> bytes:
+    def _request(self, wire: bytes, call: Call) -> Message:
         call.go_on()
+        kind: Any = self.request_type.DESCRIPTOR
+        most = self.door.max_fields
+        # A field takes two bytes at least.
+        if len(wire) > 2 * most > 0 and count_fields(wire, kind, most) > most:
+            found = f"the request has more than {most} fields"
+            raise exhausted(f"{found} (--max_request_elements)")
         try:
-            request = self.request_type.FromString(wire)
+            return self.request_type.FromString(wire)
         except DecodeError as error:
-            kind = self.request_type.DESCRIPTOR.name
-            raise invalid(f"the request is no {kind}: {error}") from error
+            raise invalid(f"the request is no {kind.name}: {error}") from error
+
+    def _response(self, request: Message, call: Call) -> bytes:
+        call.go_on()
         response = self.answer(request, call).SerializeToString()
         if 0 <= self.door.max_bytes < len(response):
             raise exhausted(

@@ -107,7 +107,7 @@ class ServerOptions:
     max_connections: int = _ours(0, "of each port; 0: by the limit of open files", 0)
     receive_timeout_seconds: float = _ours(30.0, "for a request to arrive", 0.1, _MOST_SECONDS)
     request_memory_mb: int = _ours(1024, "of all requests of a port together", 64)
-    max_json_elements: int = _ours(1_000_000, "of a REST request; 0: any", 0)
+    max_request_elements: int = _ours(1_000_000, "JSON values or protobuf fields; 0: any", 0)
     enable_reflection: bool = _ours(True, "tell gRPC clients the messages of the services")
     enable_reload_config: bool = _ours(True, "take HandleReloadConfigRequest")
     verify_digest: bool = _ours(True, "load no version whose files are not those of its digest")

@@ -113,7 +113,7 @@ class RestApp:
         metrics = options.monitoring.prometheus_config
         self._metrics_path = (metrics.path or DEFAULT_PATH) if metrics.enable else None
         self._cors = options.rest_api_enable_cors_support
-        self._max_elements = options.max_json_elements
+        self._max_elements = options.max_request_elements
         self._arrivals = Arrivals(
             options.receive_timeout_seconds, options.request_memory_mb * 2**20
         )
@@ -188,7 +188,7 @@ class RestApp:
             arrival.grow(len(body) - packed)
             if self._max_elements and elements > self._max_elements:
                 found = f"{elements} elements, at most {self._max_elements} are taken"
-                raise invalid(f"JSON Parse error: {found} (--max_json_elements)", 413)
+                raise invalid(f"JSON Parse error: {found} (--max_request_elements)", 413)
             if elements > _MANY_ELEMENTS:
                 workers = self._large
         accepted = request.headers.get("accept-encoding", "")

@@ -88,6 +88,20 @@ def test_a_call_without_message(hasty) -> None:
     assert refused.value.details() == "the call holds no request"
 
 
+def test_a_message_of_too_many_fields(start_here, bases, predicting, refusal) -> None:
+    server = start_here({"types": bases["types"]}, max_request_elements=1_000_000)
+    request = predicting("types", "int32", x=[1])
+    with server.channel() as channel:
+        send = channel.unary_unary(PREDICT)
+        # Entries of the map of inputs without a name or a value: 3 MB would take 250.
+        told = refusal(send, request.SerializeToString() + b"\x12\x00" * 1_500_000)
+        assert told[0] == "RESOURCE_EXHAUSTED"
+        assert "more than 1000000 fields (--max_request_elements)" in told[1]
+        request.output_filter.append("x" * 3_000_000)  # large, but one field
+        told = refusal(send, request.SerializeToString())
+        assert told[0] == "INVALID_ARGUMENT"
+
+
 def test_streams_of_reflection_are_bounded_and_can_be_off(start_here, bases, stub_of) -> None:
     request, end = ServerReflectionRequest(list_services=""), threading.Event()
     models = {"types": bases["types"]}

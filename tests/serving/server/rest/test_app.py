@@ -178,12 +178,12 @@ def test_the_largest_on_its_way_goes_for_want_of_memory(start) -> None:
 def test_json_of_too_many_elements(http: httpx.Client, start) -> None:
     body = {"signature_name": "int32", "instances": [1] * 400_000}
     assert len(http.post(PREDICT, json=body).json()["predictions"]) == 400_000
-    bounded, _ = start(max_json_elements=1000)
+    bounded, _ = start(max_request_elements=1000)
     for text in (b"[]," * 1000, b"[" * 1001, b'{"a": ' * 1001):
         packed = gzip.compress(text)
         answer = bounded.post(PREDICT, content=packed, headers={"content-encoding": "gzip"})
         assert answer.status_code == 413
-        assert "at most 1000 are taken (--max_json_elements)" in answer.json()["error"]
+        assert "at most 1000 are taken (--max_request_elements)" in answer.json()["error"]
 
 
 def test_a_length_beside_chunks_ends_the_connection(http: httpx.Client) -> None:
