@@ -14,7 +14,7 @@ from serving.errors import InputError
 from serving.server.access_log import OFF, AccessLog
 from serving.server.core import Core
 from serving.server.faults import Fault
-from serving.server.grpc_server import GrpcServer, start_grpc_server
+from serving.server.grpc_server import GrpcServer
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
 from serving.server.observer import Observer
@@ -59,7 +59,7 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
                 return 1
             raise _refusal(options, fault) from fault
         service = Service(core, observer, options)
-        servers: list[GrpcServer | RestServer] = [start_grpc_server(service, observer, options)]
+        servers: list[GrpcServer | RestServer] = [GrpcServer(service, observer, options)]
         parts.callback(servers[0].stop, 0)
         if options.rest_api_port:
             servers.append(start_rest_server(service, observer, options))
