@@ -51,13 +51,13 @@ class Arrival:
 
     def whole(self, seconds: float | None = None) -> None:
         """Notes that all of it is here, and how long its answer may take."""
+        if self not in self._arrivals.unfinished:
+            return  # refused already, though its last bytes came before it could be told
         self.end_in(seconds, _late(f"no answer within {seconds:g} s" if seconds else ""))
 
     def end_in(self, seconds: float | None, fault: Fault) -> None:
         """It is on its way no longer, and fails in so many seconds if it has no answer by then."""
-        if self not in self._arrivals.unfinished:
-            return  # refused already, though its last bytes came before it could be told
-        del self._arrivals.unfinished[self]
+        self._arrivals.unfinished.pop(self, None)
         self.fault = fault
         with suppress(RuntimeError):  # it is about to fail already
             now = asyncio.get_running_loop().time()
@@ -70,14 +70,15 @@ class Arrivals:
     Args:
         seconds: that a request may take to arrive; None: any time.
         most_mb: of all requests, those included that wait for their answers or are worked on.
-        most: requests on their way; of more the oldest is refused.
+        most: requests on their way; of more the oldest is refused. None: MAX_UNFINISHED.
 
     Attributes:
         unfinished: those that are on their way, the oldest first.
     """
 
-    def __init__(self, seconds: float | None, most_mb: int = 0, most: int = MAX_UNFINISHED):
-        self._seconds, self._most_bytes, self._most = seconds, most_mb * 2**20, most
+    def __init__(self, seconds: float | None, most_mb: int = 0, most: int | None = None):
+        self._seconds, self._most_bytes = seconds, most_mb * 2**20
+        self._most = most or MAX_UNFINISHED
         self._bytes, self._closed = 0, False
         self.unfinished: dict[Arrival, None] = {}
 

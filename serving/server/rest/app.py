@@ -164,15 +164,10 @@ class RestApp:
             body: Body = b"" if request.method == "GET" else await read_body(request, arrival)
             arrival.whole(self._timeout)
             call.deadline = time.monotonic() + self._timeout
-            work = asyncio.ensure_future(self._work(spec, request, body, arrival, call))
-            gone = asyncio.ensure_future(_left(request))
+            gone = asyncio.ensure_future(_watch(request, arrival))
             try:
-                await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    raise Fault(grpc.StatusCode.CANCELLED, "the caller has left")
-                return work.result()
+                return await self._work(spec, request, body, arrival, call)
             finally:
-                work.cancel()
                 gone.cancel()
 
     async def _work(
@@ -204,10 +199,11 @@ def _unpacked(body: Body, request: Request) -> tuple[Body, int]:
     return plain, count_elements(plain)
 
 
-async def _left(request: Request) -> None:
-    """Returns when the caller has closed the connection."""
+async def _watch(request: Request, arrival: Arrival) -> None:
+    """Ends it when the caller has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    arrival.end_in(0.0, Fault(grpc.StatusCode.CANCELLED, "the caller has left"))
 
 
 def _answer(service: Service, spec: ModelSpec, body: Body, call: Call) -> str:

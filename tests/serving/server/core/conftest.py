@@ -13,6 +13,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.core import Core
 from serving.server.faults import Fault
+from serving.server.options import ServerOptions
 
 
 class _Fake:
@@ -56,8 +57,8 @@ def loader() -> _Loader:
 def make_core(loader: _Loader) -> Iterator[Callable[..., Core]]:
     with ExitStack() as stack:
 
-        def make(config: ModelServerConfig, **arguments) -> Core:
-            core = Core(loader, **arguments)
+        def make(config: ModelServerConfig, on_config=lambda config: None, **flags) -> Core:
+            core = Core(loader, ServerOptions(config, **flags), on_config)
             stack.callback(core.close)
             core.reload(config)
             return core
@@ -77,9 +78,9 @@ def base(tmp_path: Path) -> Path:
 def start(make_core: Callable[..., Core], base: Path) -> Callable[..., Core]:
     """A core of the model `m` with a policy, in whose folder so many versions lie."""
 
-    def started(policy: str, *versions: int, **arguments) -> Core:
+    def started(policy: str, *versions: int, **flags) -> Core:
         _version(base, *versions)
-        return make_core(_config(m=(base, policy, {})), **arguments)
+        return make_core(_config(m=(base, policy, {})), **flags)
 
     return started
 

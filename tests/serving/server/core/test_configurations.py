@@ -102,7 +102,7 @@ def test_labels(kit, start, base: Path) -> None:
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_labels_of_versions_that_are_not_live(kit, start, base: Path, allowed: bool) -> None:
-    core = start("all", 1, labels_for_unavailable=allowed)
+    core = start("all", 1, allow_version_labels_for_unavailable_models=allowed)
     new = kit.config(m=(base, "all", {"canary": 9}))
     refusal = (
         grpc.StatusCode.FAILED_PRECONDITION,
