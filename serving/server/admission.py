@@ -97,6 +97,8 @@ class Arrivals:
             async with limit:
                 yield arrival
         except TimeoutError as error:
+            if not limit.expired():
+                raise  # what was done for it ran out of time by itself
             raise arrival.fault from error
         finally:
             self.unfinished.pop(arrival, None)

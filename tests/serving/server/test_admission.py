@@ -31,6 +31,15 @@ def test_who_is_refused_stays_so_though_its_last_bytes_are_here() -> None:
     asyncio.run(main())
 
 
+def test_a_timeout_inside_is_no_late_request() -> None:
+    async def main() -> None:
+        async with Arrivals(60.0).one():
+            raise TimeoutError("of a disk")
+
+    with pytest.raises(TimeoutError, match="of a disk"):
+        asyncio.run(main())
+
+
 def test_memory_counts_until_a_thread_lets_go_of_it() -> None:
     async def main() -> None:
         arrivals, workers = Arrivals(60.0, 1), Workers(1, "test")

@@ -5,14 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
-import grpc
 import pytest
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.core import Core
-from serving.server.faults import Fault
 from serving.server.options import ServerOptions
 
 
@@ -135,14 +133,8 @@ def _states(core: Core, name: str = "m") -> dict[int, str]:
     }
 
 
-def _refusal(run: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(Fault) as caught:
-        run()
-    return caught.value.code, caught.value.details
-
-
 @pytest.fixture(scope="session")
-def kit() -> SimpleNamespace:
+def kit(fault_of: Callable) -> SimpleNamespace:
     """What the tests do to a core and its folders, by name."""
     return SimpleNamespace(
         version=_version,
@@ -151,5 +143,5 @@ def kit() -> SimpleNamespace:
         spec=_spec,
         lent=_lent,
         states=_states,
-        refusal=_refusal,
+        refusal=fault_of,
     )
