@@ -206,7 +206,7 @@ def _start_here(bases: dict[str, Path], **options: Any) -> ServerHere:
 
     from serving.server.config_files import single_model
     from serving.server.core import Core
-    from serving.server.grpc_server import start_grpc_server
+    from serving.server.grpc_server import GrpcServer
     from serving.server.loading import make_load
     from serving.server.observer import Observer
     from serving.server.options import ServerOptions
@@ -220,7 +220,7 @@ def _start_here(bases: dict[str, Path], **options: Any) -> ServerHere:
     core = Core(make_load(flags, observer.metrics))
     core.reload(config)
     service = Service(core, observer, flags)
-    return ServerHere(core, start_grpc_server(service, observer, flags))
+    return ServerHere(core, GrpcServer(service, observer, flags))
 
 
 @pytest.fixture(scope="session")

@@ -42,12 +42,13 @@ T = TypeVar("T")
 
 Exchange = Generator[tuple[Method, Message], Any, T]  # a message, and where it goes
 
+_CLASSES = names.OUTPUT_CLASSES  # which a model of another maker need not have
 # How the embedded server tells which row of a request it cannot read.
 _POSITION = re.compile(r"inputs? [\w, ]+, position (\d+): ")
 # How gRPC, on either side, and the embedded server tell that a message is too large.
 _OF_THE_SIZE = ("message larger than max", "bytes, at most")
 # How either server tells that a signature lacks an output that is asked for.
-_NO_CLASSES = re.compile(rf"alias not found in signature: {names.OUTPUT_CLASSES}\b")
+_NO_CLASSES = re.compile(rf"alias not found in signature: {_CLASSES}\b")
 # Words of refusals that no other image would change.
 _OF_THE_REQUEST = ("signature", "Expects ", names.INPUT_CLASS_INDEX, "ModelSpec", "alias", "label:")
 
@@ -58,18 +59,16 @@ class Question(Generic[T]):
 
     Attributes:
         signature: who answers it.
-        outputs: what is asked for.
+        outputs: what is asked for. A model of another maker need not tell its class names, the
+            last of them: then `read` gets one output less.
         read: makes the result of one image from its outputs, in that order.
         class_index: sent along if not None.
-        with_classes: whether the class names are asked for too, as the last output. A model of
-            another maker need not tell them: then `read` gets one output less.
     """
 
     signature: str
     outputs: tuple[str, ...]
     read: Callable[..., T]
     class_index: int | None = None
-    with_classes: bool = False
 
     def inputs(self, images: Sequence[PreparedImage]) -> dict[str, np.ndarray]:
         """What is sent for a batch."""
@@ -110,15 +109,13 @@ def _by_class(
 
 CLASSIFY = Question(
     names.SIGNATURE_SERVING,
-    (names.OUTPUT_LABEL, names.OUTPUT_PROBABILITY, names.OUTPUT_PROBABILITIES),
+    (names.OUTPUT_LABEL, names.OUTPUT_PROBABILITY, names.OUTPUT_PROBABILITIES, _CLASSES),
     _read_prediction,
-    with_classes=True,
 )
 SEGMENT = Question(
     names.SIGNATURE_SERVING,
-    (names.OUTPUT_MASK, names.OUTPUT_MASK_PNG, names.OUTPUT_CLASS_FRACTIONS),
+    (names.OUTPUT_MASK, names.OUTPUT_MASK_PNG, names.OUTPUT_CLASS_FRACTIONS, _CLASSES),
     _read_segmentation,
-    with_classes=True,
 )
 
 
@@ -158,15 +155,13 @@ def ask(
     step = len(left)
     while left:
         asked = left[:step]
-        wanted = question.outputs
-        if question.with_classes and names.OUTPUT_CLASSES not in connection.lacking:
-            wanted = (*wanted, names.OUTPUT_CLASSES)
+        wanted = [name for name in question.outputs if name not in connection.lacking]
         try:
             inputs = question.inputs(asked)
             outputs = yield from call(question.signature, inputs, wanted, connection.spec())
         except ServingError as error:
-            if names.OUTPUT_CLASSES in wanted and _NO_CLASSES.search(error.details):
-                connection.lacking.add(names.OUTPUT_CLASSES)
+            if _CLASSES in wanted and _NO_CLASSES.search(error.details):
+                connection.lacking.add(_CLASSES)
             elif _too_large(error) and len(asked) > 1:
                 step = len(asked) // 2
             elif found := _bad_image(error, asked):

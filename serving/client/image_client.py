@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
+from itertools import chain, islice
 from typing import TypeVar, Unpack
 
 import grpc
@@ -198,11 +199,17 @@ class ImageClient(Connection):
         deadline: Deadline | None,
     ) -> Generator[Answer[T], None, None]:
         """Asks about several batches at a time."""
+        batches = self._batches(images)
+        ahead = list(islice(batches, 2 if self.in_flight > 1 else 0))
+        asked = (exchanges.ask(question, batch, self) for batch in chain(ahead, batches))
+        if len(ahead) < 2:  # one at a time: threads would only cost
+            for exchange in asked:
+                yield from self._hold(exchange, options, deadline)
+            return
         pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix="pawlens-client")
         waiting: deque[Future[list[Answer[T]]]] = deque()
         try:
-            for batch in self._batches(images):
-                exchange = exchanges.ask(question, batch, self)
+            for exchange in asked:
                 waiting.append(pool.submit(self._hold, exchange, options, deadline))
                 if len(waiting) == self.in_flight:
                     yield from waiting.popleft().result()

@@ -8,6 +8,7 @@ whoever sends a whole request is not locked out by those who do not.
 import asyncio
 import resource
 import threading
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -36,11 +37,13 @@ class Arrival:
     Attributes:
         size: bytes of it that are in memory.
         fault: what it fails with when its time is over.
+        work: what a thread does for it; None: nothing yet.
     """
 
     def __init__(self, arrivals: "Arrivals", limit: asyncio.Timeout, fault: Fault):
         self._arrivals, self._limit = arrivals, limit
         self.size, self.fault = 0, fault
+        self.work: asyncio.Future[Any] | None = None
 
     def grow(self, count: int) -> None:
         """Notes so many more bytes; a Fault where nobody else can be refused for them."""
@@ -48,6 +51,8 @@ class Arrival:
 
     def whole(self, seconds: float | None = None) -> None:
         """Notes that all of it is here, and how long its answer may take."""
+        if self not in self._arrivals.unfinished:
+            return  # refused already, though its last bytes came before it could be told
         self.end_in(seconds, _late(f"no answer within {seconds:g} s" if seconds else ""))
 
     def end_in(self, seconds: float | None, fault: Fault) -> None:
@@ -64,15 +69,16 @@ class Arrivals:
 
     Args:
         seconds: that a request may take to arrive; None: any time.
-        most_bytes: of all requests, those included that wait for their answers.
-        most: requests on their way; of more the oldest is refused.
+        most_mb: of all requests, those included that wait for their answers or are worked on.
+        most: requests on their way; of more the oldest is refused. None: MAX_UNFINISHED.
 
     Attributes:
         unfinished: those that are on their way, the oldest first.
     """
 
-    def __init__(self, seconds: float | None, most_bytes: int = 0, most: int = MAX_UNFINISHED):
-        self._seconds, self._most_bytes, self._most = seconds, most_bytes, most
+    def __init__(self, seconds: float | None, most_mb: int = 0, most: int | None = None):
+        self._seconds, self._most_bytes = seconds, most_mb * 2**20
+        self._most = most or MAX_UNFINISHED
         self._bytes, self._closed = 0, False
         self.unfinished: dict[Arrival, None] = {}
 
@@ -91,10 +97,15 @@ class Arrivals:
             async with limit:
                 yield arrival
         except TimeoutError as error:
+            if not limit.expired():
+                raise  # what was done for it ran out of time by itself
             raise arrival.fault from error
         finally:
             self.unfinished.pop(arrival, None)
-            self._bytes -= arrival.size
+            if arrival.work is None:
+                self._forget(arrival)
+            else:  # a thread may still hold what nobody waits for
+                arrival.work.add_done_callback(lambda _: self._forget(arrival))
 
     def take(self, arrival: Arrival, count: int) -> None:
         """See `Arrival.grow`."""
@@ -113,6 +124,9 @@ class Arrivals:
         for arrival in list(self.unfinished):
             arrival.end_in(0.0, _stopping())
 
+    def _forget(self, arrival: Arrival) -> None:
+        self._bytes -= arrival.size
+
     def _refuse(self, arrival: Arrival, why: str) -> None:
         arrival.end_in(0.0, exhausted(why))
 
@@ -123,8 +137,12 @@ class Workers:
     def __init__(self, threads: int, name: str):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._slots = threading.BoundedSemaphore(MAX_CONCURRENT_REQUESTS)
+        # The pool keeps what it is handed until a thread is free, cancelled or not: here it is not.
+        self._todo: OrderedDict[Future[Any], Callable[[], Any]] = OrderedDict()
 
-    async def run(self, call: Call, work: Callable[..., Answer], *arguments: Any) -> Answer:
+    async def run(
+        self, call: Call, arrival: Arrival, work: Callable[..., Answer], *arguments: Any
+    ) -> Answer:
         """Runs it in a thread, or not at all if nobody waits any more by then.
 
         Raises:
@@ -132,17 +150,30 @@ class Workers:
         """
         if not self._slots.acquire(blocking=False):
             raise exhausted("too many concurrent requests")
-        future: Future[Answer] = self._pool.submit(work, *arguments)
-        future.add_done_callback(lambda _: self._slots.release())
+        future: Future[Answer] = Future()
+        future.add_done_callback(self._done)
+        self._todo[future] = partial(work, *arguments)
+        self._pool.submit(self._next)
+        arrival.work = asyncio.wrap_future(future)
         try:
-            return await asyncio.wrap_future(future)
+            return await asyncio.shield(arrival.work)
         except asyncio.CancelledError:
             call.leave()
+            future.cancel()
             raise
 
-    def close(self) -> None:
-        """Starts nothing any more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def _next(self) -> None:
+        with suppress(KeyError):  # nothing is left: what was to be done is cancelled
+            future, work = self._todo.popitem(last=False)
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work())
+                except BaseException as error:  # noqa: BLE001 - for whoever waits
+                    future.set_exception(error)
+
+    def _done(self, future: Future[Any]) -> None:
+        self._todo.pop(future, None)
+        self._slots.release()
 
 
 def most_connections(wanted: int) -> int:

@@ -129,25 +129,21 @@ class Batcher:
         merged = _merge([request.arrays for request in requests], padded - rows)
         try:
             values = self._run(first.signature, merged, first.outputs)
-        except Exception:  # noqa: BLE001 - one picture is to blame, or the size: each gets its own
-            _send_alone(requests)
-            return
-        if all(array.ndim and len(array) == padded for array in values.values()):
-            _split(values, requests)
+        except Exception:  # noqa: BLE001 - one picture is to blame, or the size
+            pass
         else:
+            if all(array.ndim and len(array) == padded for array in values.values()):
+                _split(values, requests)
+                return
             self._alone.add((first.signature, frozenset(first.outputs)))
-            _send_alone(requests)
+        for request in requests:  # each gets its own
+            request.answer.set_result(None)
 
 
 def _rows(arrays: Arrays) -> int:
     """The common size of the 0th dimension; 0: there is none, so these cannot be batched."""
     sizes = {array.shape[0] if array.ndim else 0 for array in arrays.values()}
     return sizes.pop() if len(sizes) == 1 else 0
-
-
-def _send_alone(requests: Sequence[_Request]) -> None:
-    for request in requests:
-        request.answer.set_result(None)
 
 
 def _merge(parts: Sequence[Arrays], padding: int) -> dict[str, np.ndarray]:

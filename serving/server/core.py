@@ -14,8 +14,9 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, Model
 from serving.errors import InputError
 from serving.server.config_files import Labels, assigned_labels, check_config
 from serving.server.faults import Fault, invalid, not_found
+from serving.server.options import DEFAULTS, ServerOptions
 from serving.server.servable import Servable
-from serving.server.served_model import DEFAULT_RETRY, Load, Loaded, Retry, ServedModel, Update
+from serving.server.served_model import Load, Loaded, ServedModel, Update
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ class Core:
 
     Args:
         load: makes a servable.
-        retry: for versions that do not load.
-        labels_for_unavailable: whether a new label may point to a version that is not live.
+        options: how often a version that does not load is tried again, and whether a new label
+            may point to a version that is not live.
         on_config: told each configuration just before it is taken; an InputError of its refuses
             it.
     """
@@ -38,15 +39,10 @@ class Core:
     def __init__(
         self,
         load: Load,
-        *,
-        retry: Retry = DEFAULT_RETRY,
-        labels_for_unavailable: bool = False,
-        on_config: Callable[[ModelServerConfig], None] | None = None,
+        options: ServerOptions = DEFAULTS,
+        on_config: Callable[[ModelServerConfig], None] = lambda config: None,
     ):
-        self._load = load
-        self._retry = retry
-        self._labels_for_unavailable = labels_for_unavailable
-        self._on_config = on_config
+        self._load, self._options, self._on_config = load, options, on_config
         self._models: dict[str, ServedModel] = {}
         self._known: dict[str, ServedModel] = {}  # once configured: their states are still told
         self._labels: Labels = {}
@@ -143,17 +139,15 @@ class Core:
             return
         check_config(config)
         with self._update:
-            labels = assigned_labels(
-                config, self._labels, self.versions, allow_unavailable=self._labels_for_unavailable
-            )
+            allowed = self._options.allow_version_labels_for_unavailable_models
+            labels = assigned_labels(config, self._labels, self.versions, allow_unavailable=allowed)
             updates: dict[ServedModel, Update] = {}
             try:
                 for one in config.model_config_list.config:
-                    fresh = ServedModel(one, self._load, self._retry, self._lock)
+                    fresh = ServedModel(one, self._load, self._options, self._lock)
                     model = self._known.setdefault(one.name, fresh)
                     updates[model] = _prepared(model, one)
-                if self._on_config:
-                    self._on_config(config)
+                self._on_config(config)
             except BaseException as error:
                 for model, update in updates.items():
                     model.drop(update)

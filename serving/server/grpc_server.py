@@ -7,12 +7,12 @@ import re
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2_grpc
@@ -41,12 +41,17 @@ _LARGE_MESSAGE = 2**20
 # Tells gRPC's own retries to leave it: the same request would be as large a second time.
 _DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 
+Handler = Callable[[AsyncIterator[bytes], grpc.aio.ServicerContext], Awaitable[bytes | None]]
+
 
 class GrpcServer:
     """A server that answers on its TCP `port`, from an event loop in a thread of its own.
 
     A request on its way costs the loop next to nothing; once it is whole, a thread answers it: it
     is one blocking `Session.run`, which frees Python's lock.
+
+    Raises:
+        InputError: a port, the socket or the keys cannot be used.
     """
 
     def __init__(self, service: Service, observer: Observer, options: ServerOptions):
@@ -79,18 +84,24 @@ class GrpcServer:
             what, found = "--grpc_channel_arguments", str(error)
             raise InputError(what, expected="text or numbers of 32 bits", found=found) from error
         port = _listen(self._server, options)
-        most = arguments[_MAX_SEND]
-        door = _Door(
-            observer,
-            Arrivals(options.receive_timeout_seconds, options.request_memory_mb * 2**20),
-            Workers(_threads(options), "request"),
-            Workers(2, "status"),
-            Workers(1, "large"),
-            options.max_request_elements,
-            most if isinstance(most, int) else -1,  # gRPC passes over a text there
-        )
-        self._server.add_generic_rpc_handlers(tuple(_handlers(service, door)))
-        self._health, self._reflection, self._door = Health(service.core), Reflection(), door
+        self._service, self._observer = service, observer
+        self._arrivals = Arrivals(options.receive_timeout_seconds, options.request_memory_mb)
+        self._workers = Workers(_threads(options), "request")
+        self._quick = Workers(2, "status")  # tells a status even while all others predict
+        self._large, self._max_fields = Workers(1, "large"), options.max_request_elements
+        most = arguments[_MAX_SEND]  # gRPC passes over a text there, and takes -1 for any size
+        self._max_bytes = most if isinstance(most, int) else -1
+        for described in SERVICES:
+            # Without serializers grpcio hands over bytes: what is wrong with them is told there. On
+            # the wire a stream of one message is a message; only its way in can be bounded.
+            handlers = {
+                method.name: grpc.stream_unary_rpc_method_handler(self._handler(method))
+                for method in described.methods
+            }
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(described.full_name, handlers),)
+            )
+        self._health, self._reflection = Health(service.core), Reflection()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if options.enable_reflection:
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
@@ -101,7 +112,7 @@ class GrpcServer:
 
     async def _stop(self, grace_seconds: float) -> None:
         self._health.close()
-        for one in (self._reflection, self._door.arrivals):
+        for one in (self._reflection, self._arrivals):
             one.close()
         await self._server.stop(grace_seconds)
 
@@ -113,10 +124,71 @@ class GrpcServer:
         self._thread.join()
         self._loop.close()
 
+    def _handler(self, method: MethodDescriptor) -> Handler:
+        """What answers a method, by the Service's of its name; it aborts or answers."""
 
-def start_grpc_server(service: Service, observer: Observer, options: ServerOptions) -> GrpcServer:
-    """Starts answering; an InputError where a port, the socket or the keys cannot be used."""
-    return GrpcServer(service, observer, options)
+        async def handle(
+            _: AsyncIterator[bytes], context: grpc.aio.ServicerContext
+        ) -> bytes | None:
+            sent = dict(context.invocation_metadata() or ())
+            observed = self._observer.call(
+                "grpc", method.name, sent.get(REQUEST_ID), context.peer()
+            )
+            try:
+                with observed as call:
+                    context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+                    return await self._answered(method, context, call)
+            except Fault as fault:
+                if fault.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    context.set_trailing_metadata(((REQUEST_ID, call.request_id), _DO_NOT_RETRY))
+                await context.abort(fault.code, fault.details)  # raises
+                return None
+
+        return handle
+
+    async def _answered(
+        self, method: MethodDescriptor, context: grpc.aio.ServicerContext, call: Call
+    ) -> bytes:
+        remaining = context.time_remaining()
+        if remaining is not None:
+            call.deadline = time.monotonic() + remaining
+        async with self._arrivals.one() as arrival:
+            wire = await context.read()
+            if wire is grpc.aio.EOF:
+                raise invalid("the call holds no request")
+            arrival.grow(len(wire))
+            arrival.whole()
+            workers = self._quick if method.name.startswith("Get") else self._workers
+            if len(wire) <= _LARGE_MESSAGE:
+                return await workers.run(
+                    call,
+                    arrival,
+                    lambda: self._response(method, self._request(method, wire, call), call),
+                )
+            request = await self._large.run(call, arrival, self._request, method, wire, call)
+            return await workers.run(call, arrival, self._response, method, request, call)
+
+    def _request(self, method: MethodDescriptor, wire: bytes, call: Call) -> Message:
+        call.go_on()
+        kind, most = method.input_type, self._max_fields
+        # A field takes two bytes at least.
+        if len(wire) > 2 * most > 0 and count_fields(wire, kind, most) > most:
+            found = f"the request has more than {most} fields"
+            raise exhausted(f"{found} (--max_request_elements)")
+        try:
+            return GetMessageClass(kind).FromString(wire)
+        except DecodeError as error:
+            raise invalid(f"the request is no {kind.name}: {error}") from error
+
+    def _response(self, method: MethodDescriptor, request: Message, call: Call) -> bytes:
+        call.go_on()
+        answer = getattr(self._service, re.sub(r"\B(?=[A-Z])", "_", method.name).lower())
+        response = answer(request, call).SerializeToString()
+        if 0 <= self._max_bytes < len(response):
+            raise exhausted(
+                f"the answer takes {len(response)} bytes, at most {self._max_bytes} are sent"
+            )
+        return response
 
 
 def _threads(options: ServerOptions) -> int:
@@ -185,101 +257,3 @@ def _listen_on_socket(server: grpc.aio.Server, path: str, mode: int) -> None:
         raise refusal from error
     finally:
         os.umask(mask)
-
-
-@dataclass(frozen=True)
-class _Door:
-    """What requests of all methods go through.
-
-    Attributes:
-        quick: tells a status even while all of `workers` predict.
-        large: parses large messages.
-        max_fields: of a request; any, if 0.
-        max_bytes: of a response; any, if negative.
-    """
-
-    observer: Observer
-    arrivals: Arrivals
-    workers: Workers
-    quick: Workers
-    large: Workers
-    max_fields: int
-    max_bytes: int
-
-
-def _handlers(service: Service, door: _Door) -> Iterator[grpc.GenericRpcHandler]:
-    """Each method of the services is the Service's of its name."""
-    for described in SERVICES:
-        made = {}
-        for method in described.methods:
-            answer = getattr(service, re.sub(r"\B(?=[A-Z])", "_", method.name).lower())
-            handle = _Method(method.name, GetMessageClass(method.input_type), answer, door).handle
-            # Without serializers grpcio hands over bytes: what is wrong with them is told there.
-            # On the wire a stream of one message is a message; only its way in can be bounded.
-            made[method.name] = grpc.stream_unary_rpc_method_handler(handle)
-        yield grpc.method_handlers_generic_handler(described.full_name, made)
-
-
-@dataclass(frozen=True)
-class _Method:
-    """A unary gRPC method."""
-
-    name: str
-    request_type: type[Message]
-    answer: Callable[[Any, Call], Message]
-    door: _Door
-
-    async def handle(
-        self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext
-    ) -> bytes | None:
-        """Answers, or aborts with a status; nothing else leaves it."""
-        sent, observed = dict(context.invocation_metadata() or ()), self.door.observer.call
-        try:
-            with observed("grpc", self.name, sent.get(REQUEST_ID), context.peer()) as call:
-                context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-                return await self._answered(context, call)
-        except Fault as fault:
-            if fault.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                context.set_trailing_metadata(((REQUEST_ID, call.request_id), _DO_NOT_RETRY))
-            await context.abort(fault.code, fault.details)  # raises
-            return None
-
-    async def _answered(self, context: grpc.aio.ServicerContext, call: Call) -> bytes:
-        remaining = context.time_remaining()
-        if remaining is not None:
-            call.deadline = time.monotonic() + remaining
-        async with self.door.arrivals.one() as arrival:
-            wire = await context.read()
-            if wire is grpc.aio.EOF:
-                raise invalid("the call holds no request")
-            arrival.grow(len(wire))
-            arrival.whole()
-            workers = self.door.quick if self.name.startswith("Get") else self.door.workers
-            if len(wire) <= _LARGE_MESSAGE:
-                return await workers.run(
-                    call, lambda: self._response(self._request(wire, call), call)
-                )
-            request = await self.door.large.run(call, self._request, wire, call)
-            return await workers.run(call, self._response, request, call)
-
-    def _request(self, wire: bytes, call: Call) -> Message:
-        call.go_on()
-        kind: Any = self.request_type.DESCRIPTOR
-        most = self.door.max_fields
-        # A field takes two bytes at least.
-        if len(wire) > 2 * most > 0 and count_fields(wire, kind, most) > most:
-            found = f"the request has more than {most} fields"
-            raise exhausted(f"{found} (--max_request_elements)")
-        try:
-            return self.request_type.FromString(wire)
-        except DecodeError as error:
-            raise invalid(f"the request is no {kind.name}: {error}") from error
-
-    def _response(self, request: Message, call: Call) -> bytes:
-        call.go_on()
-        response = self.answer(request, call).SerializeToString()
-        if 0 <= self.door.max_bytes < len(response):
-            raise exhausted(
-                f"the answer takes {len(response)} bytes, at most {self.door.max_bytes} are sent"
-            )
-        return response

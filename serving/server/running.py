@@ -14,15 +14,14 @@ from serving.errors import InputError
 from serving.server.access_log import OFF, AccessLog
 from serving.server.core import Core
 from serving.server.faults import Fault
-from serving.server.grpc_server import GrpcServer, start_grpc_server
+from serving.server.grpc_server import GrpcServer
 from serving.server.loading import make_load
 from serving.server.metrics import Metrics
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
 from serving.server.polling import ConfigFile, Poller
 from serving.server.request_log import RequestLog, Sampling
-from serving.server.rest.server import RestServer, start_rest_server
-from serving.server.served_model import Retry
+from serving.server.rest.server import RestServer
 from serving.server.service import Service
 
 logger = logging.getLogger(__name__)
@@ -44,13 +43,7 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
     observer = _observer(options)
     with ExitStack() as parts:
         parts.callback(observer.close)
-        wait_seconds = max(options.load_retry_interval_micros, 0) / 1e6
-        core = Core(
-            make_load(options, observer.metrics),
-            retry=Retry(options.max_num_load_retries, wait_seconds),
-            labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
-            on_config=observer.configure,
-        )
+        core = Core(make_load(options, observer.metrics), options, observer.configure)
         parts.callback(core.close)
         try:
             core.reload(options.config)
@@ -60,11 +53,10 @@ def run(options: ServerOptions, started: threading.Event, stop: threading.Event)
                 return 1
             raise _refusal(options, fault) from fault
         service = Service(core, observer, options)
-        servers: list[GrpcServer | RestServer] = [start_grpc_server(service, observer, options)]
-        parts.callback(servers[0].stop, 0)
-        if options.rest_api_port:
-            servers.append(start_rest_server(service, observer, options))
-            parts.callback(servers[1].stop, 0)
+        servers: list[GrpcServer | RestServer] = []
+        for kind in (GrpcServer, RestServer) if options.rest_api_port else (GrpcServer,):
+            servers.append(kind(service, observer, options))
+            parts.callback(servers[-1].stop, 0)
         started.set()
         _announce(core, options.host, [server.port for server in servers])
         _start_polling(options, core, parts)

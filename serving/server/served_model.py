@@ -13,6 +13,7 @@ from tensorflow_serving.apis.status_pb2 import StatusProto
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig
 
 from serving.server.faults import Fault
+from serving.server.options import ServerOptions
 from serving.server.scan import Look, Scan, candidates, look_of, passed_over_versions, scan
 from serving.server.servable import Servable
 
@@ -34,17 +35,6 @@ class Loaded:
     servable: Servable
     users: int = 0  # requests that run on it now
     retired: bool = False  # takes no new ones; its last user closes it
-
-
-@dataclass(frozen=True)
-class Retry:
-    """How often a version that does not load is tried again."""
-
-    times: int  # tries after the first
-    seconds: float  # between two tries
-
-
-DEFAULT_RETRY = Retry(5, 60.0)
 
 
 @dataclass
@@ -82,14 +72,18 @@ class ServedModel:
     """
 
     def __init__(
-        self, config: ModelConfig, load: Load, retry: Retry, lock: AbstractContextManager[Any]
+        self,
+        config: ModelConfig,
+        load: Load,
+        options: ServerOptions,
+        lock: AbstractContextManager[Any],
     ):
         self.config = config
         self.versions: dict[int, Loaded] = {}
         self.statuses: dict[int, ModelVersionStatus] = {}
         self._lock = lock
         self._load = load
-        self._retry = retry
+        self._options = options
         self._failed: dict[Path, _Failure] = {}  # by the version's folder
         self._strangers: tuple[str, ...] = ()
 
@@ -169,7 +163,7 @@ class ServedModel:
             servable = self._load(self.config.name, folder, version)
         except Exception as error:  # noqa: BLE001 - whatever a broken model makes TensorFlow raise
             failure.tries += 1
-            failure.again = time.monotonic() + self._retry.seconds
+            failure.again = time.monotonic() + self._options.load_retry_interval_micros / 1e6
             self._failed[folder] = failure
             message = " ".join(str(error).split()) or type(error).__name__
             self.set_status(version, ModelVersionStatus.END, _code(error), message)
@@ -181,7 +175,8 @@ class ServedModel:
     def _due(self, failure: _Failure, stamp: Look) -> bool:
         """Whether a version that did not load is to be tried again."""
         if stamp == failure.stamp:
-            return failure.tries <= self._retry.times and time.monotonic() >= failure.again
+            most = self._options.max_num_load_retries
+            return failure.tries <= most and time.monotonic() >= failure.again
         # It is being copied: each try would be in vain until nothing more changes.
         settled = stamp == failure.changed
         failure.changed = stamp

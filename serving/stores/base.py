@@ -8,7 +8,7 @@ from pathlib import Path
 
 from serving.errors import FailedError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
-from serving.stores.versions import model_digest, version_folders
+from serving.stores.versions import SAVED_MODEL_FILE, model_digest, version_folders
 
 
 class VersionStore(ABC):
@@ -56,13 +56,18 @@ class VersionStore(ABC):
             self.fetch(version, copy)
             yield copy
 
+    def versions(self) -> list[int]:
+        """The whole versions, ascending: those with a `saved_model.pb`."""
+        folders = version_folders(self.names()).items()
+        return [one for one, name in folders if self.has(f"{name}/{SAVED_MODEL_FILE}")]
+
     @abstractmethod
     def names(self) -> list[str]:
         """Names of all folders beside each other, versions or not."""
 
     @abstractmethod
-    def versions(self) -> list[int]:
-        """The whole versions, ascending: those with a `saved_model.pb`."""
+    def has(self, name: str) -> bool:
+        """Whether there is a file, by its path below the base."""
 
     @abstractmethod
     def read(self, version: int, name: str) -> bytes | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from serving.errors import FailedError
 from serving.stores.base import VersionStore, check_written
 from serving.stores.files import check_links, open_own
-from serving.stores.versions import file_sizes, folder_names, list_versions, version_number
+from serving.stores.versions import file_sizes, folder_names, version_number
 
 STAGING_PREFIX = ".pushing-"
 REMOVING_PREFIX = ".removing-"
@@ -42,8 +42,8 @@ class LocalStore(VersionStore):
     def names(self) -> list[str]:
         return folder_names(self._base) if self._base.is_dir() else []
 
-    def versions(self) -> list[int]:
-        return list_versions(self._base)
+    def has(self, name: str) -> bool:
+        return (self._base / name).is_file()
 
     @contextlib.contextmanager
     def on_disk(self, version: int) -> Iterator[Path]:

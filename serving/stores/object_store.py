@@ -38,11 +38,8 @@ class ObjectStore(VersionStore):
     def names(self) -> list[str]:
         return self._objects.names()
 
-    def versions(self) -> list[int]:
-        folders = version_folders(self.names()).items()
-        return [
-            number for number, name in folders if self._objects.has(f"{name}/{SAVED_MODEL_FILE}")
-        ]
+    def has(self, name: str) -> bool:
+        return self._objects.has(name)
 
     def read(self, version: int, name: str) -> bytes | None:
         return self._objects.read(f"{self.folder(version)}/{name}")
@@ -124,7 +121,7 @@ class ObjectStore(VersionStore):
             if not claim.is_dead():
                 continue
             claim.take_over()
-            if not self._objects.has(f"{claim.version}/{SAVED_MODEL_FILE}"):
+            if not self.has(f"{claim.version}/{SAVED_MODEL_FILE}"):
                 # Another pusher may be sweeping, too: neither must hit a new owner's files.
                 bury(self._objects, claim.version)
                 self._objects.remove_all(str(claim.version))

@@ -41,18 +41,6 @@ def folder_names(base: Path) -> list[str]:
     return [path.name for path in base.iterdir() if path.is_dir()]
 
 
-def list_versions(base: Path) -> list[int]:
-    """The whole versions under a model's base path, ascending.
-
-    Args:
-        base: folder of one model; need not exist. Everything in it that is not a folder named by
-            digits alone with a `saved_model.pb` inside is passed over: half-written copies,
-            temporary names, stray files.
-    """
-    folders = version_folders(folder_names(base)) if base.is_dir() else {}
-    return [one for one, name in folders.items() if (base / name / SAVED_MODEL_FILE).is_file()]
-
-
 @contextlib.contextmanager
 def plain_path(folder: Path) -> Iterator[Path]:
     """The folder under a name that TensorFlow, which loads by file patterns, takes as it is."""

@@ -2,7 +2,6 @@
 
 import io
 import math
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -17,37 +16,31 @@ class TensorError(ValueError):
     """A TensorProto that stands for no array, or an array of a type without TensorProto."""
 
 
-@dataclass(frozen=True)
 class _Encoding:
     """How a type is stored: its NumPy type, its value field and that field's NumPy type.
 
     The last is None for floats and complex numbers, whose field is their bytes: see `TensorBytes`.
     """
 
-    dtype: np.dtype
-    field: str
-    stored: np.dtype | None
-
-
-def _encoding(dtype: str, field: str, stored: str | None = None) -> _Encoding:
-    return _Encoding(np.dtype(dtype), field, np.dtype(stored) if stored else None)
+    def __init__(self, dtype: str, field: str, stored: str | None = None):
+        self.dtype, self.field, self.stored = np.dtype(dtype), field, stored
 
 
 _ENCODINGS = {
-    pb.DT_FLOAT: _encoding("<f4", "float_val"),
-    pb.DT_DOUBLE: _encoding("<f8", "double_val"),
-    pb.DT_HALF: _encoding("<f2", "half_val", "<i4"),
-    pb.DT_INT8: _encoding("i1", "int_val", "<i4"),
-    pb.DT_INT16: _encoding("<i2", "int_val", "<i4"),
-    pb.DT_INT32: _encoding("<i4", "int_val", "<i4"),
-    pb.DT_INT64: _encoding("<i8", "int64_val", "<i8"),
-    pb.DT_UINT8: _encoding("u1", "int_val", "<i4"),
-    pb.DT_UINT16: _encoding("<u2", "int_val", "<i4"),
-    pb.DT_UINT32: _encoding("<u4", "uint32_val", "<u4"),
-    pb.DT_UINT64: _encoding("<u8", "uint64_val", "<u8"),
-    pb.DT_BOOL: _encoding("?", "bool_val", "?"),
-    pb.DT_COMPLEX64: _encoding("<c8", "scomplex_val"),
-    pb.DT_COMPLEX128: _encoding("<c16", "dcomplex_val"),
+    pb.DT_FLOAT: _Encoding("<f4", "float_val"),
+    pb.DT_DOUBLE: _Encoding("<f8", "double_val"),
+    pb.DT_HALF: _Encoding("<f2", "half_val", "<i4"),
+    pb.DT_INT8: _Encoding("i1", "int_val", "<i4"),
+    pb.DT_INT16: _Encoding("<i2", "int_val", "<i4"),
+    pb.DT_INT32: _Encoding("<i4", "int_val", "<i4"),
+    pb.DT_INT64: _Encoding("<i8", "int64_val", "<i8"),
+    pb.DT_UINT8: _Encoding("u1", "int_val", "<i4"),
+    pb.DT_UINT16: _Encoding("<u2", "int_val", "<i4"),
+    pb.DT_UINT32: _Encoding("<u4", "uint32_val", "<u4"),
+    pb.DT_UINT64: _Encoding("<u8", "uint64_val", "<u8"),
+    pb.DT_BOOL: _Encoding("?", "bool_val", "?"),
+    pb.DT_COMPLEX64: _Encoding("<c8", "scomplex_val"),
+    pb.DT_COMPLEX128: _Encoding("<c16", "dcomplex_val"),
 }
 _BY_NUMPY_TYPE = {encoding.dtype: code for code, encoding in _ENCODINGS.items()}
 

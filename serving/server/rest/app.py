@@ -114,9 +114,7 @@ class RestApp:
         self._metrics_path = (metrics.path or DEFAULT_PATH) if metrics.enable else None
         self._cors = options.rest_api_enable_cors_support
         self._max_elements = options.max_request_elements
-        self._arrivals = Arrivals(
-            options.receive_timeout_seconds, options.request_memory_mb * 2**20
-        )
+        self._arrivals = Arrivals(options.receive_timeout_seconds, options.request_memory_mb)
         threads = options.rest_api_num_threads or 4 * (os.cpu_count() or 1)  # TensorFlow Serving's
         self._workers, self._large = Workers(threads, "rest"), Workers(1, "rest_large")
         # A status is told even while all threads predict.
@@ -166,15 +164,10 @@ class RestApp:
             body: Body = b"" if request.method == "GET" else await read_body(request, arrival)
             arrival.whole(self._timeout)
             call.deadline = time.monotonic() + self._timeout
-            work = asyncio.ensure_future(self._work(spec, request, body, arrival, call))
-            gone = asyncio.ensure_future(_left(request))
+            gone = asyncio.ensure_future(_watch(request, arrival))
             try:
-                await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    raise Fault(grpc.StatusCode.CANCELLED, "the caller has left")
-                return work.result()
+                return await self._work(spec, request, body, arrival, call)
             finally:
-                work.cancel()
                 gone.cancel()
 
     async def _work(
@@ -184,7 +177,7 @@ class RestApp:
         workers = self._quick if request.method == "GET" else self._workers
         if is_packed(request.headers) or len(body) > _LARGE_TEXT:
             packed = len(body)
-            body, elements = await workers.run(call, _unpacked, body, request)
+            body, elements = await workers.run(call, arrival, _unpacked, body, request)
             arrival.grow(len(body) - packed)
             if self._max_elements and elements > self._max_elements:
                 found = f"{elements} elements, at most {self._max_elements} are taken"
@@ -198,7 +191,7 @@ class RestApp:
             call.go_on()
             return json_response(plain, accepted)
 
-        return await workers.run(call, answered)
+        return await workers.run(call, arrival, answered)
 
 
 def _unpacked(body: Body, request: Request) -> tuple[Body, int]:
@@ -206,10 +199,11 @@ def _unpacked(body: Body, request: Request) -> tuple[Body, int]:
     return plain, count_elements(plain)
 
 
-async def _left(request: Request) -> None:
-    """Returns when the caller has closed the connection."""
+async def _watch(request: Request, arrival: Arrival) -> None:
+    """Ends it when the caller has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    arrival.end_in(0.0, Fault(grpc.StatusCode.CANCELLED, "the caller has left"))
 
 
 def _answer(service: Service, spec: ModelSpec, body: Body, call: Call) -> str:

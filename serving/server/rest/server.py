@@ -31,11 +31,16 @@ _SECONDS_BETWEEN_COMPLAINTS = 60.0
 
 
 class RestServer:
-    """A running REST server, on its `port`, in an event loop and a thread of its own."""
+    """A running REST server, on its `port`, in an event loop and a thread of its own.
 
-    def __init__(self, app: RestApp, listener: socket.socket, options: ServerOptions):
+    Raises:
+        InputError: the port cannot be had.
+    """
+
+    def __init__(self, service: Service, observer: Observer, options: ServerOptions):
+        listener = _listening(options)
         self.port: int = listener.getsockname()[1]
-        self._app, self._loop = app, asyncio.new_event_loop()
+        self._app, self._loop = RestApp(service, observer, options), asyncio.new_event_loop()
         self._loop.set_exception_handler(self._complain)
         self._silent_until = 0.0
         protocol = partial(
@@ -44,7 +49,7 @@ class RestServer:
             seconds=options.receive_timeout_seconds,
         )
         config = uvicorn.Config(
-            app,
+            self._app,
             http=protocol,  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
@@ -85,8 +90,7 @@ class RestServer:
             runner.run(self._server.serve([listener]))
 
 
-def start_rest_server(service: Service, observer: Observer, options: ServerOptions) -> RestServer:
-    """Starts answering; an InputError where the port cannot be had."""
+def _listening(options: ServerOptions) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     # asyncio switches Nagle's delay off only where the socket tells its protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -102,4 +106,4 @@ def start_rest_server(service: Service, observer: Observer, options: ServerOptio
             found="one in use or not allowed",
             todo="pass another port",
         ) from error
-    return RestServer(RestApp(service, observer, options), listener, options)
+    return listener

@@ -10,7 +10,8 @@ from components.artifacts import PUSH, Report
 from components.pusher import Pusher, PusherConfig
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
-from serving.stores.versions import list_versions, model_digest
+from serving.stores import open_store
+from serving.stores.versions import model_digest
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_not_blessed(push, tmp_path, blessings):
 def test_blessed_then_already_served_then_another(push, tmp_path):
     base = tmp_path / "serving" / "pets"
     artifact, told = push(b"graph", True, True)
-    (version,) = list_versions(base)
+    (version,) = open_store(base).versions()
     path = base / str(version)
     expected = {"name": "pets", "version": version, "path": str(path)}
     digest = model_digest(path)
@@ -71,12 +72,12 @@ def test_blessed_then_already_served_then_another(push, tmp_path):
     artifact, again = push(b"graph", True, True)
     assert again == {"status": "already served", "digest": digest} | expected
     assert artifact.get_int_custom_property("pushed") == 0
-    assert list_versions(base) == [version]
+    assert open_store(base).versions() == [version]
 
     artifact, other = push(b"better graph", True, True)
     assert other["status"] == "pushed"
     assert other["digest"] != told["digest"]
-    assert list_versions(base) == [version, other["version"]]
+    assert open_store(base).versions() == [version, other["version"]]
 
 
 def test_other_classes_are_told_and_not_pushed(push, tmp_path):

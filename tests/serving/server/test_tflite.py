@@ -18,7 +18,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, 
 
 from serving.server.observer import Observer
 from serving.server.options import DEFAULTS
-from serving.server.rest.server import start_rest_server
+from serving.server.rest.server import RestServer
 from serving.server.service import Service
 
 # What the converter calls the tensors x and n, and the outputs `sum` and `twice`.
@@ -149,7 +149,7 @@ def test_metadata_tells_the_files_tensors(lite_stub) -> None:
 
 def test_over_rest(lite) -> None:
     observer = Observer()
-    server = start_rest_server(Service(lite.core, observer), observer, DEFAULTS)
+    server = RestServer(Service(lite.core, observer), observer, DEFAULTS)
     url = f"http://127.0.0.1:{server.port}/v1/models/numbers:predict"
     rows = [{X: [1.0, 2.0], N: 3}, {X: [0.5, 0.0], N: 0}]
     answer = httpx.post(url, json={"instances": rows}, timeout=60)

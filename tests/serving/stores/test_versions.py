@@ -8,7 +8,7 @@ import pytest
 
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores import open_store
-from serving.stores.versions import list_versions, model_digest
+from serving.stores.versions import model_digest
 
 
 def _version(base: Path, name: str) -> Path:
@@ -23,8 +23,8 @@ def test_only_whole_versions_count(tmp_path: Path) -> None:
         _version(tmp_path, name)
     (tmp_path / "99").mkdir()  # no saved_model.pb yet
     (tmp_path / "98").write_text("a file")
-    assert list_versions(tmp_path) == [2, 7, 9, 10]
-    assert list_versions(tmp_path / "absent") == []
+    assert open_store(tmp_path).versions() == [2, 7, 9, 10]
+    assert open_store(tmp_path / "absent").versions() == []
 
 
 @pytest.mark.parametrize("place", ["memory://zeros", "{tmp_path}"])

@@ -5,14 +5,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
-import grpc
 import pytest
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.core import Core
-from serving.server.faults import Fault
+from serving.server.options import ServerOptions
 
 
 class _Fake:
@@ -56,8 +55,8 @@ def loader() -> _Loader:
 def make_core(loader: _Loader) -> Iterator[Callable[..., Core]]:
     with ExitStack() as stack:
 
-        def make(config: ModelServerConfig, **arguments) -> Core:
-            core = Core(loader, **arguments)
+        def make(config: ModelServerConfig, on_config=lambda config: None, **flags) -> Core:
+            core = Core(loader, ServerOptions(config, **flags), on_config)
             stack.callback(core.close)
             core.reload(config)
             return core
@@ -77,9 +76,9 @@ def base(tmp_path: Path) -> Path:
 def start(make_core: Callable[..., Core], base: Path) -> Callable[..., Core]:
     """A core of the model `m` with a policy, in whose folder so many versions lie."""
 
-    def started(policy: str, *versions: int, **arguments) -> Core:
+    def started(policy: str, *versions: int, **flags) -> Core:
         _version(base, *versions)
-        return make_core(_config(m=(base, policy, {})), **arguments)
+        return make_core(_config(m=(base, policy, {})), **flags)
 
     return started
 
@@ -134,14 +133,8 @@ def _states(core: Core, name: str = "m") -> dict[int, str]:
     }
 
 
-def _refusal(run: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(Fault) as caught:
-        run()
-    return caught.value.code, caught.value.details
-
-
 @pytest.fixture(scope="session")
-def kit() -> SimpleNamespace:
+def kit(fault_of: Callable) -> SimpleNamespace:
     """What the tests do to a core and its folders, by name."""
     return SimpleNamespace(
         version=_version,
@@ -150,5 +143,5 @@ def kit() -> SimpleNamespace:
         spec=_spec,
         lent=_lent,
         states=_states,
-        refusal=_refusal,
+        refusal=fault_of,
     )

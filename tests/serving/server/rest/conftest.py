@@ -11,7 +11,7 @@ from serving.server.config_files import single_model
 from serving.server.core import Core
 from serving.server.observer import Observer
 from serving.server.options import ServerOptions
-from serving.server.rest.server import RestServer, start_rest_server
+from serving.server.rest.server import RestServer
 from serving.server.servable import Servable
 from serving.server.service import Service
 from serving.wire.messages_pb2 import MonitoringConfig
@@ -41,7 +41,7 @@ def _serve(core: Core, observer: Observer, metrics_path: str = "", **flags) -> R
     options = ServerOptions(
         ModelServerConfig(), monitoring=monitoring, **{"rest_api_port": -1} | flags
     )
-    return start_rest_server(Service(core, observer), observer, options)
+    return RestServer(Service(core, observer), observer, options)
 
 
 @pytest.fixture
