@@ -21,9 +21,13 @@ _BATCH = 16
 
 
 def measure(
-    folder: Path, *, model: str, data: str, pictures: int, layers: list[str], other: str
+    _: Path,
+    model: str = "",
+    data: str = "",
+    pictures: int = 80,
+    layers: tuple[str, ...] = (),
+    other: str = "",
 ) -> Iterator[Result]:
-    del folder
     if not model or not data:
         yield {"skipped": "needs --model and --data"}
         return
@@ -105,4 +109,4 @@ def _told(values: np.ndarray) -> list[float]:
 
 
 if __name__ == "__main__":
-    benchmark(measure, model="", data="", pictures=80, layers=[], other="")
+    benchmark(measure)
