@@ -46,11 +46,10 @@ def measure(
     for model in (MODEL, "xception_unet"):
         yield from measure_norms(model, 128, precision, blocks)
     yield measure_moves(128, blocks)
-    split, decoding = prepare(folder / "drawn", images, image_size)
+    split = drawn(folder / "drawn", images, image_size)
     about = {"images": len(split), "image_size": image_size, "batch_size": BATCH}
     yield measure_steps(split, blocks) | about
-    times = measure_epochs(folder / "drawn", split)
-    yield times | {"decoding_once_seconds": decoding} | about
+    yield measure_epochs(folder / "drawn", split) | about
 
 
 def measure_norms(name: str, side: int, precision: str, blocks: int) -> Iterator[Result]:
@@ -147,33 +146,17 @@ def an_image(actions: dict[str, Callable[[], Any]], blocks: int) -> Result:
     return told(times, "keras", 1000 / BATCH, "milliseconds_an_image")
 
 
-def prepare(folder: Path, images: int, image_size: int) -> tuple[Any, float]:
-    """Draws whole batches into a folder; the same ones decoded, and the seconds that took."""
-    import tensorflow as tf
-
-    from components.datasets.examples import COMPRESSION, write_classes
-    from components.datasets.layouts import auto
-    from components.datasets.settings import DataConfig
-    from components.datasets.settling import settle_labels
+def drawn(folder: Path, images: int, side: int) -> Any:
+    """Draws whole batches into a folder; the same ones decoded, as a split to train on."""
     from components.datasets.synth import synthesize
-    from components.example_gen.settings import ExampleGenConfig
-    from components.tasks import get_task
-    from components.trainer.input.split import index_split, load_split
+    from components.preprocessing import decode_image
+    from components.trainer.input.split import Split
 
     synthesize(folder, "class_folders", images // BATCH * BATCH, size=(500, 375))
-    found = settle_labels(auto.read(folder, DataConfig()), DataConfig())
-    task = get_task("image_classification")
-    data, part = task.data(found.classes), task.training(found.classes)
-    file = folder.with_name("examples") / "Split-train" / "data.gz"
-    file.parent.mkdir(parents=True)
-    with tf.io.TFRecordWriter(str(file), COMPRESSION) as writer:
-        for record in found.records:
-            writer.write(data.convert(folder, record, ExampleGenConfig().max_side).example)
-    write_classes(str(file.parents[1]), found.classes)
-    splits: list[Any] = []
-    load = partial(load_split, part=part, side=image_size)
-    seconds = timed(lambda: splits.append(load(index_split([str(file)], "train", task))))
-    return splits[0], round(seconds, 2)
+    paths = sorted(folder.rglob("*.jpg"))
+    pixels = np.rint([decode_image(path.read_bytes(), side) for path in paths])
+    dogs = np.array([[path.parent.name == "Dog"] for path in paths], np.float32)
+    return Split(pixels.astype(np.uint8), dogs)
 
 
 def measure_steps(split: Any, blocks: int) -> Result:
