@@ -8,7 +8,6 @@ during each attack; and what the server's memory, threads and descriptors grew b
 Takes about two minutes.
 """
 
-import base64
 import gzip
 import http.client
 import json
@@ -23,7 +22,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.fuzz_requests import METHODS
+from benchmarks.fuzz_requests import METHODS, json_image
 from benchmarks.serving import FLAGS, MODEL, Server, build, export, memory, picture, serving
 from benchmarks.tools import Result, benchmark, milliseconds
 from serving.client import ImageClient
@@ -32,7 +31,7 @@ LIMIT = 5.0  # times the p99 of a quiet server
 _EVERY = 0.05  # seconds between two requests of the client
 _PATH = f"/v1/models/{MODEL}:predict"
 _IMAGE = picture("PNG", (8, 8))
-_BODY = json.dumps({"instances": [{"b64": base64.b64encode(_IMAGE).decode()}]}).encode()
+_BODY = json.dumps({"instances": [json_image(_IMAGE)]}).encode()
 
 
 def measure(folder: Path, seconds: float = 4.0) -> Iterator[Result]:

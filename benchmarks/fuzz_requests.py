@@ -141,7 +141,7 @@ class Requests:
         paths = st.tuples(*map(st.sampled_from, parts)).map("".join).map("/v1/models/{}".format)
         others = st.sampled_from(["/", "/v1", "/v2/models/x", "/monitoring/prometheus/metrics?a=%"])
         others |= st.text("/:%ab1.?#;\\", max_size=20).map("/{}".format)
-        good = json.dumps({"instances": [_json_image(self._image)]}).encode()
+        good = json.dumps({"instances": [json_image(self._image)]}).encode()
         bodies = st.one_of(
             self._bodies().map(lambda body: json.dumps(body).encode()),
             st.just(good),
@@ -154,7 +154,7 @@ class Requests:
         return st.tuples(verbs, st.one_of(ask, paths, others), bodies)
 
     def _bodies(self) -> st.SearchStrategy[Any]:
-        images = self._images.map(_json_image)
+        images = self._images.map(json_image)
         leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
         fields = st.sampled_from([*self._texts["inputs"], "b64"])
         values = st.recursive(
@@ -263,5 +263,5 @@ class Requests:
         }[field.cpp_type]
 
 
-def _json_image(encoded: bytes) -> dict[str, str]:
+def json_image(encoded: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(encoded).decode()}

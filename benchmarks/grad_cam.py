@@ -63,36 +63,6 @@ def measure(folder: Path, rounds: int = 0) -> Iterator[Result]:
 
 def over_library(name: str, model: Any, image: bytes, heatmap: Callable[..., np.ndarray]) -> Result:
     """Times and heatmaps of tf-keras-vis and of the endpoint, for both classes."""
-    import tensorflow as tf
-
-    library = library_gradcam(name, model, image)
-    peaks, differences = [], []
-    for dog in (False, True):
-        index = {names.INPUT_CLASS_INDEX: np.array([int(dog)], np.int32)}
-        served = heatmap(**index)
-        layer_map = np.asarray(library(dog, expand_cam=False, normalize_cam=False))
-        resized = tf.image.resize(layer_map[..., np.newaxis], served.shape[1:])[..., 0]
-        expected = tf.math.divide_no_nan(resized, tf.reduce_max(resized)).numpy()
-        peaks.append(expected.max())
-        differences.append(float(np.abs(served - expected).max()))
-        library(dog)
-    actions = {"grad_cam": partial(heatmap, **index), "tf_keras_vis": partial(library, True)}
-    # Nothing speaks for a class where its map is zero: two such maps would show nothing.
-    assert 1.0 in peaks
-    return {
-        "benchmark": "grad_cam_library",
-        **told(in_turn(actions, LIBRARY_ROUNDS), "grad_cam"),
-        "limit_at_least": 8.0,
-        "heatmap_difference": max(differences),
-        "tolerance": 1e-4,
-    }
-
-
-def library_gradcam(name: str, model: Any, image: bytes) -> Callable[..., np.ndarray]:
-    """tf-keras-vis on an encoded image, by whether "dog" is explained, else "cat".
-
-    Without more options it gives the heatmap at the model's input size, as the library is used.
-    """
     import keras
     import tensorflow as tf
     from tf_keras_vis.gradcam import Gradcam
@@ -104,7 +74,8 @@ def library_gradcam(name: str, model: Any, image: bytes) -> Callable[..., np.nda
     logits = keras.Model(model.inputs, model.get_layer(spec.logits_layer).output)
     gradcam = Gradcam(logits, clone=False)
 
-    def explain(dog: bool, **options: bool) -> np.ndarray:
+    def library(dog: bool, **options: bool) -> np.ndarray:
+        """As the library is used: the heatmap at the model's input size."""
         return gradcam(
             # One logit for two classes: what speaks for the one speaks against the other.
             lambda output: output[:, 0] if dog else -output[:, 0],
@@ -114,7 +85,26 @@ def library_gradcam(name: str, model: Any, image: bytes) -> Callable[..., np.nda
             **options,
         )
 
-    return explain
+    peaks, differences = [], []
+    for dog in (False, True):
+        index = {names.INPUT_CLASS_INDEX: np.array([int(dog)], np.int32)}
+        served = heatmap(**index)
+        layer_map = np.asarray(library(dog, expand_cam=False, normalize_cam=False))
+        resized = tf.image.resize(layer_map[..., np.newaxis], served.shape[1:])[..., 0]
+        expected = tf.math.divide_no_nan(resized, tf.reduce_max(resized)).numpy()
+        peaks.append(expected.max())
+        differences.append(float(np.abs(served - expected).max()))
+        library(dog)
+    # Nothing speaks for a class where its map is zero: two such maps would show nothing.
+    assert 1.0 in peaks
+    actions = {"grad_cam": partial(heatmap, **index), "tf_keras_vis": partial(library, True)}
+    return {
+        "benchmark": "grad_cam_library",
+        **told(in_turn(actions, LIBRARY_ROUNDS), "grad_cam"),
+        "limit_at_least": 8.0,
+        "heatmap_difference": max(differences),
+        "tolerance": 1e-4,
+    }
 
 
 if __name__ == "__main__":
