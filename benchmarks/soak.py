@@ -61,17 +61,8 @@ def measure(
     right = [
         Predictor(str(one)).predict(image_bytes=images)[names.OUTPUT_PROBABILITY] for one in exports
     ]
-    base, numbers = folder / "base", count(1)
-    base.mkdir()
-
-    def push() -> None:
-        """The next version, in one rename; the last but one goes."""
-        version = next(numbers)
-        beside = folder / "beside"
-        shutil.copytree(exports[version % len(exports)], beside)
-        beside.rename(base / str(version))
-        shutil.rmtree(base / str(version - 2), ignore_errors=True)
-
+    base = folder / "base"
+    push = partial(next, pushes(exports, base))
     wanted = {names.SIGNATURE_SERVING: [names.OUTPUT_PROBABILITY]}
     wanted[names.SIGNATURE_GRAD_CAM] = [names.OUTPUT_PROBABILITY, names.OUTPUT_HEATMAP]
     kinds = [
@@ -117,6 +108,17 @@ def measure(
         "memory_change": round(levels[9] / levels[1] - 1, 4),
         "limit": LIMIT,
     }
+
+
+def pushes(exports: list[Path], base: Path) -> Iterator[int]:
+    """Each time the next version, in one rename; the last but one goes."""
+    base.mkdir()
+    for version in count(1):
+        beside = base.with_name("beside")
+        shutil.copytree(exports[version % len(exports)], beside)
+        beside.rename(base / str(version))
+        shutil.rmtree(base / str(version - 2), ignore_errors=True)
+        yield version
 
 
 def outcome_of(
