@@ -165,12 +165,7 @@ def patterns():
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        ".git/config",
-        "components/__pycache__/errors.pyc",
-        "k8s/pipelines/secret.yaml",
-    ],
+    "path", [".git/config", "components/__pycache__/errors.pyc", "k8s/pipelines/secret.yaml"]
 )
 def test_what_no_image_needs_is_not_sent(path, patterns):
     assert _ignored(path, patterns)
