@@ -8,7 +8,6 @@ during each attack; and what the server's memory, threads and descriptors grew b
 Takes about two minutes.
 """
 
-import base64
 import gzip
 import http.client
 import json
@@ -17,115 +16,96 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.fuzz_requests import methods
-from benchmarks.serving import Server, export, image_input, memory, picture, serving
+from benchmarks.fuzz_requests import METHODS, json_image
+from benchmarks.serving import FLAGS, MODEL, Server, build, export, memory, picture, serving
 from benchmarks.tools import Result, benchmark, milliseconds
-from serving import names
 from serving.client import ImageClient
 
-NAME, IMAGE_SIZE = "mini_xception", 64
 LIMIT = 5.0  # times the p99 of a quiet server
-FLAGS = ["--rest_api_port=-1", "--access_log=off", "--file_system_poll_wait_seconds=0"]
 _EVERY = 0.05  # seconds between two requests of the client
-_PATH = f"/v1/models/{NAME}:predict"
+_PATH = f"/v1/models/{MODEL}:predict"
 _IMAGE = picture("PNG", (8, 8))
-_BODY = json.dumps({"instances": [{"b64": base64.b64encode(_IMAGE).decode()}]}).encode()
+_BODY = json.dumps({"instances": [json_image(_IMAGE)]}).encode()
 
 
-def measure(folder: Path, seconds: float, server_flag: list[str]) -> Iterator[Result]:
-    export(NAME, IMAGE_SIZE, folder / "base" / "1")
-    with serving(NAME, folder / "base", *FLAGS, *server_flag) as server:
+def measure(folder: Path, seconds: float = 4.0) -> Iterator[Result]:
+    export(build(MODEL, 64), folder / "base" / "1")
+    with serving(MODEL, folder / "base", *FLAGS) as server:
         yield attack(server, seconds)
 
 
 def attack(server: Server, seconds: float) -> Result:
     """All attacks, each for so many seconds; what the client saw of them, and what they left."""
-    client = _Client(server)
-    client.watch(seconds / 2)  # warm
-    quiet, _ = client.watch(2 * seconds)
+    asks = _asks(server)
+    _watch(asks, seconds / 2)  # warm
+    quiet, _ = _watch(asks, 2 * seconds)
     before = _resources(server)
     told, failures = {}, []
     for name in (*RAW, *CALLS):
         with ExitStack() as held:
             thread = threading.Thread(target=_attack, args=(name, server, held), daemon=True)
             thread.start()
-            told[name], failed = client.watch(seconds)
+            told[name], failed = _watch(asks, seconds)
             failures += [f"{name}: {failure}" for failure in failed]
             thread.join(seconds)
     time.sleep(2.0)
-    after = _resources(server)
     return {
         "p99_ms": {"quiet": quiet} | told,
         "worst_over_quiet": round(max(told.values()) / quiet, 2),
         "limit": LIMIT,
         "failed": len(failures),
         "failures": failures[:5],
-        "grown_by": {name: after[name] - before[name] for name in after},
+        "grown_by": {name: after - before[name] for name, after in _resources(server).items()},
     }
 
 
-class _Client:
-    """Asks properly, over gRPC and REST, in turn with health checks."""
+def _asks(server: Server) -> list[Callable[[], object]]:
+    """What a client that behaves asks: over gRPC, over REST, and for the server's health."""
+    client = ImageClient(server.target, MODEL)
+    health = health_pb2_grpc.HealthStub(grpc.insecure_channel(server.target))
+    connection = http.client.HTTPConnection(server.rest, timeout=20)
 
-    def __init__(self, server: Server):
-        self._client = ImageClient(server.target, NAME)
-        self._health = health_pb2_grpc.HealthStub(grpc.insecure_channel(server.target))
-        self._image, self._server = image_input(_IMAGE), server
-        self._connection = http.client.HTTPConnection(server.rest, timeout=20)
-
-    def watch(self, seconds: float) -> tuple[float, list[str]]:
-        """The p99 of its requests in milliseconds, and what failed."""
-        taken, failed, end = [], [], time.monotonic() + seconds
-        asks = (self._grpc, self._rest, self._check)
-        while time.monotonic() < end:
-            for ask in asks:
-                start = time.perf_counter()
-                try:
-                    ask()
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
-                    failed.append(f"{ask.__name__}: {error!r}"[:300])
-                taken.append(time.perf_counter() - start)
-                time.sleep(_EVERY)
-        return milliseconds(taken, 0.99), failed
-
-    def _grpc(self) -> None:
-        self._client.call(names.SIGNATURE_SERVING, self._image)
-
-    def _rest(self) -> None:
-        self._connection.request("POST", _PATH, _BODY)
-        answer = self._connection.getresponse()
+    def rest() -> None:
+        connection.request("POST", _PATH, _BODY)
+        answer = connection.getresponse()
         if answer.read() and answer.status != 200:
             raise RuntimeError(f"HTTP {answer.status}")
 
-    def _check(self) -> None:
-        self._health.Check(health_pb2.HealthCheckRequest(), timeout=20)
+    check = partial(health.Check, health_pb2.HealthCheckRequest(), timeout=20)
+    return [partial(client.predict, [_IMAGE]), rest, check]
+
+
+def _watch(asks: list[Callable[[], object]], seconds: float) -> tuple[float, list[str]]:
+    """The p99 of the client's requests in milliseconds, and what failed."""
+    taken, failed, end = [], [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        for ask in asks:
+            start = time.perf_counter()
+            try:
+                ask()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
+                failed.append(repr(error)[:300])
+            taken.append(time.perf_counter() - start)
+            time.sleep(_EVERY)
+    return milliseconds(taken, 0.99), failed
 
 
 def _resources(server: Server) -> dict[str, int]:
     folder = Path(f"/proc/{server.process.pid}")
-    return {
-        "mib": memory(server) >> 20,
-        "threads": len(list((folder / "task").iterdir())),
-        "descriptors": len(list((folder / "fd").iterdir())),
-    }
-
-
-def _connect(address: str, held: ExitStack, sent: bytes) -> None:
-    host, port = address.split(":")
-    made = held.enter_context(socket.create_connection((host, int(port)), timeout=10))
-    made.sendall(sent)
+    threads, descriptors = (len(list((folder / name).iterdir())) for name in ("task", "fd"))
+    return {"mib": memory(server) >> 20, "threads": threads, "descriptors": descriptors}
 
 
 def _post(body: bytes, path: str = _PATH, length: int | None = None, more: str = "") -> bytes:
     size = len(body) if length is None else length
-    return (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{more}\r\n".encode() + body
-    )
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{more}\r\n"
+    return head.encode() + body
 
 
 def _packed(body: bytes) -> bytes:
@@ -133,8 +113,8 @@ def _packed(body: bytes) -> bytes:
 
 
 def _equal_names() -> bytes:
-    pairs = [f'"{number}": 1' for number in range(50_000)]
-    return f"{{{', '.join([*pairs, pairs[0]])}}}".encode()
+    pairs = ", ".join(f'"{number % 50_000}": 1' for number in range(50_001))
+    return f"{{{pairs}}}".encode()
 
 
 # What is sent, each text on a connection that stays until the end of the attack.
@@ -142,7 +122,7 @@ RAW: dict[str, Callable[[], Iterable[bytes]]] = {
     "heads that never end": lambda: [b"POST / HTTP/1.1\r\nHost: x\r\n"] * 200,
     "bodies that never end": lambda: [_post(b"{", length=1000)] * 200,
     "large bodies that never end": lambda: [_post(b" " * 60_000_000, length=60_000_001)] * 10,
-    "connections": lambda: [b""] * 1000,
+    "connections": lambda: [b""] * 1000,  # to both ports
     "dear JSON": lambda: map(_packed, (b"[]," * 10**7, b"[" * 10**7, b"1," * 400_000)),
     "equal names": lambda: [_post(_equal_names())] * 3,
     "nested lists": lambda: [_post(b'{"instances": ' + b"[" * n) for n in (65, 500, 100_000)],
@@ -164,7 +144,7 @@ def _never() -> Iterator[bytes]:
     yield b""
 
 
-_PREDICT = methods()["Predict"][0]
+_PREDICT = METHODS["Predict"][0]
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 # Calls over gRPC, cancelled at the end of the attack: how many, path, and their requests.
 CALLS: dict[str, tuple[int, str, Callable[[], Iterator[bytes]]]] = {
@@ -179,17 +159,19 @@ CALLS: dict[str, tuple[int, str, Callable[[], Iterator[bytes]]]] = {
 
 
 def _attack(name: str, server: Server, held: ExitStack) -> None:
-    with suppress(OSError):  # what a server that defends itself does to a connection
-        for text in RAW.get(name, list)():
-            _connect(server.rest, held, text)
-            if name == "connections":
-                _connect(server.target, held, text)
     if name in CALLS:
         count, path, requests = CALLS[name]
         channel = held.enter_context(grpc.insecure_channel(server.target))
         for _ in range(count):
             channel.stream_stream(path)(requests())
+        return
+    with suppress(OSError):  # what a server that defends itself does to a connection
+        for text in RAW[name]():
+            for address in (server.rest,) if text else (server.rest, server.target):
+                host, port = address.split(":")
+                made = socket.create_connection((host, int(port)), timeout=10)
+                held.enter_context(made).sendall(text)
 
 
 if __name__ == "__main__":
-    benchmark(measure, seconds=4.0, server_flag=[])
+    benchmark(measure)

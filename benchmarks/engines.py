@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.serving import classes_of, draw_images, image_input
-from benchmarks.tools import Result, benchmark, in_turn, milliseconds, ratio, timed
+from benchmarks.serving import MODEL, build, draw_images, export, image_input
+from benchmarks.tools import Result, benchmark, in_turn, told
 from serving import names
 
-MODEL, IMAGE_SIZE = "mini_xception", 180
+IMAGE_SIZE = 180
 BATCHES = {1: 100, 32: 10}  # with rounds
 BASE = "saved_model"
 EXPORTS: dict[str, dict[str, Any]] = {
@@ -37,10 +37,9 @@ EXPORTS: dict[str, dict[str, Any]] = {
 Engine = Callable[[list[bytes]], np.ndarray]
 
 
-def measure(folder: Path, weights: str, pictures: str, intra: int, inter: int) -> Iterator[Result]:
-    import keras
-
-    from components import models
+def measure(
+    folder: Path, weights: str = "", pictures: str = "", intra: int = 0, inter: int = 0
+) -> Iterator[Result]:
     from components.explanations.opening import open_model
     from serving.server.options import DEFAULTS
 
@@ -49,26 +48,20 @@ def measure(folder: Path, weights: str, pictures: str, intra: int, inter: int) -
         images = [path.read_bytes() for path in paths]
     else:
         images = draw_images(folder / "images", max(BATCHES))
-    keras.utils.set_random_seed(1)
-    model = open_model(weights).model if weights else models.build(MODEL, IMAGE_SIZE, 2)
+    model = open_model(weights).model if weights else build(MODEL, IMAGE_SIZE)
     threads = {"intra": intra, "inter": inter}
     flags = {f"tensorflow_{name}_op_parallelism": count for name, count in threads.items()}
-    options = replace(DEFAULTS, **flags)
-    engines = {
-        name: saved_model(model, folder / name, options, how) for name, how in EXPORTS.items()
-    }
-    engines |= converted(model, folder)
+    engines = converted(model, folder)
+    for name, how in EXPORTS.items():
+        export(model, folder / name, **how)
+        engines[name] = in_session(folder / name, replace(DEFAULTS, **flags))
     for batch, rounds in BATCHES.items():
         calls = {name: partial(engine, images[:batch]) for name, engine in engines.items()}
         wanted = calls[BASE]()
-        times = in_turn({name: partial(timed, call) for name, call in calls.items()}, rounds, 3)
         yield {
             "pictures": len(images[:batch]),
             **threads,
-            "milliseconds": {
-                name: round(milliseconds(taken) / batch, 2) for name, taken in times.items()
-            },
-            "over_saved_model": {name: ratio(times, name, BASE) for name in times},
+            **told(in_turn(calls, rounds, warm_up=3), BASE, 1000 / batch),
             "largest_difference": {
                 name: float(np.abs(call() - wanted).max()) for name, call in calls.items()
             },
@@ -76,27 +69,18 @@ def measure(folder: Path, weights: str, pictures: str, intra: int, inter: int) -
         }
 
 
-def saved_model(model: Any, folder: Path, options: Any, how: dict[str, Any]) -> Engine:
-    """An export, in a session as the embedded server has it."""
-    from components import models
-    from components.export.saved_model import ExportOptions, export_model
-    from components.tasks import get_task
-    from components.trainer.sections import ExportConfig
+def in_session(folder: Path, options: Any) -> Engine:
+    """An export as the embedded server has it."""
     from serving.server.session import ModelSession
 
-    spec = models.spec(MODEL)
-    told = {"task": get_task(spec.task), "side": model.input.shape[1]}
-    classes = classes_of(told["task"])
-    exported_so = ExportOptions(spec, config=ExportConfig(**how))
-    export_model(model, folder, classes=classes, options=exported_so, **told)
     session = ModelSession(folder, options)
     signature = session.signatures.signature_def[names.SIGNATURE_SERVING]
     fed = signature.inputs[names.INPUT_IMAGE_BYTES].name
     fetched = signature.outputs[names.OUTPUT_PROBABILITIES].name
 
     def run(images: list[bytes]) -> np.ndarray:
-        feeds = {fed: image_input(*images)[names.INPUT_IMAGE_BYTES]}
-        return session.run(feeds, [fetched])[fetched]
+        [encoded] = image_input(*images).values()
+        return session.run({fed: encoded}, [fetched])[fetched]
 
     return run
 
@@ -124,4 +108,4 @@ def converted(model: Any, folder: Path) -> dict[str, Engine]:
 
 
 if __name__ == "__main__":
-    benchmark(measure, weights="", pictures="", intra=0, inter=0)
+    benchmark(measure)

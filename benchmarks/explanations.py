@@ -7,7 +7,6 @@ says the heat lies. With `--other`, a model of the same sort trained on shuffled
 al., 2018): the rank correlation of both models' heatmaps. All with half of their 95% intervals.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,16 @@ import numpy as np
 from benchmarks.tools import Result, benchmark
 
 METHODS = ("grad_cam", "grad_cam_plus_plus", "hires_cam")
-_BATCH = 16
 
 
 def measure(
-    folder: Path, *, model: str, data: str, pictures: int, layers: list[str], other: str
+    _: Path,
+    model: str = "",
+    data: str = "",
+    pictures: int = 80,
+    layers: tuple[str, ...] = (),
+    other: str = "",
 ) -> Iterator[Result]:
-    del folder
     if not model or not data:
         yield {"skipped": "needs --model and --data"}
         return
@@ -80,12 +82,13 @@ def _explainer(opened: Any, layer: str, name: str) -> Callable[..., np.ndarray]:
 def _in_batches(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
     import tensorflow as tf
 
+    from components.reporting.predictor import batches
+
     traced = tf.function(function)
 
     def call(*arrays: np.ndarray) -> np.ndarray:
-        starts = range(0, len(arrays[0]), _BATCH)
-        parts = [[tf.constant(one[at : at + _BATCH]) for one in arrays] for at in starts]
-        return np.concatenate([traced(*part).numpy() for part in parts])
+        parts = zip(*map(batches, arrays), strict=True)
+        return np.concatenate([traced(*map(tf.constant, part)).numpy() for part in parts])
 
     return call
 
@@ -99,10 +102,8 @@ def _centre(heat: np.ndarray) -> np.ndarray:
 def _told(values: np.ndarray) -> list[float]:
     """Mean, and half of its 95% interval."""
     known = values[np.isfinite(values)]
-    return [
-        round(float(one), 3) for one in (known.mean(), 1.96 * known.std() / math.sqrt(len(known)))
-    ]
+    return [round(float(one), 3) for one in (known.mean(), 1.96 * known.std() / len(known) ** 0.5)]
 
 
 if __name__ == "__main__":
-    benchmark(measure, model="", data="", pictures=80, layers=[], other="")
+    benchmark(measure)

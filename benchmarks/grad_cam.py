@@ -21,96 +21,45 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.serving import draw_images, export, image_input, serving
-from benchmarks.tools import Result, benchmark, in_turn, milliseconds, timed
+from benchmarks.serving import MODEL, build, draw_images, export, image_input, serving
+from benchmarks.tools import Result, benchmark, in_turn, told
 from serving import names
 from serving.client import ImageClient
 
-MODELS = (  # with side, rounds and method
-    ("mini_xception", 180, 150, "grad_cam"),
-    ("mini_xception", 180, 150, "grad_cam_plus_plus"),
-    ("mini_xception", 180, 150, "hires_cam"),
-    ("segmentation_convnet", 200, 25, "grad_cam"),
+CASES = (  # with side, rounds, method and limit
+    (MODEL, 180, 150, "grad_cam", 1.10),
+    (MODEL, 180, 150, "grad_cam_plus_plus", 1.10),
+    (MODEL, 180, 150, "hires_cam", 1.10),
+    ("segmentation_convnet", 200, 25, "grad_cam", None),
 )
 LIBRARY_ROUNDS = 15
-LIMIT, LIBRARY_LIMIT, TOLERANCE = 1.10, 8.0, 1e-4
 WARM_UP = 5
 
 
-def measure(folder: Path, rounds: int) -> Iterator[Result]:
-    from components import models
-
+def measure(folder: Path, rounds: int = 0) -> Iterator[Result]:
+    """Takes as many rounds of both endpoints as are told; 0: as above."""
     [image] = draw_images(folder / "images", 1)
-    inputs = image_input(image)
-    for name, image_size, enough, method in MODELS:
+    for name, image_size, enough, method, limit in CASES:
         base = folder / method / name
-        model = export(name, image_size, base / "1", explanation=method)
-        classifies = models.spec(name).task == "image_classification"
+        model = build(name, image_size)
+        export(model, base / "1", name, explanation=method)
         with serving(name, base) as server, ImageClient(server.target, name) as client:
-            predict = partial(client.call, names.SIGNATURE_SERVING, inputs)
 
             def heatmap(client: Any = client, **more: np.ndarray) -> np.ndarray:
-                asked = {**inputs, **more}
+                asked = image_input(image) | more
                 answer = client.call(names.SIGNATURE_GRAD_CAM, asked, [names.OUTPUT_HEATMAP])
                 return answer[names.OUTPUT_HEATMAP]
 
-            result = over_prediction(predict, heatmap, rounds or enough)
-            told = {"model": name, "method": method}
-            yield told | result | {"limit": LIMIT if classifies else None}
-            if classifies and method == "grad_cam":
+            predict = partial(client.call, names.SIGNATURE_SERVING, image_input(image))
+            endpoints = {"serving_default": predict, "grad_cam": heatmap}
+            result = told(in_turn(endpoints, rounds or enough, warm_up=WARM_UP), "serving_default")
+            yield {"model": name, "method": method, **result, "limit": limit}
+            if (name, method) == (MODEL, "grad_cam"):
                 yield {"model": name} | over_library(name, model, image, heatmap)
-
-
-def over_prediction(predict: Callable[[], Any], explain: Callable[[], Any], rounds: int) -> Result:
-    """Times of both endpoints, taken in turn."""
-    actions = {"predict": partial(timed, predict), "explain": partial(timed, explain)}
-    times = in_turn(actions, rounds, WARM_UP)
-    predicting, explaining = milliseconds(times["predict"]), milliseconds(times["explain"])
-    return {
-        "serving_default_p50_ms": predicting,
-        "grad_cam_p50_ms": explaining,
-        "ratio": round(explaining / predicting, 3),
-    }
 
 
 def over_library(name: str, model: Any, image: bytes, heatmap: Callable[..., np.ndarray]) -> Result:
     """Times and heatmaps of tf-keras-vis and of the endpoint, for both classes."""
-    import tensorflow as tf
-
-    library, layer_map = library_gradcam(name, model, image)
-    differences = []
-    for dog in (False, True):
-        index = {names.INPUT_CLASS_INDEX: np.array([int(dog)], np.int32)}
-        served = heatmap(**index)
-        resized = tf.image.resize(layer_map(dog)[..., np.newaxis], served.shape[1:])[..., 0]
-        expected = tf.math.divide_no_nan(resized, tf.reduce_max(resized)).numpy()
-        differences.append((float(expected.max()), float(np.abs(served - expected).max())))
-        library(dog)
-    actions = {"ours": lambda: heatmap(**index), "theirs": lambda: library(True)}
-    times = in_turn({who: partial(timed, act) for who, act in actions.items()}, LIBRARY_ROUNDS)
-    ours, theirs = milliseconds(times["ours"]), milliseconds(times["theirs"])
-    # Nothing speaks for a class where its map is zero: two such maps would show nothing.
-    assert any(peak == 1.0 for peak, _ in differences)
-    return {
-        "benchmark": "grad_cam_library",
-        "grad_cam_p50_ms": ours,
-        "tf_keras_vis_p50_ms": theirs,
-        "times_faster": round(theirs / ours, 2),
-        "limit_at_least": LIBRARY_LIMIT,
-        "heatmap_difference": max(difference for _, difference in differences),
-        "tolerance": TOLERANCE,
-    }
-
-
-def library_gradcam(
-    name: str, model: Any, image: bytes
-) -> tuple[Callable[[bool], np.ndarray], Callable[[bool], np.ndarray]]:
-    """tf-keras-vis on an encoded image, by whether "dog" is explained, else "cat".
-
-    Returns:
-        One function for the heatmap at the model's input size, as the library is used, one for
-        the map at the explained layer's own size, before it is normalised.
-    """
     import keras
     import tensorflow as tf
     from tf_keras_vis.gradcam import Gradcam
@@ -122,7 +71,8 @@ def library_gradcam(
     logits = keras.Model(model.inputs, model.get_layer(spec.logits_layer).output)
     gradcam = Gradcam(logits, clone=False)
 
-    def explain(dog: bool, **options: bool) -> np.ndarray:
+    def library(dog: bool, **options: bool) -> np.ndarray:
+        """As the library is used: the heatmap at the model's input size."""
         return gradcam(
             # One logit for two classes: what speaks for the one speaks against the other.
             lambda output: output[:, 0] if dog else -output[:, 0],
@@ -132,8 +82,27 @@ def library_gradcam(
             **options,
         )
 
-    return explain, lambda dog: np.asarray(explain(dog, expand_cam=False, normalize_cam=False))
+    peaks, differences = [], []
+    for dog in (False, True):
+        index = {names.INPUT_CLASS_INDEX: np.array([int(dog)], np.int32)}
+        served = heatmap(**index)
+        layer_map = np.asarray(library(dog, expand_cam=False, normalize_cam=False))
+        resized = tf.image.resize(layer_map[..., np.newaxis], served.shape[1:])[..., 0]
+        expected = tf.math.divide_no_nan(resized, tf.reduce_max(resized)).numpy()
+        peaks.append(expected.max())
+        differences.append(float(np.abs(served - expected).max()))
+        library(dog)
+    # Nothing speaks for a class where its map is zero: two such maps would show nothing.
+    assert 1.0 in peaks
+    actions = {"grad_cam": partial(heatmap, **index), "tf_keras_vis": partial(library, True)}
+    return {
+        "benchmark": "grad_cam_library",
+        **told(in_turn(actions, LIBRARY_ROUNDS), "grad_cam"),
+        "limit_at_least": 8.0,
+        "heatmap_difference": max(differences),
+        "tolerance": 1e-4,
+    }
 
 
 if __name__ == "__main__":
-    benchmark(measure, rounds=0)  # of both endpoints; 0: as many as above
+    benchmark(measure)

@@ -12,21 +12,19 @@
 Takes about six minutes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving import draw_images, export, image_input, serving
-from benchmarks.tools import Result, benchmark, hammer, in_turn, medians, milliseconds, ratio, timed
+from benchmarks.serving import MODEL, build, draw_images, export, image_input, serving
+from benchmarks.tools import Result, benchmark, hammer, in_turn, milliseconds, told
 from serving import names
 from serving.client import ImageClient
 
-MODEL, IMAGE_SIZE = "mini_xception", 180
-WARM_UP = 10
+IMAGE_SIZE = 180
 CLIENTS = 8
-LIMIT_MS, LIMIT_RATIO = 1.5, 0.9
 BATCHED_CLIENTS = (1, 8, 32)
 # What --batching_parameters_file holds besides.
 BATCHING = {
@@ -35,94 +33,61 @@ BATCHING = {
 }
 
 
-def measure(folder: Path, rounds: int, blocks: int, seconds: float) -> Iterator[Result]:
-    image, *others = draw_images(folder / "images", max(BATCHED_CLIENTS))
-    export(MODEL, IMAGE_SIZE, folder / "base" / "1")
-    in_process = saved_model_call(folder / "base" / "1", image)
-    with serving(MODEL, folder / "base") as server, ImageClient(server.target, MODEL) as client:
-        over_grpc = partial(client.call, names.SIGNATURE_SERVING, image_input(image))
-        yield latency(in_process, over_grpc, rounds)
-        yield throughput(in_process, over_grpc, blocks, seconds)
-        yield from batching(folder, client, [image, *others], blocks, seconds)
-
-
-def saved_model_call(folder: Path, *images: bytes) -> Callable[[], dict[str, Any]]:
-    """A call of the default signature in this process, up to NumPy arrays."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(folder))
-    signature = loaded.signatures[names.SIGNATURE_SERVING]
-
-    def call() -> dict[str, Any]:
-        # `loaded` owns the variables: it has to live as long as the signature is called.
-        assert loaded
-        answer = signature(**{names.INPUT_IMAGE_BYTES: tf.constant(images)})
-        return {name: value.numpy() for name, value in answer.items()}
-
-    return call
-
-
-def latency(in_process: Callable[[], Any], over_grpc: Callable[[], Any], rounds: int) -> Result:
-    actions = {"own": partial(timed, in_process), "served": partial(timed, over_grpc)}
-    times = in_turn(actions, rounds, WARM_UP)
-    own, served = milliseconds(times["own"]), milliseconds(times["served"])
-    return {
-        "model": MODEL,
-        "in_process_p50_ms": own,
-        "grpc_p50_ms": served,
-        "grpc_p99_ms": milliseconds(times["served"], 0.99),
-        "over_ms": round(served - own, 2),
-        "limit_ms": LIMIT_MS,
-    }
-
-
-def throughput(
-    in_process: Callable[[], Any], over_grpc: Callable[[], Any], blocks: int, seconds: float
-) -> Result:
-    kinds = {"loop": [in_process], "clients": [over_grpc] * CLIENTS}
-
-    actions = {kind: partial(hammer, calls, seconds) for kind, calls in kinds.items()}
-    rates = in_turn(actions, blocks, 0)
-    median = medians(rates, 1)
-    return {
-        "benchmark": "predict_throughput",
-        "model": MODEL,
-        "in_process_per_second": median["loop"],
-        "clients": CLIENTS,
-        "clients_per_second": median["clients"],
-        "ratio": ratio(rates, "clients", "loop"),
-        "limit_at_least": LIMIT_RATIO,
-    }
-
-
-def batching(
-    folder: Path, off: ImageClient, images: list[bytes], blocks: int, seconds: float
+def measure(
+    folder: Path, rounds: int = 300, blocks: int = 5, seconds: float = 5.0
 ) -> Iterator[Result]:
-    inputs = [image_input(image) for image in images]
-    clients = {"off": off}
+    from components.reporting.predictor import Predictor
 
-    def rate(client: ImageClient, count: int) -> float:
-        calls = [partial(client.call, names.SIGNATURE_SERVING, one) for one in inputs[:count]]
-        return hammer(calls, seconds)
-
+    images = draw_images(folder / "images", max(BATCHED_CLIENTS))
+    export(build(MODEL, IMAGE_SIZE), folder / "base" / "1")
+    in_process = partial(Predictor(str(folder / "base" / "1")).predict, image_bytes=images[:1])
+    # Images a second of so many calls at a time, over and over.
+    rates = partial(in_turn, rounds=blocks, measure=partial(hammer, seconds=seconds))
+    per_second: dict[str, Any] = {"scale": 1, "unit": "per_second"}
     with ExitStack() as stack:
+
+        def start(*flags: str) -> ImageClient:
+            server = stack.enter_context(serving(MODEL, folder / "base", *flags))
+            return stack.enter_context(ImageClient(server.target, MODEL))
+
+        clients = {"off": start()}
+        served = partial(clients["off"].call, names.SIGNATURE_SERVING, image_input(images[0]))
+        times = in_turn({"in_process": in_process, "grpc": served}, rounds, warm_up=10)
+        own, over_grpc = (milliseconds(taken) for taken in times.values())
+        yield {
+            "model": MODEL,
+            **told(times, "in_process"),
+            "grpc_p99_ms": milliseconds(times["grpc"], 0.99),
+            "over_ms": round(over_grpc - own, 2),
+            "limit_ms": 1.5,
+        }
+        found = rates({"in_process": [in_process], "clients": [served] * CLIENTS}, warm_up=0)
+        yield {
+            "benchmark": "predict_throughput",
+            "model": MODEL,
+            "clients": CLIENTS,
+            **told(found, "in_process", **per_second),
+            "limit_at_least": 0.9,
+        }
         for number, (name, text) in enumerate(BATCHING.items()):
             file = folder / f"batching_{number}.txt"
             file.write_text(f"{text} max_enqueued_batches {{ value: 100 }}", encoding="utf-8")
-            flags = ("--enable_batching=true", f"--batching_parameters_file={file}")
-            server = stack.enter_context(serving(MODEL, folder / "base", *flags))
-            clients[name] = stack.enter_context(ImageClient(server.target, MODEL))
+            clients[name] = start("--enable_batching=true", f"--batching_parameters_file={file}")
         for count in BATCHED_CLIENTS:
-            actions = {name: partial(rate, client, count) for name, client in clients.items()}
-            rates = in_turn(actions, blocks)
+            calls = {
+                name: [
+                    partial(client.call, names.SIGNATURE_SERVING, image_input(image))
+                    for image in images[:count]
+                ]
+                for name, client in clients.items()
+            }
             yield {
                 "benchmark": "batching",
                 "model": MODEL,
                 "clients": count,
-                "per_second": medians(rates, 1),
-                "over_off": {name: ratio(rates, name, "off") for name in rates},
+                **told(rates(calls), "off", **per_second),
             }
 
 
 if __name__ == "__main__":
-    benchmark(measure, rounds=300, blocks=5, seconds=5.0)
+    benchmark(measure)

@@ -1,42 +1,52 @@
-"""What the serving benchmarks share: a model to serve, and the server as a process."""
+"""What the serving benchmarks share: a model to serve, pictures, and the server as a process."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from google.protobuf.message import Message
 
 from components.datasets.palette import BOOK, palette
 from components.datasets.pictures import encode
 from components.infra_validator.server_process import Server, running_server
 from serving import names
 from serving.classes import Classes
+from serving.client import exchanges
+from serving.wire.messages_pb2 import ModelSpec
 
 if TYPE_CHECKING:
     from components.tasks import Task
 
+MODEL = "mini_xception"
+# Of a server that is attacked, and serves what it served at the start.
+FLAGS = ["--rest_api_port=-1", "--access_log=off", "--file_system_poll_wait_seconds=0"]
+ENDPOINTS = (names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM)
 _START_SECONDS = 180
 
 
-def export(
-    name: str, image_size: int, folder: Path, seed: int = 1, explanation: str = "grad_cam"
-) -> Any:
+def build(name: str, image_size: int, seed: int = 1) -> Any:
+    """A Keras model with fresh weights: they change the numbers, not the work."""
+    import keras
+
+    from components import models
+    from components.tasks import get_task
+
+    keras.utils.set_random_seed(seed)
+    return models.build(name, image_size, len(classes_of(get_task(models.spec(name).task))))
+
+
+def export(model: Any, folder: Path, name: str = MODEL, **options: Any) -> None:
     """Writes a SavedModel with the project's endpoints.
 
     Args:
-        name: the architecture.
-        image_size: side of its square input in pixels.
+        model: as of `build`.
         folder: the version's folder; must not exist yet.
-        seed: of the weights. They are untrained: they change the numbers, not the work.
-        explanation: the method of its heatmaps.
-
-    Returns:
-        The Keras model.
+        name: the architecture.
+        options: of `trainer.export`.
     """
-    import keras
-
     from components import models
     from components.explanations import load_explanation
     from components.export.saved_model import ExportOptions, export_model
@@ -44,21 +54,15 @@ def export(
     from components.trainer.sections import ExportConfig
 
     spec = models.spec(name)
-    task = get_task(spec.task)
-    classes = classes_of(task)
-    keras.utils.set_random_seed(seed)
-    model = models.build(name, image_size, len(classes))
-    export = ExportConfig(explanation=explanation)
-    options = ExportOptions(spec, load_explanation(explanation), export)
-    export_model(model, folder, task=task, classes=classes, side=image_size, options=options)
-    return model
+    task, config = get_task(spec.task), ExportConfig(**options)
+    how = ExportOptions(spec, load_explanation(config.explanation), config)
+    side = model.input.shape[1]
+    export_model(model, folder, task=task, classes=classes_of(task), side=side, options=how)
 
 
 def classes_of(task: "Task") -> Classes:
     """Those of the book: two of images, three of pixels."""
-    if task.has_masks:
-        return Classes(BOOK, palette(BOOK))
-    return Classes(("cat", "dog"))
+    return Classes(BOOK, palette(BOOK)) if task.has_masks else Classes(("cat", "dog"))
 
 
 def draw_images(folder: Path, count: int) -> list[bytes]:
@@ -69,18 +73,22 @@ def draw_images(folder: Path, count: int) -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
 
 
-def image_input(*images: bytes) -> dict[str, np.ndarray]:
-    """The input of an image endpoint, string [batch]."""
-    batch = np.empty(len(images), object)
-    batch[:] = images
-    return {names.INPUT_IMAGE_BYTES: batch}
-
-
 def picture(kind: str, size: tuple[int, int], **options: Any) -> bytes:
     """A picture of one color, in a format of Pillow's."""
     from PIL import Image
 
     return encode(Image.new("RGB", size, "teal"), kind, **options)
+
+
+def image_input(*images: bytes) -> dict[str, np.ndarray]:
+    """The input of an image endpoint, string [batch]."""
+    return {names.INPUT_IMAGE_BYTES: np.array(images, object)}
+
+
+def request(model: str, endpoint: str, *images: bytes, outputs: Sequence[str] = ()) -> Message:
+    """A PredictRequest."""
+    spec = ModelSpec(name=model)
+    return next(exchanges.call(endpoint, image_input(*images), outputs, spec))[1]
 
 
 def memory(server: Server, which: str = "VmRSS") -> int:

@@ -1,35 +1,33 @@
 """What all benchmarks share: options, a folder of their own, times, and the JSON line."""
 
 import argparse
+import inspect
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-PAWLENS = str(Path(sys.executable).parent / "pawlens")
-
+T = TypeVar("T")
 Times = dict[str, list[float]]
 Result = dict[str, Any]
 
 
-def benchmark(measure: Callable[..., Iterable[Result]], **defaults: Any) -> None:
+def benchmark(measure: Callable[..., Iterable[Result]]) -> None:
     """Runs a benchmark from the command line and prints its results, one JSON line each.
 
     A result is told under the name of the script unless it names its claim, `benchmark`, itself.
 
     Args:
-        measure: takes an empty folder that goes with the run, and the options by name.
-        defaults: of the options, each of the type that is to be given. A list is an option that
-            may be given again and again.
+        measure: takes an empty folder that goes with the run, and the options: its arguments with
+            a default, whose type is to be given. One with a tuple may be given again and again.
     """
     script = Path(sys.argv[0]).stem
     parser = argparse.ArgumentParser(
@@ -37,11 +35,11 @@ def benchmark(measure: Callable[..., Iterable[Result]], **defaults: Any) -> None
         description=sys.modules["__main__"].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for name, default in defaults.items():
-        how: dict[str, Any] = {"type": type(default), "help": f"default: {default}"}
-        if isinstance(default, list):
-            how = {"action": "append", "metavar": "--NAME=VALUE"}
-        parser.add_argument(f"--{name.replace('_', '-')}", default=default, **how)
+    for name, option in list(inspect.signature(measure).parameters.items())[1:]:
+        how: dict[str, Any] = {"type": type(option.default), "default": option.default}
+        if isinstance(option.default, tuple):
+            how = {"action": "append", "default": [*option.default]}
+        parser.add_argument(f"--{name.replace('_', '-')}", help="default: %(default)s", **how)
     options = vars(parser.parse_args())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryDirectory() as scratch:
@@ -49,40 +47,47 @@ def benchmark(measure: Callable[..., Iterable[Result]], **defaults: Any) -> None
             print(json.dumps({"benchmark": script} | result), flush=True)
 
 
-def timed(action: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
+def timed(action: Callable[[], Any], count: int = 1) -> float:
+    """Seconds that it takes, the mean of so many times one after another."""
     start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+    for _ in range(count):
+        action()
+    return (time.perf_counter() - start) / count
 
 
-def pawlens(*arguments: Any) -> float:
-    """Seconds that our command takes."""
-    command = [PAWLENS, *map(str, arguments)]
-    return timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
-
-
-def in_turn(actions: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> Times:
+def in_turn(
+    actions: Mapping[str, T], rounds: int, measure: Callable[[T], float] = timed, warm_up: int = 1
+) -> Times:
     """What every action measured in every round; the first rounds do not count."""
     times: Times = {name: [] for name in actions}
     for number in range(warm_up + rounds):
         # Whoever comes first in one round comes last in the next.
         for name in list(actions)[:: 1 if number % 2 else -1]:
-            measured = actions[name]()
+            measured = measure(actions[name])
             if number >= warm_up:
                 times[name].append(measured)
     return times
 
 
-def ratio(times: Times, one: str, other: str) -> float:
-    """Median of the rounds' ratios: what else the machine does hits both alike."""
-    pairs = zip(times[one], times[other], strict=True)
-    return round(statistics.median(a / b for a, b in pairs), 3)
+def told(times: Times, base: str, scale: float = 1000, unit: str = "milliseconds") -> Result:
+    """Medians of the actions, and of the rounds' ratios to one of them.
+
+    What else the machine does hits all actions of a round alike.
+    """
+    return {
+        unit: {name: _rounded(statistics.median(taken) * scale) for name, taken in times.items()},
+        f"over_{base}": {
+            name: _rounded(
+                statistics.median(a / b for a, b in zip(taken, times[base], strict=True))
+            )
+            for name, taken in times.items()
+            if name != base
+        },
+    }
 
 
-def medians(times: Times, digits: int = 3) -> dict[str, float]:
-    """The median of each action."""
-    return {name: round(statistics.median(taken), digits) for name, taken in times.items()}
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def milliseconds(times: Sequence[float], quantile: float = 0.5) -> float:

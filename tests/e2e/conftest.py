@@ -37,6 +37,19 @@ def pawlens(zygote):
 
 
 @pytest.fixture(scope="session")
+def pawlens_beside(zygote, tmp_path_factory):
+    """pawlens_beside(folder): `call` of the command as it runs where that folder is installed."""
+
+    def beside(folder):
+        starter = tmp_path_factory.mktemp("starter") / "pawlens.py"
+        start = f"import sys\nsys.path.insert(0, {str(folder)!r})\n"
+        starter.write_text(f"{start}from pipelines.cli import main\nmain()\n")
+        return functools.partial(zygote.call, starter, PYTHONPATH=str(folder))
+
+    return beside
+
+
+@pytest.fixture(scope="session")
 def bad_rows():
     """Lines of a file of points that are refused, and why."""
     return {

@@ -32,15 +32,11 @@ def trained(output: str) -> set[int]:
     return found
 
 
-def third_begun(output: str) -> bool:
-    return "combination 3 of 8: residual, separable" in output
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # several runs of a whole command
 def test_an_ablation_compares_all_combinations(pawlens, arguments, tmp_path):
     running = pawlens.start(*arguments)
-    running.wait_for(lambda: third_begun(running.output_so_far()))
+    running.wait_for(lambda: "combination 3 of 8: residual, separable" in running.output_so_far())
     killed = running.kill()
     assert killed.status != 0
     assert {1, 2} <= trained(killed.output) <= {1, 2, 3}

@@ -28,6 +28,12 @@ STORE = "minio://mlpipeline/v2/artifacts"
 INVOCATION = "--json_serialized_invocation_args"
 
 
+def _copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.exists():  # an artifact may be metadata alone
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+
+
 class Launcher(subprocess_task_handler.SubprocessTaskHandler):
     """One pod. The class holds what a test sets: `zygote`, `pods` (a folder) and `logs`."""
 
@@ -74,10 +80,7 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
                 for key, value in artifact.get("metadata", {}).items()
             } | {"display_name": "shown", "store_session_info": "{}"}
             source = Path(self.pipeline_root) / Path(artifact["uri"]).relative_to(STORE)
-            target = self._here(artifact["uri"])
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.exists():  # an artifact may be metadata alone
-                (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+            _copy(source, self._here(artifact["uri"]))
         for made in told["outputs"]["artifacts"].values():
             made["artifacts"][0].pop("metadata", None)
             self._here(made["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
@@ -100,11 +103,8 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
             assert artifact.uri.startswith(f"{STORE}/")
             for value in artifact.metadata.values():
                 assert value is not None
-            source = self._here(artifact.uri)
-            if source.exists():
-                target = Path(self.pipeline_root) / Path(artifact.uri).relative_to(STORE)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+            target = Path(self.pipeline_root) / Path(artifact.uri).relative_to(STORE)
+            _copy(self._here(artifact.uri), target)
         output = Path(told["outputs"]["outputFile"])
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(written.replace(STORE, self.pipeline_root))

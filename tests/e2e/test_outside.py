@@ -12,7 +12,6 @@ from components.datasets.synth import synthesize
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 
-ROOT = Path(__file__).parents[2]
 CLASSES = 5
 PACKAGE = {
     "__init__.py": '"""Ours is not this package."""\n',
@@ -100,12 +99,6 @@ CONFIG = {
         "steps": {"palette": {"cpu_limit": 1, "cpu_request": "500m"}},
     },
 }
-STARTER = """
-import sys
-sys.path.insert(0, {folder!r})
-from pipelines.cli import main
-main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -116,19 +109,13 @@ def outside(tmp_path_factory):
     for name, text in PACKAGE.items():
         (folder / "my_animals" / name).write_text(textwrap.dedent(text))
     (folder / "my_animals.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
-    (folder / "pawlens.py").write_text(STARTER.format(folder=str(folder)))
     synthesize(folder / "images", "class_folders", 100, classes=CLASSES, seed=4, size=(40, 36))
     return folder
 
 
 @pytest.fixture(scope="module")
-def command(outside, zygote):
-    """command(*words): the command as it runs where that package is installed; its output."""
-
-    def call(*words):
-        return zygote.call(outside / "pawlens.py", *words, PYTHONPATH=str(outside)).output
-
-    return call
+def command(outside, pawlens_beside):
+    return pawlens_beside(outside)
 
 
 @pytest.fixture(scope="module")
@@ -215,11 +202,9 @@ def test_an_edit_runs_what_it_changes(run, outside, edits, steps, spared):
     assert not spared & again
 
 
-def test_what_is_not_there_is_one_line(outside, zygote):
+def test_what_is_not_there_is_one_line(outside, command):
     words = ["run", outside / "my_animals.yaml", "--data", outside / "images"]
     for key in ("trainer.model=my_animals.nets:bild", "steps.palette.component=my_animal.steps:P"):
-        ended = zygote.call(
-            outside / "pawlens.py", *words, "--workdir", outside / "other", "--set", key, status=2
-        )
+        ended = command(*words, "--workdir", outside / "other", "--set", key, status=2)
         [line] = [one for one in ended.output.splitlines() if one.startswith("pawlens: ")]
         assert key.partition("=")[0] in line

@@ -10,12 +10,6 @@ from components.explanations import MASKED
 from components.models import blocks
 
 HERE = Path(__file__)
-STARTER = f"""
-import sys
-sys.path.insert(0, {str(HERE.parent)!r})
-from pipelines.cli import main
-main()
-"""
 SETTINGS = {
     "trainer.model": f"{HERE.stem}:build",
     "trainer.image_size": "64",
@@ -53,15 +47,14 @@ def build(image_size, classes):
 
 
 @pytest.fixture
-def run(zygote, tmp_path):
+def run(pawlens_beside, tmp_path):
     """run(shortcut): the summary of a run on pictures that have it, or none."""
 
     def start(shortcut):
         synthesize(tmp_path / "pictures", "oxford_list", 400, 1, (96, 96), shortcut=shortcut)
-        (tmp_path / "pawlens.py").write_text(STARTER)
         words = ["run", "image_classification", "--data", tmp_path / "pictures"]
         words += [word for item in SETTINGS.items() for word in ("--set", "=".join(item))]
-        zygote.call(tmp_path / "pawlens.py", *words, "--workdir", tmp_path / "work")
+        pawlens_beside(HERE.parent)(*words, "--workdir", tmp_path / "work")
         return json.loads((tmp_path / "work" / "summary.json").read_text())
 
     return start

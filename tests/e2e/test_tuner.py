@@ -27,10 +27,6 @@ def trials_in(output: str) -> dict[int, str]:
     return {int(number): values for number, values in found}
 
 
-def second_begun(output: str) -> bool:
-    return len(trials_in(output)) == 2
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # several runs of a whole command
 def test_what_the_tuner_finds_is_what_is_trained(pawlens, pictures, run_arguments, tmp_path):
@@ -38,7 +34,7 @@ def test_what_the_tuner_finds_is_what_is_trained(pawlens, pictures, run_argument
     arguments = run_arguments(pictures, workdir, sets=TUNER)
     running = pawlens.start(*arguments)
     # The second trial has begun, so the first is done.
-    running.wait_for(lambda: second_begun(running.output_so_far()))
+    running.wait_for(lambda: len(trials_in(running.output_so_far())) == 2)
     killed = running.kill()
     assert not (workdir / "summary.json").exists()
 

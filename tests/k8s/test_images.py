@@ -165,22 +165,22 @@ def patterns():
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        ".git/config",
-        "components/__pycache__/errors.pyc",
-        "k8s/pipelines/secret.yaml",
-    ],
+    "path", [".git/config", "components/__pycache__/errors.pyc", "k8s/pipelines/secret.yaml"]
 )
 def test_what_no_image_needs_is_not_sent(path, patterns):
     assert _ignored(path, patterns)
 
 
 def _instructions(path):
-    """Instructions of a Dockerfile, (name, rest), with continued lines joined."""
+    """Instructions of a Dockerfile, (stage, name, rest), with continued lines joined."""
     lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
     text = re.sub(r"\\\n", " ", "\n".join(lines))
-    return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
+    stage, found = "", []
+    for name, rest in (line.split(None, 1) for line in text.splitlines() if line.strip()):
+        if name == "FROM":
+            stage = rest.partition(" AS ")[2] or "final"
+        found.append((stage, name, rest))
+    return found
 
 
 @pytest.fixture(params=DOCKERFILES, ids=lambda path: path.name)
@@ -190,13 +190,12 @@ def instructions(request):
 
 def _stages(instructions):
     """By stage, the image or stage below it."""
-    rests = [rest.split() for name, rest in instructions if name == "FROM"]
-    return {(words[2] if len(words) > 1 else "final"): words[0] for words in rests}
+    return {stage: rest.split()[0] for stage, name, rest in instructions if name == "FROM"}
 
 
 def _sources(instructions):
     """Paths of the build context that instructions read."""
-    for name, rest in instructions:
+    for _, name, rest in instructions:
         words = shlex.split(rest) if name in {"COPY", "ADD", "RUN"} else []
         if name in {"COPY", "ADD"} and not any(word.startswith("--from=") for word in words):
             yield from [word for word in words if not word.startswith("--")][:-1]
@@ -221,7 +220,7 @@ def test_every_base_is_pinned(instructions):
             continue
         assert re.search(r":\d+\.\d+\.\d+[a-z0-9.-]*(@sha256:[0-9a-f]{64})?$", base), base
     assert {"runtime-cpu", "runtime-gpu"} <= set(stages)
-    for name, rest in instructions:
+    for _, name, rest in instructions:
         for source in re.findall(r"(?:--|,)from=([^\s,]+)", rest):
             assert source in stages, (name, source)
 
@@ -236,13 +235,15 @@ def test_versions_are_those_of_the_lock(instructions, main_lock):
 
 
 def test_the_container_runs_as_nobody_in_particular(instructions):
-    last = max(n for n, (name, _) in enumerate(instructions) if name == "FROM")
-    final = dict(instructions[last:])
+    final = {name: rest for stage, name, rest in instructions if stage == "final"}
     assert re.fullmatch(r"65532(:65532)?", final["USER"])
     assert final["WORKDIR"] == "/app"
     assert final["ENTRYPOINT"] == '["/opt/apache/beam/boot"]'
     environment = dict(
-        word.split("=", 1) for name, rest in instructions if name == "ENV" for word in rest.split()
+        word.split("=", 1)
+        for _, name, rest in instructions
+        if name == "ENV"
+        for word in rest.split()
     )
     assert environment["HOME"] == "/home/pawlens"
     assert environment["PYTHONPATH"] == final["WORKDIR"]
@@ -256,7 +257,7 @@ def test_the_container_runs_as_nobody_in_particular(instructions):
 def test_only_what_a_hash_vouches_for_is_installed(instructions):
     installs = [
         command
-        for name, rest in instructions
+        for _, name, rest in instructions
         if name == "RUN"
         for command in re.split(r"&&|;", rest)
         if re.search(r"\bpip3? +(install|sync)\b", command)
@@ -265,7 +266,7 @@ def test_only_what_a_hash_vouches_for_is_installed(instructions):
     for command in installs:
         ours = {"--offline", "--no-deps", "--no-build-isolation"} <= set(command.split())
         assert ours or "--require-hashes" in command, command
-    for name, rest in instructions:
+    for _, name, rest in instructions:
         assert name != "ADD", rest
         assert not re.search(r"\b(curl|wget)\b", rest), rest
         if "apt-get install" in rest:
@@ -274,7 +275,7 @@ def test_only_what_a_hash_vouches_for_is_installed(instructions):
 
 
 def test_nothing_secret_is_built_in(instructions):
-    for name, rest in instructions:
+    for _, name, rest in instructions:
         if name in {"ARG", "ENV", "LABEL"}:
             assert not re.search(r"(?i)secret|token|password|credential|_key\b", rest), rest
 
@@ -282,11 +283,7 @@ def test_nothing_secret_is_built_in(instructions):
 def test_compilers_and_caches_stay_behind(instructions):
     stages = _stages(instructions)
     assert stages["environment"] == stages["runtime-cpu"] == "base"
-    stage = "environment"
-    for name, rest in instructions:
-        if name == "FROM":
-            words = rest.split()
-            stage = words[2] if len(words) > 1 else "final"
+    for stage, name, rest in instructions:
         if stage not in {"environment", "project"}:
             assert not re.search(r"\bapt-get\b|\bgcc\b|g\+\+|build-essential", rest)
         if name == "RUN" and "pip" in rest and stage not in {"environment", "project"}:

@@ -21,6 +21,8 @@ ALL = sorted(
 KUBERNETES = "1.32"
 BUILT_IN = {"v1", "apps/v1", "batch/v1", "policy/v1", "autoscaling/v2"}
 BUILT_IN |= {"networking.k8s.io/v1", "rbac.authorization.k8s.io/v1"}
+USER = 65532  # of all images: files on shared volumes are everybody's alike
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 CLUSTER_SCOPED = {"Namespace", "Profile"}
 # Whose pods, claims and policies go where: those of profiles, or of a standalone installation.
 STANDALONE = {"standalone", "standalone-gpu", "dev"}
@@ -54,6 +56,13 @@ def folder(request):
 @pytest.fixture
 def manifests(folder, render):
     return render(folder)
+
+
+@pytest.fixture
+def pods(manifests):
+    """Pods, and the templates of those that are made."""
+    made = [one["spec"]["template"] for one in manifests if one["kind"] in ("Deployment", "Job")]
+    return [one for one in manifests if one["kind"] == "Pod"] + made
 
 
 @pytest.fixture
@@ -120,7 +129,7 @@ def test_no_container_has_more_rights_than_it_needs(manifests, pod_specs, all_co
         assert not any("hostPath" in volume for volume in pod.get("volumes", []))
         security = pod["securityContext"]
         assert security["runAsNonRoot"] is True
-        assert security["runAsUser"] > 0
+        assert (security["runAsUser"], security["runAsGroup"], security["fsGroup"]) == (USER,) * 3
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in all_containers:
         own = container["securityContext"]
@@ -128,6 +137,26 @@ def test_no_container_has_more_rights_than_it_needs(manifests, pod_specs, all_co
         assert own["readOnlyRootFilesystem"] is True
         assert own["capabilities"] == {"drop": ["ALL"]}
         assert "privileged" not in own
+
+
+def test_every_port_is_probed(all_containers):
+    for container in all_containers:
+        ports = {port["name"] for port in container.get("ports", [])}
+        assert not ports or container.keys() >= set(PROBES), container["name"]
+        for probe in (container[name] for name in PROBES if name in container):
+            how = probe.get("httpGet") or probe.get("tcpSocket")
+            assert how["port"] in ports if how else probe["exec"], container["name"]
+
+
+def test_every_service_leads_to_ports_of_pods(manifests, pods, containers):
+    for service in (one["spec"] for one in manifests if one["kind"] == "Service"):
+        wanted = service["selector"].items()
+        [pod] = [one["spec"] for one in pods if wanted <= one["metadata"]["labels"].items()]
+        ports = [port for one in containers(pod) for port in one.get("ports", [])]
+        there = {port["name"]: port["containerPort"] for port in ports}
+        assert {
+            port["targetPort"]: port["port"] for port in service["ports"]
+        }.items() <= there.items()
 
 
 def test_every_mounted_volume_and_configuration_exists(manifests, pod_specs, containers):
@@ -143,6 +172,8 @@ def test_every_mounted_volume_and_configuration_exists(manifests, pod_specs, con
             for source in container.get("envFrom", []):
                 assert source.get("configMapRef", {"name": None})["name"] in maps | {None}
         assert pod.get("serviceAccountName") in accounts | {None}
+    for one in (one["spec"] for one in manifests if one["kind"] == "InferenceService"):
+        assert one["predictor"]["serviceAccountName"] in accounts
 
 
 def test_roles_name_what_they_allow(manifests):
@@ -175,9 +206,7 @@ def test_credentials_come_from_secrets_only(manifests):
     assert "Secret" not in {one["kind"] for one in manifests}
 
 
-def test_every_pod_has_policies_of_its_own_that_open_no_more_than_ports(folder, manifests):
-    pods = [one for one in manifests if one["kind"] == "Pod"]
-    pods += [one["spec"]["template"] for one in manifests if one["kind"] in ("Deployment", "Job")]
+def test_every_pod_has_policies_of_its_own_that_open_no_more_than_ports(folder, manifests, pods):
     for labels in filter(None, [MADE.get(folder), *(one["metadata"]["labels"] for one in pods)]):
         assert all("from" in rule for rule in _rules(manifests, labels, "ingress"))
         to_all = [one["ports"] for one in _rules(manifests, labels, "egress") if "to" not in one]

@@ -54,11 +54,6 @@ def test_secrets_have_the_names_and_keys_that_others_ask_for(secrets, render, on
     assert "auths" in json.loads(base64.b64decode(registry))
     account = one_of(render("serving/overlays/kserve"), "ServiceAccount")
     assert [one["name"] for one in account["secrets"]] == ["models-store"]
-    services = render("serving/overlays/kserve")
-    for one in services:
-        if one["kind"] == "InferenceService":
-            used = one["spec"]["predictor"]["serviceAccountName"]
-            assert used == account["metadata"]["name"]
 
 
 def test_copying_containers_and_pushers_find_their_credentials_in_a_file(

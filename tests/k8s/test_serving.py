@@ -31,15 +31,11 @@ def _flags(container):
     return dict(arg.removeprefix("--").split("=", 1) for arg in container["args"])
 
 
-def test_flags_ports_and_service_agree_with_the_clients_default(manifests, container):
+def test_flags_ports_and_service_agree_with_the_clients_default(manifests, container, one_of):
     flags = _flags(container)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"grpc": int(flags["port"]), "rest": int(flags["rest_api_port"])}
-    [service] = [
-        one
-        for one in manifests
-        if one["metadata"]["name"] == "serving" and one["kind"] == "Service"
-    ]
+    service = one_of(manifests, "Service", "serving")
     assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == ports
     assert DEFAULT_TARGET.endswith(f":{ports['grpc']}")
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from benchmarks.fuzz import FLAGS, fuzz
-from benchmarks.serving import serving
+from benchmarks.fuzz import fuzz
+from benchmarks.serving import FLAGS, serving
 
 MODEL_NAME = "cats_vs_dogs"
 

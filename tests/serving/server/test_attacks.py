@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 
 from benchmarks import attack
-from benchmarks.serving import serving
+from benchmarks.serving import FLAGS, MODEL, serving
 from serving import names
 from serving.server import admission
 from serving.server.config_files import single_model
@@ -36,7 +36,7 @@ def base(saved_model, tmp_path) -> Path:
 
 
 def test_a_client_that_behaves_sees_no_attack(base) -> None:
-    with serving(attack.NAME, base, *attack.FLAGS, "--max_connections=300") as server:
+    with serving(MODEL, base, *FLAGS, "--max_connections=300") as server:
         told = attack.attack(server, 1.0)
     assert told["failures"] == []
     assert told["grown_by"]["threads"] < 20
