@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -15,7 +16,6 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from serving.errors import InputError
@@ -37,6 +37,11 @@ from serving.wire import methods
 _MAX_SEND = "grpc.max_send_message_length"
 # Tells gRPC's own retries to leave it: the same request would be as large a second time.
 _DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
+
+# That a caller left before the answer went out is no error, and worth no traceback.
+logging.getLogger("grpc._cython.cygrpc").addFilter(
+    lambda record: "raised in core" not in record.getMessage()
+)
 
 
 class GrpcServer:
@@ -85,8 +90,9 @@ class GrpcServer:
             most if isinstance(most, int) else -1,  # gRPC passes over a text there
         )
         self._server.add_generic_rpc_handlers(tuple(_handlers(service, door)))
-        self._health, self._reflection, self._door = Health(service.core), Reflection(), door
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._health = Health(service.core, options.receive_timeout_seconds)
+        self._reflection, self._door = Reflection(), door
+        self._server.add_generic_rpc_handlers((self._health.handler(),))
         if options.enable_reflection:
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
                 self._reflection, self._server
