@@ -34,6 +34,8 @@ from serving.server.options import ServerOptions
 from serving.server.service import Service
 from serving.wire import methods
 
+# A connection whose client takes none of its answer ends 20 s later.
+_KEEPALIVE_MS = 30_000
 _MAX_SEND = "grpc.max_send_message_length"
 # Tells gRPC's own retries to leave it: the same request would be as large a second time.
 _DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
@@ -72,6 +74,7 @@ class GrpcServer:
         arguments: dict[str, int | str] = {
             "grpc.so_reuseport": 0,
             "grpc.max_allowed_incoming_connections": most_connections(options.max_connections),
+            "grpc.keepalive_time_ms": _KEEPALIVE_MS,
             **dict(methods.MESSAGE_SIZE_OPTIONS),
         }
         arguments |= channel_arguments(options.grpc_channel_arguments)
