@@ -4,7 +4,7 @@ from functools import partial
 
 import grpc
 
-# TensorFlow Serving cuts its messages there: they travel in a header of limited size.
+# TensorFlow Serving cuts its messages there, in bytes: they travel in a header of limited size.
 _MAX_DETAILS = 1024
 
 
@@ -22,8 +22,8 @@ class Fault(Exception):
         self.code = code
         self.details = details
         self.http_status = http_status
-        if len(details) > _MAX_DETAILS:
-            self.details = details[:_MAX_DETAILS] + "...TRUNCATED"
+        if len(encoded := details.encode(errors="replace")) > _MAX_DETAILS:
+            self.details = encoded[:_MAX_DETAILS].decode(errors="ignore") + "...TRUNCATED"
 
 
 class ModelFault(Fault):

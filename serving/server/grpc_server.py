@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -15,7 +16,6 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from serving.errors import InputError
@@ -35,6 +35,8 @@ from serving.server.options import ServerOptions
 from serving.server.service import Service
 from serving.wire import methods
 
+# A connection whose client takes none of its answer ends 20 s later.
+_KEEPALIVE_MS = 30_000
 _MAX_SEND = "grpc.max_send_message_length"
 # Protobuf parses without giving another thread a turn: of larger messages one at a time.
 _LARGE_MESSAGE = 2**20
@@ -71,10 +73,12 @@ class GrpcServer:
             self._end()
 
     async def _start(self, service: Service, observer: Observer, options: ServerOptions) -> int:
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_farewell)
         # Without the first, two servers could share a port without a word.
         arguments: dict[str, int | str] = {
             "grpc.so_reuseport": 0,
             "grpc.max_allowed_incoming_connections": most_connections(options.max_connections),
+            "grpc.keepalive_time_ms": _KEEPALIVE_MS,
             **dict(methods.MESSAGE_SIZE_OPTIONS),
         }
         arguments |= channel_arguments(options.grpc_channel_arguments)
@@ -101,8 +105,9 @@ class GrpcServer:
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(described.full_name, handlers),)
             )
-        self._health, self._reflection = Health(service.core), Reflection()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._health = Health(service.core, options.receive_timeout_seconds)
+        self._reflection = Reflection()
+        self._server.add_generic_rpc_handlers((self._health.handler(),))
         if options.enable_reflection:
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
                 self._reflection, self._server
@@ -189,6 +194,11 @@ class GrpcServer:
                 f"the answer takes {len(response)} bytes, at most {self._max_bytes} are sent"
             )
         return response
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """That a caller left before the answer went out is no error, and worth no traceback."""
+    return "raised in core" not in record.getMessage()
 
 
 def _threads(options: ServerOptions) -> int:

@@ -15,7 +15,8 @@ from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest, MultiIn
 from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.regression_pb2 import RegressionResult
 
-from serving.server.faults import failed_precondition, invalid, unimplemented
+from serving.server.codec import MAX_INPUT_BYTES
+from serving.server.faults import exhausted, failed_precondition, invalid, unimplemented
 from serving.server.servable import Outputs, Servable
 from serving.server.signatures import Signature, fill_spec, signature_name
 
@@ -38,7 +39,8 @@ def serialized_examples(source: Input) -> np.ndarray:
         the Example's.
 
     Raises:
-        Fault: INVALID_ARGUMENT; there are none.
+        Fault: INVALID_ARGUMENT: there are none; RESOURCE_EXHAUSTED: each with the context, they
+            would take too much memory.
     """
     kind = source.WhichOneof("kind")
     examples = getattr(source, kind).examples if kind else ()
@@ -47,6 +49,9 @@ def serialized_examples(source: Input) -> np.ndarray:
     context = b""
     if kind == "example_list_with_context":
         context = source.example_list_with_context.context.SerializeToString()
+    if (size := len(examples) * len(context)) > MAX_INPUT_BYTES:
+        told = f"the Examples would take {size} bytes for their context"
+        raise exhausted(f"{told}, at most {MAX_INPUT_BYTES} are taken")
     values = np.empty(len(examples), object)
     # Serialized messages one after the other are the merged message.
     values[:] = [context + example.SerializeToString() for example in examples]

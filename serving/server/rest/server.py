@@ -47,6 +47,7 @@ class RestServer:
             BoundedProtocol,
             most=most_connections(options.max_connections),
             seconds=options.receive_timeout_seconds,
+            most_bytes=options.request_memory_mb * 2**20,
         )
         config = uvicorn.Config(
             self._app,

@@ -7,12 +7,15 @@ import socket
 import stat
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 
 from benchmarks import attack
@@ -24,6 +27,7 @@ from serving.stores.versions import model_digest
 
 MODEL_NAME = "cats_vs_dogs"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
+CHECK = "/grpc.health.v1.Health/Check"
 
 
 @pytest.fixture
@@ -175,3 +179,47 @@ def test_a_version_that_is_not_what_was_pushed(saved_model, tmp_path, start_serv
     server = start_server(tmp_path / "base", "--verify_digest=false")
     assert f"{MODEL_NAME} version 2" in server.output()
     assert server.stop() == 0
+
+
+def test_calls_that_are_none(start_here, bases, refusal, caplog) -> None:
+    """Too large, packed too large, cancelled, late, without a message or with a bad one."""
+    with start_here({"types": bases["types"]}).channel() as channel:
+        predict, check = channel.unary_unary(PREDICT), channel.unary_unary(CHECK)
+        many = [(f"x-{number}", "x" * 100) for number in range(1000)]
+        for how in ({}, {"compression": grpc.Compression.Gzip}, {"metadata": many}):
+            sent = b"" if "metadata" in how else bytes(70_000_000)
+            assert refusal(partial(predict, **how), sent)[0] == "RESOURCE_EXHAUSTED"
+        assert refusal(check, b"\xff")[0] == "INVALID_ARGUMENT"
+        assert refusal(channel.stream_unary(CHECK), iter(()))[0] == "INVALID_ARGUMENT"
+        unknown = health_pb2.HealthCheckRequest(service="\u2028" * 10**6).SerializeToString()
+        code, details = refusal(check, unknown)
+        assert (code, len(details.encode()) < 1100) == ("NOT_FOUND", True)
+        for _ in range(240):
+            predict.future(b"").cancel()
+        for _ in range(60):
+            predict.future(b"", timeout=1e-4)
+        assert check(b"", timeout=60)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_health_checks_without_message_end(start_here, bases) -> None:
+    server, end = (
+        start_here({"types": bases["types"]}, receive_timeout_seconds=0.5),
+        threading.Event(),
+    )
+    with server.channel() as channel:
+        silent = channel.stream_unary(CHECK).future(iter(end.wait, True))
+        assert silent.exception(20).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        end.set()
+
+
+def test_a_context_is_not_multiplied(stub, refusal) -> None:
+    request = ClassificationRequest()
+    request.model_spec.name = "examples"
+    examples = request.input.example_list_with_context
+    examples.context.features.feature["y"].bytes_list.value.append(b"x" * 10**6)
+    for _ in range(100):
+        examples.examples.add()
+    code, details = refusal(stub.Classify, request)
+    assert code == "RESOURCE_EXHAUSTED"
+    assert "for their context" in details
