@@ -1,7 +1,6 @@
 """What a pipeline needs on a server before it can run: itself, its version, an experiment."""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from pipelines.kubeflow.client.options import Access, Source, Wish
 from pipelines.kubeflow.client.server import Server
-from pipelines.logs import logging_to
+from pipelines.logs import libraries_silent
 from serving.errors import FailedError, InputError, check_one_of
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def compile_config(config: "PipelineConfig", console: Console) -> "Compiled":
         InputError: the configuration does not do for a cluster.
         FailedError: TFX cannot be imported.
     """
-    with console.status("compiling"), logging_to(Path(os.devnull)):
+    with console.status("compiling"), libraries_silent():
         try:
             from pipelines.kubeflow.compiler import compile_pipeline
         except ImportError as error:

@@ -104,32 +104,21 @@ def _schedules(server: Server, experiment: str) -> list[Schedule]:
 
 
 def _wanted(plan: Plan, name: str, prepared: dict[str, Any]) -> Schedule:
-    # Servers fill in a root and an account of their own, so what was asked for is noted.
-    asked = [prepared["runtime_config"].pipeline_root or "", prepared["service_account"] or ""]
-    note = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
-    return Schedule(
+    """The schedule that is asked for; its description tells it from every other one.
+
+    KFP changes none that is there, and fills in what was left to it; so a digest of what was asked
+    for is what two schedules that do the same have in common.
+    """
+    wanted = Schedule(
         display_name=name,
-        description=f"{MADE_BY} ({note})",
         max_concurrency=str(plan.max_concurrency),
         no_catchup=not plan.catch_up,
         trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=plan.cron)),
         **prepared,
     )
-
-
-def _essence(one: Schedule) -> tuple[object, ...]:
-    """What two schedules that do the same have in common."""
-    trigger = one.trigger and one.trigger.cron_schedule
-    version = one.pipeline_version_reference
-    config = one.runtime_config
-    return (
-        trigger and trigger.cron,
-        version and (version.pipeline_id, version.pipeline_version_id),
-        (config and config.parameters) or {},
-        int(one.max_concurrency or 0),
-        bool(one.no_catchup),
-        one.description,
-    )
+    asked = json.dumps(api.ApiClient().sanitize_for_serialization(wanted), sort_keys=True)
+    wanted.description = f"{MADE_BY} ({hashlib.sha256(asked.encode()).hexdigest()[:12]})"
+    return wanted
 
 
 def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
@@ -140,7 +129,7 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
     """
 
     def find(among: Iterable[Schedule]) -> Schedule | None:
-        return next((one for one in among if _essence(one) == _essence(wanted)), None)
+        return next((one for one in among if one.description == wanted.description), None)
 
     def named() -> Iterator[Schedule]:
         return server.named(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
