@@ -56,7 +56,7 @@ def ingest_in():
                 ran = local.run_steps(
                     pipeline, workdir.metadata, step_sources(config), Console(quiet=True)
                 )
-            return {name for name, step in ran.items() if not step["cached"]}
+            return {name for name, step in ran.items() if not step.cached}
 
         return run
 

@@ -4,7 +4,6 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kfp_server_api as api
@@ -82,7 +81,7 @@ def _ensure_version(server: Server, package: "Compiled") -> tuple[api.V2beta1Pip
     A version's name is the time and the first digits of the content's SHA-256, so the same content
     is found again. Only whole versions are listed.
     """
-    content = package.to_yaml()
+    content, told = package.to_yaml(), "as uploaded before"
     digest = hashlib.sha256(content.encode()).hexdigest()[:DIGEST_LENGTH]
     wanted = api.V2beta1Pipeline(name=package.name, display_name=package.name, **server.scope)
     pipeline_id = str(_ensure(server, "pipeline", package.name, wanted).pipeline_id)
@@ -91,31 +90,28 @@ def _ensure_version(server: Server, package: "Compiled") -> tuple[api.V2beta1Pip
         method = "pipeline_service_list_pipeline_versions"
         return server.find(method, f"-{digest}", "IS_SUBSTRING", pipeline_id=pipeline_id)
 
-    if (known := find()) is not None:
-        return known, "as uploaded before"
-    # The generated client takes a path.
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "pipeline.yaml")
-        file.write_text(content, encoding="utf-8")
-
-        def send() -> api.V2beta1PipelineVersion:
-            # Another one each time: that of a version that failed half-way stays taken.
-            name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{digest}"
+    def send() -> api.V2beta1PipelineVersion:
+        nonlocal told
+        told = "new"
+        # Another name each time: that of a version that failed half-way stays taken.
+        name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{digest}"
+        # The generated client takes a path.
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
             return server.once(
-                "upload_pipeline_version", uploadfile=str(file), name=name, pipelineid=pipeline_id
+                "upload_pipeline_version", uploadfile=file.name, name=name, pipelineid=pipeline_id
             )
 
-        return server.make(find, send), "new"
+    return server.make(find, send), told
 
 
 def _ensure(server: Server, kind: str, name: str, wanted: Any) -> Any:
     """What has this name, which is made as wanted if it is missing."""
-
-    def find() -> Any:
-        return server.find(f"{kind}_service_list_{kind}s", name, **server.scope)
-
-    create = f"{kind}_service_create_{kind}"
-    return find() or server.make(find, lambda: server.once(create, **{kind: wanted}))
+    return server.make(
+        lambda: server.find(f"{kind}_service_list_{kind}s", name, **server.scope),
+        lambda: server.once(f"{kind}_service_create_{kind}", **{kind: wanted}),
+    )
 
 
 def read_parameters(

@@ -5,7 +5,7 @@ They are KFP's recurring runs, kept as they are asked for.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -128,11 +128,13 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
     whether it is paused.
     """
 
-    def find(among: Iterable[Schedule]) -> Schedule | None:
-        return next((one for one in among if one.description == wanted.description), None)
-
     def named() -> Iterator[Schedule]:
         return server.named(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
+
+    def send() -> Schedule:
+        paused = present and all(one.status != ENABLED for one in present)
+        wanted.mode = "DISABLE" if paused else "ENABLE"
+        return server.once("recurring_run_service_create_recurring_run", recurring_run=wanted)
 
     present = list(named())
     for one in present:
@@ -143,17 +145,11 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
                 found="one made elsewhere",
                 todo="pass another --name, or delete it there",
             )
-    kept = find(present)
-    if kept and len(present) == 1:
+    kept = server.make(
+        lambda: next((one for one in named() if one.description == wanted.description), None), send
+    )
+    if [one.recurring_run_id for one in present] == [kept.recurring_run_id]:
         return "unchanged", kept
-    if kept is None:
-        paused = present and all(one.status != ENABLED for one in present)
-        wanted.mode = "DISABLE" if paused else "ENABLE"
-        # None of those that are there does the same.
-        kept = server.make(
-            lambda: find(named()),
-            lambda: server.once("recurring_run_service_create_recurring_run", recurring_run=wanted),
-        )
     for one in present:
         if one.recurring_run_id != kept.recurring_run_id:
             _change(server, one, "delete")

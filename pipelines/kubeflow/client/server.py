@@ -85,28 +85,27 @@ class Server:
         return self.make(lambda: None, lambda: self.once(method, **arguments))
 
     def make(self, find: Callable[[], Any], send: Callable[[], Any]) -> Any:
-        """Makes something once: after a failure that tells nothing, looks before it tries again.
+        """Makes something once: looks for it before each try, as a failure may hide a success.
 
         Args:
-            find: gives what was made, if it is there.
+            find: gives what is wanted, if it is there.
             send: makes it, by `once`.
         """
-        start, pause = time.monotonic(), PAUSE_SECONDS
-        while True:
-            try:
-                return send()
-            except ServerFault as fault:
-                # A conflict tells that it was made before; the others may hide that it was now.
-                found = find() if fault.passing or fault.status == 409 else None
-                if found is not None:
-                    return found
+        start, pause, fault = time.monotonic(), PAUSE_SECONDS, None
+        while (found := find()) is None:
+            if fault:
                 patience = self._access.patience_seconds
                 if not self._reached:
                     patience = min(patience, FIRST_CONTACT_SECONDS)
                 if not fault.passing or time.monotonic() + pause > start + patience:
                     raise fault.error from fault
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            try:
+                return send()
+            except ServerFault as failed:
+                fault = failed
+        return found
 
     def all(self, method: str, **arguments: Any) -> Iterator[Any]:
         """All items of a list that comes in pages; `method` is one that lists."""

@@ -59,13 +59,11 @@ def run_submit(source: Source, access: Access, wish: Wish, patience: Patience) -
 def _start(server: Server, pipeline: str, prepared: Mapping[str, Any]) -> api.V2beta1Run:
     # A name of its own, by which the run is found if the answer gets lost.
     name = f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    wanted = api.V2beta1Run(display_name=name, **prepared)
-
-    def find() -> api.V2beta1Run | None:
-        experiment = prepared["experiment_id"]
-        return server.find("run_service_list_runs", name, experiment_id=experiment)
-
-    return server.make(find, lambda: server.once("run_service_create_run", run=wanted))
+    wanted, experiment = api.V2beta1Run(display_name=name, **prepared), prepared["experiment_id"]
+    return server.make(
+        lambda: server.find("run_service_list_runs", name, experiment_id=experiment),
+        lambda: server.once("run_service_create_run", run=wanted),
+    )
 
 
 def _wait(
