@@ -130,7 +130,6 @@ def run_pipeline(
         serving_root=serving_root(config, workdir),
         state=str(state_folder(workdir, config)),
         rehash=rehash,
-        metadata=metadata.sqlite_metadata_connection_config(str(workdir.metadata)),
     )
     return run_steps(build(config, places), workdir.metadata, step_sources(config), console)
 
