@@ -1,9 +1,13 @@
-"""What a pipeline needs on a server before it can run: itself, its version, an experiment."""
+"""What a pipeline needs before it can run: compiled, and its version and an experiment on a server.
+
+Here is the command `pawlens kubeflow compile`, too.
+"""
 
 import hashlib
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kfp_server_api as api
@@ -11,8 +15,9 @@ from rich.console import Console
 
 from pipelines.kubeflow.client.options import Access, Source, Wish
 from pipelines.kubeflow.client.server import Server
-from pipelines.logs import libraries_silent
+from pipelines.logs import libraries_silent, plain_terminal
 from serving.errors import FailedError, InputError, check_one_of
+from serving.stores.files import write_whole
 
 if TYPE_CHECKING:
     from pipelines.config import PipelineConfig
@@ -35,6 +40,16 @@ def compile_config(config: "PipelineConfig", console: Console) -> "Compiled":
         except ImportError as error:
             raise FailedError(f"cannot import {error.name}: {error}") from error
         return compile_pipeline(config)
+
+
+def run_compile(source: Source, output: Path) -> None:
+    """Writes the compiled pipeline; an older file stays whole until the new one is complete."""
+    if not output.parent.is_dir():
+        raise InputError(f"--output {output}", expected="an existing folder", found="none")
+    console = plain_terminal()
+    package = compile_config(source.load(), console)
+    write_whole(output, package.to_yaml().encode())
+    console.print(f"{package.name}: {output}")
 
 
 def prepare(
