@@ -55,7 +55,7 @@ def fail_abandoned_executions(path: Path) -> int:
     return len(abandoned)
 
 
-def read_step(path: Path, pipeline: str, node: str, seconds: float = 0.0) -> StepRecord:
+def read_step(path: Path, pipeline: str, node: str, seconds: float) -> StepRecord:
     """The last execution of a node that has run to its end, which took so long."""
     store = open_store(path)
     context = store.get_context_by_type_and_name(NODE_CONTEXT, f"{pipeline}.{node}")
