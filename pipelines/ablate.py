@@ -99,10 +99,9 @@ def _compare(config: PipelineConfig, data: Path, place: WorkDir, console: Consol
     from components.trainer.input.split import index_splits
     from pipelines.local import StepError, run_pipeline, state_folder
     from pipelines.pipeline import build_ingest
-    from pipelines.records import read_step
 
-    run_pipeline(config, data, place, console, rehash=False, build=build_ingest)
-    uri = read_step(place.metadata, config.name, "example_gen").outputs["examples"]
+    steps = run_pipeline(config, data, place, console, rehash=False, build=build_ingest)
+    uri = steps["example_gen"].outputs["examples"]
     train, evaluation = (
         [io_utils.all_files_pattern(f"{uri}/Split-{split}")] for split in SPLITS[:2]
     )

@@ -27,7 +27,7 @@ def compile_command(
     ),
 ) -> None:
     """Write a pipeline as Kubeflow Pipelines takes it."""
-    from pipelines.kubeflow.client.submit import run_compile
+    from pipelines.kubeflow.client.resources import run_compile
 
     run_compile(source, output)
 

@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from absl import logging
 from rich.console import Console
@@ -17,7 +16,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipelines.pipeline import Places, build_pipeline
-from pipelines.records import fail_abandoned_executions, read_step
+from pipelines.records import StepRecord, fail_abandoned_executions, read_step
 from pipelines.sections import PipelineConfig
 from pipelines.source_digest import source_digest
 from pipelines.step_sources import step_sources, training_sources
@@ -39,7 +38,7 @@ class StepError(FailedError):
 
 def run_steps(
     pipeline: Pipeline, metadata_path: Path, sources: Mapping[str, Sequence[str]], console: Console
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, StepRecord]:
     """Runs every step in order, as TFX's LocalDagRunner, but timed and with its errors named.
 
     Args:
@@ -49,7 +48,7 @@ def run_steps(
         console: gets a line a step.
 
     Returns:
-        By step, its seconds and whether it was cached.
+        What each step left.
 
     Raises:
         InputError: a step refused the user's input.
@@ -60,7 +59,7 @@ def run_steps(
     runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": run_id})
     connection = metadata.sqlite_metadata_connection_config(str(metadata_path))
     deployment = runner_utils.extract_local_deployment_config(ir)
-    steps: dict[str, dict[str, Any]] = {}
+    steps: dict[str, StepRecord] = {}
     for node in ir.nodes:
         step = node.pipeline_node.node_info.id
         # On a terminal the line is overwritten by the step's result; in a log it stays.
@@ -78,12 +77,12 @@ def run_steps(
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, step),
             ).launch()
             seconds = time.monotonic() - start
-            record = read_step(metadata_path, ir.pipeline_info.id, step)
+            record = read_step(metadata_path, ir.pipeline_info.id, step, seconds)
         except InputError:
             raise
         except Exception as error:
             raise StepError(step, error) from error
-        steps[step] = {"seconds": round(seconds, 3), "cached": record.cached}
+        steps[step] = record
         took = "cached" if record.cached else f"{seconds:6.1f} s"
         console.print(f"  {step:<18} {took}")
     return steps
@@ -113,8 +112,8 @@ def run_pipeline(
     *,
     rehash: bool,
     build: Callable[[PipelineConfig, Places], Pipeline] = build_pipeline,
-) -> dict[str, dict[str, Any]]:
-    """Runs `config` and returns its steps, as `summary.json` lists them.
+) -> dict[str, StepRecord]:
+    """Runs `config` and returns what each step left.
 
     The caller holds the work directory's lock.
 
@@ -131,7 +130,6 @@ def run_pipeline(
         serving_root=serving_root(config, workdir),
         state=str(state_folder(workdir, config)),
         rehash=rehash,
-        metadata=metadata.sqlite_metadata_connection_config(str(workdir.metadata)),
     )
     return run_steps(build(config, places), workdir.metadata, step_sources(config), console)
 

@@ -1,7 +1,7 @@
 """The one pipeline definition: which steps run, in what order, on what. Wiring only."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,7 +41,6 @@ class Places:
         epochs: in place of `trainer.epochs`; None: that holds.
         elsewhere: the run is on other machines, so files that the configuration names are not
             looked into.
-        metadata: TFX's metadata connection; None on a cluster, which has its own.
     """
 
     data: Path | RuntimeParameter
@@ -51,7 +50,6 @@ class Places:
     rehash: bool = False
     epochs: RuntimeParameter | None = None
     elsewhere: bool = False
-    metadata: object = field(default=None, repr=False)
 
 
 def build_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
@@ -135,7 +133,6 @@ def assemble(config: PipelineConfig, places: Places, steps: dict[str, BaseCompon
         pipeline_root=places.pipeline_root,
         components=list(steps.values()),
         enable_cache=True,
-        metadata_connection_config=places.metadata,
     )
 
 

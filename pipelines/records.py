@@ -1,7 +1,9 @@
 """What TFX's metadata says about a run, and what a killed one left wrong in it."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -18,10 +20,17 @@ class StepRecord:
     Attributes:
         cached: whether an earlier execution's result was taken.
         outputs: output key -> URI of its artifact.
+        seconds: that this run spent on it.
     """
 
     cached: bool
     outputs: dict[str, str]
+    seconds: float
+
+    def json(self, key: str, name: str) -> dict[str, Any]:
+        """What a file in an output's folder holds."""
+        content: dict[str, Any] = json.loads(Path(self.outputs[key], name).read_text("utf-8"))
+        return content
 
 
 def open_store(path: Path) -> metadata_store.MetadataStore:
@@ -46,8 +55,8 @@ def fail_abandoned_executions(path: Path) -> int:
     return len(abandoned)
 
 
-def read_step(path: Path, pipeline: str, node: str) -> StepRecord:
-    """The last execution of a node that has run to its end."""
+def read_step(path: Path, pipeline: str, node: str, seconds: float) -> StepRecord:
+    """The last execution of a node that has run to its end, which took so long."""
     store = open_store(path)
     context = store.get_context_by_type_and_name(NODE_CONTEXT, f"{pipeline}.{node}")
     executions = store.get_executions_by_context(context.id) if context else []
@@ -62,4 +71,4 @@ def read_step(path: Path, pipeline: str, node: str) -> StepRecord:
         if event.type == mlmd.Event.OUTPUT
     }
     uris = {keys[one.id]: one.uri for one in store.get_artifacts_by_id(list(keys))}
-    return StepRecord(last.last_known_state == Execution.CACHED, uris)
+    return StepRecord(last.last_known_state == Execution.CACHED, uris, seconds)

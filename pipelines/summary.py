@@ -9,7 +9,7 @@ from typing import Any
 from components.artifacts import COMPARISON, FIGURES, HISTORY, INGEST_SUMMARY, PUSH, REPORT_PAGE
 from components.interpreter.ui import overall_metrics
 from pipelines.config import PipelineConfig
-from pipelines.records import read_step
+from pipelines.records import StepRecord
 from pipelines.source_digest import source_digest
 from pipelines.workdir import WorkDir
 from serving.stores.files import write_whole
@@ -17,29 +17,15 @@ from serving.stores.files import write_whole
 CODE = ("pipelines.local", "components.trainer.run")  # between them they reach every step
 
 
-class _Artifacts:
-    """What the steps of a run left, by step and key."""
-
-    def __init__(self, config: PipelineConfig, workdir: WorkDir):
-        self._name, self._metadata = config.name, workdir.metadata
-
-    def uri(self, step: str, key: str) -> str:
-        return read_step(self._metadata, self._name, step).outputs[key]
-
-    def json(self, step: str, key: str, name: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(Path(self.uri(step, key), name).read_text("utf-8"))
-        return content
-
-
 def summarize(
-    config: PipelineConfig, workdir: WorkDir, steps: dict[str, dict[str, Any]], seconds: float
+    config: PipelineConfig, workdir: WorkDir, steps: dict[str, StepRecord], seconds: float
 ) -> dict[str, Any]:
     """Collects what the steps left in their artifacts; writes summary and report.
 
     Args:
         config: of the run.
         workdir: where it ran.
-        steps: name -> seconds and whether cached.
+        steps: by name, what each left.
         seconds: of the whole run.
 
     Returns:
@@ -51,38 +37,39 @@ def summarize(
         precision of the training, seed, SHA-256 of configuration and of code), converted (null, or
         the folder of the formats asked for and how they compare), report.
     """
-    left = _Artifacts(config, workdir)
-    evaluation = left.json("evaluator", "evaluation", FIGURES)
-    push = left.json("pusher", "pushed_model", PUSH)
-    page = Path(left.uri("interpreter", "report"), REPORT_PAGE)
+    evaluation = steps["evaluator"].json("evaluation", FIGURES)
+    push = steps["pusher"].json("pushed_model", PUSH)
+    page = Path(steps["interpreter"].outputs["report"], REPORT_PAGE)
     write_whole(workdir.report, page.read_bytes())
     version: dict[str, Any] = {key: push[key] for key in ("name", "version", "path") if key in push}
     summary = {
         "config": config.name,
         "seconds": round(seconds, 3),
-        "steps": steps,
-        "data": left.json("example_gen", "quarantine", INGEST_SUMMARY),
+        "steps": {
+            name: {"seconds": round(one.seconds, 3), "cached": one.cached}
+            for name, one in steps.items()
+        },
+        "data": steps["example_gen"].json("quarantine", INGEST_SUMMARY),
         "metrics": {"test": overall_metrics(evaluation["figures"])},
         "blessed": evaluation["blessed"],
         "push": push["status"],
         "pushed": version if push["status"] == "pushed" else None,
         "served": _served(push, version),
         "rolled_back": push["reason"] if push["status"] == "rolled back" else None,
-        "reasons": _reasons(left, evaluation, push),
-        "made_with": _made_with(config, left),
+        "reasons": _reasons(steps, evaluation, push),
+        "made_with": _made_with(config, steps["trainer"].json("model_run", HISTORY)),
         "converted": None,
         "report": str(workdir.report),
     }
     if config.converter:
-        place = {"path": left.uri("converter", "conversions")}
-        summary["converted"] = place | left.json("converter", "conversions", COMPARISON)
+        place = {"path": steps["converter"].outputs["conversions"]}
+        summary["converted"] = place | steps["converter"].json("conversions", COMPARISON)
     write_whole(workdir.summary, (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
 
-def _made_with(config: PipelineConfig, left: _Artifacts) -> dict[str, Any]:
+def _made_with(config: PipelineConfig, training: dict[str, Any]) -> dict[str, Any]:
     """What it takes to do the run again."""
-    training = left.json("trainer", "model_run", HISTORY)
     return {
         "pawlens": metadata.version("pawlens"),
         "tfx": metadata.version("tfx"),
@@ -100,12 +87,14 @@ def _served(push: dict[str, Any], version: dict[str, Any]) -> dict[str, Any] | N
     return version if push["status"] in ("pushed", "already served") else None
 
 
-def _reasons(left: _Artifacts, evaluation: dict[str, Any], push: dict[str, Any]) -> list[str]:
+def _reasons(
+    steps: dict[str, StepRecord], evaluation: dict[str, Any], push: dict[str, Any]
+) -> list[str]:
     """Why nothing was pushed, or what to know about the comparison."""
     reasons = []
     if push["status"] == "not blessed":
         reasons += [check["message"] for check in evaluation["checks"] if not check["ok"]]
-        refusal = Path(left.uri("infra_validator", "blessing"), "reason.txt")
+        refusal = Path(steps["infra_validator"].outputs["blessing"], "reason.txt")
         if refusal.exists():
             reasons.append(f"in a server: {refusal.read_text('utf-8').strip()}")
     if push["status"] == "already served":

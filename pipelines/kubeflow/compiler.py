@@ -96,8 +96,10 @@ def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
         elsewhere=True,
     )
     pipeline = build_pipeline(config, places)
-    # TFX refuses underscores here.
+    # Argo, which runs the steps, refuses underscores, and TFX in a pipeline's name.
     pipeline.pipeline_info.pipeline_name = name
+    for component in pipeline.components:
+        component.with_id(kubeflow_name(component.id))
     runner = tfx_runner.KubeflowV2DagRunner(
         tfx_runner.KubeflowV2DagRunnerConfig(
             display_name=config.name,

@@ -40,23 +40,20 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     step = _step(argv)
-    stop = last_words.StopSignal(lambda words: last_words.say_last(f"{step}: {words}"))
-    with stop.listening(), last_words.readable_logs():
+
+    def say(words: str) -> None:
+        last_words.say_last(f"{step}: {words}")
+
+    with last_words.ending_on_sigterm(say), last_words.readable_logs():
         try:
             _run(step, parse(argv))
             return 0
         except (InputError, FailedError) as error:
             status, words = (2 if isinstance(error, InputError) else 1), str(error)
-        except SystemExit:
-            if stop.received:
-                stop.end()
-            raise
         except Exception as error:  # noqa: BLE001 - told, and the traceback logged
-            if stop.received:  # it came where native code made an error of its own of it
-                stop.end()
             _LOG.exception("the step failed")
             status, words = 1, f"failed: {type(error).__name__}: {error}"
-    last_words.say_last(f"{step}: {words}")
+    say(words)
     return status
 
 

@@ -11,10 +11,8 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from pipelines.logs import everything_to, use_root_logger
@@ -24,7 +22,6 @@ STATUS = 128 + signal.SIGTERM
 
 _TERMINATION_BYTES = 4096  # what Kubernetes keeps
 _SHOWN_CHARACTERS = 160
-_GRACE_SECONDS = 5.0  # after SIGTERM, to leave blocks in; Kubernetes kills after 30
 _NAMES = r"pass(?:word|wd)|secret|token|credential|(?:api|access|private)[_-]?key"
 _SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
 # In JSON, also in JSON inside JSON, and in flags and queries of URLs.
@@ -32,6 +29,7 @@ _SECRET = re.compile(
     rf"""([\w-]*(?:{_NAMES})[\w-]*\\*["']?\s*[:=]\s*)(\\*"[^"]*"|'[^']*'|[^\s,;&"'}}\]]+)""",
     re.IGNORECASE,
 )
+_end = os._exit  # threads that still work are not waited for
 _USER_IN_URL = re.compile(r"://[^/\s@\"']+@")
 
 
@@ -70,54 +68,36 @@ def redacted(text: str) -> str:
     return _USER_IN_URL.sub("://***@", _SECRET.sub(r"\1***", text))
 
 
-class StopSignal:
-    """Ends this process on SIGTERM: by SystemExit, and where that does not end it, anyway.
+@contextlib.contextmanager
+def ending_on_sigterm(say: Callable[[str], None]) -> Iterator[None]:
+    """Ends this process at once if SIGTERM comes while the block runs; in the main thread.
+
+    A thread of its own hears the signal: Python's handlers wait for native code to return. Blocks
+    are not left, as Kubernetes' SIGKILL would not leave them either.
 
     Args:
-        say: called once with what happened, as the last that is done.
+        say: called with what happened, as the last that is done.
     """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # without one nobody is woken up
+    wakeup_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=_forget)
+    threading.Thread(target=_watch, args=(reader, say), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup_before)
+        signal.signal(signal.SIGTERM, before)
+        os.close(writer)  # which ends the thread
 
-    def __init__(self, say: Callable[[str], None]):
-        self._say = say
-        self._ending = threading.Lock()
-        self.received = False
 
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Takes SIGTERM over while the block runs; in the main thread."""
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
-        before = signal.signal(signal.SIGTERM, self._raise)
-        wakeup_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        os.register_at_fork(after_in_child=_forget)
-        threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(wakeup_before)
-            signal.signal(signal.SIGTERM, before)
-            os.close(writer)  # which ends the thread
-
-    def end(self) -> None:
-        """Says it and ends the process; threads that still work are not waited for."""
-        self._ending.acquire()  # and never released: who comes first ends it
-        self._say("stopped by SIGTERM: the pod was deleted or preempted, or took too long")
-        os._exit(STATUS)
-
-    def _raise(self, signum: int, frame: FrameType | None) -> None:
-        """Python calls this in the main thread, once that is back from native code."""
-        del signum, frame
-        if not self.received:
-            self.received = True
-            raise SystemExit(STATUS)
-
-    def _watch(self, reader: int) -> None:
-        """Native code that does not return, or code that swallows exceptions, is not waited for."""
-        with os.fdopen(reader, "rb", buffering=0) as signals:
-            while number := signals.read(1):
-                if number[0] == signal.SIGTERM:
-                    time.sleep(_GRACE_SECONDS)
-                    self.end()
+def _watch(reader: int, say: Callable[[str], None]) -> None:
+    with os.fdopen(reader, "rb", buffering=0) as signals:
+        while number := signals.read(1):
+            if number[0] == signal.SIGTERM:
+                say("stopped by SIGTERM: the pod was deleted or preempted, or took too long")
+                _end(STATUS)
 
 
 def _forget() -> None:

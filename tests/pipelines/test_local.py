@@ -6,7 +6,6 @@ import time
 
 import pytest
 from rich.console import Console
-from tfx.orchestration import metadata
 
 from components.datasets.layouts import auto
 from components.datasets.synth import synthesize
@@ -44,7 +43,6 @@ def ingest_in():
                 data=data,
                 pipeline_root=str(workdir.artifacts),
                 serving_root=workdir.serving,
-                metadata=metadata.sqlite_metadata_connection_config(str(workdir.metadata)),
             )
             config = load_config("cats_vs_dogs", list(sets))
             step = ImageExampleGen(
@@ -56,7 +54,7 @@ def ingest_in():
                 ran = local.run_steps(
                     pipeline, workdir.metadata, step_sources(config), Console(quiet=True)
                 )
-            return {name for name, step in ran.items() if not step["cached"]}
+            return {name for name, step in ran.items() if not step.cached}
 
         return run
 

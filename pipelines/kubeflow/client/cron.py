@@ -142,12 +142,10 @@ def _range(item: str, field: Field, text: str) -> range:
 
 def _period(text: str) -> timedelta:
     """Of Go's durations, those in whole hours, minutes and seconds."""
-    found = re.fullmatch(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.removeprefix(EVERY))
-    period = timedelta()
-    if found:
-        hours, minutes, seconds = (int(part or 0) for part in found.groups())
-        period = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-    if not period:
-        expected = "'@every' and a duration like 90m or 1h30m"
-        raise InputError(f"--cron '{text}'", expected=expected, found=text.removeprefix(EVERY))
-    return period
+    duration = text.removeprefix(EVERY)
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", duration)
+    hours, minutes, seconds = map(int, found.groups("0")) if found else (0, 0, 0)
+    if period := timedelta(hours=hours, minutes=minutes, seconds=seconds):
+        return period
+    expected = "'@every' and a duration like 90m or 1h30m"
+    raise InputError(f"--cron '{text}'", expected=expected, found=duration)

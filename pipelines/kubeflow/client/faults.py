@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import kfp_server_api as api
 import urllib3
 
-from pipelines.kubeflow.client.access import FORWARD, TOKEN_VARIABLE, Token
+from pipelines.kubeflow.client.options import FORWARD, TOKEN_VARIABLE
 from serving.errors import FailedError, InputError
 
 PASSING = (429, 500, 502, 503, 504)
@@ -21,19 +21,17 @@ class ServerFault(Exception):
         error: for the user: InputError for what was asked or how, FailedError for the server.
         status: of HTTP; None: no answer came.
         passing: whether the same request may be answered later.
-        perhaps_done: whether the server may have done what was asked, now or before.
     """
 
     error: InputError | FailedError
     status: int | None = None
     passing: bool = False
-    perhaps_done: bool = False
 
 
-def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool) -> ServerFault:
+def fault_of(error: Exception, host: str, token_source: str, *, reached: bool) -> ServerFault:
     """What the generated client's exception means; `reached`: the host has answered before."""
     if isinstance(error, api.ApiException) and error.status:
-        return _refusal(error, host, token)
+        return _refusal(error, host, token_source)
     if isinstance(error, urllib3.exceptions.HTTPError):
         return _silence(error, host, reached)
     return ServerFault(
@@ -41,21 +39,20 @@ def fault_of(error: Exception, host: str, token: Token | None, *, reached: bool)
     )
 
 
-def _refusal(error: api.ApiException, host: str, token: Token | None) -> ServerFault:
+def _refusal(error: api.ApiException, host: str, token_source: str) -> ServerFault:
     """An answer that tells of a failure of the server, or of a mistake in what was asked."""
     status, headers = int(error.status), error.headers or {}
     said = _message(error)
     if status in PASSING:
-        failed = FailedError(f"{host} failed: {status} {said}")
-        return ServerFault(failed, status, passing=True, perhaps_done=status != 429)
+        return ServerFault(FailedError(f"{host} failed: {status} {said}"), status, passing=True)
     what, expected, found, todo = f"{host} refuses that", "", f"{status} {said}", ""
-    if status == 401 and token is None:
-        what = f"{host} wants to know who asks"
-        todo = f"pass --token-file FILE or --in-cluster, or set {TOKEN_VARIABLE}"
-    elif status == 401 and token:
-        what = f"{host} refuses the token of {token.source}"
+    if status == 401 and token_source:
+        what = f"{host} refuses the token of {token_source}"
         what += ": it has expired or is for another audience"
         todo = "write a new one there"
+    elif status == 401:
+        what = f"{host} wants to know who asks"
+        todo = f"pass --token-file FILE or --in-cluster, or set {TOKEN_VARIABLE}"
     elif status == 403:
         what, found = f"{host} does not allow that", said
         todo = "ask for the right to it, or pass another --namespace or token"
@@ -65,8 +62,7 @@ def _refusal(error: api.ApiException, host: str, token: Token | None) -> ServerF
         todo = "pass --token-file FILE if that is a page to log in, else that address"
     elif status == 404 and "json" not in headers.get("content-type", ""):
         what, expected = f"--host {host}", "the address below which /apis/v2beta1 is"
-    mistake = InputError(what, expected=expected, found=found, todo=todo)
-    return ServerFault(mistake, status, perhaps_done=status == 409)
+    return ServerFault(InputError(what, expected=expected, found=found, todo=todo), status)
 
 
 def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> ServerFault:
@@ -76,16 +72,11 @@ def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> S
     if isinstance(reason, urllib3.exceptions.SSLError):
         todo = "pass --tls-ca FILE with the authority that signed it, or http:// if it is no TLS"
         return ServerFault(InputError(f"TLS with {host}", found=text, todo=todo))
-    unsent = isinstance(
-        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
-    )
-    if reached or not unsent:
-        failed = FailedError(f"{host} does not answer: {text}")
-        return ServerFault(failed, passing=True, perhaps_done=not unsent)
-    unreachable = InputError(
-        f"no Kubeflow Pipelines at {host}", found=text, todo=f"is it forwarded? {FORWARD}"
-    )
-    return ServerFault(unreachable, passing=True)
+    unsent = urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+    if reached or not isinstance(reason, unsent):
+        return ServerFault(FailedError(f"{host} does not answer: {text}"), passing=True)
+    what, todo = f"no Kubeflow Pipelines at {host}", f"is it forwarded? {FORWARD}"
+    return ServerFault(InputError(what, found=text, todo=todo), passing=True)
 
 
 def _message(error: api.ApiException) -> str:

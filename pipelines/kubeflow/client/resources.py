@@ -1,7 +1,9 @@
-"""What a pipeline needs on a server before it can run: itself, its version, an experiment."""
+"""What a pipeline needs before it can run: compiled, and its version and an experiment on a server.
+
+Here is the command `pawlens kubeflow compile`, too.
+"""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,8 +15,9 @@ from rich.console import Console
 
 from pipelines.kubeflow.client.options import Access, Source, Wish
 from pipelines.kubeflow.client.server import Server
-from pipelines.logs import logging_to
+from pipelines.logs import libraries_silent, plain_terminal
 from serving.errors import FailedError, InputError, check_one_of
+from serving.stores.files import write_whole
 
 if TYPE_CHECKING:
     from pipelines.config import PipelineConfig
@@ -31,12 +34,22 @@ def compile_config(config: "PipelineConfig", console: Console) -> "Compiled":
         InputError: the configuration does not do for a cluster.
         FailedError: TFX cannot be imported.
     """
-    with console.status("compiling"), logging_to(Path(os.devnull)):
+    with console.status("compiling"), libraries_silent():
         try:
             from pipelines.kubeflow.compiler import compile_pipeline
         except ImportError as error:
             raise FailedError(f"cannot import {error.name}: {error}") from error
         return compile_pipeline(config)
+
+
+def run_compile(source: Source, output: Path) -> None:
+    """Writes the compiled pipeline; an older file stays whole until the new one is complete."""
+    if not output.parent.is_dir():
+        raise InputError(f"--output {output}", expected="an existing folder", found="none")
+    console = plain_terminal()
+    package = compile_config(source.load(), console)
+    write_whole(output, package.to_yaml().encode())
+    console.print(f"{package.name}: {output}")
 
 
 def prepare(
@@ -83,7 +96,7 @@ def _ensure_version(server: Server, package: "Compiled") -> tuple[api.V2beta1Pip
     A version's name is the time and the first digits of the content's SHA-256, so the same content
     is found again. Only whole versions are listed.
     """
-    content = package.to_yaml()
+    content, told = package.to_yaml(), "as uploaded before"
     digest = hashlib.sha256(content.encode()).hexdigest()[:DIGEST_LENGTH]
     wanted = api.V2beta1Pipeline(name=package.name, display_name=package.name, **server.scope)
     pipeline_id = str(_ensure(server, "pipeline", package.name, wanted).pipeline_id)
@@ -92,31 +105,28 @@ def _ensure_version(server: Server, package: "Compiled") -> tuple[api.V2beta1Pip
         method = "pipeline_service_list_pipeline_versions"
         return server.find(method, f"-{digest}", "IS_SUBSTRING", pipeline_id=pipeline_id)
 
-    if (known := find()) is not None:
-        return known, "as uploaded before"
-    # The generated client takes a path.
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "pipeline.yaml")
-        file.write_text(content, encoding="utf-8")
-
-        def send() -> api.V2beta1PipelineVersion:
-            # Another one each time: that of a version that failed half-way stays taken.
-            name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{digest}"
+    def send() -> api.V2beta1PipelineVersion:
+        nonlocal told
+        told = "new"
+        # Another name each time: that of a version that failed half-way stays taken.
+        name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{digest}"
+        # The generated client takes a path.
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
             return server.once(
-                "upload_pipeline_version", uploadfile=str(file), name=name, pipelineid=pipeline_id
+                "upload_pipeline_version", uploadfile=file.name, name=name, pipelineid=pipeline_id
             )
 
-        return server.make(find, send), "new"
+    return server.make(find, send), told
 
 
 def _ensure(server: Server, kind: str, name: str, wanted: Any) -> Any:
     """What has this name, which is made as wanted if it is missing."""
-
-    def find() -> Any:
-        return server.find(f"{kind}_service_list_{kind}s", name, **server.scope)
-
-    create = f"{kind}_service_create_{kind}"
-    return find() or server.make(find, lambda: server.once(create, **{kind: wanted}))
+    return server.make(
+        lambda: server.find(f"{kind}_service_list_{kind}s", name, **server.scope),
+        lambda: server.once(f"{kind}_service_create_{kind}", **{kind: wanted}),
+    )
 
 
 def read_parameters(

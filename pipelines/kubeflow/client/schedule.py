@@ -5,7 +5,7 @@ They are KFP's recurring runs, kept as they are asked for.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -104,32 +104,21 @@ def _schedules(server: Server, experiment: str) -> list[Schedule]:
 
 
 def _wanted(plan: Plan, name: str, prepared: dict[str, Any]) -> Schedule:
-    # Servers fill in a root and an account of their own, so what was asked for is noted.
-    asked = [prepared["runtime_config"].pipeline_root or "", prepared["service_account"] or ""]
-    note = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
-    return Schedule(
+    """The schedule that is asked for; its description tells it from every other one.
+
+    KFP changes none that is there, and fills in what was left to it; so a digest of what was asked
+    for is what two schedules that do the same have in common.
+    """
+    wanted = Schedule(
         display_name=name,
-        description=f"{MADE_BY} ({note})",
         max_concurrency=str(plan.max_concurrency),
         no_catchup=not plan.catch_up,
         trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=plan.cron)),
         **prepared,
     )
-
-
-def _essence(one: Schedule) -> tuple[object, ...]:
-    """What two schedules that do the same have in common."""
-    trigger = one.trigger and one.trigger.cron_schedule
-    version = one.pipeline_version_reference
-    config = one.runtime_config
-    return (
-        trigger and trigger.cron,
-        version and (version.pipeline_id, version.pipeline_version_id),
-        (config and config.parameters) or {},
-        int(one.max_concurrency or 0),
-        bool(one.no_catchup),
-        one.description,
-    )
+    asked = json.dumps(api.ApiClient().sanitize_for_serialization(wanted), sort_keys=True)
+    wanted.description = f"{MADE_BY} ({hashlib.sha256(asked.encode()).hexdigest()[:12]})"
+    return wanted
 
 
 def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
@@ -139,11 +128,13 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
     whether it is paused.
     """
 
-    def find(among: Iterable[Schedule]) -> Schedule | None:
-        return next((one for one in among if _essence(one) == _essence(wanted)), None)
-
     def named() -> Iterator[Schedule]:
         return server.named(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
+
+    def send() -> Schedule:
+        paused = present and all(one.status != ENABLED for one in present)
+        wanted.mode = "DISABLE" if paused else "ENABLE"
+        return server.once("recurring_run_service_create_recurring_run", recurring_run=wanted)
 
     present = list(named())
     for one in present:
@@ -154,17 +145,11 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
                 found="one made elsewhere",
                 todo="pass another --name, or delete it there",
             )
-    kept = find(present)
-    if kept and len(present) == 1:
+    kept = server.make(
+        lambda: next((one for one in named() if one.description == wanted.description), None), send
+    )
+    if [one.recurring_run_id for one in present] == [kept.recurring_run_id]:
         return "unchanged", kept
-    if kept is None:
-        paused = present and all(one.status != ENABLED for one in present)
-        wanted.mode = "DISABLE" if paused else "ENABLE"
-        # None of those that are there does the same.
-        kept = server.make(
-            lambda: find(named()),
-            lambda: server.once("recurring_run_service_create_recurring_run", recurring_run=wanted),
-        )
     for one in present:
         if one.recurring_run_id != kept.recurring_run_id:
             _change(server, one, "delete")

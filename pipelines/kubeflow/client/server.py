@@ -6,6 +6,7 @@ is not used.
 """
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +15,9 @@ from typing import Any
 import kfp_server_api as api
 import urllib3
 
-from pipelines.kubeflow.client.access import checked_url, configuration_of, find_token, host_of
 from pipelines.kubeflow.client.faults import ServerFault, fault_of
 from pipelines.kubeflow.client.options import Access
-from serving.errors import InputError
+from serving.errors import InputError, os_errors
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CONNECT_SECONDS = 5.0
@@ -43,14 +43,21 @@ class Server:
     """
 
     def __init__(self, access: Access):
-        self.host = host_of(access)
-        self._ui_host = checked_url("--ui-host", access.ui_host) if access.ui_host else self.host
+        self.host, self._ui_host = access.url(), access.ui_url()
         self.scope = {"namespace": access.namespace} if access.namespace else {}
         self._timeout = (min(CONNECT_SECONDS, access.timeout_seconds), access.timeout_seconds)
-        self._patience = access.patience_seconds
-        self._token = find_token(access)
+        self._access = access
         self._reached = False
-        self._client = api.ApiClient(configuration_of(self.host, access.tls_ca))
+        configuration = api.Configuration(host=self.host)
+        # One request an attempt; redirects, as to a page to log in, are shown and not followed.
+        configuration.retries = urllib3.Retry(0, raise_on_redirect=False, raise_on_status=False)
+        configuration.api_key_prefix["authorization"] = "Bearer"
+        if access.tls_ca:
+            configuration.ssl_ca_cert = str(access.tls_ca.expanduser())
+            # ssl's own errors are the operating system's, too.
+            with os_errors(f"--tls-ca {access.tls_ca}", expected="a PEM file"):
+                ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        self._client = api.ApiClient(configuration)
 
     def connect(self) -> "Server":
         """Sees that there is a server, that it takes the token, and whose namespace is meant.
@@ -78,27 +85,27 @@ class Server:
         return self.make(lambda: None, lambda: self.once(method, **arguments))
 
     def make(self, find: Callable[[], Any], send: Callable[[], Any]) -> Any:
-        """Makes something once: after a failure that tells nothing, looks before it tries again.
+        """Makes something once: looks for it before each try, as a failure may hide a success.
 
         Args:
-            find: gives what was made, if it is there.
+            find: gives what is wanted, if it is there.
             send: makes it, by `once`.
         """
-        start, pause = time.monotonic(), PAUSE_SECONDS
-        while True:
-            try:
-                return send()
-            except ServerFault as fault:
-                found = find() if fault.perhaps_done else None
-                if found is not None:
-                    return found
-                patience = self._patience
+        start, pause, fault = time.monotonic(), PAUSE_SECONDS, None
+        while (found := find()) is None:
+            if fault:
+                patience = self._access.patience_seconds
                 if not self._reached:
                     patience = min(patience, FIRST_CONTACT_SECONDS)
                 if not fault.passing or time.monotonic() + pause > start + patience:
                     raise fault.error from fault
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            try:
+                return send()
+            except ServerFault as failed:
+                fault = failed
+        return found
 
     def all(self, method: str, **arguments: Any) -> Iterator[Any]:
         """All items of a list that comes in pages; `method` is one that lists."""
@@ -128,15 +135,16 @@ class Server:
             InputError: the token is no longer there.
             ServerFault: it failed.
         """
-        if self._token:
-            self._client.configuration.api_key["authorization"] = self._token.read()
+        token_source, token = self._access.token()
+        if token:
+            self._client.configuration.api_key["authorization"] = token
         service = next(one for one in SERVICES if hasattr(one, method))
         try:
             answer = getattr(service(self._client), method)(
                 **arguments, _request_timeout=self._timeout
             )
         except (api.ApiException, urllib3.exceptions.HTTPError, ValueError) as error:
-            fault = fault_of(error, self.host, self._token, reached=self._reached)
+            fault = fault_of(error, self.host, token_source, reached=self._reached)
             self._reached = self._reached or fault.status is not None
             raise fault from error
         self._reached = True

@@ -10,7 +10,6 @@ import pytest
 from pipelines.config import load_config
 from pipelines.kubeflow import ir
 from pipelines.kubeflow.compiler import compile_pipeline
-from serving.errors import InputError
 
 IMAGES = [
     "kubeflow.image=registry.example.com/pawlens/pipeline:1.2.3",
@@ -138,17 +137,6 @@ def test_types_of_the_ui_are_named_as_kfp_names_them(compiled):
 def test_no_path_of_the_machine_that_compiles_is_left(compiled):
     assert str(Path(__file__).parents[3]) not in compiled.to_yaml()
     assert str(Path.home()) not in json.dumps(compiled.spec)
-
-
-@pytest.mark.parametrize("kind", ["resolver", "importer"])
-def test_nodes_that_it_does_not_run_are_refused(cats, kind):
-    spec = {
-        "components": {},
-        "deploymentSpec": {"executors": {"latest_model_executor": {kind: {}}}},
-        "root": {"dag": {"tasks": {}}},
-    }
-    with pytest.raises(InputError, match=f"step latest_model: .*found a {kind}"):
-        ir.for_open_source(spec, steps={}, images={}, uncached=set(), defaults={})
 
 
 def test_an_unknown_field_is_an_error_here_and_not_on_the_cluster(cats):

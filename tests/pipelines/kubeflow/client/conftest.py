@@ -12,6 +12,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -41,17 +42,6 @@ class Refused(Exception):
         self.status = status
 
 
-@dataclass
-class Route:
-    operation: str
-    method: str
-    path: re.Pattern
-    query: set[str]
-    body: str | None
-    answer: str
-    upload: bool
-
-
 class Recorder(api.ApiClient):
     """Notes what the generated client would send."""
 
@@ -71,8 +61,15 @@ def _routes():
             path, method, query, more = recorder.seen
             body = next((kind for kind in own.values() if hasattr(api, kind)), None)
             pattern = re.compile(re.sub(r"\\{([\w.]+)\\}", r"([^/:]+)", re.escape(path)))
-            answer = more["response_type"]
-            yield Route(name, method, pattern, query, body, answer, "uploadfile" in own)
+            yield SimpleNamespace(
+                operation=name,
+                method=method,
+                path=pattern,
+                query=query,
+                body=body,
+                answer=more["response_type"],
+                upload="uploadfile" in own,
+            )
 
 
 ROUTES = list(_routes())
@@ -135,7 +132,7 @@ class Peer:
     def count(self, operation: str) -> int:
         return sum(name.endswith(operation) for name, _, _ in self.asked)
 
-    def answer(self, route: Route, ids, query, body):
+    def answer(self, route, ids, query, body):
         words = route.operation.rpartition("_service_")[2]
         verb, _, kind = words.partition("_")
         if own := getattr(self, words, None):
@@ -266,7 +263,7 @@ class Handler(BaseHTTPRequestHandler):
         check(answer, route.answer, "answer")
         return answer
 
-    def _body(self, route: Route, content: bytes):
+    def _body(self, route, content: bytes):
         if route.upload:
             head = f"content-type: {self.headers['content-type']}\n\n".encode()
             (part,) = email.message_from_bytes(head + content).get_payload()

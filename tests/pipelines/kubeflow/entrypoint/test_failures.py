@@ -128,7 +128,7 @@ def test_sigterm_ends_it_promptly(zygote, backend, validate, tmp_path, stuck):
 STUCK = """
 import sys, time
 from components.data_validation import executor
-from pipelines.kubeflow import entrypoint, last_words
+from pipelines.kubeflow import entrypoint
 
 def hang(artifact):
     print("stuck", flush=True)
@@ -139,19 +139,16 @@ def hang(artifact):
             pass
 
 executor.read_anomalies = hang
-last_words._GRACE_SECONDS = 0.5
 sys.exit(entrypoint.main())
 """
 
 
 def test_sigterm_of_a_child_ends_only_the_child(monkeypatch):
     """A process forked by a step's library shares the pipe by which signals are heard."""
-    monkeypatch.setattr(last_words, "_GRACE_SECONDS", 0.0)
-    stop = last_words.StopSignal(print)
-    ended: list[bool] = []
-    monkeypatch.setattr(stop, "end", lambda: ended.append(True))
+    ended: list[int] = []
+    monkeypatch.setattr(last_words, "_end", ended.append)
     reader, writer = os.pipe()
-    with stop.listening():
+    with last_words.ending_on_sigterm(print):
         child = os.fork()
         if child == 0:
             os.write(writer, b"forked")
@@ -161,5 +158,4 @@ def test_sigterm_of_a_child_ends_only_the_child(monkeypatch):
         os.kill(child, signal.SIGTERM)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
         time.sleep(0.2)
-    assert not stop.received
     assert not ended
