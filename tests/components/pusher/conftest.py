@@ -1,20 +1,29 @@
-"""Models to push, and places to push them to."""
+"""Models to push, places to push them to, and processes that push them."""
 
-from collections.abc import Callable
+import json
+import random
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from benchmarks.push_kill import register
 from serving.classes import Classes
 from serving.names import ASSETS_EXTRA, MODEL_CLASSES_FILE
 
+PUSHER = Path(__file__).with_name("pusher.py")
+
 
 def _model(folder, seed, files=2, size=100, classes=()):
-    """As the benchmark makes them, with files that travel along."""
-    from benchmarks.push_kill import make_model
-
-    make_model(folder, seed, files, size)
+    """A folder like a SavedModel; a pusher looks at names and bytes alone."""
+    rng = random.Random(seed)
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(rng.randbytes(size))
+    for index in range(files):
+        (folder / "variables" / f"part-{index:03d}").write_bytes(rng.randbytes(size))
     (folder / ASSETS_EXTRA).mkdir()
     (folder / ASSETS_EXTRA / "keys.txt").write_text(f"key {seed}\n")
     if classes:
@@ -29,8 +38,44 @@ def make_model() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def bucket() -> None:
-    """URLs that begin with bucket:// work, also in other processes that register them."""
-    register()
+    """URLs that begin with bucket:// work; see `pusher.py`."""
+    runpy.run_path(str(PUSHER))
+
+
+class Pusher:
+    """A process that pushes what it is told."""
+
+    def __init__(self, process: subprocess.Popen[str]):
+        self._process = process
+        assert self._line() == "ready\n"
+
+    def tell(self, model: Path, base: str) -> None:
+        print(json.dumps([str(model), base]), file=self._process.stdin, flush=True)
+
+    def answer(self) -> list:
+        """The version, whether it was pushed, and the seconds that took."""
+        return json.loads(self._line())
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _line(self) -> str:
+        return self._process.stdout.readline()
+
+
+@pytest.fixture
+def start_pusher() -> Iterator[Callable[[], Pusher]]:
+    with ExitStack() as processes:
+
+        def start() -> Pusher:
+            command, pipe = [sys.executable, str(PUSHER)], subprocess.PIPE
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+            processes.enter_context(process)
+            processes.callback(process.kill)
+            return Pusher(process)
+
+        yield start
 
 
 @pytest.fixture(params=["folder", "bucket", "memory"])

@@ -1,13 +1,13 @@
 """Pushing: what comes to lie where, and real processes at once, killed, watched."""
 
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.push_kill import Pusher, kill_pushes
 from components.pusher.push import push_model
 from serving.errors import FailedError
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
@@ -97,11 +97,8 @@ def test_no_model_is_no_push(base, tmp_path):
 
 
 @pytest.fixture
-def pushers(bucket: None) -> Iterator[list]:
-    both = [Pusher(), Pusher()]
-    yield both
-    for pusher in both:
-        pusher.kill()
+def pushers(bucket: None, start_pusher) -> list:
+    return [start_pusher(), start_pusher()]
 
 
 PLACES = pytest.mark.parametrize("base", ["folder", "bucket"], indirect=True)
@@ -137,7 +134,7 @@ def test_two_pushers_of_one_model_push_it_once(tmp_path, make_model, pushers):
             pusher.tell(model, base)
         answers = [pusher.answer() for pusher in pushers]
         assert [pushed for _, pushed, _ in answers].count(True) == 1
-        assert len({version for version, _, _ in answers}) == len(open_store(base).versions()) == 1
+        assert len({version for version, *_ in answers}) == len(open_store(base).versions()) == 1
 
 
 def test_a_version_is_whole_the_moment_it_appears(tmp_path, make_model: Callable[..., Path]):
@@ -163,7 +160,29 @@ def test_a_version_is_whole_the_moment_it_appears(tmp_path, make_model: Callable
 
 
 @PLACES
-def test_killed_at_any_moment(base, tmp_path):
-    told = kill_pushes(base, tmp_path, KILLS)
-    assert told["killed_before_the_end"] > 0  # otherwise no kill hit a push under way
-    assert told["versions"] == 2 * KILLS - told["killed_before_the_end"]
+def test_killed_at_any_moment(base, tmp_path, make_model, start_pusher, bucket):
+    """Of two pushers one is killed: whatever a server would see is one of the models, whole."""
+    rng, store, survivor = random.Random(11), open_store(base), start_pusher()
+    contents, known, seconds, early = set(), set(), [0.1], 0
+    for turn in range(KILLS):
+        models = [
+            make_model(tmp_path / f"{turn}-{who}", 2 * turn + who, 40, 50_000) for who in (0, 1)
+        ]
+        contents |= set(map(model_digest, models))
+        victim = start_pusher()
+        victim.tell(models[0], base)
+        survivor.tell(models[1], base)
+        time.sleep(rng.uniform(0.0, 1.1 * max(seconds[-3:])))
+        victim.kill()
+        version, pushed, took = survivor.answer()
+        seconds.append(took)
+        listed = set(store.versions())
+        assert pushed
+        assert {version} | known <= listed  # the other push was not harmed, no version vanished
+        for one in listed - known:
+            with store.on_disk(one) as folder:
+                assert model_digest(folder) in contents
+        early += len(listed - known) == 1
+        known = listed
+    assert early > 0  # otherwise no kill hit a push under way
+    assert len(known) == 2 * KILLS - early
