@@ -62,7 +62,7 @@ def flags_here(manifests, container, tmp_path_factory):
     return adapt
 
 
-@pytest.mark.parametrize("overlay", ["cpu", "gpu", "object-store", "standalone", "dev"])
+@pytest.mark.parametrize("overlay", ["cpu", "gpu", "object-store", "embedded", "standalone", "dev"])
 def test_the_embedded_server_takes_arguments_and_files_of_the_pods(
     overlay, render, pod_specs, flags_here
 ):
@@ -79,6 +79,10 @@ def test_the_embedded_server_takes_arguments_and_files_of_the_pods(
         assert set(container[probe]["exec"]["command"][2:]) == set(models)
     assert (options.port, options.rest_api_port) == (8500, 8501)
     assert options.monitoring.prometheus_config.enable
+    if overlay == "embedded":
+        assert container["command"] == ["pawlens", "serve"]
+        assert not options.enable_reload_config
+        assert not options.enable_reflection
     if overlay == "gpu":
         assert options.batching.max_batch_size == 64
         assert options.batching.num_batch_threads == 1
