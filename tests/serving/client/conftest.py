@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
+from contextlib import ExitStack, aclosing, closing
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from serving.client import ImageClient
 from serving.wire import messages_pb2 as pb
 from serving.wire import methods
 from serving.wire.tensors import fill_proto, to_array
@@ -129,6 +130,15 @@ def start_peer() -> Iterator[Callable[..., Peer]]:
 @pytest.fixture
 def peer(start_peer: Callable[..., Peer]) -> Peer:
     return start_peer()
+
+
+@pytest.fixture
+def connect(peer: Peer) -> Iterator[Callable[..., ImageClient]]:
+    """connect(target, **settings): a client, of the peer if nothing else is said."""
+    with ExitStack() as stack:
+        yield lambda target=peer.target, **settings: stack.enter_context(
+            ImageClient(target, **settings)
+        )
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
