@@ -177,6 +177,14 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def base(saved_model: Path, tmp_path: Path) -> Path:
+    """A base path with `saved_model` as version 3."""
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "3").symlink_to(saved_model)
+    return tmp_path / "base"
+
+
 @pytest.fixture(scope="session")
 def start_server(zygote: Any) -> Callable[..., Server]:
     """start_server(base, *flags)"""

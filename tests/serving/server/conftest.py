@@ -273,10 +273,10 @@ def stub(stub_of: Callable[..., Any], zoo_channel: grpc.Channel) -> Any:
 
 @pytest.fixture(scope="session")
 def predicting() -> Callable[..., Any]:
-    """A PredictRequest: model, signature, inputs by name as anything a tensor is made of."""
+    """A PredictRequest: model, signature, outputs, inputs by name as anything a tensor is."""
 
-    def request(model: str, signature: str = "serving_default", **inputs: Any) -> Any:
-        made = predict_pb2.PredictRequest()
+    def request(model: str, signature: str = "serving_default", *only: str, **inputs: Any) -> Any:
+        made = predict_pb2.PredictRequest(output_filter=only)
         made.model_spec.name = model
         made.model_spec.signature_name = signature
         for key, value in inputs.items():
@@ -285,6 +285,24 @@ def predicting() -> Callable[..., Any]:
         return made
 
     return request
+
+
+@pytest.fixture(scope="session")
+def answer_of(predicting: Callable[..., Any]) -> Callable[..., dict[str, np.ndarray]]:
+    """A stub's answer to a PredictRequest, or to one of these arguments: arrays by name."""
+
+    def outputs(stub: Any, request: Any, *more: str, **inputs: Any) -> dict[str, np.ndarray]:
+        made = predicting(request, *more, **inputs) if isinstance(request, str) else request
+        found = stub.Predict(made, timeout=60).outputs
+        return {name: tf.make_ndarray(proto) for name, proto in found.items()}
+
+    return outputs
+
+
+@pytest.fixture
+def ask(stub: Any, answer_of: Callable[..., Any]) -> Callable[..., dict[str, np.ndarray]]:
+    """The same of the server of all models."""
+    return partial(answer_of, stub)
 
 
 @pytest.fixture(scope="session")

@@ -175,11 +175,3 @@ def test_whatever_fails_in_the_server_is_a_status(stub, predicting, refusal, mon
         assert "secret" not in details
     assert "secret" in caplog.text
     assert stub.Predict(request, timeout=60).outputs
-
-
-def test_the_request_id_comes_back(stub, predicting) -> None:
-    request = predicting("types", "int32", x=[1])
-    _, call = stub.Predict.with_call(request, metadata=[("x-request-id", "mine-7")], timeout=60)
-    assert ("x-request-id", "mine-7") in list(call.trailing_metadata())
-    _, call = stub.Predict.with_call(request, timeout=60)
-    assert dict(call.trailing_metadata())["x-request-id"]

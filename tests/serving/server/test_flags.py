@@ -41,16 +41,6 @@ def file(tmp_path: Path):
     return write
 
 
-def test_defaults_are_tensorflow_servings(parse, base: Path) -> None:
-    options = parse()
-    (model,) = options.config.model_config_list.config
-    assert (model.name, model.base_path) == ("default", str(base))
-    assert model.model_platform == "tensorflow"
-    assert options.batching is None  # the other flags: as the guide has it, see below
-    assert options.ssl is None
-    assert not options.monitoring.prometheus_config.enable
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -114,27 +104,11 @@ def test_batching_parameters_out_of_range(values: dict, words: str) -> None:
         BatchingParameters(**values)
 
 
-def test_monitoring_config(parse, file) -> None:
-    path = file('prometheus_config { enable: true, path: "/metrics" }')
-    config = parse(f"--monitoring_config_file={path}").monitoring.prometheus_config
-    assert (config.enable, config.path) == (True, "/metrics")
-
-
 def test_ssl_config(parse, file) -> None:
     path = file(f'server_key: "{KEY}" server_cert: "{CERT}"')
     ssl = parse(f"--ssl_config_file={path}").ssl
     assert ssl.server_key.startswith("-----BEGIN PRIVATE KEY-----\n")
     assert not ssl.client_verify
-
-
-def test_a_config_file_takes_the_place_of_name_and_path(base: Path, file) -> None:
-    path = file(
-        "model_config_list { config {"
-        f' name: "m" base_path: "{base}" model_platform: "tensorflow" }} }}'
-    )
-    options = parse_flags([f"--model_config_file={path}", "--model_name=ignored"])
-    assert [model.name for model in options.config.model_config_list.config] == ["m"]
-    assert options.model_config_file == str(path)
 
 
 @pytest.mark.parametrize(

@@ -155,17 +155,3 @@ def test_what_runs_on_a_replaced_version_finishes_there(
         assert not slow.done()
         gate.open()
         assert slow.result().outputs["gain"].float_val[0] == 1.0
-
-
-def test_a_stop_finishes_what_is_running(start_here, bases, predicting) -> None:
-    server = start_here({"pictures": bases["pictures"]})
-    with server.stub() as stub:
-        request = predicting("pictures", "slow", steps=np.int32(30_000))
-        slow = stub.Predict.future(request, timeout=60)
-        time.sleep(0.2)
-        server.server.stop(60)
-        assert slow.done() or slow.result(1)
-        assert slow.result().outputs
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.Predict(request, timeout=60)
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

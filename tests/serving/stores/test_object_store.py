@@ -226,13 +226,6 @@ def test_a_number_that_was_used_meanwhile_is_not_written_to(model):
     _assert_whole(_store(), model)
 
 
-def test_of_two_claims_at_most_one_is_given():
-    objects = Objects(MemoryFileSystem(), ROOT)
-    assert claim_version(objects, 7)
-    assert claim_version(objects, 7) is None
-    assert claim_version(objects, 8)
-
-
 def test_what_arrives_wrongly_is_no_version(model):
     class Lossy(Mortal):
         def put_file(self, lpath: str, rpath: str, *args: Any, **kwargs: Any) -> None:

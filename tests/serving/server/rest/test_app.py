@@ -259,12 +259,3 @@ def test_a_stop_does_not_wait_for_ever(start, gate) -> None:
 def _is_open(url: httpx.URL) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((url.host, url.port)) == 0
-
-
-def test_a_caller_that_goes_away(http: httpx.Client) -> None:
-    address = (http.base_url.host, http.base_url.port)
-    with socket.create_connection(address) as connection:
-        connection.sendall(
-            f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode()
-        )
-    assert http.post(PREDICT, json=BODY).status_code == 200
