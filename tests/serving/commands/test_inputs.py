@@ -110,7 +110,6 @@ def test_the_output_folder_is_no_input(tree: Path) -> None:
     [
         (["absent.jpg"], None, r"image absent\.jpg: expected an image file, found nothing"),
         (["empty"], None, r"folder empty: expected images \(\.jpg.*found none"),
-        ([], None, "no image given"),
         (["-", "-"], None, "standard input: expected one use, found 2"),
         (["-"], "-", "standard input: expected one use, found 2"),
         (["-"], None, "image -: expected an image on standard input, found nothing"),

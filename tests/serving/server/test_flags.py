@@ -160,7 +160,6 @@ def test_mistakes(parse, flags: list[str], words: str) -> None:
         ("monitoring_config_file", "\udcff", "found binary data"),
         ("monitoring_config_file", 'prometheus_config { path: "metrics" }', "begins with /"),
         ("batching_parameters_file", "max_batch_size: 3", "BatchingParameters"),
-        ("model_config_file", "model_config_list { config { } }", "no name"),
     ],
 )
 def test_mistakes_in_files(parse, file, flag: str, text: str, words: str) -> None:

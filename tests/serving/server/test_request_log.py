@@ -167,12 +167,6 @@ def test_a_wrong_logging_config(logging: str, words: str) -> None:
     log.close()
 
 
-def test_without_a_sampling_nothing_is_kept() -> None:
-    log = RequestLog()
-    log.offer(Call("grpc", "Predict", "1", model="pets"), *_predict([b"x"]))
-    log.close()
-
-
 def test_files_are_rotated_and_bounded(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("serving.server.line_writer.FILE_BYTES", 2000)
     prefix = tmp_path / "requests"

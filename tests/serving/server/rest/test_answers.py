@@ -1,6 +1,5 @@
 """Outputs as JSON text."""
 
-import base64
 import json
 
 import numpy as np
@@ -75,17 +74,6 @@ def test_columns() -> None:
     assert json.loads(answers.columns({"e": to_proto(np.zeros((2, 0, 3)))})) == {
         "outputs": [[], []]
     }
-
-
-def test_bytes_are_base64() -> None:
-    data = bytes(range(256))
-    array = to_proto(np.array([data], object))
-    told = [{"b64": base64.b64encode(data).decode()}]
-    assert json.loads(answers.columns({"png_bytes": array}))["outputs"] == told
-    # By its name this is text; what is no text is told as bytes all the same.
-    assert json.loads(answers.columns({"png": array}))["outputs"] == told
-    text = {"png_bytes": to_proto(np.array([b"abc"], object))}
-    assert json.loads(answers.rows(text))["predictions"] == [{"b64": "YWJj"}]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,6 @@ def test_bytes_and_a_common_context(post) -> None:
         ({"examples": [{"n": 2**63}]}, "Feature: n has uint64 element. Only int64 is supported."),
         ({"examples": [{"x": 1e39}]}, "Feature: x: Cannot convert JSON value: 1e+39 to float"),
         ({"examples": [{"s": {"b64": "*"}}]}, "Feature: s: Unable to base64 decode"),
-        ({"examples": [{}], "signature_name": "classify"}, "Expected one output Tensor."),
         ({"examples": [{}], "signature_name": "absent"}, "No signature was found"),
     ],
 )

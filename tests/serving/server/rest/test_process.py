@@ -34,7 +34,6 @@ def process(saved_model: Path, start_server, folder: Path) -> Iterator:
         f"--monitoring_config_file={folder / 'monitoring.txt'}",
         f"--access_log={folder / 'access.jsonl'}",
         f"--request_log={folder / 'requests'}",
-        "--rest_api_enable_cors_support",
     )
     yield running
     assert running.stop() == 0
@@ -55,20 +54,6 @@ def _written(path: Path, request_id: str) -> dict:
                     return json.loads(line)
         time.sleep(0.01)
     raise AssertionError(f"nothing of {request_id} in {path}")
-
-
-def test_pictures_in_both_formats(http: httpx.Client, gray) -> None:
-    pictures = [{"b64": base64.b64encode(gray(value)).decode()} for value in (51, 204)]
-    rows = http.post(f"{MODEL}:predict", json={"instances": pictures}).json()["predictions"]
-    assert [row["label"] for row in rows] == ["cat", "dog"]
-    assert rows[1]["probabilities"] == pytest.approx([0.2, 0.8])
-    assert base64.b64decode(rows[0]["mask_png_bytes"]["b64"]).startswith(b"\x89PNG")
-    body = {"signature_name": "grad_cam", "instances": [{"image_bytes": one} for one in pictures]}
-    body["instances"][1] = {"image_bytes": {"b64": "AAAA"}}
-    refused = http.post(f"{MODEL}:predict", json=body)
-    assert refused.status_code == 400
-    assert "position 1" in refused.json()["error"]
-    assert refused.headers["access-control-allow-origin"] == "*"
 
 
 def test_one_model_over_both_apis(process, http, folder, *, predicting, gray, stub_of):
