@@ -96,9 +96,6 @@ def _build(folder: Path, gain: float, *, moody: bool = False) -> None:
             "sum": tf.reduce_sum(tf.cast(x, tf.float64)),
             "scaled": x * tf.cast(n, tf.float32),
             "positive": x > 0,
-            "half": tf.cast(x, tf.float16),
-            "unsigned": tf.cast(x, tf.uint8),
-            "wide": tf.cast(x, tf.int64),
         }
 
     @tf.function(input_signature=[images])

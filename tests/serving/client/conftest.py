@@ -20,8 +20,6 @@ from serving.wire import messages_pb2 as pb
 from serving.wire import methods
 from serving.wire.tensors import fill_proto, to_array
 
-MAX_MESSAGE_BYTES = 64 * 2**20
-
 
 class Peer:
     """Answers `predict` with each image's mean brightness / 255 as the probability of "dog".
@@ -48,9 +46,7 @@ class Peer:
         self.most_at_once = 0
         self._running = 0
         self._lock = threading.Lock()
-        limit = ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)
-        options = [("grpc.so_reuseport", 0), limit]
-        self.server = grpc.server(ThreadPoolExecutor(16), options=options)
+        self.server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         handler = grpc.unary_unary_rpc_method_handler(
             self._predict,
             request_deserializer=pb.PredictRequest.FromString,
@@ -95,9 +91,6 @@ class Peer:
             "probabilities": np.stack([1 - dog, dog], axis=1),
             "heatmap": np.tile(dog[:, None, None], (1, self.heatmap_side, self.heatmap_side)),
             "overlay_png_bytes": to_array(request.inputs["image_bytes"]),
-            "mask": np.zeros((len(dog), 4, 4), np.uint8),
-            "mask_png_bytes": to_array(request.inputs["image_bytes"]),
-            "class_fractions": np.tile(np.array([1, 0, 0], np.float32), (len(dog), 1)),
         }
         if self.classes is not None:
             values["classes"] = np.tile(np.array([self.classes], object), (len(dog), 1))

@@ -10,24 +10,14 @@ import pytest
 from serving.commands.inputs import list_sources
 from serving.errors import InputError
 
+IN_PETS = ["a.JPEG", "b.jpg", "d.webp", "cats/0.gif", "cats/1.png", "dogs/old/1.bmp"]
+
 
 @pytest.fixture(autouse=True)
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder `pets`, in the working directory."""
-    names = [
-        "pets/b.jpg",
-        "pets/a.JPEG",
-        "pets/c.txt",
-        "pets/.hidden.jpg",
-        "pets/cats/1.png",
-        "pets/cats/0.gif",
-        "pets/.cache/x.jpg",
-        "pets/dogs/old/1.bmp",
-        "pets/d.webp",
-        "single.jpg",
-        "no_suffix",
-    ]
-    for name in names:
+    others = ["pets/c.txt", "pets/.hidden.jpg", "pets/.cache/x.jpg", "single.jpg", "no_suffix"]
+    for name in [*(f"pets/{name}" for name in reversed(IN_PETS)), *others]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
@@ -42,9 +32,6 @@ def _feed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 def _listed(*images: str, **more: Path) -> list[tuple[str, str]]:
     return [(one.name, one.place) for one in list_sources([Path(i) for i in images], **more)]
-
-
-IN_PETS = ["a.JPEG", "b.jpg", "d.webp", "cats/0.gif", "cats/1.png", "dogs/old/1.bmp"]
 
 
 def test_a_folder_stands_for_the_images_in_and_below_it() -> None:

@@ -26,8 +26,8 @@ def asking(fill_examples: Callable) -> Callable[..., Any]:
     return request
 
 
-def _classes(response: Any) -> list[list[tuple[str, float]]]:
-    rows = response.result.classifications
+def _classes(result: Any) -> list[list[tuple[str, float]]]:
+    rows = result.classifications
     return [[(one.label, pytest.approx(one.score)) for one in row.classes] for row in rows]
 
 
@@ -37,21 +37,20 @@ def _classes(response: Any) -> list[list[tuple[str, float]]]:
 def test_classify(stub: Any, asking: Callable, model: str, signature: str) -> None:
     request = asking(ClassificationRequest, model, signature, 0.25, 0.5, 1.0)
     response = stub.Classify(request, timeout=60)
-    assert _classes(response) == [
-        [("low", 0.75), ("high", 0.25)],
-        [("low", 0.5), ("high", 0.5)],
-        [("low", 0.0), ("high", 1.0)],
-    ]
+    expected = [[("low", 1 - x), ("high", x)] for x in (0.25, 0.5, 1.0)]
+    assert _classes(response.result) == expected
     spec = response.model_spec
     assert (spec.name, spec.version.value) == (model, 2)
     assert spec.signature_name == (signature or "serving_default")
 
 
 def test_classes_or_scores_alone(stub, asking) -> None:
-    request = asking(ClassificationRequest, "old", "labels", 0.25)
-    assert _classes(stub.Classify(request, timeout=60)) == [[("low", 0.0), ("high", 0.0)]]
-    request = asking(ClassificationRequest, "old", "scores", 0.25)
-    assert _classes(stub.Classify(request, timeout=60)) == [[("", 0.75), ("", 0.25)]]
+    for signature, classes in (
+        ("labels", [("low", 0.0), ("high", 0.0)]),
+        ("scores", [("", 0.75), ("", 0.25)]),
+    ):
+        request = asking(ClassificationRequest, "old", signature, 0.25)
+        assert _classes(stub.Classify(request, timeout=60).result) == [classes]
 
 
 @pytest.mark.parametrize(("model", "slope"), [("examples", 2.0), ("old", 3.0)])
@@ -86,15 +85,13 @@ def test_multi_inference(stub, fill_examples) -> None:
     response = stub.MultiInference(request, timeout=60)
     first, second = response.results
     assert [one.value for one in first.regression_result.regressions] == pytest.approx([0.75, 1.5])
-    assert [
-        [(one.label, one.score) for one in row.classes]
-        for row in second.classification_result.classifications
-    ] == [[("low", 0.75), ("high", 0.25)], [("low", 0.5), ("high", 0.5)]]
-    assert [result.model_spec.signature_name for result in response.results] == [
-        "regress",
-        "classify",
+    expected = [[("low", 1 - x), ("high", x)] for x in (0.25, 0.5)]
+    assert _classes(second.classification_result) == expected
+    specs = [result.model_spec for result in response.results]
+    assert [(spec.signature_name, spec.version.value) for spec in specs] == [
+        ("regress", 2),
+        ("classify", 2),
     ]
-    assert {result.model_spec.version.value for result in response.results} == {2}
 
 
 NO_SIGNATURE = "No signature was found with the name: nope"

@@ -13,6 +13,7 @@ from serving.server.options import WITHOUT_EFFECT, ServerOptions, flags, parse_f
 
 KEY = "-----BEGIN PRIVATE KEY-----\\nabc\\n-----END PRIVATE KEY-----"
 CERT = "-----BEGIN CERTIFICATE-----\\nabc\\n-----END CERTIFICATE-----"
+PAIR = f'server_key: "{KEY}" server_cert: "{CERT}"'
 
 
 @pytest.fixture
@@ -105,8 +106,7 @@ def test_batching_parameters_out_of_range(values: dict, words: str) -> None:
 
 
 def test_ssl_config(parse, file) -> None:
-    path = file(f'server_key: "{KEY}" server_cert: "{CERT}"')
-    ssl = parse(f"--ssl_config_file={path}").ssl
+    ssl = parse(f"--ssl_config_file={file(PAIR)}").ssl
     assert ssl.server_key.startswith("-----BEGIN PRIVATE KEY-----\n")
     assert not ssl.client_verify
 
@@ -151,11 +151,7 @@ def test_mistakes(parse, flags: list[str], words: str) -> None:
         ("ssl_config_file", "server_kee: 'x'", 'no field named "server_kee"'),
         ("ssl_config_file", f'server_key: "{KEY}"', "server_cert"),
         ("ssl_config_file", f'server_key: "key.pem" server_cert: "{CERT}"', "server_key"),
-        (
-            "ssl_config_file",
-            f'server_key: "{KEY}" server_cert: "{CERT}" client_verify: true',
-            "custom_ca",
-        ),
+        ("ssl_config_file", f"{PAIR} client_verify: true", "custom_ca"),
         ("monitoring_config_file", "prometheus_config { enable: maybe }", "MonitoringConfig"),
         ("monitoring_config_file", "\udcff", "found binary data"),
         ("monitoring_config_file", 'prometheus_config { path: "metrics" }', "begins with /"),

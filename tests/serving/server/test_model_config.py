@@ -29,7 +29,8 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 PLATFORM = 'model_platform: "tensorflow"'
-GOOD = 'name: "m" base_path: "BASE" model_platform: "tensorflow"'
+NAMED = 'name: "m" base_path: "BASE"'
+GOOD = f"{NAMED} {PLATFORM}"
 
 
 def test_all_that_a_model_may_say(write) -> None:
@@ -60,13 +61,13 @@ def test_all_that_a_model_may_say(write) -> None:
         ),
         (f'name: "m" base_path: "BASE/absent" {PLATFORM}', "absent for servable m"),
         (f'name: "m" base_path: "gs://bucket/m" {PLATFORM}', "gs://bucket/m"),
-        ('name: "m" base_path: "BASE"', "neither ModelServerConfig::model_type"),
+        (NAMED, "neither ModelServerConfig::model_type"),
         (
-            'name: "m" base_path: "BASE" model_platform: "pytorch"',
-            "model m: model_platform: expected tensorflow, found pytorch",
+            f'{NAMED} model_platform: "pytorch"',
+            "model_platform: expected tensorflow, found pytorch",
         ),
         (f"{GOOD} model_type: TENSORFLOW", "Illegal setting both"),
-        ('name: "m" base_path: "BASE" model_type: OTHER', "not supported"),
+        (f"{NAMED} model_type: OTHER", "not supported"),
         (f"{GOOD} colour: 3", 'no field named "colour"'),
         (f"{GOOD} model_version_policy {{ newest {{ }} }}", 'no field named "newest"'),
         (f'{GOOD} name: "n"', "name"),

@@ -16,9 +16,6 @@ def test_status(http: httpx.Client) -> None:
         answer = http.get(f"/v1/models/{MODEL}{which}")
         assert answer.status_code == 200
         assert answer.json() == {"model_version_status": [status]}
-    answer = http.get(f"/v1/models/{MODEL}/versions/8")
-    assert answer.status_code == 404
-    assert answer.json() == {"error": f"Could not find version 8 of model {MODEL}"}
     assert http.get("/v1/models/absent").status_code == 404
 
 

@@ -66,6 +66,7 @@ def test_one_model_over_both_apis(process, http, folder, *, predicting, gray, st
     assert ("x-request-id", "by-grpc") in call.trailing_metadata()
     body = {"inputs": [{"b64": base64.b64encode(picture).decode()}]}
     told = http.post(f"{MODEL}:predict", json=body, headers={"x-request-id": "by-rest"})
+    assert told.headers["x-request-id"] == "by-rest"
     outputs = told.json()["outputs"]
     exact = list(answer.outputs["probability"].float_val)
     assert [np.float32(value) for value in outputs["probability"]] == exact
