@@ -276,9 +276,8 @@ def predicting() -> Callable[..., Any]:
     """A PredictRequest: model, signature, outputs, inputs by name as anything a tensor is."""
 
     def request(model: str, signature: str = "serving_default", *only: str, **inputs: Any) -> Any:
-        made = predict_pb2.PredictRequest(output_filter=only)
-        made.model_spec.name = model
-        made.model_spec.signature_name = signature
+        spec = {"name": model, "signature_name": signature}
+        made = predict_pb2.PredictRequest(model_spec=spec, output_filter=only)
         for key, value in inputs.items():
             proto = value if isinstance(value, TensorProto) else tf.make_tensor_proto(value)
             made.inputs[key].CopyFrom(proto)

@@ -18,8 +18,7 @@ def asking(fill_examples: Callable) -> Callable[..., Any]:
     """A request of any kind with Examples of `x`, and a context."""
 
     def request(kind, model, signature, *values, **context):
-        made = kind()
-        made.model_spec.name, made.model_spec.signature_name = model, signature
+        made = kind(model_spec={"name": model, "signature_name": signature})
         fill_examples(made.input, *values, **context)
         return made
 
@@ -72,11 +71,9 @@ def test_a_context_belongs_to_every_example(stub, asking) -> None:
 
 
 def _multi(*tasks: tuple[str, str, str]) -> MultiInferenceRequest:
-    request = MultiInferenceRequest()
-    for model, signature, method in tasks:
-        task = request.tasks.add(method_name=method)
-        task.model_spec.name, task.model_spec.signature_name = model, signature
-    return request
+    specs = [{"name": model, "signature_name": signature} for model, signature, _ in tasks]
+    made = [{"model_spec": s, "method_name": t[-1]} for s, t in zip(specs, tasks, strict=True)]
+    return MultiInferenceRequest(tasks=made)
 
 
 def test_multi_inference(stub, fill_examples) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from serving.client.connection import PREDICT
 from serving.server import service
@@ -103,18 +104,11 @@ def test_long_messages_are_cut(ask) -> None:
 
 def _nested(depth: int) -> bytes:
     """A PredictRequest whose input holds a tensor in a tensor in a tensor."""
-
-    def field(number: int, content: bytes) -> bytes:
-        length, size = len(content), bytearray()
-        while length > 0x7F:
-            size.append(length & 0x7F | 0x80)
-            length >>= 7
-        return bytes([number << 3 | 2, *size, length]) + content
-
-    tensor = b""
+    request = PredictRequest()
+    tensor = request.inputs["x"]
     for _ in range(depth):
-        tensor = field(15, field(3, tensor))  # variant_val { tensors }
-    return field(2, field(1, b"x") + field(2, tensor))
+        tensor = tensor.variant_val.add().tensors.add()
+    return request.SerializeToString()
 
 
 WIRE = [

@@ -118,9 +118,9 @@ def test_health_does_not_wait_behind_predictions(start_here, bases, predicting, 
         streams = [_watch(channel, "") for _ in range(8)]
         assert [states.get(timeout=30) for states in streams] == [SERVING] * 8
         assert _check(channel, "pictures") == SERVING
-        status = GetModelStatusRequest()
-        status.model_spec.name = "pictures"
-        assert stub.GetModelStatus(status, timeout=30)
+        assert stub.GetModelStatus(
+            GetModelStatusRequest(model_spec={"name": "pictures"}), timeout=30
+        )
         assert not slow[1].done()
         assert [call.result().outputs["gain"].float_val[0] for call in slow] == [1.0, 1.0]
 

@@ -37,8 +37,7 @@ def test_batches_that_are_too_large(stub, predicting, refusal, fill_examples) ->
     request.inputs["image_bytes"].tensor_shape.dim[0].size = 1001
     expected = ("RESOURCE_EXHAUSTED", "a batch of 1001 strings, at most 1000 are taken")
     assert refusal(stub.Predict, request) == expected
-    examples = ClassificationRequest()
-    examples.model_spec.name = "examples"
+    examples = ClassificationRequest(model_spec={"name": "examples"})
     fill_examples(examples.input, *[0.0] * 1001)
     assert refusal(stub.Classify, examples) == expected
 

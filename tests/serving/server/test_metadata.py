@@ -3,23 +3,21 @@
 from typing import Any
 
 import pytest
-from google.protobuf.wrappers_pb2 import Int64Value
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
-from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.config_files import single_model
 
 
 def _metadata(model: str, *fields: str) -> GetModelMetadataRequest:
-    return GetModelMetadataRequest(model_spec=ModelSpec(name=model), metadata_field=fields)
+    return GetModelMetadataRequest(model_spec={"name": model}, metadata_field=fields)
 
 
 def _status(model: str, version: int | None = None) -> GetModelStatusRequest:
-    number = None if version is None else Int64Value(value=version)
-    return GetModelStatusRequest(model_spec=ModelSpec(name=model, version=number))
+    number = None if version is None else {"value": version}
+    return GetModelStatusRequest(model_spec={"name": model, "version": number})
 
 
 def test_metadata(stub: Any, saved_model) -> None:

@@ -124,8 +124,8 @@ def test_batches_of_any_size_from_many_threads(ask) -> None:
 
 
 def test_metadata_tells_the_files_tensors(lite_stub) -> None:
-    request = GetModelMetadataRequest(metadata_field=["signature_def"])
-    request.model_spec.name = "numbers"
+    spec = {"name": "numbers"}
+    request = GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
     told = SignatureDefMap()
     lite_stub.GetModelMetadata(request, timeout=60).metadata["signature_def"].Unpack(told)
     assert list(told.signature_def) == ["serving_default"]
@@ -174,8 +174,7 @@ def test_signatures_of_the_files_metadata(ask, lite_stub, predicting, refusal) -
     assert ask("strings", "other", text=b"alone")["same"].tolist() == [[b"alone"]]
     third = predicting("strings", "third", text=texts)
     assert refusal(lite_stub.Predict, third)[0] == "FAILED_PRECONDITION"
-    request = ClassificationRequest()
-    request.model_spec.name = "strings"
+    request = ClassificationRequest(model_spec={"name": "strings"})
     example = request.input.example_list.examples.add()
     example.features.feature["x"].int64_list.value.append(1)
     (row,) = lite_stub.Classify(request, timeout=60).result.classifications
@@ -183,8 +182,7 @@ def test_signatures_of_the_files_metadata(ask, lite_stub, predicting, refusal) -
 
 
 def test_a_file_that_is_broken_is_a_version_that_does_not_load(lite_stub, lite_bases) -> None:
-    request = GetModelStatusRequest()
-    request.model_spec.name = "numbers"
+    request = GetModelStatusRequest(model_spec={"name": "numbers"})
     broken, whole = lite_stub.GetModelStatus(request, timeout=60).model_version_status
     assert (whole.version, whole.state) == (1, ModelVersionStatus.AVAILABLE)
     assert (broken.version, broken.state) == (2, ModelVersionStatus.END)

@@ -40,17 +40,16 @@ def _predict(**more: object) -> bytes:
 
 
 def _with_examples() -> list[bytes]:
-    classify, regress, several, unnamed = (PredictionLog() for _ in range(4))
-    request = classify.classify_log.request
-    request.model_spec.name = "another name than the one it is served under"
-    request.model_spec.signature_name = "classify"
-    regress.regress_log.request.model_spec.signature_name = "regress"
-    multi = several.multi_inference_log.request
-    task = multi.tasks.add(method_name="tensorflow/serving/classify")
-    task.model_spec.name, task.model_spec.signature_name = "m", "classify"
-    for one in (request, regress.regress_log.request, multi):
-        one.input.example_list.examples.add()
-    return [log.SerializeToString() for log in (classify, regress, several, unnamed)]
+    classify, regress = ({"name": "not its", "signature_name": x} for x in ("classify", "regress"))
+    examples = {"example_list": {"examples": [{}]}}
+    tasks = [{"model_spec": classify, "method_name": "tensorflow/serving/classify"}]
+    logs = (
+        PredictionLog(classify_log={"request": {"model_spec": classify, "input": examples}}),
+        PredictionLog(regress_log={"request": {"model_spec": regress, "input": examples}}),
+        PredictionLog(multi_inference_log={"request": {"tasks": tasks, "input": examples}}),
+        PredictionLog(),
+    )
+    return [log.SerializeToString() for log in logs]
 
 
 def _write(version: Path, records: list[bytes]) -> None:
@@ -94,18 +93,12 @@ def test_recorded_requests_are_run(version, runs, records, flags, expected):
     assert len(runs.begun) == expected
 
 
-def _unsupported() -> bytes:
-    log = PredictionLog()
-    log.session_run_log.SetInParent()
-    return log.SerializeToString()
-
-
 @pytest.mark.parametrize(
     ("records", "code", "words"),
     [
         (lambda: [_predict(), _predict(z=1.0)], 3, "warm-up record 2: input"),
         (lambda: [b"\xff\xff"], 3, "Failed to parse warmup record"),
-        (lambda: [_unsupported()], 12, "session_run_log"),
+        (lambda: [PredictionLog(session_run_log={}).SerializeToString()], 12, "session_run_log"),
         (lambda: 1001 * [b""], 3, "Number of warmup records exceeds the maximum (1000)"),
     ],
 )
