@@ -58,9 +58,8 @@ def _facts(field: FieldDescriptor) -> tuple:
 
 def _compare_enum(ours: EnumDescriptor, theirs: EnumDescriptor) -> None:
     known = {value.name: value.number for value in theirs.values}
-    assert {v.name: known.get(v.name) for v in ours.values} == {
-        v.name: v.number for v in ours.values
-    }
+    for value in ours.values:
+        assert known.get(value.name) == value.number, value.name
 
 
 def _compare(ours: Descriptor, theirs: Descriptor) -> None:

@@ -85,10 +85,8 @@ def test_multi_inference(stub, fill_examples) -> None:
     expected = [[("low", 1 - x), ("high", x)] for x in (0.25, 0.5)]
     assert _classes(second.classification_result) == expected
     specs = [result.model_spec for result in response.results]
-    assert [(spec.signature_name, spec.version.value) for spec in specs] == [
-        ("regress", 2),
-        ("classify", 2),
-    ]
+    assert [spec.signature_name for spec in specs] == ["regress", "classify"]
+    assert [spec.version.value for spec in specs] == [2, 2]
 
 
 NO_SIGNATURE = "No signature was found with the name: nope"
@@ -153,11 +151,10 @@ def test_signatures_of_other_names(stub, asking, refusal) -> None:
 
 
 def test_no_examples(stub, refusal) -> None:
-    for kind, call in ((ClassificationRequest, stub.Classify), (RegressionRequest, stub.Regress)):
+    for kind, method in ((ClassificationRequest, "Classify"), (RegressionRequest, "Regress")):
+        call = getattr(stub, method)
         assert refusal(call, kind()) == ("INVALID_ARGUMENT", "Missing ModelSpec")
-        request = kind()
-        request.model_spec.name = "old"
-        request.model_spec.signature_name = call._method.decode().rsplit("/", 1)[1].lower()
+        request = kind(model_spec={"name": "old", "signature_name": method.lower()})
         assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")
         request.input.example_list_with_context.context.SetInParent()
         assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")

@@ -144,10 +144,8 @@ def test_over_rest(lite) -> None:
     answer = httpx.post(url, json={"instances": rows}, timeout=60)
     refused = httpx.post(url, json={"inputs": {X: [[1.0, 2.0]] * 3, N: [1, 2]}}, timeout=60)
     server.stop(10)
-    assert answer.json()["predictions"] == [
-        {SUM: 7.0, TWICE: [2.0, 4.0]},
-        {SUM: 1.5, TWICE: [1.0, 0.0]},
-    ]
+    expected = [{SUM: 7.0, TWICE: [2.0, 4.0]}, {SUM: 1.5, TWICE: [1.0, 0.0]}]
+    assert answer.json()["predictions"] == expected
     assert refused.status_code == 400
 
 

@@ -76,10 +76,8 @@ def test_a_version_in_use_is_not_unloaded(kit, start, base: Path) -> None:
     assert kit.states(core) == {1: "END", 2: "AVAILABLE"}
     core.close()
     assert second.closed
-    assert kit.refusal(lambda: kit.lent(core)) == (
-        "NOT_FOUND",
-        "Servable not found for request: Latest(m)",
-    )
+    told = "Servable not found for request: Latest(m)"
+    assert kit.refusal(lambda: kit.lent(core)) == ("NOT_FOUND", told)
 
 
 def test_folders_that_are_taken_away(kit, start, base: Path) -> None:

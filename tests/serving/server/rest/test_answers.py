@@ -59,9 +59,8 @@ def test_rows_of_one_and_of_several_outputs() -> None:
     scores = to_proto(np.array([[1, 2], [3, 4]], np.int64))
     assert json.loads(answers.rows({"s": scores})) == {"predictions": [[1, 2], [3, 4]]}
     both = {"s": scores, "label": to_proto(np.array([b'c"at', "é".encode()], object))}
-    assert json.loads(answers.rows(both)) == {
-        "predictions": [{"label": 'c"at', "s": [1, 2]}, {"label": "é", "s": [3, 4]}]
-    }
+    expected = [{"label": 'c"at', "s": [1, 2]}, {"label": "é", "s": [3, 4]}]
+    assert json.loads(answers.rows(both)) == {"predictions": expected}
     # The text itself is UTF-8, not escapes.
     assert "é" in answers.rows(both)
 
@@ -71,9 +70,8 @@ def test_columns() -> None:
     assert json.loads(answers.columns({"f": flags})) == {"outputs": [[True], [False]]}
     both = {"f": flags, "n": to_proto(np.array(-3, np.int8))}
     assert json.loads(answers.columns(both)) == {"outputs": {"f": [[True], [False]], "n": -3}}
-    assert json.loads(answers.columns({"e": to_proto(np.zeros((2, 0, 3)))})) == {
-        "outputs": [[], []]
-    }
+    empty = {"e": to_proto(np.zeros((2, 0, 3)))}
+    assert json.loads(answers.columns(empty)) == {"outputs": [[], []]}
 
 
 @pytest.mark.parametrize(
