@@ -343,12 +343,6 @@ def fill_examples() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def echoed() -> list[str]:
-    """Names of the types that the model `types` has a signature for."""
-    return ECHOED
-
-
-@pytest.fixture(scope="session")
 def grays(gray: Callable[[int], bytes]) -> Callable[..., np.ndarray]:
     """A batch of grey pictures: a value, or bytes as they are."""
 

@@ -13,6 +13,7 @@ from serving.server import service
 BAD = b"no picture"
 
 INVALID = "INVALID_ARGUMENT"
+NO_STRING = "Expects input image_bytes to be string but float is provided"
 REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
     ("other", {}, "NOT_FOUND", "Servable not found for request: Latest(other)"),
     ("", {}, INVALID, "ModelSpec has no name specified."),
@@ -25,7 +26,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
         " Sent extra: {}. Missing but required: {image_bytes}.",
     ),
     ("pictures", {"image_bytes": [b""], "more": 1}, INVALID, "Sent extra: {more}"),
-    ("pictures", {"image_bytes": [1.0]}, INVALID, "image_bytes to be string but float is provided"),
+    ("pictures", {"image_bytes": [1.0]}, INVALID, NO_STRING),
     # Shapes are for the graph to judge; which operation says so first is chance.
     ("pictures", {"image_bytes": b"x"}, INVALID, ""),
     ("pictures", {"image_bytes": [[b"x"]]}, INVALID, "shape [1]"),

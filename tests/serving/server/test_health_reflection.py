@@ -145,9 +145,8 @@ def test_reflection_is_enough_to_ask(zoo_channel: grpc.Channel, predicting: Call
     known = predicting("types", "int32", x=[7])
     request = GetMessageClass(method.input_type).FromString(known.SerializeToString())
     call = zoo_channel.unary_unary(f"/{service.full_name}/{method.name}")
-    answer = GetMessageClass(method.output_type).FromString(
-        call(request.SerializeToString(), timeout=30)
-    )
+    wire = call(request.SerializeToString(), timeout=30)
+    answer = GetMessageClass(method.output_type).FromString(wire)
     assert list(answer.outputs["y"].int_val) == [7]
 
 

@@ -33,7 +33,10 @@ def test_metadata(stub: Any, saved_model) -> None:
 INVALID, NOT_FOUND = "INVALID_ARGUMENT", "NOT_FOUND"
 FIELD = "signature_def"
 NO_FIELD = "GetModelMetadataRequest must specify at least one metadata_field"
-NO_LIST = "HandleReloadConfigRequest. Only ModelConfigList is currently supported"
+NO_LIST = (
+    "ServerModelConfig type not supported by HandleReloadConfigRequest."
+    " Only ModelConfigList is currently supported"
+)
 WRONG = [
     (_metadata("pictures"), INVALID, NO_FIELD),
     (_metadata("pictures", "graph"), INVALID, "Metadata field graph is not supported"),

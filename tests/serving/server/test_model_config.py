@@ -62,7 +62,7 @@ def test_all_that_a_model_may_say(write) -> None:
         (f'name: "m" base_path: "BASE/absent" {PLATFORM}', "absent for servable m"),
         (f'name: "m" base_path: "gs://bucket/m" {PLATFORM}', "gs://bucket/m"),
         (NAMED, "neither ModelServerConfig::model_type"),
-        (f'{NAMED} model_platform: "pytorch"', "platform: expected tensorflow, found pytorch"),
+        (f'{NAMED} model_platform: "torch"', "m: model_platform: expected tensorflow, found torch"),
         (f"{GOOD} model_type: TENSORFLOW", "Illegal setting both"),
         (f"{NAMED} model_type: OTHER", "not supported"),
         (f"{GOOD} colour: 3", 'no field named "colour"'),

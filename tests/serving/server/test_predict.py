@@ -90,6 +90,8 @@ def test_numbers_are_understood_in_the_field_of_their_type(ask, predicting) -> N
     assert ask(request)["scaled"].tolist() == [[2.0, 2.0], [2.0, 2.0]]
 
 
+NUMBERS = ["float64", "float16", "bfloat16", "int8", "int16", "int32", "int64"]
+NUMBERS += ["uint8", "uint16", "uint32", "uint64"]
 VALUES = {
     "bool": [True, False, True],
     "string": [b"\xff\x00", b"", b"text\x00"],
@@ -99,8 +101,8 @@ VALUES = {
 }
 
 
-def test_every_type_comes_back(stub, predicting, echoed: list[str]) -> None:
-    for name in set(echoed) - {"qint8"}:
+def test_every_type_comes_back(stub, predicting) -> None:
+    for name in (*VALUES, *NUMBERS):
         dtype = tf.as_dtype(name)
         values = np.array(VALUES.get(name, [1, 2, 100]))
         array = values.astype(object if name == "string" else dtype.as_numpy_dtype)

@@ -90,6 +90,7 @@ def test_rows_need_a_common_batch(post, refused) -> None:
     assert columns.json() == {"outputs": {"total": 3, "values": [1, 2], "twice": [1, 2, 1, 2]}}
 
 
+FLOAT, AB = "float32", "optional"  # signatures, of x and of a and b
 ELEMENT = "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT:"
 KEY = "key: {} of 'instances' list. Error: INVALID_ARGUMENT: JSON"
 
@@ -98,28 +99,28 @@ KEY = "key: {} of 'instances' list. Error: INVALID_ARGUMENT: JSON"
     ("signature", "body", "words"),
     [
         ("", {}, "Missing 'inputs' or 'instances' key"),
-        ("", {"instances": [1], "inputs": [1]}, "only one of 'inputs' or 'instances' keys"),
+        ("", {"instances": [1], "inputs": [1]}, "expecting only one of 'inputs' or 'instances'"),
         ("", {"instances": 1}, "Excepting 'instances' to be an list/array"),
         (7, {}, "'signature_name' key must be a string value."),
         ("x", {"instances": [1]}, 'Serving signature name: "x" not found in signature def'),
-        ("float32", {"instances": [1, "x"]}, f'{ELEMENT} JSON Value: "x" Type: String is not of'),
-        ("float32", {"instances": [[1, 2], [3]]}, f"{ELEMENT} Expecting tensor size: 2 but got: 1"),
-        ("float32", {"instances": [[[1, 2]], [[1], [2]]]}, "shape [1, 2] but got: [2, 1]"),
-        ("float32", {"instances": [{"x": 1}, {"x": [[1], 2]}]}, "element: 1 " + KEY.format("x")),
-        ("float32", {"instances": [{"x": 1}, 2]}, "Expecting object but got list at item 1 of"),
-        ("float32", {"instances": [1, {"x": 2}]}, "value/list but got object at item 1 of input"),
+        (FLOAT, {"instances": [1, "x"]}, f'{ELEMENT} JSON Value: "x" Type: String is not of'),
+        (FLOAT, {"instances": [[1, 2], [3]]}, f"{ELEMENT} Expecting tensor size: 2 but got: 1"),
+        (FLOAT, {"instances": [[[1, 2]], [[1], [2]]]}, "Expecting shape [1, 2] but got: [2, 1]"),
+        (FLOAT, {"instances": [{"x": 1}, {"x": [[1], 2]}]}, "element: 1 " + KEY.format("x")),
+        (FLOAT, {"instances": [{"x": 1}, 2]}, "Expecting object but got list at item 1 of"),
+        (FLOAT, {"instances": [1, {"x": 2}]}, "Expecting value/list but got object at item 1 of"),
         (
-            "float32",
+            FLOAT,
             {"instances": [{"x": 1, "y": 2}]},
             f"{KEY.format('y')} object: does not have named input: y",
         ),
-        ("optional", {"instances": [{"b": 1}]}, '{"b": 1} keys must be equal to: a,b'),
-        ("optional", {"instances": [1]}, "a plain list, but expecting list of objects"),
-        ("optional", {"inputs": [1]}, "inputs is a plain value/list, but expecting an object"),
-        ("optional", {"inputs": {"b": [1]}}, "Missing named input: a in 'inputs' object."),
-        ("optional", {"inputs": {"a": [1], "c": [1]}}, "does not have named input: c"),
+        (AB, {"instances": [{"b": 1}]}, 'JSON Value: {"b": 1} keys must be equal to: a,b'),
+        (AB, {"instances": [1]}, "instances is a plain list, but expecting list of objects"),
+        (AB, {"inputs": [1]}, "inputs is a plain value/list, but expecting an object"),
+        (AB, {"inputs": {"b": [1]}}, "Missing named input: a in 'inputs' object."),
+        (AB, {"inputs": {"a": [1], "c": [1]}}, "JSON object: does not have named input: c"),
         # Found by the graph, not by the parser.
-        ("optional", {"inputs": {"a": [1, 2], "b": [1, 2, 3]}}, "Incompatible"),
+        (AB, {"inputs": {"a": [1, 2], "b": [1, 2, 3]}}, "Incompatible"),
     ],
 )
 def test_bodies_that_are_refused(refused, signature: object, body: dict, words: str) -> None:
