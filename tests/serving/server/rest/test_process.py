@@ -68,6 +68,9 @@ def test_one_model_over_both_apis(process, http, folder, *, predicting, gray, st
     told = http.post(f"{MODEL}:predict", json=body, headers={"x-request-id": "by-rest"})
     assert told.headers["x-request-id"] == "by-rest"
     outputs = told.json()["outputs"]
+    body["inputs"].append({"b64": "AAAA"})
+    refused = http.post(f"{MODEL}:predict", json=body)
+    assert (refused.status_code, "position 1" in refused.json()["error"]) == (400, True)
     exact = list(answer.outputs["probability"].float_val)
     assert [np.float32(value) for value in outputs["probability"]] == exact
 
