@@ -96,9 +96,6 @@ def _build(folder: Path, gain: float, *, moody: bool = False) -> None:
             "sum": tf.reduce_sum(tf.cast(x, tf.float64)),
             "scaled": x * tf.cast(n, tf.float32),
             "positive": x > 0,
-            "half": tf.cast(x, tf.float16),
-            "unsigned": tf.cast(x, tf.uint8),
-            "wide": tf.cast(x, tf.int64),
         }
 
     @tf.function(input_signature=[images])
@@ -175,6 +172,14 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "saved"
     _build(folder, 1.0)
     return folder
+
+
+@pytest.fixture
+def base(saved_model: Path, tmp_path: Path) -> Path:
+    """A base path with `saved_model` as version 3."""
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "3").symlink_to(saved_model)
+    return tmp_path / "base"
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,9 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message_factory import GetMessageClass
 from tensorflow.core.framework import tensor_pb2 as tf_tensor
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2  # noqa: F401 - their messages
 
-from serving.client.connection import PREDICT
-from serving.wire import messages_pb2, methods
+from serving.wire import messages_pb2
 from serving.wire import messages_pb2 as pb
 from serving.wire.tensors import MAX_TENSOR_BYTES, TensorError, fill_proto, to_array
 
@@ -59,9 +58,8 @@ def _facts(field: FieldDescriptor) -> tuple:
 
 def _compare_enum(ours: EnumDescriptor, theirs: EnumDescriptor) -> None:
     known = {value.name: value.number for value in theirs.values}
-    assert {v.name: known.get(v.name) for v in ours.values} == {
-        v.name: v.number for v in ours.values
-    }
+    for value in ours.values:
+        assert known.get(value.name) == value.number, value.name
 
 
 def _compare(ours: Descriptor, theirs: Descriptor) -> None:
@@ -83,32 +81,6 @@ def test_every_field_is_theirs() -> None:
         _compare(getattr(messages_pb2, name).DESCRIPTOR, message.DESCRIPTOR)
 
 
-def test_methods_are_theirs() -> None:
-    for module, name, used in (
-        (prediction_service_pb2, methods.PREDICTION_SERVICE, ("Predict", "GetModelMetadata")),
-        (model_service_pb2, methods.MODEL_SERVICE, ("GetModelStatus",)),
-    ):
-        service = module.DESCRIPTOR.services_by_name[name.rpartition(".")[2]]
-        assert service.full_name == name
-        assert set(used) <= {method.name for method in service.methods}
-    assert PREDICT.path == "/tensorflow.serving.PredictionService/Predict"
-
-
-def test_requests_survive_both_ways() -> None:
-    theirs = _theirs()["PredictRequest"]()
-    theirs.model_spec.name = "m"
-    theirs.model_spec.version.value = 7
-    theirs.model_spec.signature_name = "grad_cam"
-    theirs.inputs["a"].CopyFrom(tf.make_tensor_proto([[1.5, 2.0]]))
-    theirs.inputs["b"].CopyFrom(tf.make_tensor_proto([b"x\0", b""]))
-    theirs.output_filter.append("label")
-    ours = messages_pb2.PredictRequest.FromString(theirs.SerializeToString())
-    assert ours.model_spec.version.value == 7
-    assert to_array(ours.inputs["b"]).tolist() == [b"x\0", b""]
-    back = type(theirs).FromString(ours.SerializeToString())
-    assert back == theirs
-
-
 def test_signatures_survive_with_what_we_leave_out() -> None:
     theirs = meta_graph_pb2.SignatureDef(method_name="predict")
     theirs.inputs["x"].name = "x:0"
@@ -124,13 +96,14 @@ NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"
 
 
 @pytest.mark.parametrize("as_content", [True, False])
+@pytest.mark.parametrize("shape", [(2, 3), (), (0, 3), (2, 1, 2)])
 @pytest.mark.parametrize("dtype", NUMBERS)
-def test_arrays_mean_the_same_to_tensorflow(dtype: str, as_content: bool) -> None:
-    values = np.array([[0, 1, 2], [3, 100, 1]]).astype(dtype)
+def test_arrays_mean_the_same_to_tensorflow(dtype: str, shape: tuple, as_content: bool) -> None:
+    values = np.resize([0, 1, 2, 3, 100, 1], shape).astype(dtype)
     if values.dtype.kind in "if":
-        values[0, 0] = -3
+        values[values == 0] = -3
     proto = to_proto(values, as_content=as_content)
-    assert bool(proto.tensor_content) is as_content
+    assert bool(proto.tensor_content) is (as_content and values.size > 0)
     theirs = tf_tensor.TensorProto.FromString(proto.SerializeToString())
     parsed = tf.io.parse_tensor(proto.SerializeToString(), tf.dtypes.as_dtype(values.dtype))
     np.testing.assert_array_equal(parsed.numpy(), values)
@@ -140,27 +113,12 @@ def test_arrays_mean_the_same_to_tensorflow(dtype: str, as_content: bool) -> Non
     np.testing.assert_array_equal(back, values)
 
 
-@pytest.mark.parametrize("shape", [(), (0, 3), (2, 1, 2)])
-def test_shapes(shape: tuple[int, ...]) -> None:
-    values = np.full(shape, 7, np.int32)
-    for as_content in (True, False):
-        back = to_array(to_proto(values, as_content=as_content))
-        assert back.shape == shape
-        np.testing.assert_array_equal(back, values)
-
-
 @pytest.mark.parametrize("given", [[], [5], [5, 6], [5, 6, 7, 8]])
 def test_short_lists_are_continued_like_tensorflow_does(given: list[int]) -> None:
     proto = messages_pb2.TensorProto(dtype=messages_pb2.DT_INT32, int_val=given)
     proto.tensor_shape.dim.add(size=4)
     expected = tf.io.parse_tensor(proto.SerializeToString(), tf.int32).numpy()
     np.testing.assert_array_equal(to_array(proto), expected)
-
-
-def test_strings_keep_their_zero_bytes() -> None:
-    values = np.empty((2, 1), object)
-    values[:, 0] = [b"\x89PNG\0\0", b""]
-    assert to_array(to_proto(values)).tolist() == values.tolist()
 
 
 def test_strings_in_tensor_content() -> None:

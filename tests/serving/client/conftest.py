@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
+from contextlib import ExitStack, aclosing, closing
 from typing import Any
 
 import grpc
@@ -15,11 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from serving.client import ImageClient
 from serving.wire import messages_pb2 as pb
 from serving.wire import methods
 from serving.wire.tensors import fill_proto, to_array
-
-MAX_MESSAGE_BYTES = 64 * 2**20
 
 
 class Peer:
@@ -47,9 +46,7 @@ class Peer:
         self.most_at_once = 0
         self._running = 0
         self._lock = threading.Lock()
-        limit = ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)
-        options = [("grpc.so_reuseport", 0), limit]
-        self.server = grpc.server(ThreadPoolExecutor(16), options=options)
+        self.server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         handler = grpc.unary_unary_rpc_method_handler(
             self._predict,
             request_deserializer=pb.PredictRequest.FromString,
@@ -94,9 +91,6 @@ class Peer:
             "probabilities": np.stack([1 - dog, dog], axis=1),
             "heatmap": np.tile(dog[:, None, None], (1, self.heatmap_side, self.heatmap_side)),
             "overlay_png_bytes": to_array(request.inputs["image_bytes"]),
-            "mask": np.zeros((len(dog), 4, 4), np.uint8),
-            "mask_png_bytes": to_array(request.inputs["image_bytes"]),
-            "class_fractions": np.tile(np.array([1, 0, 0], np.float32), (len(dog), 1)),
         }
         if self.classes is not None:
             values["classes"] = np.tile(np.array([self.classes], object), (len(dog), 1))
@@ -129,6 +123,15 @@ def start_peer() -> Iterator[Callable[..., Peer]]:
 @pytest.fixture
 def peer(start_peer: Callable[..., Peer]) -> Peer:
     return start_peer()
+
+
+@pytest.fixture
+def connect(peer: Peer) -> Iterator[Callable[..., ImageClient]]:
+    """connect(target, **settings): a client, of the peer if nothing else is said."""
+    with ExitStack() as stack:
+        yield lambda target=peer.target, **settings: stack.enter_context(
+            ImageClient(target, **settings)
+        )
 
 
 @pytest.fixture(params=["blocking", "asyncio"])

@@ -48,10 +48,7 @@ def test_rows_become_results() -> None:
     ("outputs", "words"),
     [
         ({"probability": None}, "output probability: expected 2 rows, found none"),
-        (
-            {"label": np.array([b"cat"], object)},
-            r"output label: expected 2 rows, found shape \[1\]",
-        ),
+        ({"label": GOOD["label"][:1]}, r"output label: expected 2 rows, found shape \[1\]"),
         ({"probability": np.array(1.0)}, r"expected 2 rows, found shape \[\]"),
         ({"label": RESOURCE}, r"an unreadable answer: .*resource"),
     ],

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.client import ImageClient
 from serving.client.images import RequestPacker, encode
 from serving.errors import InputError
 from serving.pictures import orientation
@@ -41,16 +40,11 @@ def test_encoded_bytes_and_files_are_sent_as_they_are(tmp_path: Path) -> None:
         assert encode(image) == b"any bytes"
 
 
-def test_all_kinds_are_answered(peer, gray, tmp_path: Path) -> None:
-    file = tmp_path / "a.png"
-    file.write_bytes(gray(51))
-    color = np.full((3, 2, 3), 51, np.uint8)
-    images = [file, str(file), gray(51), color, color[..., 0], Image.fromarray(color)]
-    with ImageClient(peer.target) as client:
-        found = [one.probability for one in client.predict(image for image in images)]
-        batch = client.predict(np.stack([color, color]))
-    assert found == pytest.approx([0.8] * 6)
-    assert len(batch) == 2
+def test_what_is_iterable_is_a_list(connect) -> None:
+    images = np.full((2, 3, 2, 3), 51, np.uint8)
+    for given in (images, (image for image in images)):
+        found = [one.probability for one in connect().predict(given)]
+        assert found == pytest.approx([0.8] * 2)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +61,9 @@ def test_all_kinds_are_answered(peer, gray, tmp_path: Path) -> None:
         (Image.new("I;16", (6, 4), 50), "8 bits a channel, found a Pillow image I;16"),
     ],
 )
-def test_what_is_no_image_is_told(image: object, words: str) -> None:
-    with (
-        ImageClient("127.0.0.1:1") as client,
-        pytest.raises(ImageError, match=words) as caught,
-    ):
-        client.predict([image])
+def test_what_is_no_image_is_told(connect, image: object, words: str) -> None:
+    with pytest.raises(ImageError, match=words) as caught:
+        connect().predict([image])
     assert caught.value.position == 0
     assert "\n" not in str(caught.value)
 
@@ -93,35 +84,31 @@ def test_a_pillow_image_cut_short(tmp_path: Path) -> None:
         encode(Image.open(file), 3)
 
 
-def test_streams_go_on_after_an_unreadable_file(peer, gray) -> None:
-    with ImageClient(peer.target) as client:
-        answers = list(client.predict_stream([gray(0), "absent.jpg", gray(255)]))
+def test_streams_go_on_after_an_unreadable_file(peer, connect, gray) -> None:
+    answers = list(connect().predict_stream([gray(0), "absent.jpg", gray(255)]))
     assert [answer.error is None for answer in answers] == [True, False, True]
     assert answers[2].result.label == "dog"
     assert peer.sent() == [2]
 
 
-def test_a_list_of_unsendable_images_sends_nothing(peer) -> None:
-    with ImageClient(peer.target) as client:
-        assert [one.error is None for one in client.predict_stream(["a", "b"])] == [False, False]
-        assert client.predict([]) == []
+def test_a_list_of_unsendable_images_sends_nothing(peer, connect) -> None:
+    assert [one.error is None for one in connect().predict_stream(["a", "b"])] == [False, False]
+    assert connect().predict([]) == []
     assert peer.requests == []
 
 
 @pytest.mark.parametrize(
     "image", ["a.jpg", Path("a.jpg"), b"x", np.zeros((4, 4, 3), np.uint8), Image.new("L", (2, 2))]
 )
-def test_a_single_image_is_no_list(image: object) -> None:
-    with ImageClient("127.0.0.1:1") as client:
-        for ask in (client.predict, client.aio.predict_stream):
-            with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
-                ask(image)
+def test_a_single_image_is_no_list(connect, image: object) -> None:
+    for ask in (connect().predict, connect().aio.predict_stream):
+        with pytest.raises(InputError, match=r"a list or another iterable.*put it into a list"):
+            ask(image)
 
 
-def test_images_beyond_a_message_are_refused_before_they_are_sent(peer, gray) -> None:
-    with ImageClient(peer.target, max_message_bytes=2**20) as client:
-        large = b"x" * 2**20
-        answers = list(client.predict_stream([gray(1), large, gray(2)]))
+def test_images_beyond_a_message_are_refused_before_they_are_sent(connect, gray) -> None:
+    client = connect(max_message_bytes=2**20)
+    answers = list(client.predict_stream([gray(1), b"x" * 2**20, gray(2)]))
     assert [answer.error is None for answer in answers] == [True, False, True]
     assert "at most 1 MiB, found 1.00 MiB" in str(answers[1].error)
 

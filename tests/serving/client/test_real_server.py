@@ -36,9 +36,6 @@ def test_what_the_server_tells_about_itself(client: ImageClient, ask) -> None:
     assert {name: value.tolist() for name, value in answer.items()} == {"scaled": [[2.0, 2.0]]}
 
 
-def test_an_unknown_label_is_no_images_fault(server, client: ImageClient, gray) -> None:
-    with (
-        ImageClient(server.target, client.model_name, label="nobody") as other,
-        pytest.raises(ServingError, match="Unrecognized servable version label: nobody"),
-    ):
-        other.predict([gray(1)])
+def test_an_unknown_label_is_no_images_fault(server, connect, gray) -> None:
+    with pytest.raises(ServingError, match="Unrecognized servable version label: nobody"):
+        connect(server.target, label="nobody").predict([gray(1)])

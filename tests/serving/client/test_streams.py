@@ -26,10 +26,9 @@ def stream(ask: Callable[..., Any]) -> Callable[..., list]:
     return lambda client, images, **more: ask(client, "predict_stream", images, **more)
 
 
-def test_answers_come_in_order_although_requests_overtake(peer, gray, stream) -> None:
+def test_answers_come_in_order_although_requests_overtake(peer, connect, gray, stream) -> None:
     peer.delay = lambda count: 0.15 if count % 3 == 1 else 0.0
-    with ImageClient(peer.target, batch_size=2, in_flight=4) as client:
-        answers = stream(client, _values(25, gray, []))
+    answers = stream(connect(batch_size=2, in_flight=4), _values(25, gray, []))
     assert [answer.position for answer in answers] == list(range(25))
     found = [answer.result.probabilities[1] * 255 for answer in answers]
     assert found == pytest.approx(list(range(25)), abs=1e-3)
@@ -37,31 +36,27 @@ def test_answers_come_in_order_although_requests_overtake(peer, gray, stream) ->
 
 
 @pytest.mark.parametrize("in_flight", [1, 3])
-def test_requests_at_a_time_are_bounded_and_used(peer, gray, stream, in_flight: int) -> None:
+def test_requests_at_a_time_are_bounded_and_used(peer, connect, gray, stream, in_flight) -> None:
     peer.delay = lambda count: 0.05
-    with ImageClient(peer.target, batch_size=1, in_flight=in_flight) as client:
-        start = time.monotonic()
-        answers = stream(client, _values(18, gray, []))
-        seconds = time.monotonic() - start
-    assert len(answers) == 18
+    start = time.monotonic()
+    assert len(stream(connect(batch_size=1, in_flight=in_flight), _values(18, gray, []))) == 18
+    assert time.monotonic() - start >= 18 * 0.05 / in_flight
     assert peer.most_at_once == in_flight
-    assert seconds >= 18 * 0.05 / in_flight
 
 
-def test_unbounded_input_is_read_a_little_ahead_only(peer, gray, stream) -> None:
+def test_unbounded_input_is_read_a_little_ahead_only(connect, gray, stream) -> None:
     read: list[int] = []
-    with ImageClient(peer.target, batch_size=4, in_flight=3) as client:
-        answers = stream(client, _values(None, gray, read), most=40)
+    answers = stream(connect(batch_size=4, in_flight=3), _values(None, gray, read), most=40)
     assert [answer.position for answer in answers] == list(range(40))
     # The batch that is answered, and two more under way.
     assert 40 <= len(read) <= 40 + 4 * 2
 
 
-def test_one_request_in_flight_is_answered_before_more_is_read(peer, gray) -> None:
+def test_one_request_in_flight_is_answered_before_more_is_read(connect, gray) -> None:
     read: list[int] = []
-    with ImageClient(peer.target, batch_size=1, in_flight=1) as client:
-        for number, _ in enumerate(client.predict_stream(_values(5, gray, read))):
-            assert len(read) == number + 1
+    client = connect(batch_size=1, in_flight=1)
+    for number, _ in enumerate(client.predict_stream(_values(5, gray, read))):
+        assert len(read) == number + 1
 
 
 def test_asynchronous_input(peer, gray) -> None:
@@ -94,38 +89,34 @@ def test_the_event_loop_is_free_while_requests_run(peer, gray) -> None:
     assert asyncio.run(ask()) > 10
 
 
-def test_whoever_leaves_a_stream_waits_for_nothing(peer, gray, stream) -> None:
+def test_whoever_leaves_a_stream_waits_for_nothing(peer, connect, gray, stream) -> None:
     def delay(count: int) -> float:
         asked = peer.requests[count - 1].inputs["image_bytes"].string_val
         return 0.0 if list(asked) == [gray(0)] else 3.0
 
     peer.delay = delay
-    with ImageClient(peer.target, batch_size=1, in_flight=3) as client:
-        start = time.monotonic()
-        images = _values(None, gray, [])
-        # Two more requests are under way.
-        assert len(stream(client, images, most=1)) == 1
+    start = time.monotonic()
+    with connect(batch_size=1, in_flight=3) as client:  # two more requests are under way
+        assert len(stream(client, _values(None, gray, []), most=1)) == 1
     assert time.monotonic() - start < 2
 
 
-def test_a_client_serves_one_event_loop_after_another(peer, gray) -> None:
-    client = ImageClient(peer.target)
+def test_a_client_serves_one_event_loop_after_another(connect, gray) -> None:
+    client = connect()
 
     async def ask() -> str:
         return (await client.aio.predict([gray(255)]))[0].label
 
     assert [asyncio.run(ask()), asyncio.run(ask())] == ["dog", "dog"]
-    client.close()
 
 
 @pytest.mark.parametrize("names_position", [True, False])
-def test_bad_images_do_not_keep_others_from_an_answer(peer, gray, stream, names_position):
+def test_bad_images_do_not_keep_others_from_an_answer(peer, connect, gray, stream, names_position):
     peer.names_position = names_position
     images = [gray(value) for value in range(12)]
     for bad in (0, 5, 6, 11):
         images[bad] = b"no image"
-    with ImageClient(peer.target, batch_size=5) as client:
-        answers = stream(client, images)
+    answers = stream(connect(batch_size=5), images)
     assert [answer.position for answer in answers if answer.error] == [0, 5, 6, 11]
     for answer in answers:
         assert answer.image is images[answer.position]
@@ -135,91 +126,81 @@ def test_bad_images_do_not_keep_others_from_an_answer(peer, gray, stream, names_
         answers[5].result  # noqa: B018 - a property that raises
 
 
-def test_a_named_position_costs_one_more_request(peer, gray) -> None:
-    with ImageClient(peer.target) as client, pytest.raises(ImageError):
-        client.predict([*[gray(1)] * 3, b"no image", *[gray(2)] * 4])
+def test_a_named_position_costs_one_more_request(peer, connect, gray) -> None:
+    with pytest.raises(ImageError):
+        connect().predict([*[gray(1)] * 3, b"no image", *[gray(2)] * 4])
     assert peer.sent() == [8, 7]
 
 
-def test_lists_raise_for_the_first_bad_image(peer, gray, tmp_path, ask) -> None:
+def test_lists_raise_for_the_first_bad_image(connect, gray, tmp_path, ask) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("no image")
-    images = [gray(1)] * 10 + [bad]
-    with (
-        ImageClient(peer.target, batch_size=4) as client,
-        pytest.raises(ImageError, match=r"bad\.jpg: the server refuses it: Unknown") as caught,
-    ):
-        ask(client, "predict", images)
+    with pytest.raises(ImageError, match=r"bad\.jpg: the server refuses it: Unknown") as caught:
+        ask(connect(batch_size=4), "predict", [gray(1)] * 10 + [bad])
     assert caught.value.position == 10
     assert "position" not in str(caught.value)
 
 
-def test_answers_larger_than_a_message_are_asked_for_by_halves(peer, gray) -> None:
+def test_answers_larger_than_a_message_are_asked_for_by_halves(peer, connect, gray) -> None:
     peer.heatmap_side = 300  # 0.34 MiB an image
     images = [gray(value) for value in range(8)]
-    with ImageClient(peer.target, max_message_bytes=2**20) as client:
-        results = client.explain(images)
-        assert [one.probability for one in results] == pytest.approx(
-            [1 - value / 255 for value in range(8)]
-        )
-        assert peer.sent() == [8, 4, 2, 2, 2, 2]
-        peer.heatmap_side = 600
-        with pytest.raises(ServingError, match="larger than max") as caught:
-            client.explain(images)
+    client = connect(max_message_bytes=2**20)
+    dark = [one.probability for one in client.explain(images)]
+    assert dark == pytest.approx([1 - value / 255 for value in range(8)])
+    assert peer.sent() == [8, 4, 2, 2, 2, 2]
+    peer.heatmap_side = 600
+    with pytest.raises(ServingError, match="larger than max") as caught:
+        client.explain(images)
     assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_server_that_will_not_send_so_much_is_asked_for_halves(peer, gray) -> None:
+def test_a_server_that_will_not_send_so_much_is_asked_for_halves(peer, connect, gray) -> None:
     refusal = (grpc.StatusCode.RESOURCE_EXHAUSTED, "the answer takes 9 bytes, at most 8 are sent")
     peer.fail = [refusal]
-    with ImageClient(peer.target, attempts=1) as client:
-        assert len(client.predict([gray(0)] * 5)) == 5
-        assert peer.sent() == [5, 2, 2, 1]
-        peer.fail = [refusal]
-        with pytest.raises(ServingError, match="the answer takes"):
-            client.predict([gray(0)])
-        peer.fail = [(grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")]
-        with pytest.raises(ServingError, match="limit exceeded"):
-            client.predict([gray(0)] * 5)
+    client = connect(attempts=1)
+    assert len(client.predict([gray(0)] * 5)) == 5
+    assert peer.sent() == [5, 2, 2, 1]
+    peer.fail = [refusal]
+    with pytest.raises(ServingError, match="the answer takes"):
+        client.predict([gray(0)])
+    peer.fail = [(grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")]
+    with pytest.raises(ServingError, match="limit exceeded"):
+        client.predict([gray(0)] * 5)
 
 
-def test_what_is_not_about_a_image_is_not_blamed_on_one(peer, gray) -> None:
+def test_what_is_not_about_a_image_is_not_blamed_on_one(peer, connect, gray) -> None:
     refusals = [
         "input size does not match signature: 1!=2",
         "input image_bytes, position 0: class_index: expected -1 or one of 0 to 1; found 7",
         "output tensor alias not found in signature: mask",
     ]
-    with ImageClient(peer.target) as client:
-        for details in refusals:
-            peer.fail = [(grpc.StatusCode.INVALID_ARGUMENT, details)]
-            with pytest.raises(ServingError) as caught:
-                list(client.explain_stream([gray(0), gray(1)], class_index=7))
-            assert caught.value.details == details
+    for details in refusals:
+        peer.fail = [(grpc.StatusCode.INVALID_ARGUMENT, details)]
+        with pytest.raises(ServingError) as caught:
+            list(connect().explain_stream([gray(0), gray(1)], class_index=7))
+        assert caught.value.details == details
     assert len(peer.requests) == len(refusals)
 
 
-def test_class_index_is_a_vector(peer, gray) -> None:
-    with ImageClient(peer.target) as client:
-        client.explain([gray(0), gray(1), gray(2)], class_index=1)
+def test_class_index_is_a_vector(peer, connect, gray) -> None:
+    connect().explain([gray(0), gray(1), gray(2)], class_index=1)
     index = peer.requests[0].inputs["class_index"]
     assert [dim.size for dim in index.tensor_shape.dim] == [3]
     assert list(index.tensor_content) == [1, 0, 0, 0] * 3
 
 
-def test_versions_and_labels_are_asked_for(peer, gray) -> None:
+def test_versions_and_labels_are_asked_for(peer, connect, gray) -> None:
     for more in ({"version": 7}, {"label": "canary"}, {}):
-        with ImageClient(peer.target, "pets", **more) as client:
-            client.predict([gray(0)])
+        connect(model_name="pets", **more).predict([gray(0)])
     first, second, third = (request.model_spec for request in peer.requests)
     assert (first.name, first.version.value) == ("pets", 7)
     assert second.version_label == "canary"
     assert third.WhichOneof("version_choice") is None
 
 
-def test_a_model_without_class_names_is_asked_for_them_once(peer, gray, stream) -> None:
+def test_a_model_without_class_names_is_asked_for_them_once(peer, connect, gray, stream) -> None:
     peer.classes = None
-    with ImageClient(peer.target, batch_size=2, in_flight=1) as client:
-        answers = stream(client, [gray(0)] * 6)
+    answers = stream(connect(batch_size=2, in_flight=1), [gray(0)] * 6)
     assert {answer.result.classes for answer in answers} == {("0", "1")}
     asked = ["classes" in request.output_filter for request in peer.requests]
     assert asked == [True, False, False, False]

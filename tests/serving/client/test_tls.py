@@ -1,14 +1,28 @@
-"""Encrypted connections, with certificates made here."""
+"""Encrypted connections to the embedded server, with certificates made here."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 
-from serving.client import ImageClient, Tls
+from serving.client import CLASSIFIER_NAME, Tls
 from serving.errors import InputError
+from serving.wire.messages_pb2 import SSLConfig
+
+
+@pytest.fixture(scope="module")
+def start_secure(start_here, saved_model, keys, tmp_path_factory) -> Callable[..., str]:
+    """start(name, **fields): where a server with a certificate is, by other fields if given."""
+    base = tmp_path_factory.mktemp("base")
+    (base / "1").symlink_to(saved_model)
+
+    @functools.cache
+    def start(name: str, **fields: bytes | bool) -> str:
+        texts = {"server_key": keys(f"{name}.key"), "server_cert": keys(f"{name}.crt")} | fields
+        return start_here({CLASSIFIER_NAME: base}, ssl=SSLConfig(**texts)).target
+
+    return start
 
 
 @pytest.fixture
@@ -22,62 +36,36 @@ def pem(keys, tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-@pytest.fixture
-def start_secure(start_peer, keys) -> Callable[..., Any]:
-    """start(name, mutual=False): a peer with a certificate, which may want to see the client's."""
+CLIENT = {"ca": "ca.crt", "certificate": "client.crt", "key": "client.key"}
+STRANGER = {"ca": "ca.crt", "certificate": "stranger.crt", "key": "stranger.key"}
+# The server's name, whether it asks who calls, the client's files, and what that is told.
+MEETINGS: list[tuple[str, bool, dict[str, str] | None, str]] = [
+    ("server", False, {"ca": "ca.crt"}, "dog"),
+    ("server", False, {"ca": "other.crt"}, "does it speak TLS"),
+    ("server", False, {}, "does it speak TLS"),  # nobody that gRPC knows vouches for it
+    ("server", False, None, "--tls if it encrypts"),
+    ("pets", False, {"ca": "ca.crt"}, "does it speak TLS"),
+    ("pets", False, {"ca": "ca.crt", "server_name": "pets.example"}, "dog"),
+    ("server", True, CLIENT, "dog"),
+    ("server", True, STRANGER, "does it speak TLS"),
+    ("server", True, {"ca": "ca.crt"}, "does it speak TLS"),
+]
 
-    def start(name: str, *, mutual: bool = False) -> Any:
-        credentials = grpc.ssl_server_credentials(
-            [(keys(f"{name}.key"), keys(f"{name}.crt"))],
-            root_certificates=keys("ca.crt") if mutual else None,
-            require_client_auth=mutual,
+
+@pytest.mark.parametrize(("name", "asks", "files", "told"), MEETINGS)
+def test_who_trusts_whom(start_secure, connect, pem, gray, ask, *, name, asks, files, told) -> None:
+    more = {"custom_ca": pem("ca.crt").read_bytes(), "client_verify": True} if asks else {}
+    tls = None
+    if files is not None:
+        tls = Tls(
+            **{key: file if key == "server_name" else pem(file) for key, file in files.items()}
         )
-        return start_peer(credentials)
-
-    return start
-
-
-def test_a_server_known_by_its_authority(start_secure, pem, gray, ask) -> None:
-    peer = start_secure("server")
-    with ImageClient(peer.target, tls=Tls(ca=pem("ca.crt"))) as client:
-        assert ask(client, "predict", [gray(255)])[0].label == "dog"
-
-
-def test_a_server_that_nobody_vouches_for_is_refused(start_secure, gray) -> None:
-    peer = start_secure("server")
-    for tls in (Tls(), None):
-        with (
-            ImageClient(peer.target, tls=tls, attempts=1) as client,
-            pytest.raises(InputError, match="no server answers"),
-        ):
-            client.predict([gray(0)])
-    assert peer.requests == []
-
-
-def test_a_certificate_of_another_name(start_secure, pem, gray) -> None:
-    peer = start_secure("pets")
-    tls = Tls(ca=pem("ca.crt"))
-    with (
-        ImageClient(peer.target, tls=tls, attempts=1) as client,
-        pytest.raises(InputError, match="does it speak TLS"),
-    ):
-        client.predict([gray(0)])
-    named = Tls(ca=pem("ca.crt"), server_name="pets.example")
-    with ImageClient(peer.target, tls=named) as client:
-        assert client.predict([gray(255)])[0].label == "dog"
-
-
-def test_a_server_that_asks_who_calls(start_secure, pem, gray) -> None:
-    peer = start_secure("server", mutual=True)
-    tls = Tls(pem("ca.crt"), pem("client.crt"), pem("client.key"))
-    with ImageClient(peer.target, tls=tls) as client:
-        assert client.predict([gray(255)])[0].label == "dog"
-    with (
-        ImageClient(peer.target, tls=Tls(pem("ca.crt")), attempts=1) as client,
-        pytest.raises(InputError, match="no server answers"),
-    ):
-        client.predict([gray(0)])
-    assert len(peer.requests) == 1
+    client = connect(start_secure(name, **more), attempts=1, tls=tls)
+    if told == "dog":
+        assert ask(client, "predict", [gray(255)])[0].label == told
+    else:
+        with pytest.raises(InputError, match=f"no server answers.*{told}"):
+            ask(client, "predict", [gray(255)])
 
 
 @pytest.mark.parametrize(
@@ -86,9 +74,16 @@ def test_a_server_that_asks_who_calls(start_secure, pem, gray) -> None:
         (Tls(ca=Path("absent.pem")), r"TLS CA absent\.pem: expected a PEM file, found No such"),
         (Tls(certificate=Path("a.pem")), "TLS certificate: expected a key with it"),
         (Tls(key=Path("a.pem")), "TLS key: expected a certificate with it"),
-        (Tls(ca=Path(__file__)), r"TLS CA .*: expected a PEM file, found something else"),
+        (Tls(ca=Path("/dev/null")), r"TLS CA .*: expected a PEM file, found something else"),
     ],
 )
-def test_wrong_files_are_told_at_once(tls: Tls, words: str) -> None:
+def test_wrong_files_are_told_at_once(connect, tls: Tls, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        ImageClient(tls=tls)
+        connect(tls=tls)
+
+
+def test_keys_that_are_none_or_of_another_certificate(start_secure, keys) -> None:
+    wrong = {"server_key": b"-----BEGIN nothing"}, {"server_cert": b"no"}
+    for fields in (*wrong, {"server_key": keys("client.key")}):
+        with pytest.raises(InputError, match="--ssl_config_file: expected a private key"):
+            start_secure("server", **fields)

@@ -116,11 +116,8 @@ def _sources(*places: str) -> list[Source]:
 
 def test_folders_are_kept_so_that_names_do_not_clash(tmp_path: Path) -> None:
     files = output_files(_sources("pets/a/1.jpg", "pets/b/1.jpg", "2.x.jpg"), tmp_path, "mask")
-    assert [Path(file).relative_to(tmp_path).as_posix() for file in files] == [
-        "pets/a/1_mask.png",
-        "pets/b/1_mask.png",
-        "2.x_mask.png",
-    ]
+    names = ["pets/a/1_mask.png", "pets/b/1_mask.png", "2.x_mask.png"]
+    assert files == [str(tmp_path / name) for name in names]
     save(files[0], b"mask")
     assert (tmp_path / "pets" / "a" / "1_mask.png").read_bytes() == b"mask"
 

@@ -19,12 +19,10 @@ COUNT = BATCH_SIZE + 2
 @pytest.fixture
 def images(tmp_path: Path, gray) -> list[Path]:
     """More images than a batch holds, brighter and brighter."""
-    paths = []
-    for index in range(COUNT):
-        path = tmp_path / "in" / f"pet_{index}.png"
-        path.parent.mkdir(exist_ok=True)
+    (tmp_path / "in").mkdir()
+    paths = [tmp_path / "in" / f"pet_{index}.png" for index in range(COUNT)]
+    for index, path in enumerate(paths):
         path.write_bytes(gray(25 * index))
-        paths.append(path)
     return paths
 
 

@@ -273,18 +273,35 @@ def stub(stub_of: Callable[..., Any], zoo_channel: grpc.Channel) -> Any:
 
 @pytest.fixture(scope="session")
 def predicting() -> Callable[..., Any]:
-    """A PredictRequest: model, signature, inputs by name as anything a tensor is made of."""
+    """A PredictRequest: model, signature, outputs, inputs by name as anything a tensor is."""
 
-    def request(model: str, signature: str = "serving_default", **inputs: Any) -> Any:
-        made = predict_pb2.PredictRequest()
-        made.model_spec.name = model
-        made.model_spec.signature_name = signature
+    def request(model: str, signature: str = "serving_default", *only: str, **inputs: Any) -> Any:
+        spec = {"name": model, "signature_name": signature}
+        made = predict_pb2.PredictRequest(model_spec=spec, output_filter=only)
         for key, value in inputs.items():
             proto = value if isinstance(value, TensorProto) else tf.make_tensor_proto(value)
             made.inputs[key].CopyFrom(proto)
         return made
 
     return request
+
+
+@pytest.fixture(scope="session")
+def answer_of(predicting: Callable[..., Any]) -> Callable[..., dict[str, np.ndarray]]:
+    """A stub's answer to a PredictRequest, or to one of these arguments: arrays by name."""
+
+    def outputs(stub: Any, request: Any, *more: str, **inputs: Any) -> dict[str, np.ndarray]:
+        made = predicting(request, *more, **inputs) if isinstance(request, str) else request
+        found = stub.Predict(made, timeout=60).outputs
+        return {name: tf.make_ndarray(proto) for name, proto in found.items()}
+
+    return outputs
+
+
+@pytest.fixture
+def ask(stub: Any, answer_of: Callable[..., Any]) -> Callable[..., dict[str, np.ndarray]]:
+    """The same of the server of all models."""
+    return partial(answer_of, stub)
 
 
 @pytest.fixture(scope="session")
@@ -323,12 +340,6 @@ def fill_examples() -> Callable[..., None]:
             kind.context.features.feature[name].float_list.value.append(value)
 
     return fill
-
-
-@pytest.fixture(scope="session")
-def echoed() -> list[str]:
-    """Names of the types that the model `types` has a signature for."""
-    return ECHOED
 
 
 @pytest.fixture(scope="session")

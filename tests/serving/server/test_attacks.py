@@ -30,15 +30,6 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 CHECK = "/grpc.health.v1.Health/Check"
 
 
-@pytest.fixture
-def base(saved_model, tmp_path) -> Path:
-    """Of the model that the benchmark attacks."""
-    folder = tmp_path / "base"
-    folder.mkdir()
-    (folder / "1").symlink_to(saved_model)
-    return folder
-
-
 def test_a_client_that_behaves_sees_no_attack(base) -> None:
     with serving(MODEL, base, *FLAGS, "--max_connections=300") as server:
         told = attack.attack(server, 1.0)
@@ -147,7 +138,7 @@ def test_lines_of_the_log_are_lines(base, start_server, stub_of) -> None:
         request = ReloadConfigRequest(config=single_model(odd, str(base)))
         stub_of(channel).HandleReloadConfigRequest(request, timeout=60)
     assert server.stop() == 0
-    assert r"pets\n2026-11-30 ERROR forged \x1b[31m\x85 version 1 is served" in server.output()
+    assert r"pets\n2026-11-30 ERROR forged \x1b[31m\x85 version 3 is served" in server.output()
     assert not re.search("^2026-11-30 ERROR forged|\x1b|\x85", server.output(), re.MULTILINE)
 
 

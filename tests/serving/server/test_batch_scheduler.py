@@ -138,10 +138,8 @@ def test_a_full_queue_refuses(fault_of) -> None:
             )
             last = recorder.submit("d")  # there is room for one more row
             assert fault_of(lambda: recorder.submit("e"))[0] == "UNAVAILABLE"
-            assert fault_of(lambda: recorder.submit("g", 3)) == (
-                "INVALID_ARGUMENT",
-                "Task size 3 is larger than maximum input batch size 2",
-            )
+            told = "Task size 3 is larger than maximum input batch size 2"
+            assert fault_of(lambda: recorder.submit("g", 3)) == ("INVALID_ARGUMENT", told)
             recorder.submit("other", kind="other")  # a queue of its own
         assert last.done.wait(SECONDS)
         recorder.submit("f")

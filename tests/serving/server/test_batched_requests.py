@@ -1,6 +1,5 @@
 """Batching over real sockets: concurrent requests share a run, and each gets its own answer."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -15,8 +14,8 @@ PARAMETERS = BatchingParameters(max_batch_size=4, batch_timeout_micros=1_000_000
 
 
 @pytest.fixture(scope="module")
-def predict(tmp_path_factory, start_here):
-    """Asks a server whose model tells how many rows ran together."""
+def batched(tmp_path_factory, start_here):
+    """The stub of a server whose model tells how many rows ran together."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="x")])
     def rows(x):
@@ -28,21 +27,20 @@ def predict(tmp_path_factory, start_here):
     folder = tmp_path_factory.mktemp("batched")
     tf.saved_model.save(tf.Module(), str(folder / "1"), signatures={"serving_default": rows})
     with start_here({MODEL: folder}, batching=PARAMETERS).stub() as stub:
-        yield stub.Predict
+        yield stub
 
 
-@pytest.fixture(scope="module")
-def ask(predict, predicting):
+@pytest.fixture
+def ask(batched, answer_of):
     """The answers by output name, as lists."""
 
     def asked(*values: str) -> dict[str, list]:
-        response = predict(predicting(MODEL, x=values), timeout=60)
-        return {name: tf.make_ndarray(found).tolist() for name, found in response.outputs.items()}
+        return {name: rows.tolist() for name, rows in answer_of(batched, MODEL, x=values).items()}
 
     return asked
 
 
-def test_one_bad_request_does_not_spoil_the_others(ask: Callable[..., dict[str, list]]) -> None:
+def test_one_bad_request_does_not_spoil_the_others(ask) -> None:
     with ThreadPoolExecutor(3) as pool:
         one, bad, two = (pool.submit(ask, *values) for values in ("1", "2x", "3"))
         assert [good.result()["double"] for good in (one, two)] == [[2.0], [6.0]]
@@ -52,12 +50,9 @@ def test_one_bad_request_does_not_spoil_the_others(ask: Callable[..., dict[str, 
     assert caught.value.details().startswith("input x, position 1: StringToNumberOp")
 
 
-def test_who_gave_up_takes_no_room(ask, predict, predicting):
-    with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(predict, predicting(MODEL, x=["9"]), timeout=0.2)
-        with pytest.raises(grpc.RpcError) as caught:
-            late.result()
-        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        # Its place in the queue is still there, its row does not run.
-        answer = ask("1", "2")
-    assert answer == {"double": [2.0, 4.0], "together": [2, 2]}
+def test_who_gave_up_takes_no_room(ask, batched, predicting):
+    with pytest.raises(grpc.RpcError) as caught:
+        batched.Predict(predicting(MODEL, x=["9"]), timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    # Its place in the queue is still there, its row does not run.
+    assert ask("1", "2") == {"double": [2.0, 4.0], "together": [2, 2]}

@@ -18,16 +18,15 @@ def asking(fill_examples: Callable) -> Callable[..., Any]:
     """A request of any kind with Examples of `x`, and a context."""
 
     def request(kind, model, signature, *values, **context):
-        made = kind()
-        made.model_spec.name, made.model_spec.signature_name = model, signature
+        made = kind(model_spec={"name": model, "signature_name": signature})
         fill_examples(made.input, *values, **context)
         return made
 
     return request
 
 
-def _classes(response: Any) -> list[list[tuple[str, float]]]:
-    rows = response.result.classifications
+def _classes(result: Any) -> list[list[tuple[str, float]]]:
+    rows = result.classifications
     return [[(one.label, pytest.approx(one.score)) for one in row.classes] for row in rows]
 
 
@@ -37,21 +36,20 @@ def _classes(response: Any) -> list[list[tuple[str, float]]]:
 def test_classify(stub: Any, asking: Callable, model: str, signature: str) -> None:
     request = asking(ClassificationRequest, model, signature, 0.25, 0.5, 1.0)
     response = stub.Classify(request, timeout=60)
-    assert _classes(response) == [
-        [("low", 0.75), ("high", 0.25)],
-        [("low", 0.5), ("high", 0.5)],
-        [("low", 0.0), ("high", 1.0)],
-    ]
+    expected = [[("low", 1 - x), ("high", x)] for x in (0.25, 0.5, 1.0)]
+    assert _classes(response.result) == expected
     spec = response.model_spec
     assert (spec.name, spec.version.value) == (model, 2)
     assert spec.signature_name == (signature or "serving_default")
 
 
 def test_classes_or_scores_alone(stub, asking) -> None:
-    request = asking(ClassificationRequest, "old", "labels", 0.25)
-    assert _classes(stub.Classify(request, timeout=60)) == [[("low", 0.0), ("high", 0.0)]]
-    request = asking(ClassificationRequest, "old", "scores", 0.25)
-    assert _classes(stub.Classify(request, timeout=60)) == [[("", 0.75), ("", 0.25)]]
+    for signature, classes in (
+        ("labels", [("low", 0.0), ("high", 0.0)]),
+        ("scores", [("", 0.75), ("", 0.25)]),
+    ):
+        request = asking(ClassificationRequest, "old", signature, 0.25)
+        assert _classes(stub.Classify(request, timeout=60).result) == [classes]
 
 
 @pytest.mark.parametrize(("model", "slope"), [("examples", 2.0), ("old", 3.0)])
@@ -73,11 +71,9 @@ def test_a_context_belongs_to_every_example(stub, asking) -> None:
 
 
 def _multi(*tasks: tuple[str, str, str]) -> MultiInferenceRequest:
-    request = MultiInferenceRequest()
-    for model, signature, method in tasks:
-        task = request.tasks.add(method_name=method)
-        task.model_spec.name, task.model_spec.signature_name = model, signature
-    return request
+    specs = [{"name": model, "signature_name": signature} for model, signature, _ in tasks]
+    made = [{"model_spec": s, "method_name": t[-1]} for s, t in zip(specs, tasks, strict=True)]
+    return MultiInferenceRequest(tasks=made)
 
 
 def test_multi_inference(stub, fill_examples) -> None:
@@ -86,15 +82,11 @@ def test_multi_inference(stub, fill_examples) -> None:
     response = stub.MultiInference(request, timeout=60)
     first, second = response.results
     assert [one.value for one in first.regression_result.regressions] == pytest.approx([0.75, 1.5])
-    assert [
-        [(one.label, one.score) for one in row.classes]
-        for row in second.classification_result.classifications
-    ] == [[("low", 0.75), ("high", 0.25)], [("low", 0.5), ("high", 0.5)]]
-    assert [result.model_spec.signature_name for result in response.results] == [
-        "regress",
-        "classify",
-    ]
-    assert {result.model_spec.version.value for result in response.results} == {2}
+    expected = [[("low", 1 - x), ("high", x)] for x in (0.25, 0.5)]
+    assert _classes(second.classification_result) == expected
+    specs = [result.model_spec for result in response.results]
+    assert [spec.signature_name for spec in specs] == ["regress", "classify"]
+    assert [spec.version.value for spec in specs] == [2, 2]
 
 
 NO_SIGNATURE = "No signature was found with the name: nope"
@@ -159,11 +151,10 @@ def test_signatures_of_other_names(stub, asking, refusal) -> None:
 
 
 def test_no_examples(stub, refusal) -> None:
-    for kind, call in ((ClassificationRequest, stub.Classify), (RegressionRequest, stub.Regress)):
+    for kind, method in ((ClassificationRequest, "Classify"), (RegressionRequest, "Regress")):
+        call = getattr(stub, method)
         assert refusal(call, kind()) == ("INVALID_ARGUMENT", "Missing ModelSpec")
-        request = kind()
-        request.model_spec.name = "old"
-        request.model_spec.signature_name = call._method.decode().rsplit("/", 1)[1].lower()
+        request = kind(model_spec={"name": "old", "signature_name": method.lower()})
         assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")
         request.input.example_list_with_context.context.SetInParent()
         assert refusal(call, request) == ("INVALID_ARGUMENT", "Input is empty.")

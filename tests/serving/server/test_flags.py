@@ -13,6 +13,7 @@ from serving.server.options import WITHOUT_EFFECT, ServerOptions, flags, parse_f
 
 KEY = "-----BEGIN PRIVATE KEY-----\\nabc\\n-----END PRIVATE KEY-----"
 CERT = "-----BEGIN CERTIFICATE-----\\nabc\\n-----END CERTIFICATE-----"
+PAIR = f'server_key: "{KEY}" server_cert: "{CERT}"'
 
 
 @pytest.fixture
@@ -41,16 +42,6 @@ def file(tmp_path: Path):
     return write
 
 
-def test_defaults_are_tensorflow_servings(parse, base: Path) -> None:
-    options = parse()
-    (model,) = options.config.model_config_list.config
-    assert (model.name, model.base_path) == ("default", str(base))
-    assert model.model_platform == "tensorflow"
-    assert options.batching is None  # the other flags: as the guide has it, see below
-    assert options.ssl is None
-    assert not options.monitoring.prometheus_config.enable
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -69,10 +60,8 @@ def test_spellings_of_a_boolean(parse, words: str, expected: bool) -> None:
 
 def test_channel_arguments() -> None:
     text = "grpc.max_connection_age_ms=2000,grpc.ssl_target_name_override=a=b"
-    assert channel_arguments(text) == {
-        "grpc.max_connection_age_ms": 2000,
-        "grpc.ssl_target_name_override": "a=b",
-    }
+    name, age = "grpc.ssl_target_name_override", "grpc.max_connection_age_ms"
+    assert channel_arguments(text) == {age: 2000, name: "a=b"}
     assert channel_arguments("") == {}
 
 
@@ -114,27 +103,10 @@ def test_batching_parameters_out_of_range(values: dict, words: str) -> None:
         BatchingParameters(**values)
 
 
-def test_monitoring_config(parse, file) -> None:
-    path = file('prometheus_config { enable: true, path: "/metrics" }')
-    config = parse(f"--monitoring_config_file={path}").monitoring.prometheus_config
-    assert (config.enable, config.path) == (True, "/metrics")
-
-
 def test_ssl_config(parse, file) -> None:
-    path = file(f'server_key: "{KEY}" server_cert: "{CERT}"')
-    ssl = parse(f"--ssl_config_file={path}").ssl
+    ssl = parse(f"--ssl_config_file={file(PAIR)}").ssl
     assert ssl.server_key.startswith("-----BEGIN PRIVATE KEY-----\n")
     assert not ssl.client_verify
-
-
-def test_a_config_file_takes_the_place_of_name_and_path(base: Path, file) -> None:
-    path = file(
-        "model_config_list { config {"
-        f' name: "m" base_path: "{base}" model_platform: "tensorflow" }} }}'
-    )
-    options = parse_flags([f"--model_config_file={path}", "--model_name=ignored"])
-    assert [model.name for model in options.config.model_config_list.config] == ["m"]
-    assert options.model_config_file == str(path)
 
 
 @pytest.mark.parametrize(
@@ -177,16 +149,11 @@ def test_mistakes(parse, flags: list[str], words: str) -> None:
         ("ssl_config_file", "server_kee: 'x'", 'no field named "server_kee"'),
         ("ssl_config_file", f'server_key: "{KEY}"', "server_cert"),
         ("ssl_config_file", f'server_key: "key.pem" server_cert: "{CERT}"', "server_key"),
-        (
-            "ssl_config_file",
-            f'server_key: "{KEY}" server_cert: "{CERT}" client_verify: true',
-            "custom_ca",
-        ),
+        ("ssl_config_file", f"{PAIR} client_verify: true", "custom_ca"),
         ("monitoring_config_file", "prometheus_config { enable: maybe }", "MonitoringConfig"),
         ("monitoring_config_file", "\udcff", "found binary data"),
         ("monitoring_config_file", 'prometheus_config { path: "metrics" }', "begins with /"),
         ("batching_parameters_file", "max_batch_size: 3", "BatchingParameters"),
-        ("model_config_file", "model_config_list { config { } }", "no name"),
     ],
 )
 def test_mistakes_in_files(parse, file, flag: str, text: str, words: str) -> None:

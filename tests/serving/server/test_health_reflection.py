@@ -76,11 +76,17 @@ def test_who_asks_gets_the_state_of_now(start_here, bases, monkeypatch, refusal)
         assert [_check(channel, service) for service in ("", *SERVICES)] == [NOT_SERVING] * 3
 
 
-def test_who_watches_is_told(start_here, bases: dict[str, Path]) -> None:
+def test_who_watches_is_told_though_another_leaves(start_here, bases) -> None:
     server = start_here({"types": bases["types"]})
-    with server.channel() as channel:
-        types, new = _watch(channel, "types"), _watch(channel, "new")
-        assert (types.get(timeout=30), new.get(timeout=30)) == (SERVING, UNKNOWN)
+    with server.channel() as channel, server.channel() as other:
+        leaving, types, new = (
+            _watch(other, "types"),
+            _watch(channel, "types"),
+            _watch(channel, "new"),
+        )
+        states = [one.get(timeout=30) for one in (leaving, types, new)]
+        assert states == [SERVING, SERVING, UNKNOWN]
+        other.close()
         server.core.reload(single_model("new", str(bases["types"])))
         assert (types.get(timeout=30), new.get(timeout=30)) == (UNKNOWN, SERVING)
 
@@ -112,9 +118,9 @@ def test_health_does_not_wait_behind_predictions(start_here, bases, predicting, 
         streams = [_watch(channel, "") for _ in range(8)]
         assert [states.get(timeout=30) for states in streams] == [SERVING] * 8
         assert _check(channel, "pictures") == SERVING
-        status = GetModelStatusRequest()
-        status.model_spec.name = "pictures"
-        assert stub.GetModelStatus(status, timeout=30)
+        assert stub.GetModelStatus(
+            GetModelStatusRequest(model_spec={"name": "pictures"}), timeout=30
+        )
         assert not slow[1].done()
         assert [call.result().outputs["gain"].float_val[0] for call in slow] == [1.0, 1.0]
 
@@ -133,20 +139,14 @@ def test_reflection_is_enough_to_ask(zoo_channel: grpc.Channel, predicting: Call
     assert list(_services(zoo_channel)) == SERVICES
     pool = DescriptorPool(ProtoReflectionDescriptorDatabase(zoo_channel))
     service = pool.FindServiceByName("tensorflow.serving.PredictionService")
-    assert sorted(method.name for method in service.methods) == [
-        "Classify",
-        "GetModelMetadata",
-        "MultiInference",
-        "Predict",
-        "Regress",
-    ]
+    names = ["Classify", "GetModelMetadata", "MultiInference", "Predict", "Regress"]
+    assert sorted(method.name for method in service.methods) == names
     method = service.FindMethodByName("Predict")
     known = predicting("types", "int32", x=[7])
     request = GetMessageClass(method.input_type).FromString(known.SerializeToString())
     call = zoo_channel.unary_unary(f"/{service.full_name}/{method.name}")
-    answer = GetMessageClass(method.output_type).FromString(
-        call(request.SerializeToString(), timeout=30)
-    )
+    wire = call(request.SerializeToString(), timeout=30)
+    answer = GetMessageClass(method.output_type).FromString(wire)
     assert list(answer.outputs["y"].int_val) == [7]
 
 
@@ -168,13 +168,3 @@ def test_channel_arguments_that_are_none(start_here, bases) -> None:
     arguments = f"grpc.max_send_message_length={2**40}"
     with pytest.raises(InputError, match="--grpc_channel_arguments: expected text or numbers"):
         start_here({"types": bases["types"]}, grpc_channel_arguments=arguments)
-
-
-def test_a_watcher_that_leaves_takes_nobody_along(start_here, bases) -> None:
-    server = start_here({"types": bases["types"]})
-    with server.channel() as channel, server.channel() as other:
-        leaving, staying = _watch(other, "types"), _watch(channel, "types")
-        assert leaving.get(timeout=30) == staying.get(timeout=30) == SERVING
-        other.close()
-        server.core.reload(single_model("new", str(bases["types"])))
-        assert staying.get(timeout=30) == UNKNOWN

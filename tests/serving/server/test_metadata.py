@@ -3,23 +3,21 @@
 from typing import Any
 
 import pytest
-from google.protobuf.wrappers_pb2 import Int64Value
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
-from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from serving.server.config_files import single_model
 
 
 def _metadata(model: str, *fields: str) -> GetModelMetadataRequest:
-    return GetModelMetadataRequest(model_spec=ModelSpec(name=model), metadata_field=fields)
+    return GetModelMetadataRequest(model_spec={"name": model}, metadata_field=fields)
 
 
 def _status(model: str, version: int | None = None) -> GetModelStatusRequest:
-    number = None if version is None else Int64Value(value=version)
-    return GetModelStatusRequest(model_spec=ModelSpec(name=model, version=number))
+    number = None if version is None else {"value": version}
+    return GetModelStatusRequest(model_spec={"name": model, "version": number})
 
 
 def test_metadata(stub: Any, saved_model) -> None:
@@ -35,6 +33,10 @@ def test_metadata(stub: Any, saved_model) -> None:
 INVALID, NOT_FOUND = "INVALID_ARGUMENT", "NOT_FOUND"
 FIELD = "signature_def"
 NO_FIELD = "GetModelMetadataRequest must specify at least one metadata_field"
+NO_LIST = (
+    "ServerModelConfig type not supported by HandleReloadConfigRequest."
+    " Only ModelConfigList is currently supported"
+)
 WRONG = [
     (_metadata("pictures"), INVALID, NO_FIELD),
     (_metadata("pictures", "graph"), INVALID, "Metadata field graph is not supported"),
@@ -70,12 +72,7 @@ def test_reload(start_here, bases, predicting, refusal) -> None:
 
         # A wrong one changes nothing.
         request.config.model_config_list.config[0].base_path = "/absent"
-        code, message = refusal(stub.HandleReloadConfigRequest, request)
-        assert code == "INVALID_ARGUMENT"
-        assert "/absent" in message
-        assert refusal(stub.HandleReloadConfigRequest, ReloadConfigRequest()) == (
-            "INVALID_ARGUMENT",
-            "ServerModelConfig type not supported by HandleReloadConfigRequest."
-            " Only ModelConfigList is currently supported",
-        )
+        for wrong, words in ((request, "/absent"), (ReloadConfigRequest(), NO_LIST)):
+            code, message = refusal(stub.HandleReloadConfigRequest, wrong)
+            assert (code, words in message) == (INVALID, True)
         assert stub.Predict(after, timeout=60).outputs

@@ -29,7 +29,8 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 PLATFORM = 'model_platform: "tensorflow"'
-GOOD = 'name: "m" base_path: "BASE" model_platform: "tensorflow"'
+NAMED = 'name: "m" base_path: "BASE"'
+GOOD = f"{NAMED} {PLATFORM}"
 
 
 def test_all_that_a_model_may_say(write) -> None:
@@ -60,13 +61,10 @@ def test_all_that_a_model_may_say(write) -> None:
         ),
         (f'name: "m" base_path: "BASE/absent" {PLATFORM}', "absent for servable m"),
         (f'name: "m" base_path: "gs://bucket/m" {PLATFORM}', "gs://bucket/m"),
-        ('name: "m" base_path: "BASE"', "neither ModelServerConfig::model_type"),
-        (
-            'name: "m" base_path: "BASE" model_platform: "pytorch"',
-            "model m: model_platform: expected tensorflow, found pytorch",
-        ),
+        (NAMED, "neither ModelServerConfig::model_type"),
+        (f'{NAMED} model_platform: "torch"', "m: model_platform: expected tensorflow, found torch"),
         (f"{GOOD} model_type: TENSORFLOW", "Illegal setting both"),
-        ('name: "m" base_path: "BASE" model_type: OTHER', "not supported"),
+        (f"{NAMED} model_type: OTHER", "not supported"),
         (f"{GOOD} colour: 3", 'no field named "colour"'),
         (f"{GOOD} model_version_policy {{ newest {{ }} }}", 'no field named "newest"'),
         (f'{GOOD} name: "n"', "name"),
@@ -97,9 +95,29 @@ def test_no_models_yet(tmp_path: Path, text: str) -> None:
     assert len(read_config(path).model_config_list.config) == 0
 
 
-def _watched(path: Path) -> tuple[ConfigFile, Mock]:
-    reload = Mock()
-    return ConfigFile(path, read_config(path), reload), reload
+ONE, OTHER = (GOOD.replace('"m"', f'"{name}"') for name in "no")
+
+
+@pytest.fixture
+def reload() -> Mock:
+    return Mock()
+
+
+@pytest.fixture
+def look(write, reload: Mock) -> Callable[..., None]:
+    """look(*models): looks at the file, which from now on holds these, or a text, if given."""
+    path = write(GOOD)
+    file = ConfigFile(path, read_config(path), reload)
+
+    def looked(*models: str, text: str | None = None, times: int = 1) -> None:
+        if models:
+            write(*models)
+        if text is not None:
+            path.write_text(text)
+        for _ in range(times):
+            file.look()
+
+    return looked
 
 
 def _tried(reload: Mock) -> list[list[str]]:
@@ -108,73 +126,49 @@ def _tried(reload: Mock) -> list[list[str]]:
     return [[model.name for model in config] for config in configs]
 
 
-def test_a_changed_file_is_taken_over_once(write) -> None:
-    file, reload = _watched(write(GOOD))
-    file.look()
-    write(GOOD + "  # other words, the same meaning")
-    file.look()
+def test_a_changed_file_is_taken_over_once(look, reload) -> None:
+    look()
+    look(GOOD + "  # other words, the same meaning")
     reload.assert_not_called()
-    write(GOOD, GOOD.replace('"m"', '"n"'))
-    file.look()
-    file.look()
+    look(GOOD, ONE, times=2)
     assert _tried(reload) == [["m", "n"]]
 
 
-def test_a_file_with_a_mistake_is_told_once(write, caplog: pytest.LogCaptureFixture) -> None:
-    path = write(GOOD)
-    file, reload = _watched(path)
-    path.write_text("model_config_list { config { ")
-    file.look()
-    file.look()
+def test_a_file_with_a_mistake_is_told_once(look, reload, tmp_path, caplog) -> None:
+    look(text="model_config_list { config { ", times=2)
     assert len(caplog.records) == 1
-    path.unlink()
-    file.look()
+    (tmp_path / "models.config").unlink()
+    look()
     assert len(caplog.records) == 2
-    write(GOOD.replace('"m"', '"n"'))
-    file.look()
+    look(ONE)
     assert _tried(reload) == [["n"]]
 
 
-def test_a_file_that_is_empty_for_a_moment_changes_nothing(write) -> None:
-    path = write(GOOD)
-    file, reload = _watched(path)
-    path.write_text("")
-    file.look()
-    write(GOOD)
-    file.look()
-    path.write_text("model_config_list {}")
-    file.look()
+def test_a_file_that_is_empty_for_a_moment_changes_nothing(look, reload) -> None:
+    look(text="")
+    look(GOOD)
+    look(text="model_config_list {}")
     assert _tried(reload) == [[]]
 
 
-def test_a_label_waits_for_its_version(write, caplog: pytest.LogCaptureFixture) -> None:
-    file, reload = _watched(write(GOOD))
-    write(GOOD + ' version_labels { key: "canary" value: 9 }')
+def test_a_label_waits_for_its_version(look, reload, caplog) -> None:
     reload.side_effect = Fault(grpc.StatusCode.FAILED_PRECONDITION, "not currently available")
-    file.look()
-    file.look()
+    look(GOOD + ' version_labels { key: "canary" value: 9 }', times=2)
     assert reload.call_count == 2
     assert len(caplog.records) == 1
     reload.side_effect = None
-    file.look()
-    file.look()
+    look(times=2)
     assert _tried(reload) == [["m"]] * 3
 
 
-def test_a_model_that_does_not_load_is_not_tried_at_each_look(write) -> None:
-    file, reload = _watched(write(GOOD))
-    write(GOOD.replace('"m"', '"n"'))
+def test_a_model_that_does_not_load_is_not_tried_at_each_look(look, reload) -> None:
     reload.side_effect = Fault(grpc.StatusCode.UNKNOWN, "did not become available")
-    file.look()
-    file.look()
+    look(ONE, times=2)
     assert _tried(reload) == [["n"]]
     # Another text is another try.
-    write(GOOD.replace('"m"', '"o"'))
     reload.side_effect = invalid("no")
-    file.look()
-    file.look()
-    write(GOOD)  # what is served is no change
-    file.look()
+    look(OTHER, times=2)
+    look(GOOD)  # what is served is no change
     assert _tried(reload) == [["n"], ["o"], ["o"]]
 
 

@@ -42,26 +42,18 @@ print(json.dumps({
 
 MIN_TFS = """
 import json, sys
-import grpc
 import numpy as np
 from min_tfs_client.requests import TensorServingClient
 from min_tfs_client.tensors import tensor_proto_to_ndarray
 host, port = sys.argv[1].split(":")
 client = TensorServingClient(host, int(port))
 good = {"image_bytes": np.array(["yes", ""])}
-def failure(**named):
-    try:
-        client.predict_request("types", **named)
-    except grpc.RpcError as error:
-        return [error.code().name, error.details()]
 response = client.predict_request("types", good, model_version=2)
 outputs = {name: tensor_proto_to_ndarray(proto) for name, proto in response.outputs.items()}
 print(json.dumps({
     "length": outputs["length"].tolist(),
     "text": [str(text) for text in outputs["text"]],
     "version": response.model_spec.version.value,
-    "other_version": failure(input_dict=good, model_version=9),
-    "wrong_type": failure(input_dict={"image_bytes": np.array([1.0, 2.0])}),
 }))
 """
 
@@ -102,11 +94,3 @@ def test_min_tfs_client(run_client) -> None:
     assert told["length"] == [3, 0]
     assert told["text"] == ["yes", ""]
     assert told["version"] == 2
-    assert told["other_version"] == [
-        "NOT_FOUND",
-        "Servable not found for request: Specific(types, 9)",
-    ]
-    assert told["wrong_type"] == [
-        "INVALID_ARGUMENT",
-        "Expects input image_bytes to be string but double is provided",
-    ]

@@ -33,14 +33,6 @@ class _Run:
 
 
 @pytest.fixture
-def base(saved_model: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "base"
-    folder.mkdir()
-    (folder / "3").symlink_to(saved_model)
-    return folder
-
-
-@pytest.fixture
 def config(base: Path, tmp_path: Path) -> Callable[[str], Path]:
     """A config file of models a and b; what is added belongs to b."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,8 @@ from serving.server.rest.server import RestServer
 from serving.server.service import Service
 
 # What the converter calls the tensors x and n, and the outputs `sum` and `twice`.
-X, N, SUM, TWICE = (
-    "serving_default_x",
-    "serving_default_n",
-    "PartitionedCall:0",
-    "PartitionedCall",
-)
+X, N = "serving_default_x", "serving_default_n"
+SUM, TWICE = "PartitionedCall:0", "PartitionedCall"
 
 
 def _build_numbers(folder: Path) -> None:
@@ -68,10 +65,8 @@ def _build_strings(path: Path, signatures: dict[str, tuple[str, str, str]]) -> N
             values.Key(key)
             values.String(made.SerializeToString().decode("ascii"))
     model.metadata = [*(model.metadata or []), MetadataT()]
-    model.metadata[-1].name, model.metadata[-1].buffer = (
-        "signature_defs_metadata",
-        len(model.buffers),
-    )
+    model.metadata[-1].name = "signature_defs_metadata"
+    model.metadata[-1].buffer = len(model.buffers)
     model.buffers.append(BufferT())
     model.buffers[-1].data = list(values.Finish())
     builder = Builder()
@@ -107,14 +102,8 @@ def lite_stub(lite) -> Iterator[Any]:
 
 
 @pytest.fixture
-def ask(lite_stub, predicting) -> Callable[..., dict[str, np.ndarray]]:
-    """Asks a model for its outputs."""
-
-    def outputs(model: str, signature: str = "", **inputs: Any) -> dict[str, np.ndarray]:
-        answer = lite_stub.Predict(predicting(model, signature, **inputs), timeout=60)
-        return {name: tf.make_ndarray(proto) for name, proto in answer.outputs.items()}
-
-    return outputs
+def ask(lite_stub, answer_of) -> Callable[..., dict[str, np.ndarray]]:
+    return partial(answer_of, lite_stub)
 
 
 def _numbers(rows: int) -> dict[str, np.ndarray]:
@@ -135,8 +124,8 @@ def test_batches_of_any_size_from_many_threads(ask) -> None:
 
 
 def test_metadata_tells_the_files_tensors(lite_stub) -> None:
-    request = GetModelMetadataRequest(metadata_field=["signature_def"])
-    request.model_spec.name = "numbers"
+    spec = {"name": "numbers"}
+    request = GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
     told = SignatureDefMap()
     lite_stub.GetModelMetadata(request, timeout=60).metadata["signature_def"].Unpack(told)
     assert list(told.signature_def) == ["serving_default"]
@@ -155,10 +144,8 @@ def test_over_rest(lite) -> None:
     answer = httpx.post(url, json={"instances": rows}, timeout=60)
     refused = httpx.post(url, json={"inputs": {X: [[1.0, 2.0]] * 3, N: [1, 2]}}, timeout=60)
     server.stop(10)
-    assert answer.json()["predictions"] == [
-        {SUM: 7.0, TWICE: [2.0, 4.0]},
-        {SUM: 1.5, TWICE: [1.0, 0.0]},
-    ]
+    expected = [{SUM: 7.0, TWICE: [2.0, 4.0]}, {SUM: 1.5, TWICE: [1.0, 0.0]}]
+    assert answer.json()["predictions"] == expected
     assert refused.status_code == 400
 
 
@@ -183,21 +170,17 @@ def test_signatures_of_the_files_metadata(ask, lite_stub, predicting, refusal) -
     assert ask("strings", "other", text=texts)["same"].ravel().tolist() == texts.tolist()
     # A scalar is one string: LiteRT would answer with what lies at a wrong address.
     assert ask("strings", "other", text=b"alone")["same"].tolist() == [[b"alone"]]
-    assert refusal(lite_stub.Predict, predicting("strings", "third", text=texts))[0] == (
-        "FAILED_PRECONDITION"
-    )
-    request = ClassificationRequest()
-    request.model_spec.name = "strings"
-    request.input.example_list.examples.add().features.feature["x"].int64_list.value.append(1)
+    third = predicting("strings", "third", text=texts)
+    assert refusal(lite_stub.Predict, third)[0] == "FAILED_PRECONDITION"
+    request = ClassificationRequest(model_spec={"name": "strings"})
+    example = request.input.example_list.examples.add()
+    example.features.feature["x"].int64_list.value.append(1)
     (row,) = lite_stub.Classify(request, timeout=60).result.classifications
-    assert (
-        row.classes[0].label.encode() == request.input.example_list.examples[0].SerializeToString()
-    )
+    assert row.classes[0].label.encode() == example.SerializeToString()
 
 
 def test_a_file_that_is_broken_is_a_version_that_does_not_load(lite_stub, lite_bases) -> None:
-    request = GetModelStatusRequest()
-    request.model_spec.name = "numbers"
+    request = GetModelStatusRequest(model_spec={"name": "numbers"})
     broken, whole = lite_stub.GetModelStatus(request, timeout=60).model_version_status
     assert (whole.version, whole.state) == (1, ModelVersionStatus.AVAILABLE)
     assert (broken.version, broken.state) == (2, ModelVersionStatus.END)
@@ -212,10 +195,9 @@ def test_signatures_that_name_no_tensor(tmp_path, start_here) -> None:
         start_here({"m": tmp_path}, prefer_tflite_model=True)
 
 
-def test_without_the_flag(lite_bases, start_here, predicting) -> None:
+def test_without_the_flag(lite_bases, start_here, answer_of) -> None:
     with pytest.raises(Exception, match=r"strings.*model.tflite needs --prefer_tflite_model"):
         start_here(lite_bases)
     server = start_here({"numbers": lite_bases["numbers"]})
     with server.stub() as stub:
-        fed = predicting("numbers", x=_numbers(1)[X], n=_numbers(1)[N])
-        assert stub.Predict(fed, timeout=60).outputs["sum"].float_val == [1.0]
+        assert answer_of(stub, "numbers", x=_numbers(1)[X], n=_numbers(1)[N])["sum"] == [1.0]

@@ -29,10 +29,7 @@ def _push(source: Path, base: Path, version: int) -> None:
     (base / "incoming").rename(base / str(version))
 
 
-def test_a_stop_does_not_wait_for_ever(saved_model, start_server, tmp_path) -> None:
-    base = tmp_path / "base"
-    base.mkdir()
-    (base / "1").symlink_to(saved_model)
+def test_a_stop_does_not_wait_for_ever(base, start_server) -> None:
     server = start_server(base, "--shutdown_grace_seconds=0.5")
     with ThreadPoolExecutor() as pool:
         request = pool.submit(_gain, server.target, steps=2**31 - 1)

@@ -114,12 +114,8 @@ def _config(**models: tuple[Path, str, dict[str, int]]) -> ModelServerConfig:
 
 
 def _spec(name: str = "m", version: int | None = None, label: str = "") -> ModelSpec:
-    spec = ModelSpec(name=name)
-    if version is not None:
-        spec.version.value = version
-    if label:
-        spec.version_label = label
-    return spec
+    number = None if version is None else {"value": version}
+    return ModelSpec(name=name, version=number, version_label=label or None)
 
 
 def _lent(core: Core, **spec) -> int:

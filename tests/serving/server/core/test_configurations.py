@@ -91,10 +91,8 @@ def test_labels(kit, start, base: Path) -> None:
     assert [one.version for one in core.statuses(kit.spec(label="canary"))] == [2]
     core.reload(kit.config(m=(base, "all", {"stable": 2})))
     assert kit.lent(core, label="stable") == 2
-    assert kit.refusal(lambda: kit.lent(core, label="canary")) == (
-        "INVALID_ARGUMENT",
-        "Unrecognized servable version label: canary",
-    )
+    told = "Unrecognized servable version label: canary"
+    assert kit.refusal(lambda: kit.lent(core, label="canary")) == ("INVALID_ARGUMENT", told)
 
 
 @pytest.mark.parametrize("allowed", [False, True])
