@@ -16,6 +16,9 @@ MODULES = {
 }
 
 
+KEYS = ["task", "data.layout", "trainer.model", "trainer.export.explanation"]
+
+
 @pytest.fixture(autouse=True)
 def _theirs(tmp_path, monkeypatch):
     (tmp_path / "theirs").mkdir()
@@ -27,9 +30,7 @@ def _theirs(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-@pytest.mark.parametrize(
-    "key", ["task", "data.layout", "trainer.model", "trainer.export.explanation"]
-)
+@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize(
     ("path", "told"),
     [

@@ -198,9 +198,7 @@ def test_chart_has_the_best_on_top(monkeypatch):
 
     losses = ["0.2", "0.3", "0.5", "0.6", "0.7", "0.8", "0.9", "unknown"]
     assert told(drawn[0], 0) == ("validation loss", losses)
-    assert told(drawn[0], 2) == (
-        "multiply-adds (millions)",
-        ["16", "14", "10", "8", "6", "4", "2", "12"],
-    )
+    multiplied = ["16", "14", "10", "8", "6", "4", "2", "12"]
+    assert told(drawn[0], 2) == ("multiply-adds (millions)", multiplied)
     assert told(drawn[1], 0)[1][0] == "0.9"
     assert told(drawn[2], 0) == ("multiply-adds (millions)", ["unknown"])

@@ -49,11 +49,7 @@ def examples_of(task: str, count: int) -> list[dict[str, Any]]:
     for number in range(count):
         image = rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
         mask = rng.choice([0, 1, 2, 255], (SIDE, SIDE)).astype(np.uint8)
-        truth = (
-            {features.LABEL: number % 3}
-            if task == "image_classification"
-            else {features.MASK: mask}
-        )
+        truth = {features.MASK: mask} if "segmentation" in task else {features.LABEL: number % 3}
         made.append({features.IMAGE: image} | truth)
     return made
 
@@ -104,9 +100,7 @@ def make_step(tmp_path, write_examples, make_artifact, run_step):
             "model_run": make_artifact(standard_artifacts.ModelRun, tmp_path / "run"),
         }
         key = features.LABEL if task == "image_classification" else features.MASK
-        images, truth = (
-            np.array([one[name] for one in examples]) for name in (features.IMAGE, key)
-        )
+        images, truth = (np.array([one[k] for one in examples]) for k in (features.IMAGE, key))
         return Step(tmp_path, task, model, images.astype(np.float32), truth, inputs, run_step)
 
     return make

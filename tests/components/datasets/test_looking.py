@@ -59,10 +59,8 @@ def test_class_folders_and_their_configuration(tmp_path):
     }
 
 
-TRIMAPS = {
-    "classes": {"foreground": 1, "background": 2, "contour": 3},
-    "min_share": {"foreground": 0.001},
-}
+IDS = {"foreground": 1, "background": 2, "contour": 3}
+TRIMAPS = {"classes": IDS, "min_share": {"foreground": 0.001}}
 
 
 @pytest.mark.parametrize(

@@ -144,9 +144,8 @@ def compared(request, run, worlds):
 
 @pytest.fixture(scope="session")
 def better(run):
-    return run(
-        2, "good", "weak", thresholds={n: {"max_drop": 0.0} for n in ("accuracy", "precision")}
-    )
+    drop = {"max_drop": 0.0}
+    return run(2, "good", "weak", thresholds={"accuracy": drop, "precision": drop})
 
 
 def assert_equal(found, expected):
@@ -197,11 +196,9 @@ def test_confusion_and_curve_equal_numpy(compared):
     said = p.argmax(axis=1)
     rows = outcome.result["confusion"]["rows"]
     assert outcome.result["confusion"]["classes"] == list(world.classes.names)
-    everything = range(len(world.classes))
-    assert rows == [
-        [int(np.sum((label == t) & (said == c))) for c in everything] for t in everything
-    ]
-    most = max(rows[t][c] for t in everything for c in everything if t != c)
+    all_ = range(len(world.classes))
+    assert rows == [[int(np.sum((label == t) & (said == c))) for c in all_] for t in all_]
+    most = max(rows[t][c] for t in all_ for c in all_ if t != c)
     assert outcome.result["top_confusions"][0]["count"] == most
     curve = outcome.result["roc"]
     if len(world.classes) > 2:

@@ -105,10 +105,8 @@ def test_confusion_in_pixels_equals_numpy(better, masks):
 def test_intervals_are_those_of_a_bootstrap_of_images(better, masks):
     rng = np.random.default_rng(2)
     for name, rows in slices().items():
-        drawn = [
-            reference(masks, "good", np.repeat(rows, rng.poisson(1.0, len(rows))))
-            for _ in range(500)
-        ]
+        times = rng.poisson(1.0, (500, len(rows)))
+        drawn = [reference(masks, "good", np.repeat(rows, some)) for some in times]
         for key in (("pixel_accuracy", None), ("mean_iou", None), ("iou", "fore")):
             figure = better.figure(key[0], name, key[1])
             half = 1.959964 * np.nanstd([each[key] for each in drawn])

@@ -129,9 +129,8 @@ def test_channel_weights_equal_finite_differences(images):
                 down[:, row, column, channel] -= step
                 difference = (score_of(up) - score_of(down)) / (2 * step)
                 alpha[:, channel] += difference / MAP**2
-    maps, _ = grad_cam(
-        lambda _, training: tf.constant(features), head, tf.zeros((2, MAP, MAP, 3)), logit
-    )
+    nothing = tf.zeros((2, MAP, MAP, 3))
+    maps, _ = grad_cam(lambda _, training: tf.constant(features), head, nothing, logit)
     expected = heatmap_from(features, alpha, side=MAP)
     assert 0 < (expected > 0).mean() < 1
     peaks = maps.numpy().max(axis=(1, 2), keepdims=True)

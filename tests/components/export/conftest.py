@@ -19,15 +19,12 @@ from serving import names
 SIDE = 64
 # By picture: height and width. Taller, wider, as large as and smaller than the model's input.
 SIZES = ((64, 64), (90, 50), (40, 100), (30, 20))
+TRIMAP = ("foreground", "background", "contour")
 # By name: task, architecture, classes.
 CASES = {
     "classification": ("image_classification", "mini_xception", ("cat", "dog")),
     "five": ("image_classification", "mini_xception", ("ant", "bee", "cow", "dog", "eel")),
-    "segmentation": (
-        "image_segmentation",
-        "segmentation_convnet",
-        ("foreground", "background", "contour"),
-    ),
+    "segmentation": ("image_segmentation", "segmentation_convnet", TRIMAP),
     "regions": ("image_segmentation", "segmentation_convnet", ("sky", "sea", "sand", "sun", "man")),
     "points": ("points", "linear", ("negative", "positive")),
 }

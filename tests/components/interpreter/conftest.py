@@ -72,10 +72,8 @@ def of_pictures(answer, known):
         label = tf.where(class_index < 0, predicted, asked)
         return {names.OUTPUT_LABEL: label, names.OUTPUT_OVERLAY_PNG: overlays}
 
-    return {
-        names.SIGNATURE_SERVING: (serve, BYTES),
-        names.SIGNATURE_GRAD_CAM: (grad_cam, BYTES, INDEX),
-    }
+    served = {names.SIGNATURE_SERVING: (serve, BYTES)}
+    return served | {names.SIGNATURE_GRAD_CAM: (grad_cam, BYTES, INDEX)}
 
 
 def of_points(known):
@@ -242,9 +240,7 @@ def write_facts(case, folder):
         f"quarantine/{artifacts.INGEST_SUMMARY}": json.dumps(case.ingest).encode(),
         f"quarantine/{artifacts.QUARANTINED}": lines.encode(),
         f"model_run/{artifacts.HISTORY}": json.dumps(case.history).encode(),
-        f"model_run/{artifacts.CURVES}": tf.io.encode_png(
-            plain((250, 250, 250), 1600, 600)
-        ).numpy(),
+        f"model_run/{artifacts.CURVES}": tf.io.encode_png(plain((250,) * 3, 1600, 600)).numpy(),
         f"evaluation/{artifacts.FIGURES}": json.dumps(case.figures).encode(),
     }.items():
         (folder / path).parent.mkdir(exist_ok=True)

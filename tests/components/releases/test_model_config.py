@@ -59,9 +59,8 @@ def test_a_label_leaves_the_rest_as_it_was(path):
     assert "latest" not in text
     # What was written by this code, too, is changed in place.
     ModelConfigFile(path, "cats").change(lambda entry: labels.label(entry, "stable", 8))
-    assert path.read_text() == text.replace("versions: 7", "versions: 8").replace(
-        "value: 7", "value: 8"
-    )
+    text = text.replace("versions: 7", "versions: 8").replace("value: 7", "value: 8")
+    assert path.read_text() == text
 
 
 def test_a_new_model_and_a_new_file(path, tmp_path):

@@ -340,14 +340,8 @@ def test_what_tensorflow_does_not_decode_is_stored_as_png(encoded):
 
 def test_digest_is_of_the_pixels():
     """Lossless copies in other containers are duplicates; the same bytes in another shape not."""
-    digests = [
-        _convert(_encoded(pixels, kind)).digest
-        for pixels, kind in [
-            (_pixels(), "PNG"),
-            (_pixels(), "BMP"),
-            (_pixels().reshape(60, 40, 3), "PNG"),
-        ]
-    ]
+    shown = [(_pixels(), "PNG"), (_pixels(), "BMP"), (_pixels().reshape(60, 40, 3), "PNG")]
+    digests = [_convert(_encoded(pixels, kind)).digest for pixels, kind in shown]
     expected = hashlib.sha256(b"(40, 60, 3)" + _pixels().tobytes()).hexdigest()
     assert digests[0] == digests[1] == expected != digests[2]
 

@@ -100,9 +100,7 @@ def test_one_device_is_plain_keras(alone: Any) -> None:
 
 def test_several_nodes_want_one_device_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ADDRESSES})["TF_CONFIG"])
-    with pytest.raises(
-        InputError, match=r"TF_CONFIG: expected one GPU a node .* found 2 on node 0"
-    ):
+    with pytest.raises(InputError, match=r"TF_CONFIG: expected one GPU a node .* 2 on node 0"):
         Distribution(["CPU:0", "CPU:1"])
 
 

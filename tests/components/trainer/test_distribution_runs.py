@@ -121,6 +121,5 @@ def test_a_killed_node_ends_the_others(start_nodes, tmp_path, victim):
     assert nodes[victim].kill().status == -signal.SIGKILL
     left = nodes[1 - victim].end(60)
     assert left.status == 1
-    assert left.output.splitlines()[-1].startswith(
-        "FailedError: one of 2 nodes was lost during training"
-    )
+    last = left.output.splitlines()[-1]
+    assert last.startswith("FailedError: one of 2 nodes was lost during training")

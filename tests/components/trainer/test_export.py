@@ -45,9 +45,8 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     picture = tf.io.encode_png(pixels)[None]
     loaded = tf.saved_model.load(fn_args.serving_model_dir)
-    answer = loaded.signatures[names.SIGNATURE_GRAD_CAM](
-        image_bytes=picture, class_index=tf.constant([1])
-    )
+    explain = loaded.signatures[names.SIGNATURE_GRAD_CAM]
+    answer = explain(image_bytes=picture, class_index=tf.constant([1]))
     best = fn_args.best_model()
 
     def expected(name):
@@ -144,10 +143,8 @@ def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
     given = [load(files, name) for files, name in zip(splits, ("train", "eval"), strict=True)]
     nothing = np.full_like(given[broken].targets, np.nan)
     given[broken] = dataclasses.replace(given[broken], targets=nothing)
-    named = ("loss", "val_loss")[broken]
-    with pytest.raises(
-        InputError, match=rf"^trainer\.weights: .* found the {named} nan with those"
-    ):
+    name = ("loss", "val_loss")[broken]
+    with pytest.raises(InputError, match=rf"^trainer\.weights: .* found the {name} nan with those"):
         loop.fit(
             model,
             *given,

@@ -13,11 +13,9 @@ from components.trainer.input.batches import batches_of
 from serving import names
 from serving.classes import CLASSES_FILE
 
-METRICS = {
-    "image_classification": {"accuracy"},
-    "image_segmentation": {"pixel_accuracy", "mean_iou"},
-}
-PARAMETERS = {"image_classification": 721_857, "image_segmentation": 2_880_643}
+CLASSES, MASKS = "image_classification", "image_segmentation"
+METRICS = {CLASSES: {"accuracy"}, MASKS: {"pixel_accuracy", "mean_iou"}}
+PARAMETERS = {CLASSES: 721_857, MASKS: 2_880_643}
 
 
 @pytest.mark.parametrize("task", METRICS)
@@ -105,7 +103,7 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(make_fn_args, 
     assert not list(state.iterdir())
 
 
-def test_every_other_training_has_a_state_of_its_own(
+def test_every_other_training_has_its_own_state(
     make_fn_args, write_split, part, prepared, tmp_path
 ):
     def state_names(fn_args) -> list[str]:

@@ -20,15 +20,9 @@ def make(task: str = CLASSES, **changes) -> TrainerConfig:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"optimizer": {"warmup_epochs": 10}},
-            r"warmup_epochs: expected fewer .* \(10\), found 10",
-        ),
+        ({"optimizer": {"warmup_epochs": 10}}, r"warmup_epochs: expected fewer .*\(10\), found 10"),
         ({"optimizer": {"name": "adam", "momentum": 0.9}}, r"momentum: expected 0 .*0.9 with adam"),
-        (
-            {"augmentation": {"erasing_scale": [0.3, 0.1]}},
-            r"the smaller .* first, found \[0.3, 0.1",
-        ),
+        ({"augmentation": {"erasing_scale": [0.3, 0.1]}}, r"the smaller .*first, found \[0.3, 0.1"),
         ({"optimizer": {"ema": 1.0}}, r"optimizer.ema"),
         ({"stages": [{"seed": 2}]}, r"stages.0.seed"),
         (

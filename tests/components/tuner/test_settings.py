@@ -179,9 +179,7 @@ def test_what_is_wrong_without_a_tuner_is_not_told_again():
 
 
 def test_trials_and_training_must_both_be_possible():
-    warm = TrainerConfig.model_validate(
-        TRAINER.model_dump() | {"optimizer": {"warmup_epochs": 3.0}}
-    )
+    warm = TrainerConfig.model_validate(TRAINER.model_dump() | {"optimizer": {"warmup_epochs": 3}})
     assert refusal({"learning_rate": RANGE}, trainer=warm).startswith(
         "tuner.epochs: trainer.optimizer.warmup_epochs: expected fewer than trainer.epochs (2)"
     )

@@ -160,19 +160,15 @@ def test_mixup_blends_images_and_labels_alike(change):
 def test_in_tf_data_it_is_the_same_as_outside(change):
     images, targets = pixels(10).astype(np.uint8), labels(10)
     split = Split(images, targets)
-    config = AugmentationConfig(**ALL)
+    augment = make_augment(AugmentationConfig(**ALL), False, 1)
     plain = list(training_batches(split, 4, 1, 0, 2).as_numpy_iterator())
-    changed = list(
-        training_batches(
-            split, 4, 1, 0, 2, augment=make_augment(config, False, 1)
-        ).as_numpy_iterator()
-    )
+    changed = list(training_batches(split, 4, 1, 0, 2, augment=augment).as_numpy_iterator())
     assert len(plain) == len(changed) == 6
     for step, (before, after) in enumerate(zip(plain, changed, strict=True)):
         expected, _ = change(before[0], before[1], np.int64(step), **ALL)
         np.testing.assert_allclose(after[0], expected, atol=1e-3)
     # An epoch that is resumed sees what it would have seen.
-    resumed = training_batches(split, 4, 1, 1, 2, augment=make_augment(config, False, 1))
+    resumed = training_batches(split, 4, 1, 1, 2, augment=augment)
     for before, after in zip(changed[3:], resumed.as_numpy_iterator(), strict=True):
         np.testing.assert_array_equal(before[0], after[0])
     assert isinstance(resumed, tf.data.Dataset)
