@@ -14,11 +14,11 @@ IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 @pytest.fixture(scope="session")
 def encode() -> Callable[..., bytes]:
-    """encode(uint8 pixels, "PNG"): the content of a file."""
+    """encode(uint8 pixels, "PNG", **options): the content of a file."""
 
-    def make(pixels: Any, kind: str = "PNG") -> bytes:
+    def make(pixels: Any, kind: str = "PNG", **options: Any) -> bytes:
         buffer = io.BytesIO()
-        Image.fromarray(np.asarray(pixels, np.uint8)).save(buffer, kind)
+        Image.fromarray(np.asarray(pixels, np.uint8)).save(buffer, kind, **options)
         return buffer.getvalue()
 
     return make

@@ -1,4 +1,3 @@
-import inspect
 import io
 import itertools
 import sys
@@ -8,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from components import extension, features, models
+from components import features, models
 from components.ablation import study as ablation
 from components.models.cost import multiply_adds
 from components.tasks import get_task
@@ -136,16 +135,6 @@ def test_a_broken_training_does_not_stop_the_others(shared, tmp_path):
 def test_wrong_arguments_are_the_users(shared, tmp_path):
     with pytest.raises(InputError, match=r"trainer\.model_args\.momentum"):
         ablation.compare(make_config(model_args={"momentum": 0.5}), shared, tmp_path)
-
-
-def test_switches_are_true_or_false():
-    for name in models.MODEL_NAMES:
-        spec = models.spec(name)
-        parameters = inspect.signature(extension.load(spec.builder, key="model")).parameters
-        for switch in spec.ablations:
-            assert parameters[switch].annotation is bool
-            assert parameters[switch].default is True
-    assert models.spec("mini_xception").ablations == ("residual", "batch_norm", "separable")
 
 
 def test_table_tells_it_all():

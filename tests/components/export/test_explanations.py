@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from matplotlib import colormaps
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components.explanations.overlay import overlay_png
 from serving import names
@@ -116,6 +116,32 @@ def test_a_huge_picture_is_shrunk(encode, size, expected):
     if expected[1] > 1:
         for at, own in ((0, 0), (-1, 200)):
             assert np.abs(shrunk[0, at] - _under_jet(np.full(3, own), np.zeros(()))).max() <= 0.51
+
+
+# Of JPEG, TensorFlow and Pillow decode other pixels.
+@pytest.mark.parametrize(("kind", "near"), [("PNG", 1e-5), ("WEBP", 1e-5), ("JPEG", 0.05)])
+def test_with_every_orientation_of_exif_it_is_the_upright_picture(exported, encode, kind, near):
+    """No side or corner of it is like another."""
+    blocks = np.random.default_rng(5).integers(0, 256, (4, 6, 3)) // [[[1, 2, 1]]]
+    blocks[0, 0], blocks[-1, 0], blocks[0, -1] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    tagged, exif = [], Image.Exif()
+    for exif[0x0112] in range(1, 9):
+        drawn = np.kron(blocks, np.ones((16, 16, 1)))
+        tagged.append(encode(drawn, kind, exif=exif, lossless=True))
+    opened = [Image.open(io.BytesIO(each)) for each in tagged]
+    upright = [encode(ImageOps.exif_transpose(image)) for image in opened]
+    found, expected = (exported["classification"].explain(each, -1) for each in (tagged, upright))
+    for key in (names.OUTPUT_PROBABILITY, names.OUTPUT_HEATMAP):
+        np.testing.assert_allclose(found[key], expected[key], atol=near)
+    overlays, references = (
+        [_pixels(png) for png in answer[names.OUTPUT_OVERLAY_PNG]] for answer in (found, expected)
+    )
+    for number, (overlay, reference) in enumerate(zip(overlays, references, strict=True)):
+        assert overlay.shape == reference.shape
+        assert np.abs(overlay - reference).mean() < 2
+        # Were nothing turned, it would show.
+        lies = overlay.shape == overlays[0].shape and np.abs(overlay - overlays[0]).mean() <= 20
+        assert lies == (number == 0)
 
 
 def test_another_explanation_is_what_the_endpoint_computes(export, pictures):
