@@ -1,5 +1,3 @@
-"""Tiny artifacts for the steps' tests."""
-
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path

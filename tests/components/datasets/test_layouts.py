@@ -1,5 +1,3 @@
-"""What readers tell of a folder: every layout that is shipped."""
-
 import os
 import re
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""What is said of a folder, and the configuration that is written for it."""
-
 from pathlib import Path
 
 import numpy as np

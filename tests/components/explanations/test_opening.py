@@ -187,10 +187,8 @@ def test_masks_are_explained_as_their_endpoint_does(export_as, image, tmp_path):
     spec = models.spec("segmentation_convnet")
     export_as("image_segmentation", spec, model, tmp_path / "1", "a", "b", "c")
     signature = tf.saved_model.load(str(tmp_path / "1")).signatures["grad_cam"]
-    answers = [
-        signature(image_bytes=tf.constant([image.read_bytes()]), class_index=tf.constant([k]))
-        for k in range(3)
-    ]
+    picture = tf.constant([image.read_bytes()])
+    answers = [signature(image_bytes=picture, class_index=tf.constant([k])) for k in range(3)]
     heats = [answer["heatmap"].numpy()[0] for answer in answers]
     assert max(heat.max() for heat in heats) == 1  # some class has pixels
     written = looking.draw_class_activation(

@@ -39,11 +39,8 @@ print(json.dumps([m for m in sys.modules if m.split(".")[0] in rooms]))
 def stranger(exported, pictures, tmp_path_factory):
     """stranger(problem): the numbers that a process without this project gets, by output."""
     folder = tmp_path_factory.mktemp("stranger")
-    np.savez(
-        folder / "given.npz",
-        n=len(pictures),
-        **{f"p{i}": np.frombuffer(data, np.uint8) for i, data in enumerate(pictures)},
-    )
+    given = {f"p{i}": np.frombuffer(data, np.uint8) for i, data in enumerate(pictures)}
+    np.savez(folder / "given.npz", n=len(pictures), **given)
     folders = {problem: str(exported[problem].folder) for problem in PROBLEMS}
     done = subprocess.run(
         [sys.executable, "-I", "-c", STRANGER, "given.npz", "out.npz", *folders.values()],

@@ -1,5 +1,3 @@
-"""Two runs side by side, from what their reports hold."""
-
 import json
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Counts by class and curves from counts."""
-
 import numpy as np
 import pytest
 

@@ -1,5 +1,3 @@
-"""Architectures that are named by an import path."""
-
 import sys
 
 import keras

@@ -1,5 +1,3 @@
-"""Models to push, and places to push them to."""
-
 from collections.abc import Callable
 from pathlib import Path
 

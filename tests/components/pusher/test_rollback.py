@@ -1,5 +1,3 @@
-"""Older versions served again: by a copy, or by the model config file."""
-
 from pathlib import Path
 
 import pytest

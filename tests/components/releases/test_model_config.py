@@ -1,5 +1,3 @@
-"""The model config file: versions, labels, and everything else as it was written."""
-
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +137,11 @@ def test_what_was_served_stays_loaded_beside_a_first_canary():
     assert _told(entry) == ([9], {"stable": 9, "canary": 9})
 
 
+def _first_canary(entry) -> None:
+    labels.admit(entry, 7, served=None)
+    labels.label(entry, "canary", 7)
+
+
 @pytest.mark.parametrize(
     ("entry", "change", "told"),
     [
@@ -148,18 +151,13 @@ def test_what_was_served_stays_loaded_beside_a_first_canary():
         # A dismissed version leaves, unless it is labelled.
         (_entry([7, 8], stable=7), lambda e: labels.dismiss(e, 8), ([7], {"stable": 7})),
         (_entry([7], stable=7), lambda e: labels.dismiss(e, 7), ([7], {"stable": 7})),
+        # A first version is stable, whatever its label.
+        (_entry(), _first_canary, ([7], {"stable": 7, "canary": 7})),
     ],
 )
 def test_versions_that_stay_in_the_list(entry, change, told):
     change(entry)
     assert _told(entry) == told
-
-
-def test_a_first_version_is_stable_whatever_its_label():
-    entry = _entry()
-    labels.admit(entry, 7, served=None)
-    labels.label(entry, "canary", 7)
-    assert _told(entry) == ([7], {"stable": 7, "canary": 7})
 
 
 def test_no_list_is_left_empty():

@@ -177,10 +177,8 @@ def test_missing_files(tmp_path):
     segmenting = get_task("image_segmentation").data()
     good = Record("good.jpg", content=WHOLE, mask=_encoded(MASK))
     segmenting.settled(segmenting.settle(Listing([good]), tmp_path, TRIMAP))
-    assert _refusal(segmenting.convert, tmp_path, record, 512) == (
-        "unreadable mask",
-        "No such file or directory",
-    )
+    found = _refusal(segmenting.convert, tmp_path, record, 512)
+    assert found == ("unreadable mask", "No such file or directory")
 
 
 def test_small_image_keeps_its_bytes():

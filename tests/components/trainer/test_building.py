@@ -1,5 +1,3 @@
-"""Weights from a file: those that fit, and those that do not."""
-
 import hashlib
 
 import keras

@@ -1,5 +1,3 @@
-"""The trainer step: what the function that trains is given."""
-
 import hashlib
 
 import pytest

@@ -145,6 +145,7 @@ def test_a_model_with_its_own_training_step_is_refused(alone: Any) -> None:
 OOM = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 FULL = tf.errors.ResourceExhaustedError(None, None, "a.h5; No space left on device")
 LOST = tf.errors.UnavailableError(None, None, "/job:worker/replica:0/task:1 is gone")
+GONE = r"one of 3 nodes was lost .* names worker 1\)"
 HALF = "^out of memory with trainer.batch_size 32; try trainer.batch_size 16$"
 
 
@@ -157,12 +158,7 @@ HALF = "^out of memory with trainer.batch_size 32; try trainer.batch_size 16$"
         (OOM, {"batch_size": 4, "replicas": 4}, FailedError, "image_size"),
         # A full disk is not out of memory, and only nodes can be lost.
         (FULL, {"batch_size": 32}, type(FULL), "No space left"),
-        (
-            LOST,
-            {"batch_size": 32, "replicas": 3, "workers": 3},
-            FailedError,
-            r"one of 3 nodes was lost .* names worker 1\)",
-        ),
+        (LOST, {"batch_size": 32, "replicas": 3, "workers": 3}, FailedError, GONE),
         (LOST, {"batch_size": 32}, type(LOST), "is gone"),
     ],
 )

@@ -1,5 +1,3 @@
-"""Whole trainings on several devices and nodes, in processes of their own."""
-
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,11 +40,8 @@ def load(path: Path) -> dict[str, np.ndarray]:
 
 
 def of(results: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {
-        key.removeprefix(f"{prefix} "): value
-        for key, value in results.items()
-        if key.startswith(f"{prefix} ")
-    }
+    start = f"{prefix} "
+    return {key.removeprefix(start): x for key, x in results.items() if key.startswith(start)}
 
 
 @pytest.fixture(scope="module")

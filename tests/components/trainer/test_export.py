@@ -1,5 +1,3 @@
-"""What `trainer.export` fixes in the SavedModel."""
-
 import dataclasses
 from pathlib import Path
 
@@ -20,9 +18,11 @@ from components.trainer.settings import TrainerConfig
 from serving import names
 from serving.errors import InputError
 
+RESIDUAL = {"model": "residual_convnet", "model_args": {}}
+
 
 def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(make_fn_args):
-    """Keras makes up such names, with another number in every build."""
+    # Keras makes up such names, with another number in every build.
     keras.backend.clear_session()  # the first build has the lowest numbers
     kind = {"model": "xception", "model_args": {}, "image_size": 71}
     fn_args = make_fn_args("image_classification", **kind, export={"grad_cam_layer": "conv2d_1"})
@@ -34,13 +34,8 @@ def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(make_fn
 
 def test_the_layer_asked_for_is_explained(make_fn_args):
     layer = "block2_conv_b"  # a residual sum leads round it
-    fn_args = make_fn_args(
-        "image_classification",
-        model="residual_convnet",
-        model_args={},
-        epochs=1,
-        export={"grad_cam_layer": layer},
-    )
+    explained = {"epochs": 1, "export": {"grad_cam_layer": layer}}
+    fn_args = make_fn_args("image_classification", **RESIDUAL, **explained)
     run.run_fn(fn_args)
     pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     picture = tf.io.encode_png(pixels)[None]
@@ -57,9 +52,6 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     heatmap = answer[names.OUTPUT_HEATMAP].numpy()
     np.testing.assert_allclose(heatmap, expected(layer).numpy(), atol=1e-4)
     assert np.abs(heatmap - expected("trunk_output").numpy()).max() > 0.1
-
-
-RESIDUAL = {"model": "residual_convnet", "model_args": {}}
 
 
 @pytest.fixture(scope="module")

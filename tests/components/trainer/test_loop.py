@@ -1,5 +1,3 @@
-"""Averaged weights, early stop, precision, resume, optimizer and rate of one training."""
-
 import math
 
 import keras

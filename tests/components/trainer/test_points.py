@@ -1,5 +1,3 @@
-"""Training on points, against gradient descent written in NumPy."""
-
 import keras
 import numpy as np
 import pytest

@@ -32,10 +32,8 @@ def test_trains_and_hands_on(make_fn_args, splits, part, index, *, load, task, c
     assert content["hyperparameters"] == {"learning_rate": 1e-3}
     assert [record["epoch"] for record in epochs] == [1, 2, 3]
     measured = {"loss"} | METRICS[task]
-    assert all(
-        set(record) == {"epoch", "seconds"} | measured | {f"val_{n}" for n in measured}
-        for record in epochs
-    )
+    told = {"epoch", "seconds"} | measured | {f"val_{n}" for n in measured}
+    assert all(set(record) == told for record in epochs)
     losses = [record["val_loss"] for record in epochs]
     assert content["best_epoch"] == 1 + int(np.argmin(losses))
     # Learning happened, and the loss is that of the task: it starts near chance.

@@ -1,5 +1,3 @@
-"""Trainings one after another."""
-
 import gc
 import weakref
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""The step, as it is wired and as TFX calls it."""
-
 import json
 
 import pytest
