@@ -24,10 +24,7 @@ def encode() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def serialize(encode: Callable[..., bytes]) -> Callable[[Mapping[str, Any]], bytes]:
-    """An Example of its values by feature.
-
-    They are numbers, lists of floats, texts, bytes, or images: arrays of uint8, stored as PNGs.
-    """
+    """Of numbers, lists of floats, texts, bytes or images (uint8, stored as PNGs), an Example."""
 
     def make(values: Mapping[str, Any]) -> bytes:
         from components.datasets.examples import make_example
@@ -130,10 +127,7 @@ def export_as() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """run_step(kind, folder, inputs, beam_args, **settings): outputs by name, made in that folder.
-
-    It is made of a component's class, artifacts by name, and what else its constructor takes.
-    """
+    """run_step(component, folder, inputs, beam_args, **settings): outputs, in that folder."""
 
     def run(kind, folder, inputs, beam_args=IN_MEMORY, **settings):
         from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor

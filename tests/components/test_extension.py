@@ -8,12 +8,8 @@ from components import extension
 from pipelines.config import load_config
 from serving.errors import InputError
 
-MODULES = {
-    "raises": "1 / 0",
-    "unnamed": "nothing",
-    "ends": "import sys; sys.exit(3)",
-    "fine": "N = 3\ndef one(a): ...",
-}
+WRONG = {"raises": "1 / 0", "unnamed": "nothing", "ends": "import sys; sys.exit(3)"}
+MODULES = WRONG | {"fine": "N = 3\ndef one(a): ..."}
 
 
 KEYS = ["task", "data.layout", "trainer.model", "trainer.export.explanation"]

@@ -25,10 +25,7 @@ CLASSES = {
 
 
 def tiny_model(task: str) -> Any:
-    """A convolution, and what each task ends with; every class is predicted somewhere.
-
-    The layers have the names that those of the architectures have.
-    """
+    """A convolution and a head, in layers named as those of the architectures."""
     keras.utils.set_random_seed(4)
     inputs = keras.Input((SIDE, SIDE, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
@@ -82,10 +79,7 @@ class Step:
 
 @pytest.fixture
 def make_step(tmp_path, write_examples, make_artifact, run_step):
-    """make_step(task, count=20): a checkpoint and a test split of `count` images.
-
-    With `test_time_flip=True` the model was exported so.
-    """
+    """make_step(task, count=20): a checkpoint, exported so, and a test split of `count` images."""
 
     def make(task: str, count: int = 20, test_time_flip: bool = False) -> Step:
         model, examples = tiny_model(task), examples_of(task, count)

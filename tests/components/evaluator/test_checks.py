@@ -104,6 +104,8 @@ def test_what_makes_no_sense_for_a_task(task, given, lines):
 
 LOWER = {"min": 0.5, "judge": "lower"}
 NONE = {"confidence_intervals": False}
+SLICED = {"slice_thresholds": {"accuracy": {"min": 0.5}}}
+UNKNOWN = {"metrics": {"own": "nothing"}}
 
 
 @pytest.mark.parametrize(
@@ -112,16 +114,8 @@ NONE = {"confidence_intervals": False}
         ({}, {}, r"thresholds\.accuracy: expected min, max_drop or both"),
         ({"max_drop": 0.5, "judge": "lower"}, {}, r"thresholds\.accuracy\.judge: expected a min"),
         (LOWER, NONE, r"thresholds\.accuracy\.judge: expected evaluator\.confidence_intervals: tr"),
-        (
-            {"min": 0.5},
-            {"slice_thresholds": {"auc": {"min": 0.5}}},
-            r"slice_thresholds: expected ev",
-        ),
-        (
-            {"min": 0.5},
-            {"metrics": {"own": "nothing"}},
-            r"metrics\.own: expected .*found 'nothing'",
-        ),
+        ({"min": 0.5}, SLICED, r"slice_thresholds: expected evaluator\.slices"),
+        ({"min": 0.5}, UNKNOWN, r"metrics\.own: expected .*found 'nothing'"),
     ],
 )
 def test_a_threshold_that_could_never_be_checked_is_refused(bounds, more, line):

@@ -78,10 +78,7 @@ def examples(shown, write_examples, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def models(save_model, tmp_path_factory):
-    """By name, a Model that tells red from blue and explains itself well, blindly, or not at all.
-
-    `odd` is one of odd side that explains well.
-    """
+    """By name, a Model that tells red from blue and explains itself well, blindly or not at all."""
     pictures = tf.TensorSpec([None], tf.string, name=names.INPUT_IMAGE_BYTES)
     stored = tf.TensorSpec([None], tf.string, name=names.INPUT_EXAMPLES)
     asked = tf.TensorSpec([None], tf.int32, name=names.INPUT_CLASS_INDEX)

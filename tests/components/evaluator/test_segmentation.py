@@ -16,10 +16,7 @@ ORIENTATIONS = np.array(["landscape"] * 6 + ["portrait"] * 6 + ["square"] * 2)
 
 @pytest.fixture(scope="module")
 def masks():
-    """uint8 [image, side, side] by name: the truth, and two models' answers.
-
-    One model never says the third class; an image is ignored whole.
-    """
+    """uint8 [image, side, side] by name: truth, an image of it ignored whole, and two answers."""
     rng = np.random.default_rng(11)
     truth = rng.choice([0, 1, 2, IGNORED], (COUNT, SIDE, SIDE), p=[0.3, 0.5, 0.1, 0.1])
     truth[3] = IGNORED

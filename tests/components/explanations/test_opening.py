@@ -30,11 +30,8 @@ def places(export_as, tmp_path_factory):
     model = models.build("mini_xception", SIDE, 3)
     model.get_layer("logits").bias.assign([0.3, -0.1, 0.2])
     model.save(folder / "best.keras")
-    options = {
-        "explain": load_explanation("hires_cam", flip=True),
-        "explanation": "hires_cam",
-        "explanation_flip": True,
-    }
+    options = {"explanation": "hires_cam", "explanation_flip": True}
+    options["explain"] = load_explanation("hires_cam", flip=True)
     for number, classes in ((9, "xyz"), (10, "abc")):  # of two runs, the last
         exported = folder / f"work/artifacts/trainer/model/{number}/Format-Serving"
         spec = models.spec("mini_xception")

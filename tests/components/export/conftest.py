@@ -92,10 +92,7 @@ def _centre(model: Any, images: np.ndarray) -> None:
 
 @pytest.fixture(scope="session")
 def learn_norms() -> Callable[..., None]:
-    """learn_norms(model, negative=False): statistics and weights as of a trained model.
-
-    With `negative`, each batch norm has a channel whose scale is, and one whose scale is 0.
-    """
+    """learn_norms(model, negative=False): as if trained; also with scales below 0 and of 0."""
 
     def learn(model: Any, negative: bool = False) -> None:
         rng = np.random.default_rng(4)

@@ -40,7 +40,9 @@ OWN = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_outputs_are_as_documented(exported, case):
+def test_outputs_are_as_documented_and_the_classes_travel_along(exported, case, tmp_path):
+    assert model_classes(str(exported[case].folder)) == Classes(exported[case].classes)
+    assert model_classes(str(tmp_path)) is None
     answer = ANSWER[KINDS[case]]
     assert {
         name: {key: tensor.dtype.name for key, tensor in signature.structured_outputs.items()}
@@ -82,14 +84,8 @@ def test_from_examples_equals_serving_default(exported, pictures, examples, case
         np.testing.assert_array_equal(parsed[key], value)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_classes_travel_along(exported, case, tmp_path):
-    assert model_classes(str(exported[case].folder)) == Classes(exported[case].classes)
-    assert model_classes(str(tmp_path)) is None
-
-
 @pytest.mark.parametrize("case", ["classification", "five"])
-def test_label_and_probability_follow_from_the_probabilities(exported, pictures, images, case):
+def test_label_and_scores_follow_from_the_probabilities(exported, pictures, images, examples, case):
     model = exported[case]
     answer = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
     probabilities = answer[names.OUTPUT_PROBABILITIES]
@@ -100,16 +96,10 @@ def test_label_and_probability_follow_from_the_probabilities(exported, pictures,
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert [x.decode() for x in answer[names.OUTPUT_LABEL]] == [model.classes[i] for i in best]
     np.testing.assert_array_equal(answer[names.OUTPUT_PROBABILITY], probabilities.max(axis=1))
-
-
-@pytest.mark.parametrize("case", ["classification", "five"])
-def test_classify_gives_every_class_its_score(exported, pictures, examples, case):
-    model = exported[case]
-    answer = model.call(names.SIGNATURE_CLASSIFY, inputs=examples(pictures))
-    direct = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)[names.OUTPUT_PROBABILITIES]
-    np.testing.assert_allclose(answer[names.OUTPUT_SCORES], direct, atol=1e-6)
+    classified = model.call(names.SIGNATURE_CLASSIFY, inputs=examples(pictures))
+    np.testing.assert_allclose(classified[names.OUTPUT_SCORES], probabilities, atol=1e-6)
     expected = [[name.encode() for name in model.classes]] * len(pictures)
-    assert answer[names.OUTPUT_CLASSES].tolist() == expected
+    assert classified[names.OUTPUT_CLASSES].tolist() == expected
 
 
 @pytest.mark.parametrize("signature", [names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM])

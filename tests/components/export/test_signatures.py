@@ -153,12 +153,7 @@ def test_a_server_computes_only_the_outputs_asked_for(exported, pictures, proble
 
 
 def _run_as_a_server(model, name, wanted, inputs):
-    """Fetches by the signature's own tensor names, as TensorFlow Serving does it.
-
-    Returns:
-        The outputs, and the types of the operations that ran for them: a node's name may tell of a
-        convolution whose kernel alone was read.
-    """
+    """Outputs as TensorFlow Serving fetches them, and the types of the operations that ran."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         loaded = v1.saved_model.loader.load(session, ["serve"], str(model.folder))

@@ -26,13 +26,7 @@ PETS, SIGNS = Classes(("cat", "dog")), Classes(("negative", "positive"))
 
 
 def _build(folder: Path, *, failing: str = "", noisy: bool = False) -> None:
-    """A classifier by the length of the file, with the project's three endpoints.
-
-    Args:
-        folder: where to write it.
-        failing: the endpoint whose outputs cannot be computed.
-        noisy: answers differently each time.
-    """
+    """A classifier by the length of the file; the outputs of `failing` cannot be computed."""
     module = tf.Module()
     module.gain = tf.Variable(1e-3)
 

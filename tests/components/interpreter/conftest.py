@@ -180,32 +180,21 @@ def check(metric, bound, value, ok, message):
     return {"class": None, "slice": "overall", "kind": "min", **named}
 
 
-INGEST = {
-    "found": 1234,
-    "accepted": 1230,
+INGEST = {"found": 1234, "accepted": 1230, "missing": 0, "notes": [], "classes": ["cat", "dog"]}
+INGEST |= {
     "quarantined": {"unreadable": 3, "duplicate": 1},
     "splits": {"train": 1000, "eval": 130, "test": 100},
-    "classes": ["cat", "dog"],
-    "missing": 0,
-    "notes": [],
 }
 REFUSED = [
     {"path": "Cat/666.jpg", "reason": "unreadable", "detail": "no picture"},
     {"path": "Dog/7.jpg", "reason": "duplicate", "detail": "same as Dog/6.jpg"},
 ]
-HISTORY = {
-    "model": "mini_xception",
-    "parameters": 721857,
-    "seed": 1337,
-    "test_time_flip": False,
-    "temperature": None,
-    "monitor": "val_loss",
-    "best_epoch": 1,
-    "epochs": [
-        {"epoch": 1, "seconds": 61.0, "loss": 0.7, "val_loss": 0.61239},
-        {"epoch": 2, "seconds": 60.0, "loss": 0.5, "val_loss": float("nan")},
-    ],
-}
+HISTORY = {"model": "mini_xception", "parameters": 721857, "monitor": "val_loss", "best_epoch": 1}
+HISTORY |= {"seed": 1337, "test_time_flip": False, "temperature": None}
+HISTORY["epochs"] = [
+    {"epoch": 1, "seconds": 61.0, "loss": 0.7, "val_loss": 0.61239},
+    {"epoch": 2, "seconds": 60.0, "loss": 0.5, "val_loss": float("nan")},
+]
 FIGURES = {
     "blessed": True,
     "baseline": None,

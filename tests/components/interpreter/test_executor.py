@@ -184,10 +184,6 @@ def test_heatmaps_that_ignore_the_weights_are_flagged(kit, grade, flagged):
     assert ("hardly change when the weights become random" in text) is flagged
 
 
-def test_without_grades_there_is_no_such_section(kit):
-    assert "explanations" not in Page(kit.facts_page(kit.Case())).html
-
-
 def test_twelve_classes(kit):
     path = kit.page(kit.of_many(12))
     page = Page(path)
@@ -304,6 +300,7 @@ def test_weights_as_they_are_and_mirror_images(kit):
     assert "epochs 0 best epoch 0 " in page.text
     assert "Training Nothing was trained: weights of a file, measured and exported as" in page.text
     assert "best, epoch 0" in page.text
+    assert "explanations" not in page.html  # nothing was graded
 
 
 def test_not_blessed_says_why(kit):

@@ -35,12 +35,9 @@ def test_metrics_are_finite_numbers_by_name(kit):
         "blessed": 1,
         "examples": 40,
     }
-
-
-def test_a_refused_model_without_a_figure():
-    made = artifacts.Metrics()
-    set_metrics(made, {"figures": [], "blessed": False})
-    assert metadata(made) == {"blessed": 0}
+    refused = artifacts.Metrics()
+    set_metrics(refused, {"figures": [], "blessed": False})
+    assert metadata(refused) == {"blessed": 0}
 
 
 def test_of_many_classes_only_the_worst_are_told(kit):
@@ -75,10 +72,7 @@ def test_the_matrix_has_a_row_for_each_true_class(kit):
             {"confidenceThreshold": 0.0, "falsePositiveRate": 1.0, "recall": 1.0},
         ]
     }
-
-
-def test_no_matrix_and_no_curve_where_there_is_none(kit):
-    made = artifacts.ClassificationMetrics()
+    without = artifacts.ClassificationMetrics()
     none = {"confusion": {"classes": ["a"] * 51, "rows": None}, "roc": None}
-    set_classification_metrics(made, kit.Case().figures | none)
-    assert metadata(made) == {}
+    set_classification_metrics(without, kit.Case().figures | none)
+    assert metadata(without) == {}

@@ -5,13 +5,8 @@ from keras import layers
 from components import models
 from components.models.cost import multiply_adds
 
-FREE = [
-    layers.Rescaling(2.0),
-    layers.BatchNormalization(),
-    layers.LayerNormalization(),
-    layers.ReLU(),
-    layers.UpSampling2D(),
-]
+NORMS = [layers.BatchNormalization(), layers.LayerNormalization()]
+FREE = [layers.Rescaling(2.0), *NORMS, layers.ReLU(), layers.UpSampling2D()]
 
 
 def cost_of(shape, *some):

@@ -153,9 +153,6 @@ def test_wrong_arguments_are_refused(name, args, message):
         models.build(name, 96, 2, **args)
 
 
-# Ablations of mini_xception -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("residual", "batch_norm", "separable"), itertools.product(ON, ON, ON))
 def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, separable, pictures):
     model = models.build(

@@ -164,9 +164,6 @@ def test_a_failed_download_is_told_in_one_line(library):
     assert "\n" not in str(told.value)
 
 
-# keras.applications by name -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "module"),
     [
@@ -199,9 +196,6 @@ def test_a_backbone_that_prepares_by_itself_is_explained_too(pictures):
     _, probabilities = head(features)
     assert probabilities.shape == (1, 5)
     np.testing.assert_allclose(np.sum(probabilities), 1.0, atol=1e-5)
-
-
-# Which layers learn -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

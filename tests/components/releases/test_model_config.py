@@ -164,9 +164,7 @@ def test_no_list_is_left_empty():
     only = _entry([8])
     labels.dismiss(only, 8)  # an empty list would be an error
     assert not only.HasField("model_version_policy")
-
-
-def test_all_versions_stay_all():
+    # And a policy of all versions stays one.
     entry = _entry()
     entry.model_version_policy.all.SetInParent()
     labels.admit(entry, 8, served=7)

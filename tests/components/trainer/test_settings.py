@@ -6,6 +6,8 @@ from components.trainer.settings import TrainerConfig, replace_values
 from serving.errors import InputError, Mistakes
 
 CLASSES, MASKS, POINTS = "image_classification", "image_segmentation", "points"
+AS_THEY_ARE = {"epochs": 0, "weights": "a.keras", "stages": [{"epochs": 1}]}
+WARM = {"stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}, {}]}
 MIXUP = {"augmentation": {"mixup": 0.2}}
 CONFIG = TrainerConfig(model="mini_xception", image_size=32, epochs=3)
 
@@ -24,15 +26,9 @@ def make(task: str = CLASSES, **changes) -> TrainerConfig:
         ({"augmentation": {"erasing_scale": [0.3, 0.1]}}, r"the smaller .*first, found \[0.3, 0.1"),
         ({"optimizer": {"ema": 1.0}}, r"optimizer.ema"),
         ({"stages": [{"seed": 2}]}, r"stages.0.seed"),
-        (
-            {"stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}, {}]},
-            r"trainer.stages.0: .*warmup_epochs: expected fewer .* \(1\), found 2",
-        ),
+        (WARM, r"trainer.stages.0: .*warmup_epochs: expected fewer .* \(1\), found 2"),
         ({"epochs": 0}, r"epochs: expected 1 or more without weights, found 0"),
-        (
-            {"epochs": 0, "weights": "a.keras", "stages": [{"epochs": 1}]},
-            r"epochs: expected 1 or more with stages, found 0; trainer.stages=\[\]",
-        ),
+        (AS_THEY_ARE, r"epochs: expected 1 or more with stages, found 0; trainer.stages=\[\]"),
     ],
 )
 def test_refused_at_once(changes, message):
