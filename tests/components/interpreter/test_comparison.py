@@ -77,13 +77,11 @@ def test_the_last_report_of_a_work_directory_is_read(tmp_path):
 def test_settings_and_figures_stand_side_by_side(kit, tmp_path):
     figure = kit.figure
     figures = [figure("accuracy", 0.9, lower=0.85, upper=0.95), figure("recall", 0.8, of="cat")]
-    first = write(
-        tmp_path / "1", FIRST, figures=figures, config={"trainer": {"epochs": 3, "seed": 1}}
-    )
+    config = {"trainer": {"epochs": 3, "seed": 1}}
+    first = write(tmp_path / "1", FIRST, figures=figures, config=config)
     figures = [figure("accuracy", 0.92), figure("auc", 0.7, slice="image/orientation=square")]
-    second = write(
-        tmp_path / "2", SECOND, figures=figures, config={"trainer": {"epochs": 5, "seed": 1}}
-    )
+    config = {"trainer": {"epochs": 5, "seed": 1}}
+    second = write(tmp_path / "2", SECOND, figures=figures, config=config)
     content = comparison.compare(*map(comparison.read_report, (first, second)))
     assert content["settings"] == [("trainer.epochs", 3, 5)]
     values = {name: [one and one["value"] for one in sides] for name, *sides in content["figures"]}

@@ -155,9 +155,8 @@ def test_wrong_arguments_are_refused(name, args, message):
 
 @pytest.mark.parametrize(("residual", "batch_norm", "separable"), itertools.product(ON, ON, ON))
 def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, separable, pictures):
-    model = models.build(
-        "mini_xception", 64, 2, residual=residual, batch_norm=batch_norm, separable=separable
-    )
+    switches = {"residual": residual, "batch_norm": batch_norm, "separable": separable}
+    model = models.build("mini_xception", 64, 2, **switches)
     for name in ("stem", "block1_conv_a", "block5_conv_b", "trunk_output", "logits"):
         model.get_layer(name)
     assert model.get_layer("trunk_output").output.shape == (None, 2, 2, 512)

@@ -91,10 +91,7 @@ BACKBONE = r"trainer.model: expected a backbone .*did you mean 'keras\.applicati
     [
         ("tiny", "trainer.model: expected one of .*linear, or an import path"),
         ("keras.applications.MobilNetV3Small", rf"{BACKBONE}\.MobileNetV3Small'\?"),
-        (
-            "nets_of_theirs:one_score",
-            rf"model 'nets_of_theirs:one_score': {TWO}, found \(None, 1\)",
-        ),
+        ("nets_of_theirs:one_score", rf"'nets_of_theirs:one_score': {TWO}, found \(None, 1\)"),
         ("nets_of_theirs:nameless", "expected a layer 'logits', linear.* name it so"),
         ("nets_of_theirs:two", "expected a layer before the logits .*'trunk_output'"),
         ("nets_of_theirs:nothing", r"expected an input of shape \(None, 16, 16, 3\).*NoneType"),

@@ -63,9 +63,8 @@ def test_a_label_leaves_the_rest_as_it_was(path):
 
 def test_a_new_model_and_a_new_file(path, tmp_path):
     for file in (path, tmp_path / "new" / "models.config"):
-        ModelConfigFile(file, "birds").change(
-            lambda entry: labels.label(entry, "stable", 7), "/models/birds"
-        )
+        written = ModelConfigFile(file, "birds")
+        written.change(lambda entry: labels.label(entry, "stable", 7), "/models/birds")
         birds = _models(file)["birds"]
         assert (birds.base_path, birds.model_platform) == ("/models/birds", "tensorflow")
         assert dict(birds.version_labels) == {"stable": 7}

@@ -199,11 +199,9 @@ def test_small_image_keeps_its_bytes():
     assert (converted.record, converted.label) == (RECORD, 0)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "orientation"), [(50, 30, b"portrait"), (30, 30, b"square")]
-)
-def test_orientation(height, width, orientation):
-    assert _features(_convert(_encoded(_pixels(height, width))))[f.ORIENTATION] == [orientation]
+@pytest.mark.parametrize(("height", "width", "told"), [(50, 30, b"portrait"), (30, 30, b"square")])
+def test_orientation(height, width, told):
+    assert _features(_convert(_encoded(_pixels(height, width))))[f.ORIENTATION] == [told]
 
 
 @pytest.mark.parametrize(

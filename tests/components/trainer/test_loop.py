@@ -165,9 +165,8 @@ def test_without_options_there_are_none():
 def test_images_for_tensorboard_are_written_every_few_epochs_and_in_the_first_and_last(
     tmp_path, every, expected, part
 ):
-    model = keras.Sequential(
-        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
-    )
+    layers = [keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+    model = keras.Sequential([keras.Input((4, 4, 3)), *layers])
     model.compile(loss="binary_crossentropy")
     split = Split(np.zeros((9, 4, 4, 3), np.uint8), np.zeros((9, 1), np.float32))
     draw = part("image_classification").draw_samples

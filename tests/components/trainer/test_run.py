@@ -101,9 +101,7 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(make_fn_args, 
     assert not list(state.iterdir())
 
 
-def test_every_other_training_has_its_own_state(
-    make_fn_args, write_split, part, prepared, tmp_path
-):
+def test_every_training_has_its_own_state(make_fn_args, write_split, part, prepared, tmp_path):
     def state_names(fn_args) -> list[str]:
         return [path.name for path in prepared(fn_args)["folders"]]
 

@@ -40,11 +40,7 @@ def test_refused_at_once(changes, message):
     ("task", "changes", "message"),
     [
         (MASKS, MIXUP, r"^trainer.augmentation.mixup: expected 0 "),
-        (
-            MASKS,
-            {"stages": [{}, MIXUP]},
-            r"^trainer.stages.1: trainer.augmentation.mixup: expected 0 ",
-        ),
+        (MASKS, {"stages": [{}, MIXUP]}, r"^trainer.stages.1: .*augmentation.mixup: expected 0 "),
         (CLASSES, {"loss": {"dice": 1.0}}, r"loss.dice: expected 0 \(it is for masks\)"),
         (CLASSES, {"monitor": "val_mean_iou"}, r"trainer.monitor: .* 'val_mean_iou'"),
         (MASKS, {"monitor": "val_accuracy"}, r"trainer.monitor: .* 'val_accuracy'"),
