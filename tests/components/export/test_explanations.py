@@ -124,9 +124,9 @@ def test_with_every_orientation_of_exif_it_is_the_upright_picture(exported, enco
     """No side or corner of it is like another."""
     blocks = np.random.default_rng(5).integers(0, 256, (4, 6, 3)) // [[[1, 2, 1]]]
     blocks[0, 0], blocks[-1, 0], blocks[0, -1] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-    tagged, exif = [], Image.Exif()
-    for exif[0x0112] in range(1, 9):
-        drawn = np.kron(blocks, np.ones((16, 16, 1)))
+    drawn, tagged, exif = np.kron(blocks, np.ones((16, 16, 1))), [], Image.Exif()
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
         tagged.append(encode(drawn, kind, exif=exif, lossless=True))
     opened = [Image.open(io.BytesIO(each)) for each in tagged]
     upright = [encode(ImageOps.exif_transpose(image)) for image in opened]
