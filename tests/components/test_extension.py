@@ -1,5 +1,3 @@
-"""Import paths in a configuration that lead to nothing, or to what cannot be used."""
-
 import sys
 
 import pytest

@@ -1,5 +1,3 @@
-"""Tiny models with random weights, tiny Examples, and the step run on them."""
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

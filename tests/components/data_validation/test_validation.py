@@ -1,5 +1,3 @@
-"""From Examples to the verdict, with TFX's own executors in between; and the schemas."""
-
 import json
 from typing import Any
 

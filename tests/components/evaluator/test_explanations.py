@@ -1,5 +1,3 @@
-"""Graded explanations in the evaluator: models whose grades are known, and what they decide."""
-
 import keras
 import numpy as np
 import pytest

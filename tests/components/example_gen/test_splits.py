@@ -1,5 +1,3 @@
-"""Which split a record goes to: final, or else data moves."""
-
 import random
 from collections import Counter
 

@@ -1,5 +1,3 @@
-"""SavedModels of images, exported once, and pictures to ask them about."""
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""What the exported endpoints answer, number by number against Keras and each other."""
-
 import io
 
 import numpy as np

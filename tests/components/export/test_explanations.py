@@ -1,5 +1,3 @@
-"""The endpoint `grad_cam`: which class it explains, and the overlay at the picture's own size."""
-
 import io
 
 import numpy as np
@@ -35,9 +33,8 @@ def _same(answers, row, others, other_row):
 
 
 def test_minus_one_explains_the_foreground_of_a_mask(exported, pictures):
-    default, foreground, contour = (
-        exported["segmentation"].explain(pictures, index) for index in (-1, 0, 2)
-    )
+    model = exported["segmentation"]
+    default, foreground, contour = (model.explain(pictures, index) for index in (-1, 0, 2))
     for row in range(len(pictures)):
         _same(default, row, foreground, row)
     assert {x.decode() for x in foreground[names.OUTPUT_LABEL]} == {"foreground"}

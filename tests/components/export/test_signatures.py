@@ -1,5 +1,3 @@
-"""The SavedModel itself: alone in a fresh process, self-contained, and pruned by a server."""
-
 import json
 import re
 import shutil

@@ -1,5 +1,3 @@
-"""The requests that travel with a model: one for each endpoint, and all of them answered."""
-
 import shutil
 
 import pytest

@@ -1,5 +1,3 @@
-"""The infra validator with small SavedModels, a real server process and TFX's own pusher check."""
-
 import re
 import time
 from collections.abc import Callable

@@ -1,5 +1,3 @@
-"""Tiny models with the real signatures, tiny Examples, and the files of the earlier steps."""
-
 import json
 from copy import deepcopy
 from dataclasses import dataclass

@@ -1,5 +1,3 @@
-"""The model card: the same facts as text and as JSON, none left out and none made up."""
-
 import json
 
 import pytest

@@ -62,9 +62,7 @@ def write_as_published(model, path):
 
 @pytest.mark.parametrize("kind", [".weights.h5", "_notop.h5"])
 @pytest.mark.parametrize("name", ["xception", "vgg16"])
-def test_weights_of_a_file_and_preprocessing_are_the_librarys(
-    name, kind, backbones, weights_files, pictures
-):
+def test_weights_and_preprocessing_are_the_librarys(name, kind, backbones, weights_files, pictures):
     model = models.build(name, SIZE, 2, weights=str(weights_files(name, kind)))
     batch = pictures(2, SIZE)
     prepare = {"xception": keras.applications.xception, "vgg16": keras.applications.vgg16}[name]

@@ -1,5 +1,3 @@
-"""Pushing: what comes to lie where, and real processes at once, killed, watched."""
-
 import threading
 import time
 from collections.abc import Callable, Iterator

@@ -1,5 +1,3 @@
-"""A push to its end: tried, labelled, tidied up, or taken back."""
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -26,9 +26,8 @@ from serving.classes import IGNORED, Classes
 BASE_KEYS = {f.IMAGE, f.WIDTH, f.HEIGHT, f.FILENAME, f.KEY, f.ORIENTATION}
 RECORD = Record("Cat/1.jpg", label="cat", number=1)
 HERE = Path()
-TRIMAP = DataConfig(
-    classes={"foreground": 1, "background": 2, "contour": 3}, min_share={"foreground": 0.001}
-)
+IDS = {"foreground": 1, "background": 2, "contour": 3}
+TRIMAP = DataConfig(classes=IDS, min_share={"foreground": 0.001})
 IGNORING = TRIMAP.model_copy(
     update={"classes": {"foreground": 1, "background": 2}, "ignored": 3, "min_share": {}}
 )

@@ -1,5 +1,3 @@
-"""The trainer itself on several devices and nodes: the same history, and one writer."""
-
 import json
 from dataclasses import asdict
 from pathlib import Path

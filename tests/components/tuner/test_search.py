@@ -71,10 +71,8 @@ def test_the_best_trial_is_chosen(algorithm, monitor, sign, *, tmp_path, capsys)
     search = run_search(make_tuner(algorithm=algorithm), base, training, tmp_path)
     assert len(training.asked) == 8
     best = min(training.asked, key=value_of)
-    assert best_values(search) == {
-        "learning_rate": best.learning_rate,
-        "optimizer.name": best.optimizer.name,
-    }
+    chosen = {"learning_rate": best.learning_rate, "optimizer.name": best.optimizer.name}
+    assert best_values(search) == chosen
     # The rest is as it was, and every trial another one.
     for config in training.asked:
         rest = config.model_dump() | {"learning_rate": 1e-3, "optimizer": {}}
@@ -106,9 +104,8 @@ def test_bayesian_search_learns_from_its_trials():
 
 @pytest.mark.parametrize(("algorithm", "seed"), [("random", 0), ("bayesian", 5)])
 def test_the_seed_decides(algorithm, seed):
-    one, same, other = (
-        asked(each, algorithm=algorithm, trials=5) for each in (seed, seed, seed + 1)
-    )
+    how = {"algorithm": algorithm, "trials": 5}
+    one, same, other = (asked(each, **how) for each in (seed, seed, seed + 1))
     assert one == same
     assert [c.learning_rate for c in one] != [c.learning_rate for c in other]
 
