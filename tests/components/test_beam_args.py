@@ -15,19 +15,10 @@ LOCAL = [
     ["--runner=DirectRunner", "--direct_running_mode=multi_processing"],
 ]
 LOOPBACK = "--environment_type=LOOPBACK"
-FLINK = [
-    "--runner=FlinkRunner",
-    "--job_endpoint=flink-jobserver:8099",
-    "--environment_type=EXTERNAL",
-    "--environment_config=localhost:50000",
-]
-DATAFLOW = [
-    "--runner=DataflowRunner",
-    "--project=my-project",
-    "--region=europe-west4",
-    "--temp_location=gs://bucket/tmp",
-    "--sdk_container_image=registry/pipeline:1",
-]
+FLINK = ["--runner=FlinkRunner", "--job_endpoint=flink-jobserver:8099"]
+FLINK += ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"]
+DATAFLOW = ["--runner=DataflowRunner", "--project=my-project", "--region=europe-west4"]
+DATAFLOW += ["--temp_location=gs://bucket/tmp", "--sdk_container_image=registry/pipeline:1"]
 
 
 @pytest.fixture

@@ -90,15 +90,8 @@ def test_tables_that_are_passed_over_are_told(touch, content, told):
 
 
 def test_flat_names(touch):
-    root = touch(
-        "cat.0.jpg",
-        "CAT.12.JPG",
-        "dog.3.png",
-        "dog.jpg",
-        "a_7.jpg",
-        "._cat.0.jpg",
-        "more/cat.1.jpg",
-    )
+    root = touch("cat.0.jpg", "CAT.12.JPG", "dog.3.png", "dog.jpg", "a_7.jpg")
+    touch("._cat.0.jpg", "more/cat.1.jpg")
     assert auto.read(root, DATA).records == [
         Record("CAT.12.JPG", label="cat", number=12),
         Record("a_7.jpg", problem="no class in file name"),

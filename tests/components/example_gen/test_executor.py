@@ -1,5 +1,3 @@
-"""The whole step in Beam, on drawn images and what else lies about in a real folder."""
-
 import os
 import shutil
 from collections import Counter

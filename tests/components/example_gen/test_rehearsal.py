@@ -1,5 +1,3 @@
-"""`data check` counts a folder as a run does: all that looks like a picture, each with a reason."""
-
 import os
 import shutil
 from pathlib import Path

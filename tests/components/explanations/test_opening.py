@@ -1,5 +1,3 @@
-"""Models of every making are opened, and what the command draws of them lies in files."""
-
 import dataclasses
 import json
 import shutil

@@ -1,5 +1,3 @@
-"""One answer from a picture and its mirror image, against the plain model asked twice."""
-
 import dataclasses
 
 import keras

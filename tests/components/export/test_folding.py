@@ -1,5 +1,3 @@
-"""Folded batch norms: the same answers and heatmaps, from the model and from its SavedModel."""
-
 from functools import partial
 
 import keras

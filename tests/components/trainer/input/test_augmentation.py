@@ -1,5 +1,3 @@
-"""Random changes: reproducible by step, in range, masks and labels moved along."""
-
 import colorsys
 
 import keras
