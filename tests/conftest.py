@@ -1,7 +1,4 @@
-"""For all rooms: programs in processes of their own, and servers of models in this one.
-
-The processes share one import of TensorFlow and TFX.
-"""
+"""For all rooms: programs in processes that share imports, and servers of models in this one."""
 
 import contextlib
 import itertools
@@ -33,10 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """Where several workers share the tests, a file stays whole, and so do some of tests/e2e.
-
-    Their fixtures are dear: a trained model, a server, a whole run.
-    """
+    """Several workers share the tests by file, some of tests/e2e together: fixtures are dear."""
     config.option.loadscopereorder = False  # the order is that of the items
     return Rooms(config, log)
 

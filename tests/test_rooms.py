@@ -12,19 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("serving", "components", "pipelines")
-STEPS = {
-    "ablation",
-    "baseline",
-    "converter",
-    "data_validation",
-    "evaluator",
-    "example_gen",
-    "infra_validator",
-    "interpreter",
-    "pusher",
-    "trainer",
-    "tuner",
-}
+STEPS = {path.parent.name for path in ROOT.glob("components/*/component.py")} | {"ablation"}
 # A tuner's trials and an ablation's combinations are trainings: the trainer is their library.
 SHARED = {("tuner", "trainer"), ("ablation", "trainer")}
 

@@ -1,5 +1,3 @@
-"""Tiny artifacts for the steps' tests."""
-
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,11 +12,11 @@ IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 @pytest.fixture(scope="session")
 def encode() -> Callable[..., bytes]:
-    """encode(uint8 pixels, "PNG"): the content of a file."""
+    """encode(uint8 pixels, "PNG", **options): the content of a file."""
 
-    def make(pixels: Any, kind: str = "PNG") -> bytes:
+    def make(pixels: Any, kind: str = "PNG", **options: Any) -> bytes:
         buffer = io.BytesIO()
-        Image.fromarray(np.asarray(pixels, np.uint8)).save(buffer, kind)
+        Image.fromarray(np.asarray(pixels, np.uint8)).save(buffer, kind, **options)
         return buffer.getvalue()
 
     return make
@@ -26,10 +24,7 @@ def encode() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def serialize(encode: Callable[..., bytes]) -> Callable[[Mapping[str, Any]], bytes]:
-    """An Example of its values by feature.
-
-    They are numbers, lists of floats, texts, bytes, or images: arrays of uint8, stored as PNGs.
-    """
+    """Of numbers, lists of floats, texts, bytes or images (uint8, stored as PNGs), an Example."""
 
     def make(values: Mapping[str, Any]) -> bytes:
         from components.datasets.examples import make_example
@@ -132,10 +127,7 @@ def export_as() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """run_step(kind, folder, inputs, beam_args, **settings): outputs by name, made in that folder.
-
-    It is made of a component's class, artifacts by name, and what else its constructor takes.
-    """
+    """run_step(component, folder, inputs, beam_args, **settings): outputs, in that folder."""
 
     def run(kind, folder, inputs, beam_args=IN_MEMORY, **settings):
         from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor

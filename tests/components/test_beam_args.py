@@ -15,19 +15,10 @@ LOCAL = [
     ["--runner=DirectRunner", "--direct_running_mode=multi_processing"],
 ]
 LOOPBACK = "--environment_type=LOOPBACK"
-FLINK = [
-    "--runner=FlinkRunner",
-    "--job_endpoint=flink-jobserver:8099",
-    "--environment_type=EXTERNAL",
-    "--environment_config=localhost:50000",
-]
-DATAFLOW = [
-    "--runner=DataflowRunner",
-    "--project=my-project",
-    "--region=europe-west4",
-    "--temp_location=gs://bucket/tmp",
-    "--sdk_container_image=registry/pipeline:1",
-]
+FLINK = ["--runner=FlinkRunner", "--job_endpoint=flink-jobserver:8099"]
+FLINK += ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"]
+DATAFLOW = ["--runner=DataflowRunner", "--project=my-project", "--region=europe-west4"]
+DATAFLOW += ["--temp_location=gs://bucket/tmp", "--sdk_container_image=registry/pipeline:1"]
 
 
 @pytest.fixture
@@ -41,12 +32,16 @@ def packed(monkeypatch):
 
 
 @pytest.mark.parametrize("args", LOCAL)
-def test_tfx_is_not_packed_for_workers_on_this_machine(args, packed):
-    completed = complete(args)
+def test_nothing_is_packed_or_downloaded_for_this_machine(args, packed, monkeypatch):
+    completed, asked = complete(args), []
     assert completed[: len(args)] == args
     assert BEAM_PLUGIN_ARG in completed
     assert make_beam_dependency_flags(completed) == completed
-    assert packed == []
+    monkeypatch.setattr(prism_runner.PrismRunner, "run_pipeline", lambda *_: asked.append(1))
+    in_memory = [arg.replace("multi_processing", "in_memory") for arg in completed]
+    with beam.Pipeline(options=PipelineOptions(in_memory)) as pipeline:
+        _ = pipeline | beam.Create([1, 2]) | beam.Map(abs)
+    assert (packed, asked) == ([], [])
 
 
 def test_workers_in_containers_of_their_own_import_what_is_there(packed):
@@ -64,6 +59,7 @@ def test_what_the_configuration_says_of_workers_stays(own):
     assert completed[:2] == [own, BEAM_PLUGIN_ARG]
     assert LOCAL_WORKERS_ARG not in completed
     assert complete([*FLINK, own]) == [*FLINK, own, BEAM_PLUGIN_ARG]
+    assert complete(DATAFLOW) == [*DATAFLOW, BEAM_PLUGIN_ARG]  # which names its image
 
 
 @pytest.mark.parametrize(
@@ -84,10 +80,6 @@ def test_what_the_configuration_says_of_workers_stays(own):
 )
 def test_which_workers_see_other_files(args, elsewhere):
     assert runs_elsewhere(args) is elsewhere
-
-
-def test_dataflow_workers_get_the_image_that_is_named():
-    assert complete(DATAFLOW) == [*DATAFLOW, BEAM_PLUGIN_ARG]
 
 
 BAD = [
@@ -121,16 +113,6 @@ def test_images_for_the_workers_of_portable_runners_are_taken():
     docker = [*FLINK[:2], "--environment_type=DOCKER"]
     for option in ("--environment_config=i:1", "--environment_option=docker_container_image=i:1"):
         assert complete([*docker, option])[-1] == OWN_IMAGE_ARG
-
-
-@pytest.mark.parametrize("args", LOCAL)
-def test_nothing_is_downloaded_to_run_on_this_machine(args, monkeypatch):
-    asked = []
-    monkeypatch.setattr(prism_runner.PrismRunner, "run_pipeline", lambda *_: asked.append(1))
-    in_memory = [arg.replace("multi_processing", "in_memory") for arg in complete(args)]
-    with beam.Pipeline(options=PipelineOptions(in_memory)) as pipeline:
-        _ = pipeline | beam.Create([1, 2]) | beam.Map(abs)
-    assert asked == []
 
 
 def test_a_version_that_was_asked_for_stays():

@@ -25,9 +25,7 @@ def job_server(zygote, tmp_path):
         server.kill()
 
 
-def test_statistics_go_through_a_portable_runner(
-    job_server, write_examples, make_artifact, tmp_path
-):
+def test_statistics_through_a_portable_runner(job_server, write_examples, make_artifact, tmp_path):
     rows = [{"x": value} for value in (1.0, 2.0, 6.0)]
     examples = write_examples(tmp_path / "examples", {"train": rows})
     statistics = make_artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")

@@ -1,5 +1,3 @@
-"""Import paths in a configuration that lead to nothing, or to what cannot be used."""
-
 import sys
 
 import pytest
@@ -8,12 +6,11 @@ from components import extension
 from pipelines.config import load_config
 from serving.errors import InputError
 
-MODULES = {
-    "raises": "1 / 0",
-    "unnamed": "nothing",
-    "ends": "import sys; sys.exit(3)",
-    "fine": "N = 3\ndef one(a): ...",
-}
+WRONG = {"raises": "1 / 0", "unnamed": "nothing", "ends": "import sys; sys.exit(3)"}
+MODULES = WRONG | {"fine": "N = 3\ndef one(a): ..."}
+
+
+KEYS = ["task", "data.layout", "trainer.model", "trainer.export.explanation"]
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +24,7 @@ def _theirs(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-@pytest.mark.parametrize(
-    "key", ["task", "data.layout", "trainer.model", "trainer.export.explanation"]
-)
+@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize(
     ("path", "told"),
     [

@@ -1,5 +1,3 @@
-"""Which served version a candidate has to beat, and what the step hands on."""
-
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,3 @@
-"""Tiny models with random weights, tiny Examples, and the step run on them."""
-
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +23,7 @@ CLASSES = {
 
 
 def tiny_model(task: str) -> Any:
-    """A convolution, and what each task ends with; every class is predicted somewhere.
-
-    The layers have the names that those of the architectures have.
-    """
+    """A convolution and a head, in layers named as those of the architectures."""
     keras.utils.set_random_seed(4)
     inputs = keras.Input((SIDE, SIDE, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
@@ -49,11 +44,7 @@ def examples_of(task: str, count: int) -> list[dict[str, Any]]:
     for number in range(count):
         image = rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
         mask = rng.choice([0, 1, 2, 255], (SIDE, SIDE)).astype(np.uint8)
-        truth = (
-            {features.LABEL: number % 3}
-            if task == "image_classification"
-            else {features.MASK: mask}
-        )
+        truth = {features.MASK: mask} if "segmentation" in task else {features.LABEL: number % 3}
         made.append({features.IMAGE: image} | truth)
     return made
 
@@ -86,10 +77,7 @@ class Step:
 
 @pytest.fixture
 def make_step(tmp_path, write_examples, make_artifact, run_step):
-    """make_step(task, count=20): a checkpoint and a test split of `count` images.
-
-    With `test_time_flip=True` the model was exported so.
-    """
+    """make_step(task, count=20): a checkpoint, exported so, and a test split of `count` images."""
 
     def make(task: str, count: int = 20, test_time_flip: bool = False) -> Step:
         model, examples = tiny_model(task), examples_of(task, count)
@@ -104,9 +92,7 @@ def make_step(tmp_path, write_examples, make_artifact, run_step):
             "model_run": make_artifact(standard_artifacts.ModelRun, tmp_path / "run"),
         }
         key = features.LABEL if task == "image_classification" else features.MASK
-        images, truth = (
-            np.array([one[name] for one in examples]) for name in (features.IMAGE, key)
-        )
+        images, truth = (np.array([one[k] for one in examples]) for k in (features.IMAGE, key))
         return Step(tmp_path, task, model, images.astype(np.float32), truth, inputs, run_step)
 
     return make

@@ -39,10 +39,7 @@ def good() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def check(run_step, write_examples):
-    """Runs StatisticsGen, SchemaGen and ExampleValidator: statistics and anomalies.
-
-    `check(folder, task, {split: [features, ...]}, *beam_args)`.
-    """
+    """check(folder, task, {split: [features, ...]}, *beam_args): statistics and anomalies."""
 
     def run(folder, task, splits, *beam_args):
         examples = write_examples(folder / "examples", splits, CLASSES)

@@ -1,5 +1,3 @@
-"""What is said of a folder, and the configuration that is written for it."""
-
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +57,8 @@ def test_class_folders_and_their_configuration(tmp_path):
     }
 
 
-TRIMAPS = {
-    "classes": {"foreground": 1, "background": 2, "contour": 3},
-    "min_share": {"foreground": 0.001},
-}
+IDS = {"foreground": 1, "background": 2, "contour": 3}
+TRIMAPS = {"classes": IDS, "min_share": {"foreground": 0.001}}
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,7 @@ def test_same_seed_same_bytes_and_growing_changes_nothing(tmp_path, layout, clas
 
 @pytest.mark.parametrize(
     ("layout", "digest"),
-    [
-        ("cats_dogs", "fc596b0a9cdba95d"),
-        ("pets", "ad16f15d72253bd3"),
-        ("blobs", "a471170df5592ea6"),
-    ],
+    [("cats_dogs", "fc596b0a9cdb"), ("pets", "ad16f15d7225"), ("blobs", "a471170df559")],
 )
 def test_what_was_drawn_before_is_still_drawn(tmp_path, layout, digest):
     """Figures in docs/results.md stand on it. The digests were made by Pillow 12.3."""
@@ -63,7 +59,7 @@ def test_what_was_drawn_before_is_still_drawn(tmp_path, layout, digest):
     drawn = hashlib.sha256()
     for path, content in _files(tmp_path).items():
         drawn.update(path.encode() + content)
-    assert drawn.hexdigest()[:16] == digest
+    assert drawn.hexdigest()[:12] == digest
 
 
 def test_each_class_has_a_shape_of_its_own(tmp_path):

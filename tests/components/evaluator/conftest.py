@@ -79,10 +79,7 @@ def write_model(save_model: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def evaluate(tmp_path_factory, make_artifact, run_step):
-    """evaluate(task, examples, model, baseline=None, **config) runs the executor.
-
-    `baseline` may be "none": a Model that only says so, as in the pipeline.
-    """
+    """evaluate(task, examples, model, baseline or "none" as in the pipeline, **config)."""
 
     def run(task: str, examples: Any, model: Any, baseline: Any = None, **given: Any) -> Outcome:
         folder = tmp_path_factory.mktemp("evaluation")

@@ -1,5 +1,3 @@
-"""Thresholds alone: what is asked for, and the verdict on given figures."""
-
 import numpy as np
 import pytest
 
@@ -58,61 +56,68 @@ def test_no_threshold_no_blessing():
     assert read_checks(config(), [accuracy(1.0)], has_baseline=False) == (False, [])
 
 
+ACCURATE = {"thresholds": {"accuracy": {"min": 0.5}}}
+MOSAIC = {"thresholds": {"explanation/mosaic": {"min": 0.5}}}
+OWN = {"own": "a.b:C", "auc": {"path": "a.b:D", "args": {"k": 3}}}
+
+
 @pytest.mark.parametrize(
-    ("task", "given", "messages"),
+    ("task", "given", "lines"),
     [
         (
             "image_segmentation",
-            {"thresholds": {"accuracy": {"min": 0.5}}, "slices": ["image/label_name"]},
+            ACCURATE | {"slices": ["image/label_name"]},
             [
-                "evaluator.thresholds.accuracy: expected a metric of image_segmentation: mean_iou",
-                "evaluator.slices: expected keys of image_segmentation: image/orientation, found",
+                "thresholds.accuracy: expected a metric of image_segmentation: mean_iou",
+                "slices: expected keys of image_segmentation: image/orientation, found",
             ],
         ),
         (
             "points",
-            {
-                "thresholds": {"own": {"min": 0.5}},
-                "slice_thresholds": {"f1": {"min": 0.5}},
-                "slices": ["point/label_name"],
-                "metrics": {"own": "a.b:C", "auc": {"path": "a.b:D", "args": {"k": 3}}},
-            },
-            ["evaluator.slice_thresholds.f1: expected", "evaluator.metrics.auc: expected a name"],
+            {"thresholds": {"own": {"min": 0.5}}, "slices": ["point/label_name"], "metrics": OWN}
+            | {"slice_thresholds": {"f1": {"min": 0.5}}},
+            ["slice_thresholds.f1: expected", "metrics.auc: expected a name"],
+        ),
+        (
+            "image_classification",
+            {"graded_images": 9, "thresholds": {"explanation/mosaics": {"min": 0.5}}},
+            ["thresholds.explanation/mosaics: expected a metric of image_classification:"],
+        ),
+        (
+            "image_classification",
+            MOSAIC,
+            ["thresholds.explanation/mosaic: expected evaluator.graded_images above 0, found 0"],
+        ),
+        (
+            "points",
+            ACCURATE | {"graded_images": 9},
+            ["graded_images: expected 0: explanations of points have no grades, found 9"],
         ),
     ],
 )
-def test_what_makes_no_sense_for_a_task(task, given, messages):
+def test_what_makes_no_sense_for_a_task(task, given, lines):
     found = [str(mistake) for mistake in config(**given).task_mistakes(get_task(task))]
-    assert len(found) == len(messages)
-    for line, start in zip(found, messages, strict=True):
-        assert line.startswith(start)
+    assert len(found) == len(lines)
+    for line, start in zip(found, lines, strict=True):
+        assert line.startswith(f"evaluator.{start}")
+
+
+LOWER = {"min": 0.5, "judge": "lower"}
+NONE = {"confidence_intervals": False}
+SLICED = {"slice_thresholds": {"accuracy": {"min": 0.5}}}
+UNKNOWN = {"metrics": {"own": "nothing"}}
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("bounds", "more", "line"),
     [
-        (
-            {"thresholds": {"accuracy": {}}},
-            r"evaluator\.thresholds\.accuracy: expected min, max_drop or both",
-        ),
-        (
-            {"slice_thresholds": {"accuracy": {"min": 0.5}}},
-            r"evaluator\.slice_thresholds: expected evaluator\.slices",
-        ),
-        (
-            {"thresholds": {"accuracy": {"max_drop": 0.5, "judge": "lower"}}},
-            r"evaluator\.thresholds\.accuracy\.judge: expected a min",
-        ),
-        (
-            {
-                "thresholds": {"accuracy": {"min": 0.5, "judge": "lower"}},
-                "confidence_intervals": False,
-            },
-            r"evaluator\.thresholds\.accuracy\.judge: expected evaluator\.confidence_intervals: tr",
-        ),
-        ({"metrics": {"own": "nothing"}}, r"evaluator\.metrics\.own: expected .*found 'nothing'"),
+        ({}, {}, r"thresholds\.accuracy: expected min, max_drop or both"),
+        ({"max_drop": 0.5, "judge": "lower"}, {}, r"thresholds\.accuracy\.judge: expected a min"),
+        (LOWER, NONE, r"thresholds\.accuracy\.judge: expected evaluator\.confidence_intervals: tr"),
+        ({"min": 0.5}, SLICED, r"slice_thresholds: expected evaluator\.slices"),
+        ({"min": 0.5}, UNKNOWN, r"metrics\.own: expected .*found 'nothing'"),
     ],
 )
-def test_a_threshold_that_could_never_be_checked_is_refused(given, message):
-    with pytest.raises(ValueError, match=message):
-        config(**given)
+def test_a_threshold_that_could_never_be_checked_is_refused(bounds, more, line):
+    with pytest.raises(ValueError, match=rf"evaluator\.{line}"):
+        config(thresholds={"accuracy": bounds}, **more)

@@ -16,10 +16,7 @@ ORIENTATIONS = np.array(["landscape"] * 6 + ["portrait"] * 6 + ["square"] * 2)
 
 @pytest.fixture(scope="module")
 def masks():
-    """uint8 [image, side, side] by name: the truth, and two models' answers.
-
-    One model never says the third class; an image is ignored whole.
-    """
+    """uint8 [image, side, side] by name: truth, an image of it ignored whole, and two answers."""
     rng = np.random.default_rng(11)
     truth = rng.choice([0, 1, 2, IGNORED], (COUNT, SIDE, SIDE), p=[0.3, 0.5, 0.1, 0.1])
     truth[3] = IGNORED
@@ -105,10 +102,8 @@ def test_confusion_in_pixels_equals_numpy(better, masks):
 def test_intervals_are_those_of_a_bootstrap_of_images(better, masks):
     rng = np.random.default_rng(2)
     for name, rows in slices().items():
-        drawn = [
-            reference(masks, "good", np.repeat(rows, rng.poisson(1.0, len(rows))))
-            for _ in range(500)
-        ]
+        times = rng.poisson(1.0, (500, len(rows)))
+        drawn = [reference(masks, "good", np.repeat(rows, some)) for some in times]
         for key in (("pixel_accuracy", None), ("mean_iou", None), ("iou", "fore")):
             figure = better.figure(key[0], name, key[1])
             half = 1.959964 * np.nanstd([each[key] for each in drawn])

@@ -20,18 +20,11 @@ BUCKETS = {"train_buckets": 2}
 
 @dataclass
 class Ingested:
-    """What one run of the step left.
-
-    Attributes:
-        summary: INGEST_SUMMARY.
-        refused: path to (reason, detail).
-        splits: split name to file name to Example, features by key.
-        classes: those beside the splits.
-    """
+    """What one run of the step left; `refused`: path to reason and detail."""
 
     summary: dict[str, Any]
     refused: dict[str, tuple[str, str]]
-    splits: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
+    splits: dict[str, dict[str, dict[str, Any]]] = field(repr=False)  # by name, then by file
     classes: Classes
 
     @property

@@ -1,5 +1,3 @@
-"""The whole step in Beam, on drawn images and what else lies about in a real folder."""
-
 import os
 import shutil
 from collections import Counter
@@ -26,9 +24,8 @@ def folder(tmp_path_factory) -> Path:
     synthesize(root, "class_folders", COUNT, size=SIZE)
     # Cat/0: two copies, one of them losslessly in another container.
     shutil.copy(root / "Cat/0.jpg", root / "Cat/copy.jpg")
-    Image.fromarray(decode_pixels((root / "Cat/0.jpg").read_bytes()).numpy()).save(
-        root / "Cat/zcopy.png"
-    )
+    pixels = decode_pixels((root / "Cat/0.jpg").read_bytes()).numpy()
+    Image.fromarray(pixels).save(root / "Cat/zcopy.png")
     # Dog/3: the same pixels under the other label.
     shutil.copy(root / "Dog/3.jpg", root / "Cat/other.jpg")
     (root / "Cat/empty.jpg").write_bytes(b"")

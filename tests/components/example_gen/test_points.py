@@ -1,5 +1,3 @@
-"""Points through the whole step in Beam."""
-
 import hashlib
 import struct
 from collections import Counter

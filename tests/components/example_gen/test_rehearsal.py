@@ -1,5 +1,3 @@
-"""`data check` counts a folder as a run does: all that looks like a picture, each with a reason."""
-
 import os
 import shutil
 from pathlib import Path
@@ -13,13 +11,8 @@ from components.datasets.synth import synthesize
 from components.example_gen.rehearsal import rehearse
 
 LINKS = {"gone": "nowhere", "loop": "loop.jpg", "far": "a" * 300, "through": "text.png/x"}
-SPOILT = {
-    "broken link": 4,
-    "no file": 1,
-    "not a picture": 2,
-    "unreadable file": 1,
-    "unsupported format": 4,
-}
+UNREAD = {"no file": 1, "not a picture": 2, "unreadable file": 1}
+SPOILT = UNREAD | {"broken link": 4, "unsupported format": 4}
 
 
 def _spoil(folder: Path) -> list[str]:

@@ -1,5 +1,3 @@
-"""Which split a record goes to: final, or else data moves."""
-
 import random
 from collections import Counter
 
@@ -36,9 +34,7 @@ def test_shares_follow_the_buckets():
 
 def test_book_pets_is_the_books_order():
     """Listing 9.2's own lines, on names that sort otherwise than they are listed."""
-    names = [
-        f"{breed}_{i}.jpg" for breed in ("Persian", "beagle", "Abyssinian") for i in (1, 10, 2)
-    ]
+    names = [f"{kind}_{i}.jpg" for kind in ("Persian", "beagle", "Abyssinian") for i in (1, 10, 2)]
     records = [Record(f"images/{name}", mask_path=f"masks/{name}") for name in names]
     records.append(Record("images/Zorro_1.jpg", problem="no mask"))
 

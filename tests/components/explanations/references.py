@@ -78,16 +78,10 @@ heat = heat[1]
 heat[:2] += masks[:2] / 2
 mass, ranks, hit = (
     np.array(
-        metric(normalise=False)(
-            None, images, LABELS, a_batch=heat[:, None], s_batch=masks[:, None]
-        ),
+        one(normalise=False)(None, images, LABELS, a_batch=heat[:, None], s_batch=masks[:, None]),
         float,
     )
-    for metric in (
-        quantus.RelevanceMassAccuracy,
-        quantus.RelevanceRankAccuracy,
-        quantus.PointingGame,
-    )
+    for one in (quantus.RelevanceMassAccuracy, quantus.RelevanceRankAccuracy, quantus.PointingGame)
 )
 found["pointing"] = grades.pointing(heat, masks), hit
 found["energy"] = grades.energy_above_area(heat, masks), mass - masks.mean(axis=(1, 2))

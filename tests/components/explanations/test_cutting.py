@@ -1,5 +1,3 @@
-"""Which layers Grad-CAM takes, and what is said of the others."""
-
 import pytest
 
 from components import models

@@ -77,9 +77,7 @@ def test_a_mosaic_holds_two_of_each_class_at_half_their_size(pictures):
     places = set()
     for number, (canvas, label) in enumerate(seen):
         assert label == labels[number]
-        tiles = (
-            canvas.reshape(2, half, 2, half, 3).transpose(0, 2, 1, 3, 4).reshape(4, half, half, 3)
-        )
+        tiles = canvas.reshape(2, half, 2, half, 3).swapaxes(1, 2).reshape(4, half, half, 3)
         which = [int(np.abs(small - tile).sum(axis=(1, 2, 3)).argmin()) for tile in tiles]
         assert len(set(which)) == 4
         assert sorted(labels[which]) == [0, 0, 1, 1]

@@ -43,11 +43,7 @@ def heatmap_from(features, channel_weights, side=SIDE):
 
 
 def tiny_classifier(dense, bias=0.1, seed=0):
-    """A strided convolution -> trunk_output -> mean -> dense: d logit / d A_k = w_k / (h * w).
-
-    Args:
-        dense: weights [CHANNELS] of the one logit of two classes, or [CHANNELS, classes].
-    """
+    """A strided convolution -> trunk_output -> mean -> dense: d logit / d A_k = w_k / (h * w)."""
     dense = np.array(dense).reshape(CHANNELS, -1)
     inputs = keras.Input((SIDE, SIDE, 3))
     x = keras.layers.Conv2D(CHANNELS, 2, strides=2, name="trunk_output")(inputs)
@@ -129,9 +125,8 @@ def test_channel_weights_equal_finite_differences(images):
                 down[:, row, column, channel] -= step
                 difference = (score_of(up) - score_of(down)) / (2 * step)
                 alpha[:, channel] += difference / MAP**2
-    maps, _ = grad_cam(
-        lambda _, training: tf.constant(features), head, tf.zeros((2, MAP, MAP, 3)), logit
-    )
+    nothing = tf.zeros((2, MAP, MAP, 3))
+    maps, _ = grad_cam(lambda _, training: tf.constant(features), head, nothing, logit)
     expected = heatmap_from(features, alpha, side=MAP)
     assert 0 < (expected > 0).mean() < 1
     peaks = maps.numpy().max(axis=(1, 2), keepdims=True)
@@ -147,13 +142,10 @@ def test_nothing_that_speaks_for_the_score_gives_zeros(images):
     assert run(model, images, negative_logit)[0].max() == pytest.approx(1)
 
 
-def test_a_score_that_ignores_the_features_gives_zeros(images):
+def test_a_score_that_ignores_the_features_and_a_constant_map_give_zeros(images):
     heat, _ = run(tiny_classifier(DENSE), images, lambda logits, _: tf.zeros(len(images)))
     np.testing.assert_array_equal(heat, 0)
-
-
-def test_a_constant_map_gives_zeros():
-    """A picture of one colour gives a map of one value, which points nowhere."""
+    # A picture of one colour gives a map of one value, which points nowhere.
     flat = np.full((1, SIDE, SIDE, 3), 200, np.float32)
     model = tiny_classifier(DENSE)
     values = np.einsum("bhwc,c->bhw", trunk_by_hand(model, flat), DENSE)
@@ -282,20 +274,23 @@ def export(model, task, classes, folder):
     return explain
 
 
-def test_classes_of_the_endpoint_are_the_two_signs_of_the_logit(images, tmp_path):
+@pytest.mark.parametrize("saturated", [False, True])
+def test_classes_of_the_endpoint_are_the_two_signs_of_the_logit(images, tmp_path, saturated):
+    """The endpoint scores logits: a probability of 1 has no gradient left."""
     pictures = images.astype(np.uint8)
-    model = tiny_classifier(DENSE)
-    features = trunk_by_hand(model, pictures.astype(float))
+    features = trunk_by_hand(tiny_classifier(DENSE), pictures.astype(float))
     logits = features.mean(axis=(1, 2)) @ DENSE
     # The bias parts the pictures, so that -1 means either class.
-    model = tiny_classifier(DENSE, bias=-float(np.sort(logits)[1:3].mean()))
-    best = (logits > np.sort(logits)[1:3].mean()).astype(int)
-    assert set(best) == {0, 1}
+    middle = float(np.sort(logits)[1:3].mean())
+    model = tiny_classifier(DENSE, bias=40.0 if saturated else -middle)
+    best = np.ones(5, int) if saturated else (logits > middle).astype(int)
+    assert set(best) == ({1} if saturated else {0, 1})
     explain = export(model, "image_classification", ("cat", "dog"), tmp_path / "model")
     for class_index, signs in ((0, -np.ones(5)), (1, np.ones(5)), (-1, 2 * best - 1)):
         expected = heatmap_from(features, signs[:, None] * np.array(DENSE))
-        heat = explain(pictures, class_index)["heatmap"]
-        np.testing.assert_allclose(heat, expected, atol=1e-5)
+        answer = explain(pictures, class_index)
+        np.testing.assert_allclose(answer["heatmap"], expected, atol=1e-5)
+    assert (answer["probability"] == 1).all() == saturated
 
 
 def test_a_class_of_five_is_explained_by_its_own_logit(images, tmp_path):
@@ -310,17 +305,6 @@ def test_a_class_of_five_is_explained_by_its_own_logit(images, tmp_path):
         assert [label.decode() for label in answer["label"]] == ["abcde"[one] for one in classes]
         expected = heatmap_from(features, dense.T[classes])
         np.testing.assert_allclose(answer["heatmap"], expected, atol=1e-5)
-
-
-def test_endpoint_explains_saturated_pictures(images, tmp_path):
-    """The endpoint scores logits: a probability of 1 has no gradient left."""
-    pictures = images.astype(np.uint8)
-    model = tiny_classifier(DENSE, bias=40.0)
-    features = trunk_by_hand(model, pictures.astype(float))
-    answer = export(model, "image_classification", ("cat", "dog"), tmp_path / "model")(pictures, -1)
-    np.testing.assert_array_equal(answer["probability"], 1)
-    expected = heatmap_from(features, np.tile(DENSE, (len(pictures), 1)))
-    np.testing.assert_allclose(answer["heatmap"], expected, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,3 @@
-"""Models of every making are opened, and what the command draws of them lies in files."""
-
 import dataclasses
 import json
 import shutil
@@ -30,11 +28,8 @@ def places(export_as, tmp_path_factory):
     model = models.build("mini_xception", SIDE, 3)
     model.get_layer("logits").bias.assign([0.3, -0.1, 0.2])
     model.save(folder / "best.keras")
-    options = {
-        "explain": load_explanation("hires_cam", flip=True),
-        "explanation": "hires_cam",
-        "explanation_flip": True,
-    }
+    options = {"explanation": "hires_cam", "explanation_flip": True}
+    options["explain"] = load_explanation("hires_cam", flip=True)
     for number, classes in ((9, "xyz"), (10, "abc")):  # of two runs, the last
         exported = folder / f"work/artifacts/trainer/model/{number}/Format-Serving"
         spec = models.spec("mini_xception")
@@ -187,10 +182,8 @@ def test_masks_are_explained_as_their_endpoint_does(export_as, image, tmp_path):
     spec = models.spec("segmentation_convnet")
     export_as("image_segmentation", spec, model, tmp_path / "1", "a", "b", "c")
     signature = tf.saved_model.load(str(tmp_path / "1")).signatures["grad_cam"]
-    answers = [
-        signature(image_bytes=tf.constant([image.read_bytes()]), class_index=tf.constant([k]))
-        for k in range(3)
-    ]
+    picture = tf.constant([image.read_bytes()])
+    answers = [signature(image_bytes=picture, class_index=tf.constant([k])) for k in range(3)]
     heats = [answer["heatmap"].numpy()[0] for answer in answers]
     assert max(heat.max() for heat in heats) == 1  # some class has pixels
     written = looking.draw_class_activation(

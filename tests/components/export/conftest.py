@@ -1,5 +1,3 @@
-"""SavedModels of images, exported once, and pictures to ask them about."""
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +17,12 @@ from serving import names
 SIDE = 64
 # By picture: height and width. Taller, wider, as large as and smaller than the model's input.
 SIZES = ((64, 64), (90, 50), (40, 100), (30, 20))
+TRIMAP = ("foreground", "background", "contour")
 # By name: task, architecture, classes.
 CASES = {
     "classification": ("image_classification", "mini_xception", ("cat", "dog")),
     "five": ("image_classification", "mini_xception", ("ant", "bee", "cow", "dog", "eel")),
-    "segmentation": (
-        "image_segmentation",
-        "segmentation_convnet",
-        ("foreground", "background", "contour"),
-    ),
+    "segmentation": ("image_segmentation", "segmentation_convnet", TRIMAP),
     "regions": ("image_segmentation", "segmentation_convnet", ("sky", "sea", "sand", "sun", "man")),
     "points": ("points", "linear", ("negative", "positive")),
 }
@@ -95,10 +90,7 @@ def _centre(model: Any, images: np.ndarray) -> None:
 
 @pytest.fixture(scope="session")
 def learn_norms() -> Callable[..., None]:
-    """learn_norms(model, negative=False): statistics and weights as of a trained model.
-
-    With `negative`, each batch norm has a channel whose scale is, and one whose scale is 0.
-    """
+    """learn_norms(model, negative=False): as if trained; also with scales below 0 and of 0."""
 
     def learn(model: Any, negative: bool = False) -> None:
         rng = np.random.default_rng(4)

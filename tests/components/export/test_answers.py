@@ -1,5 +1,3 @@
-"""What the exported endpoints answer, number by number against Keras and each other."""
-
 import io
 
 import numpy as np
@@ -40,7 +38,9 @@ OWN = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_outputs_are_as_documented(exported, case):
+def test_outputs_are_as_documented_and_the_classes_travel_along(exported, case, tmp_path):
+    assert model_classes(str(exported[case].folder)) == Classes(exported[case].classes)
+    assert model_classes(str(tmp_path)) is None
     answer = ANSWER[KINDS[case]]
     assert {
         name: {key: tensor.dtype.name for key, tensor in signature.structured_outputs.items()}
@@ -82,14 +82,8 @@ def test_from_examples_equals_serving_default(exported, pictures, examples, case
         np.testing.assert_array_equal(parsed[key], value)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_classes_travel_along(exported, case, tmp_path):
-    assert model_classes(str(exported[case].folder)) == Classes(exported[case].classes)
-    assert model_classes(str(tmp_path)) is None
-
-
 @pytest.mark.parametrize("case", ["classification", "five"])
-def test_label_and_probability_follow_from_the_probabilities(exported, pictures, images, case):
+def test_label_and_scores_follow_from_the_probabilities(exported, pictures, images, examples, case):
     model = exported[case]
     answer = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
     probabilities = answer[names.OUTPUT_PROBABILITIES]
@@ -100,18 +94,10 @@ def test_label_and_probability_follow_from_the_probabilities(exported, pictures,
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert [x.decode() for x in answer[names.OUTPUT_LABEL]] == [model.classes[i] for i in best]
     np.testing.assert_array_equal(answer[names.OUTPUT_PROBABILITY], probabilities.max(axis=1))
-
-
-@pytest.mark.parametrize("case", ["classification", "five"])
-def test_classify_gives_every_class_its_score(exported, pictures, examples, case):
-    model = exported[case]
-    answer = model.call(names.SIGNATURE_CLASSIFY, inputs=examples(pictures))
-    direct = model.call(names.SIGNATURE_SERVING, image_bytes=pictures)
-    np.testing.assert_allclose(
-        answer[names.OUTPUT_SCORES], direct[names.OUTPUT_PROBABILITIES], atol=1e-6
-    )
+    classified = model.call(names.SIGNATURE_CLASSIFY, inputs=examples(pictures))
+    np.testing.assert_allclose(classified[names.OUTPUT_SCORES], probabilities, atol=1e-6)
     expected = [[name.encode() for name in model.classes]] * len(pictures)
-    assert answer[names.OUTPUT_CLASSES].tolist() == expected
+    assert classified[names.OUTPUT_CLASSES].tolist() == expected
 
 
 @pytest.mark.parametrize("signature", [names.SIGNATURE_SERVING, names.SIGNATURE_GRAD_CAM])
@@ -156,16 +142,17 @@ def test_the_true_mask_keeps_its_ids(exported, pictures, examples, encode, side)
     np.testing.assert_array_equal(answer[names.OUTPUT_TRUE_MASK][0], mask[rows[:, None], columns])
 
 
-@pytest.fixture(scope="module")
-def points():
+def test_points_are_answered_with_label_and_score(exported, serialize):
     # The last two lie on the line exactly: their score is 0.5.
     drawn = np.random.default_rng(5).normal(0, 4, (40, 2))
-    return np.vstack([drawn, [[0, 0], [1, 2]]]).astype(np.float32)
-
-
-def test_serving_default_answers_with_label_and_score(exported, points):
+    points = np.vstack([drawn, [[0, 0], [1, 2]]]).astype(np.float32)
     model = exported["points"]
     assert model_classes(str(model.folder)) == Classes(("negative", "positive"))
+    signatures = model.loaded.signatures
+    assert set(signatures) == {names.SIGNATURE_SERVING, names.SIGNATURE_FROM_EXAMPLES}
+    (_, inputs) = signatures[names.SIGNATURE_SERVING].structured_input_signature
+    assert inputs[names.INPUT_POINTS].shape.as_list() == [None, 2]
+
     answer = model.call(names.SIGNATURE_SERVING, points=points)
     assert set(answer) == {names.OUTPUT_LABEL, names.OUTPUT_SCORE}
     score = points.astype(np.float64) @ [0.5, -0.25] + 0.5
@@ -178,19 +165,8 @@ def test_serving_default_answers_with_label_and_score(exported, points):
     # Scores are no probabilities: they leave [0, 1] on both sides.
     assert score.min() < -1 and score.max() > 2
 
-
-def test_from_examples_answers_the_same(exported, points, serialize):
-    model = exported["points"]
     examples = [serialize({f.POINT_X: x, f.POINT_Y: y}) for x, y in points.tolist()]
-    direct = model.call(names.SIGNATURE_SERVING, points=points)
-    answer = model.call(names.SIGNATURE_FROM_EXAMPLES, examples=examples)
-    assert set(answer) == set(direct)
-    for name, value in answer.items():
-        np.testing.assert_array_equal(value, direct[name])
-
-
-def test_there_are_no_other_endpoints(exported):
-    signatures = exported["points"].loaded.signatures
-    assert set(signatures) == {names.SIGNATURE_SERVING, names.SIGNATURE_FROM_EXAMPLES}
-    (_, inputs) = signatures[names.SIGNATURE_SERVING].structured_input_signature
-    assert inputs[names.INPUT_POINTS].shape.as_list() == [None, 2]
+    parsed = model.call(names.SIGNATURE_FROM_EXAMPLES, examples=examples)
+    assert set(parsed) == set(answer)
+    for name, value in parsed.items():
+        np.testing.assert_array_equal(value, answer[name])

@@ -1,5 +1,3 @@
-"""What counts as the same answer."""
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,12 +1,10 @@
-"""The endpoint `grad_cam`: which class it explains, and the overlay at the picture's own size."""
-
 import io
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from matplotlib import colormaps
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components.explanations.overlay import overlay_png
 from serving import names
@@ -35,9 +33,8 @@ def _same(answers, row, others, other_row):
 
 
 def test_minus_one_explains_the_foreground_of_a_mask(exported, pictures):
-    default, foreground, contour = (
-        exported["segmentation"].explain(pictures, index) for index in (-1, 0, 2)
-    )
+    model = exported["segmentation"]
+    default, foreground, contour = (model.explain(pictures, index) for index in (-1, 0, 2))
     for row in range(len(pictures)):
         _same(default, row, foreground, row)
     assert {x.decode() for x in foreground[names.OUTPUT_LABEL]} == {"foreground"}
@@ -116,6 +113,32 @@ def test_a_huge_picture_is_shrunk(encode, size, expected):
     if expected[1] > 1:
         for at, own in ((0, 0), (-1, 200)):
             assert np.abs(shrunk[0, at] - _under_jet(np.full(3, own), np.zeros(()))).max() <= 0.51
+
+
+# Of JPEG, TensorFlow and Pillow decode other pixels.
+@pytest.mark.parametrize(("kind", "near"), [("PNG", 1e-5), ("WEBP", 1e-5), ("JPEG", 0.05)])
+def test_with_every_orientation_of_exif_it_is_the_upright_picture(exported, encode, kind, near):
+    """No side or corner of it is like another."""
+    blocks = np.random.default_rng(5).integers(0, 256, (4, 6, 3)) // [[[1, 2, 1]]]
+    blocks[0, 0], blocks[-1, 0], blocks[0, -1] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    drawn, tagged, exif = np.kron(blocks, np.ones((16, 16, 1))), [], Image.Exif()
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
+        tagged.append(encode(drawn, kind, exif=exif, lossless=True))
+    opened = [Image.open(io.BytesIO(each)) for each in tagged]
+    upright = [encode(ImageOps.exif_transpose(image)) for image in opened]
+    found, expected = (exported["classification"].explain(each, -1) for each in (tagged, upright))
+    for key in (names.OUTPUT_PROBABILITY, names.OUTPUT_HEATMAP):
+        np.testing.assert_allclose(found[key], expected[key], atol=near)
+    overlays, references = (
+        [_pixels(png) for png in answer[names.OUTPUT_OVERLAY_PNG]] for answer in (found, expected)
+    )
+    for number, (overlay, reference) in enumerate(zip(overlays, references, strict=True)):
+        assert overlay.shape == reference.shape
+        assert np.abs(overlay - reference).mean() < 2
+        # Were nothing turned, it would show.
+        lies = overlay.shape == overlays[0].shape and np.abs(overlay - overlays[0]).mean() <= 20
+        assert lies == (number == 0)
 
 
 def test_another_explanation_is_what_the_endpoint_computes(export, pictures):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.explanations import load_explanation
 from serving import names
 
 
@@ -41,15 +40,3 @@ def test_a_classifier_answers_by_the_mean_logit(export, exported, twins, example
         ):
             np.testing.assert_allclose(found, wanted, atol=1e-5)
         np.testing.assert_array_equal(explained[names.OUTPUT_LABEL], answer[names.OUTPUT_LABEL])
-
-
-@pytest.mark.parametrize("case", ["classification", "five", "segmentation"])
-def test_heat_takes_no_side_with_explanation_flip(export, exported, twins, case):
-    """The mirror test, through the endpoint: 0 pixels instead of those that strides shift it by."""
-    explain = load_explanation("grad_cam", flip=True)
-    model = export(case, explain=explain, explanation_flip=True)
-    first, second = (model.explain(each, 1)[names.OUTPUT_HEATMAP] for each in twins)
-    np.testing.assert_allclose(first, second[:, :, ::-1], atol=1e-3)
-    assert first.max() == 1
-    one, other = (exported[case].explain(each, 1)[names.OUTPUT_HEATMAP] for each in twins)
-    assert np.abs(one - other[:, :, ::-1]).max() > 0.05

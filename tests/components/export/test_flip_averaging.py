@@ -1,5 +1,3 @@
-"""One answer from a picture and its mirror image, against the plain model asked twice."""
-
 import dataclasses
 
 import keras
@@ -61,18 +59,11 @@ def test_the_probabilities_are_those_of_the_mean_logits(case, images):
     seen = np.asarray(averaged(images, training=False))
     np.testing.assert_allclose(seen, expected, atol=1e-6)
     assert np.abs(seen - np.asarray(model(images, training=False))).max() > 1e-4
+    assert {id(weight) for weight in averaged.weights} == {id(weight) for weight in model.weights}
+    assert averaged.input_shape == model.input_shape
     # Both are asked alike, so a picture and its mirror image have the same answer.
     other = np.asarray(averaged(mirror(images), training=False))
     np.testing.assert_allclose(mirror(other) if of_pixels else other, seen, atol=1e-6)
-
-
-def test_the_weights_are_shared(case, images):
-    model, spec = case
-    averaged = flip_averaged_model(model, spec)
-    assert averaged.count_params() == model.count_params()
-    assert {id(weight) for weight in averaged.weights} == {id(weight) for weight in model.weights}
-    assert averaged.input_shape == model.input_shape
-    assert averaged.output_shape == model.output_shape
 
 
 def test_the_heatmap_is_that_of_both_together(case, images):

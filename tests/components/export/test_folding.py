@@ -1,5 +1,3 @@
-"""Folded batch norms: the same answers and heatmaps, from the model and from its SavedModel."""
-
 from functools import partial
 
 import keras
@@ -83,11 +81,9 @@ def norm(tensor, **how):
 def padded_reader(x):
     y = layers.Conv2D(4, 1, activation="relu")(x)
     y = layers.Conv2D(6, 1, use_bias=False, name="before")(y)
-    a = layers.Conv2D(4, 1)(
-        layers.Activation("relu")(norm(layers.MaxPooling2D(2, padding="same")(y)))
-    )
+    a = layers.Activation("relu")(norm(layers.MaxPooling2D(2, padding="same")(y)))
     b = layers.Conv2D(4, 3, strides=2, padding="same")(y)  # a moved y moves no zeros around it
-    return layers.Add()([a, b])
+    return layers.Add()([layers.Conv2D(4, 1)(a), b])
 
 
 def unpadded_readers(x):

@@ -1,5 +1,3 @@
-"""The SavedModel itself: alone in a fresh process, self-contained, and pruned by a server."""
-
 import json
 import re
 import shutil
@@ -39,11 +37,8 @@ print(json.dumps([m for m in sys.modules if m.split(".")[0] in rooms]))
 def stranger(exported, pictures, tmp_path_factory):
     """stranger(problem): the numbers that a process without this project gets, by output."""
     folder = tmp_path_factory.mktemp("stranger")
-    np.savez(
-        folder / "given.npz",
-        n=len(pictures),
-        **{f"p{i}": np.frombuffer(data, np.uint8) for i, data in enumerate(pictures)},
-    )
+    given = {f"p{i}": np.frombuffer(data, np.uint8) for i, data in enumerate(pictures)}
+    np.savez(folder / "given.npz", n=len(pictures), **given)
     folders = {problem: str(exported[problem].folder) for problem in PROBLEMS}
     done = subprocess.run(
         [sys.executable, "-I", "-c", STRANGER, "given.npz", "out.npz", *folders.values()],
@@ -156,12 +151,7 @@ def test_a_server_computes_only_the_outputs_asked_for(exported, pictures, proble
 
 
 def _run_as_a_server(model, name, wanted, inputs):
-    """Fetches by the signature's own tensor names, as TensorFlow Serving does it.
-
-    Returns:
-        The outputs, and the types of the operations that ran for them: a node's name may tell of a
-        convolution whose kernel alone was read.
-    """
+    """Outputs as TensorFlow Serving fetches them, and the types of the operations that ran."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         loaded = v1.saved_model.loader.load(session, ["serve"], str(model.folder))

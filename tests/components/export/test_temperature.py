@@ -38,19 +38,13 @@ def test_the_temperature_that_labels_were_drawn_at_is_found(classes, temperature
         assert fit_temperature(logits[:, 1:] - logits[:, :1], labels) == pytest.approx(found)
 
 
-def test_ids_that_are_no_class_do_not_count():
+def test_without_labels_of_classes_or_mistakes():
     logits, labels = drawn(3, 2.0, 500)
     strange = np.where(np.arange(500) % 2, 255, -1)
     both = fit_temperature(np.tile(logits, (2, 1)), np.concatenate([labels, strange]))
     assert both == pytest.approx(fit_temperature(logits, labels), rel=1e-4)
-
-
-def test_where_all_answers_are_right_it_keeps_its_bound():
-    logits, _ = drawn(3, 1.0, 100)
+    # Where all answers are right it keeps its bound, and without a label nothing is scaled.
     assert fit_temperature(logits, logits.argmax(axis=1)) == pytest.approx(BOUNDS[0], rel=0.01)
-
-
-def test_without_a_label_nothing_is_scaled():
     assert fit_temperature(np.ones((2, 3)), np.array([255, -1])) == 1
 
 

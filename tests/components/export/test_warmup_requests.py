@@ -1,5 +1,3 @@
-"""The requests that travel with a model: one for each endpoint, and all of them answered."""
-
 import shutil
 
 import pytest
@@ -37,14 +35,9 @@ def test_every_endpoint_has_a_request_that_it_answers(exported, problem):
         asked.add((spec.signature_name, kind))
         answer = exported[problem].call(spec.signature_name, **inputs)
         assert all(len(value) == 1 for value in answer.values())
-    methods = {
-        "tensorflow/serving/predict": "predict_log",
-        "tensorflow/serving/classify": "classify_log",
-    }
+    kinds = {f"tensorflow/serving/{kind}": f"{kind}_log" for kind in ("predict", "classify")}
     signatures = exported[problem].graph().signature_def
-    assert asked == {
-        (name, methods[signatures[name].method_name]) for name in signatures if name[0] != "_"
-    }
+    assert asked == {(k, kinds[one.method_name]) for k, one in signatures.items() if k[0] != "_"}
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)

@@ -1,5 +1,3 @@
-"""The infra validator with small SavedModels, a real server process and TFX's own pusher check."""
-
 import re
 import time
 from collections.abc import Callable
@@ -26,13 +24,7 @@ PETS, SIGNS = Classes(("cat", "dog")), Classes(("negative", "positive"))
 
 
 def _build(folder: Path, *, failing: str = "", noisy: bool = False) -> None:
-    """A classifier by the length of the file, with the project's three endpoints.
-
-    Args:
-        folder: where to write it.
-        failing: the endpoint whose outputs cannot be computed.
-        noisy: answers differently each time.
-    """
+    """A classifier by the length of the file; the outputs of `failing` cannot be computed."""
     module = tf.Module()
     module.gain = tf.Variable(1e-3)
 
@@ -71,7 +63,6 @@ def _build(folder: Path, *, failing: str = "", noisy: bool = False) -> None:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> Any:
-    """Six Examples in the test split."""
     drawn = [np.full((5, 7, 3), value, np.uint8) for value in range(0, 240, 40)]
     splits = {"test": [{"image/encoded": image} for image in drawn]}
     return write_examples(tmp_path_factory.mktemp("examples"), splits, PETS)
@@ -155,7 +146,6 @@ def test_a_late_server_is_ended(bless: Callable) -> None:
 
 @pytest.fixture(scope="module")
 def points(tmp_path_factory: pytest.TempPathFactory, write_examples: Callable) -> Any:
-    """Six points in the test split."""
     rows = [{f.POINT_X: number / 2, f.POINT_Y: 1.0 - number} for number in range(6)]
     return write_examples(tmp_path_factory.mktemp("points"), {"test": rows}, SIGNS)
 

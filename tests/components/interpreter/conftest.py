@@ -1,5 +1,3 @@
-"""Tiny models with the real signatures, tiny Examples, and the files of the earlier steps."""
-
 import json
 from copy import deepcopy
 from dataclasses import dataclass
@@ -72,10 +70,8 @@ def of_pictures(answer, known):
         label = tf.where(class_index < 0, predicted, asked)
         return {names.OUTPUT_LABEL: label, names.OUTPUT_OVERLAY_PNG: overlays}
 
-    return {
-        names.SIGNATURE_SERVING: (serve, BYTES),
-        names.SIGNATURE_GRAD_CAM: (grad_cam, BYTES, INDEX),
-    }
+    served = {names.SIGNATURE_SERVING: (serve, BYTES)}
+    return served | {names.SIGNATURE_GRAD_CAM: (grad_cam, BYTES, INDEX)}
 
 
 def of_points(known):
@@ -182,32 +178,21 @@ def check(metric, bound, value, ok, message):
     return {"class": None, "slice": "overall", "kind": "min", **named}
 
 
-INGEST = {
-    "found": 1234,
-    "accepted": 1230,
+INGEST = {"found": 1234, "accepted": 1230, "missing": 0, "notes": [], "classes": ["cat", "dog"]}
+INGEST |= {
     "quarantined": {"unreadable": 3, "duplicate": 1},
     "splits": {"train": 1000, "eval": 130, "test": 100},
-    "classes": ["cat", "dog"],
-    "missing": 0,
-    "notes": [],
 }
 REFUSED = [
     {"path": "Cat/666.jpg", "reason": "unreadable", "detail": "no picture"},
     {"path": "Dog/7.jpg", "reason": "duplicate", "detail": "same as Dog/6.jpg"},
 ]
-HISTORY = {
-    "model": "mini_xception",
-    "parameters": 721857,
-    "seed": 1337,
-    "test_time_flip": False,
-    "temperature": None,
-    "monitor": "val_loss",
-    "best_epoch": 1,
-    "epochs": [
-        {"epoch": 1, "seconds": 61.0, "loss": 0.7, "val_loss": 0.61239},
-        {"epoch": 2, "seconds": 60.0, "loss": 0.5, "val_loss": float("nan")},
-    ],
-}
+HISTORY = {"model": "mini_xception", "parameters": 721857, "monitor": "val_loss", "best_epoch": 1}
+HISTORY |= {"seed": 1337, "test_time_flip": False, "temperature": None}
+HISTORY["epochs"] = [
+    {"epoch": 1, "seconds": 61.0, "loss": 0.7, "val_loss": 0.61239},
+    {"epoch": 2, "seconds": 60.0, "loss": 0.5, "val_loss": float("nan")},
+]
 FIGURES = {
     "blessed": True,
     "baseline": None,
@@ -242,9 +227,7 @@ def write_facts(case, folder):
         f"quarantine/{artifacts.INGEST_SUMMARY}": json.dumps(case.ingest).encode(),
         f"quarantine/{artifacts.QUARANTINED}": lines.encode(),
         f"model_run/{artifacts.HISTORY}": json.dumps(case.history).encode(),
-        f"model_run/{artifacts.CURVES}": tf.io.encode_png(
-            plain((250, 250, 250), 1600, 600)
-        ).numpy(),
+        f"model_run/{artifacts.CURVES}": tf.io.encode_png(plain((250,) * 3, 1600, 600)).numpy(),
         f"evaluation/{artifacts.FIGURES}": json.dumps(case.figures).encode(),
     }.items():
         (folder / path).parent.mkdir(exist_ok=True)

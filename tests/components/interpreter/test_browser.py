@@ -1,5 +1,3 @@
-"""The page in a real browser, by itself and as Kubeflow Pipelines' UI frames it."""
-
 import shutil
 from pathlib import Path
 

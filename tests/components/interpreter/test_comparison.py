@@ -1,5 +1,3 @@
-"""Two runs side by side, from what their reports hold."""
-
 import json
 
 import numpy as np
@@ -77,25 +75,16 @@ def test_the_last_report_of_a_work_directory_is_read(tmp_path):
 
 
 def test_settings_and_figures_stand_side_by_side(kit, tmp_path):
-    figures = [
-        kit.figure("accuracy", 0.9, lower=0.85, upper=0.95),
-        kit.figure("recall", 0.8, of="cat"),
-    ]
-    first = write(
-        tmp_path / "1", FIRST, figures=figures, config={"trainer": {"epochs": 3, "seed": 1}}
-    )
-    figures = [
-        kit.figure("accuracy", 0.92),
-        kit.figure("auc", 0.7, slice="image/orientation=square"),
-    ]
-    second = write(
-        tmp_path / "2", SECOND, figures=figures, config={"trainer": {"epochs": 5, "seed": 1}}
-    )
+    figure = kit.figure
+    figures = [figure("accuracy", 0.9, lower=0.85, upper=0.95), figure("recall", 0.8, of="cat")]
+    config = {"trainer": {"epochs": 3, "seed": 1}}
+    first = write(tmp_path / "1", FIRST, figures=figures, config=config)
+    figures = [figure("accuracy", 0.92), figure("auc", 0.7, slice="image/orientation=square")]
+    config = {"trainer": {"epochs": 5, "seed": 1}}
+    second = write(tmp_path / "2", SECOND, figures=figures, config=config)
     content = comparison.compare(*map(comparison.read_report, (first, second)))
     assert content["settings"] == [("trainer.epochs", 3, 5)]
-    values = {
-        name: [side and side["value"] for side in sides] for name, *sides in content["figures"]
-    }
+    values = {name: [one and one["value"] for one in sides] for name, *sides in content["figures"]}
     assert values == {
         "accuracy": [0.9, 0.92],
         "recall of cat": [0.8, None],
@@ -113,9 +102,8 @@ def test_the_command_writes_a_page_with_the_pictures_at_hand(tmp_path):
     asked = ["runs", "compare", *runs, "--data", str(tmp_path / "data"), "--output", str(page)]
     answer = CliRunner().invoke(app, asked)
     assert answer.exit_code == 0, answer.output
-    assert (
-        "accuracy: +0.2000" in answer.output and "1 worse, 2 better, 1 otherwise" in answer.output
-    )
+    assert "accuracy: +0.2000" in answer.output
+    assert "1 worse, 2 better, 1 otherwise" in answer.output
     assert page.read_text().count("<img") == 1 and 'alt="a.png"' in page.read_text()
 
 

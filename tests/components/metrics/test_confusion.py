@@ -1,5 +1,3 @@
-"""Counts by class and curves from counts."""
-
 import numpy as np
 import pytest
 
@@ -23,9 +21,7 @@ def test_thresholds_that_change_nothing_are_left_out():
         {"threshold": 0.75, "false_positive_rate": 0.0, "recall": 1.0},
         {"threshold": 0.0, "false_positive_rate": 1.0, "recall": 1.0},
     ]
-
-
-def test_no_curve_without_both_classes():
+    # Without both classes there is no curve.
     assert confusion.roc_curve(counts_of([0.1, 0.9], [1, 1]), THRESHOLDS) is None
 
 
@@ -49,9 +45,6 @@ def test_pairs_are_counted_with_rows_true_and_ignored_ones_nowhere():
         {"true": "c", "predicted": "a", "count": 2},
         {"true": "a", "predicted": "b", "count": 1},
     ]
-
-
-def test_at_most_fifty_confusions_are_listed():
     listed = confusion.top_confusions(np.arange(100).reshape(10, 10), "abcdefghij")
     assert len(listed) == 50
     assert listed[0] == {"true": "j", "predicted": "i", "count": 98}

@@ -67,12 +67,10 @@ def test_downsampling_without_its_convolutions_is_the_projection(separable, appl
 
 
 def test_downsampling_without_residual_is_what_its_convolutions_leave(applied):
-    style = blocks.ConvStyle(batch_norm=False)
+    how = {"style": blocks.ConvStyle(batch_norm=False), "residual": False}
 
     def block(x):
-        return blocks.downsampling_block(
-            x, 5, style=style, residual=False, name="d", output_name="out"
-        )
+        return blocks.downsampling_block(x, 5, **how, name="d", output_name="out")
 
     model, output = applied(block, MAPS)
     assert output.shape == (2, 4, 3, 5)

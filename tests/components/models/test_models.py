@@ -153,14 +153,10 @@ def test_wrong_arguments_are_refused(name, args, message):
         models.build(name, 96, 2, **args)
 
 
-# Ablations of mini_xception -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("residual", "batch_norm", "separable"), itertools.product(ON, ON, ON))
 def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, separable, pictures):
-    model = models.build(
-        "mini_xception", 64, 2, residual=residual, batch_norm=batch_norm, separable=separable
-    )
+    switches = {"residual": residual, "batch_norm": batch_norm, "separable": separable}
+    model = models.build("mini_xception", 64, 2, **switches)
     for name in ("stem", "block1_conv_a", "block5_conv_b", "trunk_output", "logits"):
         model.get_layer(name)
     assert model.get_layer("trunk_output").output.shape == (None, 2, 2, 512)
@@ -189,11 +185,8 @@ def test_points_have_an_affine_score_of_three_parameters():
     model, spec = models.build("linear", None, 2), models.spec("linear")
     assert spec.task == "points"
     assert [weight.shape for weight in model.trainable_weights] == [(2, 1), (1,)]
-    assert (model.count_params(), model.input_shape, model.output_shape) == (
-        3,
-        (None, 2),
-        (None, 1),
-    )
+    assert (model.count_params(), model.input_shape) == (3, (None, 2))
+    assert model.output_shape == (None, 1)
     assert model.get_layer(spec.logits_layer).output is model.output
     w, b = model.get_weights()
     assert 0 < np.abs(w).max() < 0.5

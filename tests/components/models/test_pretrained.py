@@ -62,16 +62,13 @@ def write_as_published(model, path):
 
 @pytest.mark.parametrize("kind", [".weights.h5", "_notop.h5"])
 @pytest.mark.parametrize("name", ["xception", "vgg16"])
-def test_weights_of_a_file_and_preprocessing_are_the_librarys(
-    name, kind, backbones, weights_files, pictures
-):
+def test_weights_and_preprocessing_are_the_librarys(name, kind, backbones, weights_files, pictures):
     model = models.build(name, SIZE, 2, weights=str(weights_files(name, kind)))
     batch = pictures(2, SIZE)
     prepare = {"xception": keras.applications.xception, "vgg16": keras.applications.vgg16}[name]
     expected = np.asarray(backbones[name](prepare.preprocess_input(batch.copy())))
-    parts = keras.Model(
-        model.input, [model.get_layer(layer).output for layer in ("trunk_output", "logits")]
-    )
+    outputs = [model.get_layer(layer).output for layer in ("trunk_output", "logits")]
+    parts = keras.Model(model.input, outputs)
     features, logits = (np.asarray(value) for value in parts(batch))
     scale = np.abs(expected).max()
     assert expected.std() > 0
@@ -160,14 +157,9 @@ def test_a_failed_download_is_told_in_one_line(library):
         raise Exception("URL fetch failure on https://example.invalid:\nno route")
 
     library(backbone)
-    with pytest.raises(
-        FailedError, match=r"of vgg16 could not be had .*model_args\.weights"
-    ) as told:
+    with pytest.raises(FailedError, match=r"vgg16 could not be had .*model_args\.weights") as told:
         models.build("vgg16", 32, 2, weights="imagenet")
     assert "\n" not in str(told.value)
-
-
-# keras.applications by name -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,9 +183,7 @@ def test_a_backbone_that_prepares_by_itself_is_explained_too(pictures):
     keras.utils.set_random_seed(3)
     model = models.build(name, 64, 5)
     keras.utils.set_random_seed(3)
-    backbone = keras.applications.MobileNetV3Small(
-        include_top=False, weights=None, input_shape=(64, 64, 3)
-    )
+    backbone = keras.applications.MobileNetV3Small((64, 64, 3), include_top=False, weights=None)
     layers = models.explained_layers(model, models.spec(name))
     assert layers == ("trunk_output", "logits")
     trunk, head = split_model(model, *layers)
@@ -204,9 +194,6 @@ def test_a_backbone_that_prepares_by_itself_is_explained_too(pictures):
     _, probabilities = head(features)
     assert probabilities.shape == (1, 5)
     np.testing.assert_allclose(np.sum(probabilities), 1.0, atol=1e-5)
-
-
-# Which layers learn -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,3 @@
-"""The step: what it pushes, what it marks, what it writes down."""
-
 import json
 from pathlib import Path
 

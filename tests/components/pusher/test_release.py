@@ -1,5 +1,3 @@
-"""A push to its end: tried, labelled, tidied up, or taken back."""
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,12 +27,16 @@ def _fine(version: int) -> None:
     """What a server has nothing against."""
 
 
-def _refuse(version: int) -> None:
-    raise NotServable(f"version {version} does not load")
+def _raising(error: Callable[[int], BaseException]) -> Callable[[int], None]:
+    """A check that ends with what it makes of the version."""
+
+    def check(version: int) -> None:
+        raise error(version)
+
+    return check
 
 
-def _die(version: int) -> None:
-    raise Killed
+_refuse = _raising(lambda version: NotServable(f"version {version} does not load"))
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_a_bad_version_is_taken_back(base, release):
 
 def test_a_version_of_a_killed_pusher_is_tried_by_the_next(base, release):
     with pytest.raises(Killed):
-        release(1, _die)
+        release(1, _raising(lambda _: Killed()))
     tried: list[int] = []
     told = release(1, tried.append)
     assert told["status"] == "pushed"
@@ -88,9 +90,7 @@ def test_a_version_of_a_killed_pusher_is_tried_by_the_next(base, release):
 
 
 def test_a_first_version_waits_for_its_server(base, release):
-    def nobody(version: int) -> None:
-        raise NoServer("no server answers")
-
+    nobody = _raising(lambda _: NoServer("no server answers"))
     told = release(1, nobody)
     assert told["status"] == "pushed"
     assert told["reason"].endswith("was not tried, the next run tries it: no server answers")
@@ -101,10 +101,7 @@ def test_a_first_version_waits_for_its_server(base, release):
 
 
 def test_a_superseded_version_stays(base, release):
-    def superseded(version: int) -> None:
-        raise Superseded(version + 1)
-
-    told = release(1, superseded)
+    told = release(1, _raising(lambda version: Superseded(version + 1)))
     assert told["status"] == "pushed"
     assert "was not tried: version" in told["reason"]
     assert open_store(base).versions() == [told["version"]]

@@ -1,5 +1,3 @@
-"""Older versions served again: by a copy, or by the model config file."""
-
 from pathlib import Path
 
 import pytest
@@ -160,9 +158,8 @@ def test_labels_by_hand(base, three, file, loaded):
     one, _, three_ = three[1]
 
     def label(name: str, version: str) -> str:
-        return set_label(
-            "cats", name, version, model_config_file=file.path, serving_root="", target=SERVER
-        )
+        where = {"model_config_file": file.path, "serving_root": "", "target": SERVER}
+        return set_label("cats", name, version, **where)
 
     assert label("stable", str(one)).startswith(
         f"cats: label stable is on version {one}, before version {three_}, in "

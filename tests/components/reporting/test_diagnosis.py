@@ -81,10 +81,8 @@ def test_curves_of_a_class_against_the_rest():
     found = curves(truth, probabilities, "abcd")
     assert [curve.name for curve in found] == ["a", "b", "d"]
     for curve in found:
-        score, positive = (
-            probabilities[:, "abcd".index(curve.name)],
-            truth == "abcd".index(curve.name),
-        )
+        at = "abcd".index(curve.name)
+        score, positive = probabilities[:, at], truth == at
         pairs = score[positive][:, None] - score[~positive]
         assert curve.auc == pytest.approx(np.mean((pairs > 0) + (pairs == 0) / 2))
         average, before = 0.0, 0.0
@@ -103,9 +101,8 @@ def test_curves_of_a_class_against_the_rest():
 def test_of_many_classes_the_worst_are_drawn_in_their_order():
     truth, probabilities = drawn(5, classes=12, absent=(4,))
     names = [f"c{at}" for at in range(12)]
-    told = diagnosis.diagnosis(
-        diagnosis.Answers([""] * 300, [""] * 300, truth, probabilities), names
-    )
+    answers = diagnosis.Answers([""] * 300, [""] * 300, truth, probabilities)
+    told = diagnosis.diagnosis(answers, names)
     worst = sorted(curves(truth, probabilities, names), key=lambda curve: curve.precision)[:8]
     assert told["curves"] == sorted(worst, key=lambda curve: names.index(curve.name))
     assert (told["measured"], told["absent"]) == (11, ["c4"])

@@ -142,17 +142,13 @@ def test_class_weights_of_a_blended_label_and_of_another_number():
     blended = np.array([[0.75, 0.25, 0, 0, 0]], np.float32)
     found = part("five").sample_weights([1.0, 3.0, 0.0, 0.0, 0.0], blended)
     assert keras.ops.convert_to_numpy(found).tolist() == [1.5]
-    with pytest.raises(
-        InputError, match=r"class_weights: expected 2 numbers \(cat, dog\), found 1"
-    ):
+    with pytest.raises(InputError, match=r"_weights: expected 2 numbers \(cat, dog\), found 1"):
         part("two").class_weights(LossConfig(class_weights=[1.0]), LABELS)
 
 
 def test_what_nothing_can_be_learned_from_is_refused():
     dogs = np.ones((3, 1), np.float32)
-    with pytest.raises(
-        InputError, match=r"the train split: expected .* 2 classes, found none of cat"
-    ):
+    with pytest.raises(InputError, match=r"train split: expected .* 2 classes, found none of cat"):
         part("two").check_targets("train", dogs)
     part("two").check_targets("eval", dogs)
     for kind, targets in (("two", 2 * dogs), ("five", np.zeros((1, 5), np.float32))):

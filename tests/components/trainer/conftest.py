@@ -146,10 +146,8 @@ def train(splits, index, load, part, tmp_path) -> Callable[..., Any]:
     base = {"model": "convnet_small_150", "image_size": 46, "batch_size": 8, "epochs": 3, "seed": 5}
 
     def load_at(side: int) -> tuple[Any, ...]:
-        return tuple(
-            load(files, split, side=side)
-            for files, split in zip(splits, ("train", "eval"), strict=True)
-        )
+        both = zip(splits, ("train", "eval"), strict=True)
+        return tuple(load(files, split, side=side) for files, split in both)
 
     def go(folder: str = "state", load: Callable[..., Any] | None = None, **changes: Any):
         config = TrainerConfig.model_validate(base | {"sample_epochs": 0} | changes)
@@ -193,10 +191,8 @@ def drawn() -> Callable[[int], tuple[np.ndarray, np.ndarray, int]]:
 def splits(tmp_path_factory: pytest.TempPathFactory, write_split) -> tuple[list[str], list[str]]:
     """Patterns of 24 training and 8 evaluation pictures."""
     folder = tmp_path_factory.mktemp("examples")
-    return (
-        write_split(folder / "Split-train", list(range(24))),
-        write_split(folder / "Split-eval", list(range(100, 108))),
-    )
+    train = write_split(folder / "Split-train", list(range(24)))
+    return train, write_split(folder / "Split-eval", list(range(100, 108)))
 
 
 @pytest.fixture(scope="session")

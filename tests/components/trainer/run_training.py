@@ -1,7 +1,4 @@
-"""Trainings in processes of their own: `run_training.py FUNCTION ARGUMENTS`, as JSON.
-
-A test helper.
-"""
+"""A helper: trainings in processes of their own, `run_training.py FUNCTION ARGUMENTS` as JSON."""
 
 import json
 import sys
@@ -22,7 +19,6 @@ from serving.classes import Classes
 
 
 def run_fn(fn_args: dict[str, Any]) -> None:
-    """The trainer's."""
     run.run_fn(types.SimpleNamespace(**fn_args))
 
 

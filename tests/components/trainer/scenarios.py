@@ -56,9 +56,8 @@ def dense(dropout: float = 0.0) -> Any:
 
 def segmenter() -> Any:
     inputs = keras.Input((8, 8, 3))
-    return keras.Model(
-        inputs, keras.layers.Conv2D(3, 3, padding="same", activation="softmax")(inputs)
-    )
+    scores = keras.layers.Conv2D(3, 3, padding="same", activation="softmax")(inputs)
+    return keras.Model(inputs, scores)
 
 
 def scenarios() -> dict[str, Scenario]:
@@ -125,9 +124,7 @@ def train(distribution: Distribution, scenario: Scenario) -> dict[str, Any]:
         # Other images on the other node: what counts is what the chief finds.
         images = data[0] + np.float32(0.1 * cluster.worker)
         validation_rows = replicas.evaluation_rows(count, BATCH, distribution.local_replicas)
-        validation = validation_rows.map(
-            lambda row: (tf.gather(images, row), tf.gather(data[1], row))
-        )
+        validation = validation_rows.map(lambda r: (tf.gather(images, r), tf.gather(data[1], r)))
         rows = tf.data.Dataset.range(count).batch(BATCH)
         rows = rows.map(lambda row: replicas.part(row, cluster.worker, cluster.workers))
         batches = rows.map(lambda row: tuple(tf.gather(values, row) for values in data))

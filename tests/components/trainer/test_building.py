@@ -1,5 +1,3 @@
-"""Weights from a file: those that fit, and those that do not."""
-
 import hashlib
 
 import keras
@@ -42,10 +40,8 @@ def test_weights_of_another_architecture_are_refused(tmp_path, name, args):
 def test_weights_of_more_layers_than_the_model_has_are_refused(tmp_path):
     """Every layer finds some array of its own shape, and some are left over."""
 
-    def net(layers: int) -> keras.Model:
-        return keras.Sequential(
-            [keras.Input((3,)), *(keras.layers.Dense(3) for _ in range(layers))]
-        )
+    def net(deep: int) -> keras.Model:
+        return keras.Sequential([keras.Input((3,)), *(keras.layers.Dense(3) for _ in range(deep))])
 
     path = tmp_path / "deep.weights.h5"
     net(3).save_weights(path)

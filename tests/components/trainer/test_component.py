@@ -1,5 +1,3 @@
-"""The trainer step: what the function that trains is given."""
-
 import hashlib
 
 import pytest
@@ -12,9 +10,7 @@ from components.trainer.executor import Executor
 from components.trainer.settings import TrainerConfig
 from serving.errors import InputError
 
-CONFIG = TrainerConfig.model_validate(
-    {"image_size": 64, "epochs": 50, "optimizer": {"warmup_epochs": 2}}
-)
+CONFIG = TrainerConfig(image_size=64, epochs=50, optimizer={"warmup_epochs": 2})
 
 
 @pytest.fixture

@@ -1,5 +1,3 @@
-"""Whole trainings on several devices and nodes, in processes of their own."""
-
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,11 +40,8 @@ def load(path: Path) -> dict[str, np.ndarray]:
 
 
 def of(results: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {
-        key.removeprefix(f"{prefix} "): value
-        for key, value in results.items()
-        if key.startswith(f"{prefix} ")
-    }
+    start = f"{prefix} "
+    return {key.removeprefix(start): x for key, x in results.items() if key.startswith(start)}
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +116,5 @@ def test_a_killed_node_ends_the_others(start_nodes, tmp_path, victim):
     assert nodes[victim].kill().status == -signal.SIGKILL
     left = nodes[1 - victim].end(60)
     assert left.status == 1
-    assert left.output.splitlines()[-1].startswith(
-        "FailedError: one of 2 nodes was lost during training"
-    )
+    last = left.output.splitlines()[-1]
+    assert last.startswith("FailedError: one of 2 nodes was lost during training")

@@ -1,5 +1,3 @@
-"""What `trainer.export` fixes in the SavedModel."""
-
 import dataclasses
 from pathlib import Path
 
@@ -20,9 +18,11 @@ from components.trainer.settings import TrainerConfig
 from serving import names
 from serving.errors import InputError
 
+RESIDUAL = {"model": "residual_convnet", "model_args": {}}
+
 
 def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(make_fn_args):
-    """Keras makes up such names, with another number in every build."""
+    # Keras makes up such names, with another number in every build.
     keras.backend.clear_session()  # the first build has the lowest numbers
     kind = {"model": "xception", "model_args": {}, "image_size": 71}
     fn_args = make_fn_args("image_classification", **kind, export={"grad_cam_layer": "conv2d_1"})
@@ -34,20 +34,14 @@ def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(make_fn
 
 def test_the_layer_asked_for_is_explained(make_fn_args):
     layer = "block2_conv_b"  # a residual sum leads round it
-    fn_args = make_fn_args(
-        "image_classification",
-        model="residual_convnet",
-        model_args={},
-        epochs=1,
-        export={"grad_cam_layer": layer},
-    )
+    explained = {"epochs": 1, "export": {"grad_cam_layer": layer}}
+    fn_args = make_fn_args("image_classification", **RESIDUAL, **explained)
     run.run_fn(fn_args)
     pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     picture = tf.io.encode_png(pixels)[None]
     loaded = tf.saved_model.load(fn_args.serving_model_dir)
-    answer = loaded.signatures[names.SIGNATURE_GRAD_CAM](
-        image_bytes=picture, class_index=tf.constant([1])
-    )
+    explain = loaded.signatures[names.SIGNATURE_GRAD_CAM]
+    answer = explain(image_bytes=picture, class_index=tf.constant([1]))
     best = fn_args.best_model()
 
     def expected(name):
@@ -58,9 +52,6 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     heatmap = answer[names.OUTPUT_HEATMAP].numpy()
     np.testing.assert_allclose(heatmap, expected(layer).numpy(), atol=1e-4)
     assert np.abs(heatmap - expected("trunk_output").numpy()).max() > 0.1
-
-
-RESIDUAL = {"model": "residual_convnet", "model_args": {}}
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +135,8 @@ def test_both_losses_have_to_be_finite(splits, load, part, tmp_path, broken):
     given = [load(files, name) for files, name in zip(splits, ("train", "eval"), strict=True)]
     nothing = np.full_like(given[broken].targets, np.nan)
     given[broken] = dataclasses.replace(given[broken], targets=nothing)
-    named = ("loss", "val_loss")[broken]
-    with pytest.raises(
-        InputError, match=rf"^trainer\.weights: .* found the {named} nan with those"
-    ):
+    name = ("loss", "val_loss")[broken]
+    with pytest.raises(InputError, match=rf"^trainer\.weights: .* found the {name} nan with those"):
         loop.fit(
             model,
             *given,

@@ -1,5 +1,3 @@
-"""The fused batch norm against NumPy in float64."""
-
 from typing import Any
 
 import keras

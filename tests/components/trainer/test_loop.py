@@ -1,5 +1,3 @@
-"""Averaged weights, early stop, precision, resume, optimizer and rate of one training."""
-
 import math
 
 import keras
@@ -145,10 +143,6 @@ def test_the_rate_climbs_to_its_peak_and_stays_or_falls_to_zero(config, expected
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_a_constant_rate_is_a_number():
-    assert loop.build_schedule(OptimizerConfig(), 0.3, 10, 7) == 0.3
-
-
 @pytest.mark.parametrize("name", ["rmsprop", "adam", "adamw", "sgd"])
 def test_every_optimizer_takes_every_option(name):
     config = OptimizerConfig(name=name, weight_decay=0.1, clip_norm=1.0, ema=0.9)
@@ -164,15 +158,15 @@ def test_every_optimizer_takes_every_option(name):
 def test_without_options_there_are_none():
     built = loop.build_optimizer(OptimizerConfig(name="adamw"), 0.01, 1, 1)
     assert (built.weight_decay, built.global_clipnorm, built.use_ema) == (0.0, None, False)
+    assert loop.build_schedule(OptimizerConfig(), 0.3, 10, 7) == 0.3
 
 
 @pytest.mark.parametrize(("every", "expected"), [(2, [0, 1, 3, 4]), (10, [0, 4])])
 def test_images_for_tensorboard_are_written_every_few_epochs_and_in_the_first_and_last(
     tmp_path, every, expected, part
 ):
-    model = keras.Sequential(
-        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
-    )
+    layers = [keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+    model = keras.Sequential([keras.Input((4, 4, 3)), *layers])
     model.compile(loss="binary_crossentropy")
     split = Split(np.zeros((9, 4, 4, 3), np.uint8), np.zeros((9, 1), np.float32))
     draw = part("image_classification").draw_samples

@@ -1,5 +1,3 @@
-"""Training on points, against gradient descent written in NumPy."""
-
 import keras
 import numpy as np
 import pytest
@@ -13,14 +11,8 @@ from serving.classes import Classes
 from serving.errors import InputError
 
 CLASSES = Classes(("negative", "positive"))
-TRAINER = {
-    "model": "linear",
-    "epochs": 40,
-    "learning_rate": 0.1,
-    "optimizer": {"name": "sgd"},
-    "batch_size": 100_000,
-    "seed": 7,
-}
+TRAINER = {"model": "linear", "epochs": 40, "batch_size": 100_000, "seed": 7}
+TRAINER |= {"learning_rate": 0.1, "optimizer": {"name": "sgd"}}
 
 
 def _drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,11 +13,9 @@ from components.trainer.input.batches import batches_of
 from serving import names
 from serving.classes import CLASSES_FILE
 
-METRICS = {
-    "image_classification": {"accuracy"},
-    "image_segmentation": {"pixel_accuracy", "mean_iou"},
-}
-PARAMETERS = {"image_classification": 721_857, "image_segmentation": 2_880_643}
+CLASSES, MASKS = "image_classification", "image_segmentation"
+METRICS = {CLASSES: {"accuracy"}, MASKS: {"pixel_accuracy", "mean_iou"}}
+PARAMETERS = {CLASSES: 721_857, MASKS: 2_880_643}
 
 
 @pytest.mark.parametrize("task", METRICS)
@@ -34,10 +32,8 @@ def test_trains_and_hands_on(make_fn_args, splits, part, index, *, load, task, c
     assert content["hyperparameters"] == {"learning_rate": 1e-3}
     assert [record["epoch"] for record in epochs] == [1, 2, 3]
     measured = {"loss"} | METRICS[task]
-    assert all(
-        set(record) == {"epoch", "seconds"} | measured | {f"val_{n}" for n in measured}
-        for record in epochs
-    )
+    told = {"epoch", "seconds"} | measured | {f"val_{n}" for n in measured}
+    assert all(set(record) == told for record in epochs)
     losses = [record["val_loss"] for record in epochs]
     assert content["best_epoch"] == 1 + int(np.argmin(losses))
     # Learning happened, and the loss is that of the task: it starts near chance.
@@ -105,9 +101,7 @@ def test_a_failing_export_leaves_what_a_second_start_goes_on_from(make_fn_args, 
     assert not list(state.iterdir())
 
 
-def test_every_other_training_has_a_state_of_its_own(
-    make_fn_args, write_split, part, prepared, tmp_path
-):
+def test_every_training_has_its_own_state(make_fn_args, write_split, part, prepared, tmp_path):
     def state_names(fn_args) -> list[str]:
         return [path.name for path in prepared(fn_args)["folders"]]
 

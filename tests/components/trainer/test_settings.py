@@ -1,5 +1,3 @@
-"""What a configuration of a training may not say."""
-
 import pytest
 from pydantic import ValidationError
 
@@ -8,6 +6,9 @@ from components.trainer.settings import TrainerConfig, replace_values
 from serving.errors import InputError, Mistakes
 
 CLASSES, MASKS, POINTS = "image_classification", "image_segmentation", "points"
+AS_THEY_ARE = {"epochs": 0, "weights": "a.keras", "stages": [{"epochs": 1}]}
+WARM = {"stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}, {}]}
+MIXUP = {"augmentation": {"mixup": 0.2}}
 CONFIG = TrainerConfig(model="mini_xception", image_size=32, epochs=3)
 
 
@@ -20,26 +21,14 @@ def make(task: str = CLASSES, **changes) -> TrainerConfig:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"optimizer": {"warmup_epochs": 10}},
-            r"warmup_epochs: expected fewer .* \(10\), found 10",
-        ),
+        ({"optimizer": {"warmup_epochs": 10}}, r"warmup_epochs: expected fewer .*\(10\), found 10"),
         ({"optimizer": {"name": "adam", "momentum": 0.9}}, r"momentum: expected 0 .*0.9 with adam"),
-        (
-            {"augmentation": {"erasing_scale": [0.3, 0.1]}},
-            r"the smaller .* first, found \[0.3, 0.1",
-        ),
+        ({"augmentation": {"erasing_scale": [0.3, 0.1]}}, r"the smaller .*first, found \[0.3, 0.1"),
         ({"optimizer": {"ema": 1.0}}, r"optimizer.ema"),
         ({"stages": [{"seed": 2}]}, r"stages.0.seed"),
-        (
-            {"stages": [{"epochs": 1, "optimizer": {"warmup_epochs": 2}}, {}]},
-            r"trainer.stages.0: .*warmup_epochs: expected fewer .* \(1\), found 2",
-        ),
+        (WARM, r"trainer.stages.0: .*warmup_epochs: expected fewer .* \(1\), found 2"),
         ({"epochs": 0}, r"epochs: expected 1 or more without weights, found 0"),
-        (
-            {"epochs": 0, "weights": "a.keras", "stages": [{"epochs": 1}]},
-            r"epochs: expected 1 or more with stages, found 0; trainer.stages=\[\]",
-        ),
+        (AS_THEY_ARE, r"epochs: expected 1 or more with stages, found 0; trainer.stages=\[\]"),
     ],
 )
 def test_refused_at_once(changes, message):
@@ -50,12 +39,8 @@ def test_refused_at_once(changes, message):
 @pytest.mark.parametrize(
     ("task", "changes", "message"),
     [
-        (MASKS, {"augmentation": {"mixup": 0.2}}, r"^trainer.augmentation.mixup: expected 0 "),
-        (
-            MASKS,
-            {"stages": [{}, {"augmentation": {"mixup": 0.2}}]},
-            r"^trainer.stages.1: trainer.augmentation.mixup: expected 0 ",
-        ),
+        (MASKS, MIXUP, r"^trainer.augmentation.mixup: expected 0 "),
+        (MASKS, {"stages": [{}, MIXUP]}, r"^trainer.stages.1: .*augmentation.mixup: expected 0 "),
         (CLASSES, {"loss": {"dice": 1.0}}, r"loss.dice: expected 0 \(it is for masks\)"),
         (CLASSES, {"monitor": "val_mean_iou"}, r"trainer.monitor: .* 'val_mean_iou'"),
         (MASKS, {"monitor": "val_accuracy"}, r"trainer.monitor: .* 'val_accuracy'"),
@@ -123,10 +108,8 @@ def test_a_warm_up_may_be_left_over_from_the_recipe_of_the_weights():
 
 
 def test_values_replace_what_the_configuration_says():
-    changed = replace_values(
-        CONFIG,
-        {"learning_rate": 1, "optimizer.ema": 0.5, "augmentation.flip": True, "model_args.a": 2},
-    )
+    values = {"learning_rate": 1, "optimizer.ema": 0.5, "augmentation.flip": True}
+    changed = replace_values(CONFIG, values | {"model_args.a": 2})
     assert (changed.learning_rate, changed.optimizer.ema) == (1.0, 0.5)
     assert changed.augmentation.flip is True
     assert changed.model_args == {"a": 2}
@@ -138,24 +121,20 @@ def test_values_replace_what_the_configuration_says():
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "line"),
+    ("key", "value", "told"),
     [
-        ("learning_rte", 1.0, "trainer.learning_rte: unknown key"),
-        ("optimiser.ema", 1.0, "trainer.optimiser.ema: unknown key"),
-        ("stages.epochs", 1, "trainer.stages.epochs: unknown key"),
-        ("batch_size", 8.5, "trainer.batch_size: expected integer, found 8.5"),
-        ("optimizer.ema", 1.0, "trainer.optimizer.ema: expected less than 1, found 1.0"),
-        (
-            "optimizer.warmup_epochs",
-            3,
-            "trainer.optimizer.warmup_epochs: expected fewer than trainer.epochs (3), found 3.0",
-        ),
+        ("learning_rte", 1.0, "unknown key"),
+        ("optimiser.ema", 1.0, "unknown key"),
+        ("stages.epochs", 1, "unknown key"),
+        ("batch_size", 8.5, "expected integer, found 8.5"),
+        ("optimizer.ema", 1.0, "expected less than 1, found 1.0"),
+        ("optimizer.warmup_epochs", 3, "expected fewer than trainer.epochs (3), found 3.0"),
     ],
 )
-def test_what_does_not_fit_is_told_in_one_line(key, value, line):
+def test_what_does_not_fit_is_told_in_one_line(key, value, told):
     with pytest.raises(InputError) as error:
         replace_values(CONFIG, {key: value})
-    assert str(error.value) == line
+    assert str(error.value) == f"trainer.{key}: {told}"
 
 
 def test_a_training_takes_what_the_tuner_chose(make_fn_args, prepared, capsys):

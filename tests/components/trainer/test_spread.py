@@ -1,5 +1,3 @@
-"""The trainer itself on several devices and nodes: the same history, and one writer."""
-
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -20,9 +18,7 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
     zygote, tf_configs, make_fn_args, values, tmp_path
 ):
     *nodes, one = (
-        make_fn_args(
-            "image_classification", n + 1, state_dir=str(tmp_path / f"state-{n}"), **STAGED
-        )
+        make_fn_args("image_classification", n + 1, state_dir=f"{tmp_path}/state-{n}", **STAGED)
         for n in range(3)
     )
     run.run_fn(one)
@@ -46,9 +42,7 @@ def test_two_nodes_train_as_one_and_the_chief_alone_writes(
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one_also_after_an_interruption(
-    zygote, splits, train, values, tmp_path
-):
+def test_two_devices_train_as_one_also_when_interrupted(zygote, splits, train, values, tmp_path):
     [alone] = train(**TRAINER, image_size=32)
     arguments = [*splits, TRAINER | {"image_size": 32}, str(tmp_path / "state")]
     output = zygote.call(PROGRAM, "mirrored", json.dumps(arguments)).output

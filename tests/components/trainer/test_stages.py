@@ -1,5 +1,3 @@
-"""Trainings one after another."""
-
 import gc
 import weakref
 from pathlib import Path
@@ -88,9 +86,7 @@ def test_the_head_learns_first_and_then_the_top_blocks(train, tuned, part):
     assert moved(*models[1:]) == {"conv3", "trunk_output", "dense", "logits"}
 
 
-def test_an_interrupted_stage_goes_on_and_those_before_it_stay(
-    train, tuned, values, stopped_at, capsys
-):
+def test_an_interrupted_stage_goes_on_and_others_stay(train, tuned, values, stopped_at, capsys):
     tuned["stages"][1]["epochs"] = 3
     whole = train("whole", **tuned)
     sizes = []

@@ -1,5 +1,3 @@
-"""The step, as it is wired and as TFX calls it."""
-
 import json
 
 import pytest
@@ -49,9 +47,8 @@ def test_it_builds_for_the_classes_of_the_examples(examples, tmp_path, monkeypat
     space = {"model_args.dropout": {"values": [0.1, 0.2]}}
     config = TunerConfig.model_validate({"epochs": 1, "space": space})
     step = Tuner(as_channel([examples]), config=config, trainer=trainer)
-    executor = step.executor_spec.executor_class(
-        BaseExecutor.Context(tmp_dir=str(tmp_path), unique_id="1")
-    )
+    context = BaseExecutor.Context(tmp_dir=str(tmp_path), unique_id="1")
+    executor = step.executor_spec.executor_class(context)
     with pytest.raises(InputError, match=r"expected an output .* for 3 classes, found \(None, 2\)"):
         executor.Do({"examples": [examples]}, {}, step.exec_properties)
 

@@ -71,10 +71,8 @@ def test_the_best_trial_is_chosen(algorithm, monitor, sign, *, tmp_path, capsys)
     search = run_search(make_tuner(algorithm=algorithm), base, training, tmp_path)
     assert len(training.asked) == 8
     best = min(training.asked, key=value_of)
-    assert best_values(search) == {
-        "learning_rate": best.learning_rate,
-        "optimizer.name": best.optimizer.name,
-    }
+    chosen = {"learning_rate": best.learning_rate, "optimizer.name": best.optimizer.name}
+    assert best_values(search) == chosen
     # The rest is as it was, and every trial another one.
     for config in training.asked:
         rest = config.model_dump() | {"learning_rate": 1e-3, "optimizer": {}}
@@ -89,23 +87,27 @@ def test_the_best_trial_is_chosen(algorithm, monitor, sign, *, tmp_path, capsys)
     assert not list(tmp_path.iterdir())  # KerasTuner's own files are gone
 
 
+def asked(seed=5, **changes) -> list[TrainerConfig]:
+    """What a whole search asks for."""
+    training = Training()
+    run_search(make_tuner(**changes), make_base(seed), training)
+    return training.asked
+
+
 def test_bayesian_search_learns_from_its_trials():
-    random, bayesian = Training(), Training()
-    run_search(make_tuner(trials=10, space=RATE), make_base(), random)
-    run_search(make_tuner(trials=10, space=RATE, algorithm="bayesian"), make_base(), bayesian)
-    late = [sum(map(value_of, training.asked[6:])) for training in (random, bayesian)]
-    assert late[1] < 0.7 * late[0]
+    random, bayesian = (
+        sum(map(value_of, asked(trials=10, space=RATE, algorithm=algorithm)[6:]))
+        for algorithm in ("random", "bayesian")
+    )
+    assert bayesian < 0.7 * random
 
 
 @pytest.mark.parametrize(("algorithm", "seed"), [("random", 0), ("bayesian", 5)])
 def test_the_seed_decides(algorithm, seed):
-    one, same, other = Training(), Training(), Training()
-    tuner = make_tuner(algorithm=algorithm, trials=5)
-    run_search(tuner, make_base(seed), one)
-    run_search(tuner, make_base(seed), same)
-    run_search(tuner, make_base(seed + 1), other)
-    assert one.asked == same.asked
-    assert [c.learning_rate for c in one.asked] != [c.learning_rate for c in other.asked]
+    how = {"algorithm": algorithm, "trials": 5}
+    one, same, other = (asked(each, **how) for each in (seed, seed, seed + 1))
+    assert one == same
+    assert [c.learning_rate for c in one] != [c.learning_rate for c in other]
 
 
 def test_a_killed_search_asks_for_the_same_again(tmp_path):
@@ -115,22 +117,17 @@ def test_a_killed_search_asks_for_the_same_again(tmp_path):
                 raise KeyboardInterrupt
             return super().__call__(config, folder)
 
-    killed, again, whole = Killed(), Training(), Training()
-    tuner = make_tuner(algorithm="bayesian", trials=4, space=RATE)
+    killed, again, how = Killed(), Training(), {"algorithm": "bayesian", "trials": 4, "space": RATE}
     with pytest.raises(KeyboardInterrupt):
-        run_search(tuner, make_base(), killed, tmp_path)
-    run_search(tuner, make_base(), again, tmp_path)
-    run_search(tuner, make_base(), whole)
+        run_search(make_tuner(**how), make_base(), killed, tmp_path)
+    run_search(make_tuner(**how), make_base(), again, tmp_path)
     assert again.asked[:3] == killed.asked
-    assert again.asked == whole.asked
+    assert again.asked == asked(**how)
 
 
 def test_more_trials_begin_with_the_same():
-    few, many = Training(), Training()
-    for trials, training in ((4, few), (6, many)):
-        tuner = make_tuner(algorithm="bayesian", trials=trials, space=RATE)
-        run_search(tuner, make_base(), training)
-    assert many.asked[:4] == few.asked
+    few, many = (asked(algorithm="bayesian", trials=trials, space=RATE) for trials in (4, 6))
+    assert many[:4] == few
 
 
 def test_kinds_of_values():
@@ -158,10 +155,8 @@ def test_kinds_of_values():
 
 
 def test_a_small_space_is_soon_tried():
-    training = Training()
-    space = {"batch_size": {"values": [8, 16, 32]}}
-    run_search(make_tuner(trials=10, space=space), make_base(), training)
-    assert sorted(config.batch_size for config in training.asked) == [8, 16, 32]
+    found = asked(trials=10, space={"batch_size": {"values": [8, 16, 32]}})
+    assert sorted(config.batch_size for config in found) == [8, 16, 32]
 
 
 def test_failed_trials_are_passed_over(capsys):
@@ -212,26 +207,18 @@ def test_batch_sizes_that_gpus_cannot_share_are_refused(sizes, found):
 
 
 @pytest.mark.parametrize(
-    ("space", "line"),
+    ("key", "values", "line"),
     [
-        (
-            {"model_args.batch_norm_momentm": {"values": [0.5, 0.9]}},
-            r"trainer\.model_args\.batch_norm_momentm: .*did you mean 'batch_norm_momentum'\?",
-        ),
-        (
-            {"model_args.batch_norm_momentum": {"min": 0.5, "max": 1.5}},
-            r"trainer\.model_args\.batch_norm_momentum: expected a number in \[0, 1\), found 1\.5",
-        ),
+        ("batch_norm_momentm", {"values": [0.5, 0.9]}, r".*did you mean 'batch_norm_momentum'\?"),
+        ("batch_norm_momentum", {"min": 0.5, "max": 1.5}, r"expected .* \[0, 1\), found 1\.5"),
     ],
 )
-def test_arguments_are_tried_before_the_first_trial(space, line, tmp_path):
+def test_arguments_are_tried_before_the_first_trial(key, values, line, tmp_path):
     write_classes(str(tmp_path), Classes(("cat", "dog")))
-    custom = {
-        "task": "image_classification",
-        "trainer": make_base().model_dump(),
-        "tuner": make_tuner(space=space).model_dump(),
-    }
+    tuner = make_tuner(space={f"model_args.{key}": values})
+    custom = {"trainer": make_base().model_dump(), "tuner": tuner.model_dump()}
     files = [f"{tmp_path}/Split-train/*"]
+    custom["task"] = "image_classification"
     fn_args = SimpleNamespace(custom_config=custom, train_files=files, eval_files=[])
-    with pytest.raises(InputError, match=line):
+    with pytest.raises(InputError, match=rf"trainer\.model_args\.{key}: {line}"):
         tuner_fn(fn_args)

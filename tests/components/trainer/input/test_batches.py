@@ -8,9 +8,8 @@ def epochs_of(split, first_epoch, epochs, *, batch_size=7, seed=1):
     """Row numbers seen, epoch by epoch."""
     rows = {image.tobytes(): row for row, image in enumerate(split.inputs)}
     steps = steps_per_epoch(split, batch_size)
-    batches = list(
-        training_batches(split, batch_size, seed, first_epoch, epochs).as_numpy_iterator()
-    )
+    found = training_batches(split, batch_size, seed, first_epoch, epochs)
+    batches = list(found.as_numpy_iterator())
     assert len(batches) == steps * (epochs - first_epoch)
     seen = [
         [(rows[i.astype(np.uint8).tobytes()], float(t[0])) for i, t in zip(*batch, strict=True)]

@@ -28,10 +28,7 @@ def draw():
 
 
 def corners(rows: np.ndarray) -> np.ndarray:
-    """Where the outer corners of the result lie in the image, [count, corner, x and y].
-
-    In sides of the image: from (0, 0) to (1, 1).
-    """
+    """The result's outer corners, [count, corner, x and y] in sides of the image."""
     ends = (-0.5, SIDE - 0.5)
     points = np.array([(x, y, 1.0) for y in ends for x in ends])
     return (np.einsum("nij,pj->npi", rows, points) + 0.5) / SIDE
