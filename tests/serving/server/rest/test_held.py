@@ -5,9 +5,11 @@ import json
 import resource
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from functools import partial
 from http.client import HTTPResponse
+from itertools import islice
 
 import httpx
 import pytest
@@ -97,30 +99,35 @@ def test_each_is_told_and_nobody_else_sees(http: httpx.Client, caplog, sent, sta
 @pytest.fixture
 def slow(start):
     """Starts a server with these flags, and makes connections to it that take little."""
-    made = [socket.socket() for _ in range(5)]
+    with ExitStack() as stack:
 
-    def connect(**flags) -> tuple[list[socket.socket], httpx.Client]:
-        http, _ = start(**flags)
-        for one in made:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            one.settimeout(30)
-            one.connect((http.base_url.host, http.base_url.port))
-        return made, http
+        def connect(**flags) -> tuple[Iterator[socket.socket], httpx.Client]:
+            http, _ = start(**flags)
 
-    yield connect
-    for one in made:
-        one.close()
+            def connections() -> Iterator[socket.socket]:
+                while True:
+                    made = stack.enter_context(socket.socket())
+                    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    made.settimeout(30)
+                    made.connect((http.base_url.host, http.base_url.port))
+                    yield made
+
+            return connections(), http
+
+        yield connect
 
 
-@pytest.mark.parametrize("flags", [{"receive_timeout_seconds": 1.0}, {"request_memory_mb": 19}])
+@pytest.mark.parametrize("flags", [{"receive_timeout_seconds": 3.0}, {"request_memory_mb": 19}])
 def test_answers_that_nobody_reads_go(slow, flags) -> None:
     """After a while, or for want of memory."""
-    made, http = slow(**flags)
+    connections, http = slow(**flags)
     body = b'{"signature_name": "string", "inputs": "%s"}' % (b"x" * (9 * 2**20))
-    for one in made:
+    made = []
+    for one in islice(connections, 5):
         one.sendall(_post(body, "Connection: close"))
         assert one.recv(15) == b"HTTP/1.1 200 OK"
-    time.sleep(2.0)
+        made.append(one)
+    time.sleep(flags.get("receive_timeout_seconds", 0.0) + 1.0)
     with suppress(ConnectionError):
         read = [sum(map(len, iter(partial(one.recv, 2**20), b""))) for one in made]
         assert min(read) < 9 * 2**20
@@ -128,7 +135,7 @@ def test_answers_that_nobody_reads_go(slow, flags) -> None:
 
 
 def test_what_is_no_http_after_an_answer_ends_it(slow, caplog) -> None:
-    one = slow()[0][0]
+    one = next(slow()[0])
     one.sendall(_chunks(b"", "/nope"))
     assert one.recv(12) == b"HTTP/1.1 404"
     one.sendall(b"zz\r\n")
@@ -138,10 +145,11 @@ def test_what_is_no_http_after_an_answer_ends_it(slow, caplog) -> None:
 
 
 def test_chunks_of_a_byte_hold_up_nobody(slow) -> None:
-    (one, *_), http = slow()
+    connections, http = slow()
+    one = next(connections)
     one.settimeout(0.05)
     with suppress(TimeoutError):  # it is read slowly
         one.sendall(_chunks(b"1\r\n \r\n" * 200_000))
     started = time.monotonic()
     assert http.post(PATH, content=GOOD).status_code == 200
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 5.0  # of the half minute that it once took
