@@ -22,11 +22,12 @@ GPU_IMAGE = $(REGISTRY)pawlens/pipeline-gpu:$(VERSION)
 BUILD = $(DOCKER) build --file $(IMAGES)/pipeline.Dockerfile --build-arg VERSION=$(VERSION) \
   --build-arg REVISION=$$(git describe --always --dirty)
 
-.PHONY: help setup demo test lint format lock bench images push-images clean
+.PHONY: help setup demo test cluster-test lint format lock bench images push-images clean
 
 help:
 	@echo "make demo    set up, run a pipeline on drawn pictures, serve and explain one picture"
 	@echo "make test    set up, run all tests"
+	@echo "make cluster-test  set up, run tests on a Kubernetes cluster of this machine (root, Go; docs/cluster.md)"
 	@echo "make lint    set up, ruff and mypy"
 	@echo "make bench   set up, print one JSON line per claim"
 	@echo "make lock    resolve the requirements anew"
@@ -51,6 +52,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# CLUSTER_TESTS are pytest's arguments, as in CLUSTER_TESTS='-m smoke'.
+cluster-test: setup
+	$(BIN)/python tests/cluster/run.py $(CLUSTER_TESTS)
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -20,6 +20,8 @@ from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).parents[1]
 ZYGOTE = Path(__file__).with_name("zygote.py")
+# A cluster's tests run in a cluster: see tests/cluster/run.py.
+collect_ignore = [] if "PAWLENS_CLUSTER" in os.environ else ["cluster"]
 SECONDS = 400.0  # that a program may take on a busy machine
 
 

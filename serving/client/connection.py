@@ -25,8 +25,9 @@ IN_FLIGHT = 4
 # gRPC's own limit for one call, and what lets a server be away for about 1.5 s.
 MAX_ATTEMPTS = 5
 
-# A server that is starting or full; all else would be refused again.
-_RETRYABLE = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+# A server that is starting or full, or that ended before it took up a call: gRPC then cancels it.
+# All else would be refused again.
+_RETRYABLE = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED")
 _RETRY_POLICY = {
     "initialBackoff": "0.1s",  # gRPC varies each by a fifth up or down
     "maxBackoff": "2s",
@@ -35,6 +36,9 @@ _RETRY_POLICY = {
 }
 _HEADER_NAME = re.compile(r"[0-9A-Za-z_.-]+")
 _RECONNECT_MILLISECONDS = 100
+# How soon a name is resolved again when a server of it is gone. gRPC waits 30 s, in which it would
+# know only those that are gone, too, if all are replaced; this is within the 1.2 s of all repeats.
+_RESOLVE_MILLISECONDS = 500
 # How gRPC begins what it tells when it never reached a server.
 _UNREACHED = ("failed to connect", "errors resolving", "DNS resolution", "connections to all")
 
@@ -152,7 +156,11 @@ class Connection:
 
     def _options(self) -> list[tuple[str, Any]]:
         policy = {**_RETRY_POLICY, "maxAttempts": self.attempts}
-        config: dict[str, Any] = {"methodConfig": [{"name": [{}]}]}
+        # All addresses of the target share the calls; gRPC would use the first that answers.
+        config: dict[str, Any] = {
+            "loadBalancingConfig": [{"round_robin": {}}],
+            "methodConfig": [{"name": [{}]}],
+        }
         if self.attempts > 1:
             config["methodConfig"][0]["retryPolicy"] = policy
         options = [
@@ -163,6 +171,7 @@ class Connection:
             ("grpc.max_send_message_length", self.max_message_bytes),
             # gRPC would wait a second before it looks for a server again.
             ("grpc.initial_reconnect_backoff_ms", _RECONNECT_MILLISECONDS),
+            ("grpc.dns_min_time_between_resolutions_ms", _RESOLVE_MILLISECONDS),
             # gRPC would send even local requests through a proxy named in the environment.
             ("grpc.enable_http_proxy", 0),
         ]

@@ -54,14 +54,23 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
         self.pod = self.pods / Path(told["outputs"]["outputFile"]).parent.name
         self.pod.mkdir(parents=True)
         arguments[place] = json.dumps(self._in_backends_shape(told))
-        ended = self.zygote.call(
-            ENTRYPOINT, *arguments, status=None, PAWLENS_ARTIFACT_PREFIX=str(self.pod)
-        )
-        self.logs[self.pod.name] = ended.output
-        if ended.status:
+        ended, self.logs[self.pod.name] = self.execute(arguments)
+        if ended:
             return status.Status.FAILURE
         self._upload(told)
         return status.Status.SUCCESS
+
+    def execute(self, arguments):
+        """Runs the entrypoint where the pod's folder is `root`; its status and its output."""
+        ended = self.zygote.call(
+            ENTRYPOINT, *arguments, status=None, PAWLENS_ARTIFACT_PREFIX=str(self.root)
+        )
+        return ended.status, ended.output
+
+    @property
+    def root(self):
+        """What the pod takes its folder for."""
+        return self.pod
 
     def _here(self, uri):
         """Where the launcher lays an artifact in this pod."""
@@ -89,7 +98,7 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
                 {"type": {"schemaTitle": "system.Artifact"}, "uri": f"{STORE}/executor-logs"}
             ]
         }
-        told["outputs"]["outputFile"] = str(self.pod / "kfp_outputs" / "output_metadata.json")
+        told["outputs"]["outputFile"] = str(self.root / "kfp_outputs" / "output_metadata.json")
         return told
 
     def _upload(self, told):

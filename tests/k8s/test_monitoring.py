@@ -186,7 +186,7 @@ def test_prometheus_may_reach_the_api_server_that_it_scrapes(manifests, one_of):
     assert monitor["selector"] == {"matchLabels": {"app": "ml-pipeline"}}
     assert [one["port"] for one in monitor["podMetricsEndpoints"]] == ["http"]
     [rule] = policy["spec"]["ingress"]
-    assert rule["ports"] == [{"port": 8888}]
+    assert rule["ports"] == [{"port": 8888, "protocol": "TCP"}]
     [source] = rule["from"]
     names = source["namespaceSelector"]["matchLabels"]
     assert names == {"kubernetes.io/metadata.name": own}

@@ -1,8 +1,10 @@
 """The script that brings versions from an object store to a pod's disk."""
 
 import os
+import signal
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -18,6 +20,7 @@ case $1 in
     esac ;;
   copy)
     mkdir -p "$3"
+    [ -e "$2/is_large" ] && exec sleep 60
     cp "$2/saved_model.pb" "$3/"
     [ -e "$2/fails" ] && exit 1
     cp -r "$2/." "$3/" ;;
@@ -26,7 +29,7 @@ esac
 
 
 @pytest.fixture
-def sync(k8s, tmp_path):
+def start(k8s, tmp_path):
     (tmp_path / "bin").mkdir()
     rclone = tmp_path / "bin" / "rclone"
     rclone.write_text(RCLONE)
@@ -35,19 +38,21 @@ def sync(k8s, tmp_path):
     (tmp_path / "models").mkdir()
     script = k8s / "serving" / "overlays" / "object-store" / "sync.sh"
 
-    def run():
+    def start(*arguments):
         environment = {
             "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
             "MODELS_SOURCE": str(tmp_path / "store"),
             "MODELS_TARGET": str(tmp_path / "models"),
             "STORE_IS_DOWN": str(tmp_path / "down"),
         }
-        done = subprocess.run(
-            ["sh", script, "once"], env=environment, capture_output=True, timeout=30, check=False
-        )
-        return done.returncode
+        return subprocess.Popen(["sh", script, *arguments], env=environment, process_group=0)
 
-    return run
+    return start
+
+
+@pytest.fixture
+def sync(start):
+    return lambda: start("once").wait(30)
 
 
 @pytest.fixture
@@ -108,3 +113,19 @@ def test_what_is_served_stays_while_the_store_is_down_or_empty(sync, put, tmp_pa
     (tmp_path / "store" / "m" / "1" / "saved_model.pb").unlink()
     assert sync() == 0
     assert _here(tmp_path) == ["1"]
+
+
+@pytest.mark.parametrize(("arguments", "busy"), [((), False), ((), True), (("once",), True)])
+def test_it_ends_as_soon_as_it_is_told(start, put, tmp_path, arguments, busy):
+    folder = put(1)
+    if busy:
+        (folder / "is_large").touch()
+    process = start(*arguments)
+    end = time.monotonic() + 20
+    while not (tmp_path / "models" / "m" / (".sync-1" if busy else "1")).exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(5) == 143
+    if busy:  # a pod's end takes it along
+        os.killpg(process.pid, signal.SIGKILL)

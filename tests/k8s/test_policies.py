@@ -213,6 +213,16 @@ def test_every_pod_has_policies_of_its_own_that_open_no_more_than_ports(folder, 
         assert {port["port"] for ports in to_all for port in ports} <= {53, 443, 6443}
 
 
+def test_a_second_apply_finds_nothing_to_change(manifests):
+    """kubectl compares these lists as they are with what the API server made of them."""
+    for spec in (one["spec"] for one in manifests if one["kind"] == "NetworkPolicy"):
+        rules = [*spec.get("ingress", []), *spec.get("egress", [])]
+        assert all("protocol" in port for rule in rules for port in rule.get("ports", []))
+        assert all(spec.get(way, ["no list"]) for way in ("ingress", "egress"))
+    for spec in (one["spec"] for one in manifests if one["kind"] == "Deployment"):
+        assert "type" in spec.get("strategy", {"type": ""})
+
+
 def test_the_namespace_that_is_ours_is_closed(render, one_of):
     policy = one_of(render("pipelines/profile"), "NetworkPolicy", "default-deny")
     assert policy["metadata"]["namespace"] == "pawlens"

@@ -1,6 +1,7 @@
 """Why a request to Kubeflow Pipelines failed, whether that may pass, and the line for the user."""
 
 import json
+import os
 from dataclasses import dataclass
 
 import kfp_server_api as api
@@ -11,6 +12,10 @@ from serving.errors import FailedError, InputError
 
 PASSING = (429, 500, 502, 503, 504)
 LONGEST_MESSAGE = 300
+IN_A_POD = (
+    "does that Service have pods, and does a NetworkPolicy let this pod call them?"
+    " kubectl -n kubeflow get endpointslices,networkpolicies"
+)
 
 
 @dataclass(eq=False)
@@ -75,8 +80,10 @@ def _silence(error: urllib3.exceptions.HTTPError, host: str, reached: bool) -> S
     unsent = urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
     if reached or not isinstance(reason, unsent):
         return ServerFault(FailedError(f"{host} does not answer: {text}"), passing=True)
-    what, todo = f"no Kubeflow Pipelines at {host}", f"is it forwarded? {FORWARD}"
-    return ServerFault(InputError(what, found=text, todo=todo), passing=True)
+    # In a pod nothing is forwarded: a Service has no pods there, or a policy stands between.
+    todo = IN_A_POD if "KUBERNETES_SERVICE_HOST" in os.environ else f"is it forwarded? {FORWARD}"
+    unreachable = InputError(f"no Kubeflow Pipelines at {host}", found=text, todo=todo)
+    return ServerFault(unreachable, passing=True)
 
 
 def _message(error: api.ApiException) -> str:

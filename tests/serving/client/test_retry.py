@@ -13,11 +13,12 @@ from serving.errors import InputError
 from serving.results import ServingError
 
 UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is full")
+ENDED = (grpc.StatusCode.CANCELLED, "CANCELLED")
 FULL = (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
 
 
 def test_an_unavailable_server_is_asked_again(peer, connect, gray, ask) -> None:
-    peer.fail = [UNAVAILABLE, FULL, UNAVAILABLE]
+    peer.fail = [UNAVAILABLE, FULL, ENDED]
     start = time.monotonic()
     (answer,) = ask(connect(), "predict", [gray(255)])
     assert answer.label == "dog"
@@ -91,6 +92,22 @@ def test_a_server_that_is_back_in_time_is_found(peer, start_peer, connect, gray)
         returned.join()
     # After 0.1, 0.3 and 0.7 s; by itself gRPC would look for it again after a whole second.
     assert time.monotonic() - start < 1.15
+
+
+def test_all_addresses_of_a_target_share_the_calls(start_peer, connect, gray, ask) -> None:
+    peers = [start_peer(), start_peer()]
+    client = connect(f"ipv4:{peers[0].target},{peers[1].target}")
+
+    def predict_until(done) -> None:
+        end = time.monotonic() + 10
+        while not done():
+            assert time.monotonic() < end
+            ask(client, "predict", [gray(0)])
+
+    predict_until(lambda: all(len(peer.requests) > 3 for peer in peers))
+    peers[0].server.stop(0).wait()
+    served = len(peers[1].requests)
+    predict_until(lambda: len(peers[1].requests) == served + 10)
 
 
 def test_nobody_there(connect, gray, ask) -> None:

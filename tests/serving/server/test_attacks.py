@@ -34,9 +34,9 @@ def test_a_client_that_behaves_sees_no_attack(base) -> None:
     with serving(MODEL, base, *FLAGS, "--max_connections=300") as server:
         told = attack.attack(server, 1.0)
     assert told["failures"] == []
-    assert told["grown_by"]["threads"] < 20
+    assert told["grown_by"]["threads"] < 40  # the pools are filled
     assert told["grown_by"]["descriptors"] < 5
-    assert told["grown_by"]["mib"] < 500
+    assert told["grown_by"]["mib"] < 800
 
 
 def test_without_descriptors_it_goes_on_and_keeps_quiet(base, start_server) -> None:

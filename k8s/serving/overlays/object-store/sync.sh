@@ -41,11 +41,17 @@ once() {
   done
 }
 
+# The first process of a container ends only by signals that it asks for, and the shell hears of one
+# only while it waits for what goes on beside it. The pod's end takes along what is still copied.
+trap 'kill $! 2>/dev/null; exit 143' TERM INT
 if [ "${1:-}" = once ]; then
-  once
+  once &
+  wait $!
   exit
 fi
 while true; do
-  once || echo "the object store could not be read; what is here stays" >&2
-  sleep "${SYNC_SECONDS:-30}"
+  once &
+  wait $! || echo "the object store could not be read; what is here stays" >&2
+  sleep "${SYNC_SECONDS:-30}" &
+  wait $!
 done

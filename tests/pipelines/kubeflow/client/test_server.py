@@ -65,9 +65,13 @@ def test_unreachable_hosts_are_given_up_soon(monkeypatch):
         free.bind(("127.0.0.1", 0))
         host = f"http://127.0.0.1:{free.getsockname()[1]}"
     start = time.monotonic()
-    with pytest.raises(InputError, match=rf"no Kubeflow Pipelines at {host}: found .* refused; is"):
+    told = rf"no Kubeflow Pipelines at {host}: found .* refused; "
+    with pytest.raises(InputError, match=rf"{told}is it forwarded\? kubectl port-forward"):
         Server(Access(host)).connect()
     assert time.monotonic() - start < 3
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(InputError, match=rf"{told}does that Service have pods"):
+        Server(Access(host)).connect()
 
 
 def test_a_slow_answer_is_not_waited_for_without_end(peer):
