@@ -155,8 +155,11 @@ class Workers:
         self._todo[future] = partial(work, *arguments)
         self._pool.submit(self._next)
         arrival.work = asyncio.wrap_future(future)
+        # Looked at even where nobody waits any more: asyncio complains of what is not.
+        arrival.work.add_done_callback(lambda work: work.cancelled() or work.exception())
         try:
-            return await asyncio.shield(arrival.work)
+            await asyncio.wait((arrival.work,))
+            return arrival.work.result()
         except asyncio.CancelledError:
             call.leave()
             future.cancel()
