@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from serving.errors import FailedError
+from serving.errors import FailedError, os_errors
 from serving.stores.base import VersionStore, check_written
 from serving.stores.files import check_links, open_own
 from serving.stores.versions import file_sizes, folder_names, version_number
@@ -103,7 +103,8 @@ class LocalStore(VersionStore):
             A descriptor of the file of the last version: no number is given twice, not even that
             of a version which was removed, because servers remember what became of it.
         """
-        handle = open_own(self._base / LOCK_FILE)
+        with os_errors(str(self._base / LOCK_FILE), expected="a file to write"):
+            handle = open_own(self._base / LOCK_FILE)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield handle
