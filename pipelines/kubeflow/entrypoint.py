@@ -44,9 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     def say(words: str) -> None:
         last_words.say_last(f"{step}: {words}")
 
-    with last_words.ending_on_sigterm(say), last_words.readable_logs():
+    with last_words.readable_logs():
         try:
-            _run(step, parse(argv))
+            with last_words.ending_on_sigterm(say):
+                _run(step, parse(argv))
             return 0
         except (InputError, FailedError) as error:
             status, words = (2 if isinstance(error, InputError) else 1), str(error)

@@ -83,13 +83,15 @@ def ending_on_sigterm(say: Callable[[str], None]) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # without one nobody is woken up
     wakeup_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     os.register_at_fork(after_in_child=_forget)
-    threading.Thread(target=_watch, args=(reader, say), daemon=True).start()
+    thread = threading.Thread(target=_watch, args=(reader, say), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(wakeup_before)
         signal.signal(signal.SIGTERM, before)
-        os.close(writer)  # which ends the thread
+        os.close(writer)  # which ends the thread, or the process: the block may fail by the signal
+        thread.join()
 
 
 def _watch(reader: int, say: Callable[[str], None]) -> None:
