@@ -29,9 +29,9 @@ class ImageClient(Connection):
 
     All methods raise `ServingError` when the server refuses, and `InputError` when no server
     answers at the target; those with images raise `ImageError`, an InputError, for an image
-    that is missing or that the server cannot read. A server that is unavailable or full is asked
-    again after 0.1, 0.2, 0.4 and 0.8 s, each a fifth more or less by chance; whatever else it
-    refuses is not sent again.
+    that is missing or that the server cannot read. A server that is unavailable or full, or
+    that ended before it took up a call, is asked again after 0.1, 0.2, 0.4 and 0.8 s, each a fifth
+    more or less by chance; whatever else it refuses is not sent again.
 
     A method that returns a list has one deadline for all it takes. A stream has one for each
     batch, repeats included, and holds `in_flight` batches in memory however many there are. All
