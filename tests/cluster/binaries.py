@@ -13,12 +13,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "pawlens", "cluster")
 # Go names a program by its folder.
-NAMES = {"server": "etcd", "cmd": "kube-network-policies"}
+NAMES = {"server": "etcd", "cmd": "kube-network-policies", "container": "boot"}
 # Its definitions of custom resources are real; tools.go pins it.
 OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 # What else is needed of the machine, and Debian's packages that have it.
 TOOLS = {"go": "golang", "runc": "runc", "iptables": "iptables", "ip": "iproute2"}
 TOOLS |= {"unshare": "util-linux", "openssl": "openssl"}
+TOOLS |= {"buildah": "buildah", "debootstrap": "debootstrap"}
 
 
 def check_machine() -> None:

@@ -21,7 +21,8 @@ class Callers:
         failures: what went wrong, with the seconds since the start.
     """
 
-    def __init__(self, picture: bytes, targets: list[str]):
+    def __init__(self, picture: bytes, targets: list[str], timeout_seconds: float = 10):
+        self._timeout = timeout_seconds
         self._picture, self._stop, self._start = picture, threading.Event(), time.monotonic()
         self.answers, self.failures = dict.fromkeys(targets, 0), list[str]()
         self._threads = [
@@ -29,7 +30,7 @@ class Callers:
         ]
 
     def _ask(self, target: str) -> None:
-        with ImageClient(target, timeout_seconds=10) as client:
+        with ImageClient(target, timeout_seconds=self._timeout) as client:
             while not self._stop.wait(0.2):
                 try:
                     client.predict([self._picture])

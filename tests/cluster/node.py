@@ -1,6 +1,6 @@
 """The first process of the namespace: makes it a node and a control plane, then runs pytest.
 
-    node.py WORK PROGRAMS [pytest's arguments]
+    node.py WORK PROGRAMS IMAGES [pytest's arguments]
 
 run.py calls it. When it ends, however it does, everything that it started ends with it.
 """
@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import binaries
-import images
 import yaml
 from kubectl import Kubectl, wait_until
 
@@ -95,21 +93,15 @@ class Cluster:
         wait_until(lambda: self.check() or Kubectl()(*arguments) or True, 240, what)
         self.say(what)
 
-    def import_images(self, work: Path) -> None:
+    def import_images(self, layout: str) -> None:
         """All images of the cluster: nothing is pulled."""
-        names = ("pause", "coredns", "metrics-server")
-        made = [images.program_image(RUN / "bin" / name, work) for name in names]
-        made.append(images.pipeline_image(binaries.CACHE / "images", work))
         wait_until(Path("/run/containerd/containerd.sock").exists, 30, "containerd's socket")
+        ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "--local", "-"]
         with (self._logs / "import.log").open("wb") as log:
-            for image in made:
-                ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "--local", "-"]
-                process = subprocess.Popen(ctr, stdin=subprocess.PIPE, stdout=log, stderr=log)
-                assert process.stdin
-                with process.stdin as pipe:
-                    images.write_archive(image, pipe)
-                if process.wait():
-                    sys.exit(f"cluster: {image.names} was not imported; see {log.name}")
+            tar = subprocess.Popen(["tar", "-C", layout, "-c", "."], stdout=subprocess.PIPE)
+            done = subprocess.run(ctr, stdin=tar.stdout, stdout=log, stderr=log, check=False)
+            if tar.wait() or done.returncode:
+                sys.exit(f"cluster: the images were not imported; see {log.name}")
         self.say("all images are imported")
 
     def enforce_policies(self) -> None:
@@ -124,14 +116,14 @@ class Cluster:
 
 
 def main() -> int:
-    work, programs, *arguments = sys.argv[1:]
+    work, programs, layout, *arguments = sys.argv[1:]
     enter(Path(work), Path(programs))
     make_keys()
     logs = Path(work, "logs")
     logs.mkdir()
     cluster = Cluster(logs)
     cluster.start("containerd", "etcd", "kube-apiserver")
-    cluster.import_images(Path(work))
+    cluster.import_images(layout)
     cluster.wait("get", "--raw", "/readyz", what="the API server answers")
     cluster.start("kube-controller-manager", "kube-scheduler", "kube-proxy")
     cluster.start("kubelet", more=(f"--cgroup-root=/{Path(work).name}",))

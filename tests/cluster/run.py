@@ -7,6 +7,7 @@ process is node.py: no packet leaves the machine, and with that process all othe
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -17,10 +18,11 @@ import time
 from pathlib import Path
 
 import binaries
-import images
+from images import Images
 
 HERE = Path(__file__).parent
 CGROUPS = Path("/sys/fs/cgroup")
+FOLDER, PREFIX, LOCK = Path("/var/tmp"), "pawlens-cluster-", "lock"
 
 
 def main() -> int:
@@ -28,14 +30,16 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments[:1] == ["--watched"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        return run(Path(arguments[1]), arguments[2:])
+        return run(*arguments[1:3], arguments[3:])
     binaries.check_machine()
     programs = binaries.build()
+    start = time.monotonic()
+    layout = Images(binaries.CACHE / "images", programs).build()
+    print(f"cluster: the images are built, {time.monotonic() - start:.0f} s", flush=True)
     if arguments == ["--build"]:
         return 0
-    child = subprocess.Popen(
-        [*told_of_end("TERM"), sys.executable, __file__, "--watched", programs, *arguments]
-    )
+    watched = [sys.executable, __file__, "--watched", programs, layout]
+    child = subprocess.Popen([*told_of_end("TERM"), *watched, *arguments])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: child.terminate())
     return child.wait()
@@ -46,33 +50,51 @@ def told_of_end(name: str) -> list[str]:
     return ["setpriv", "--pdeathsig", name]
 
 
-def run(programs: Path, arguments: list[str]) -> int:
+def run(programs: str, layout: str, arguments: list[str]) -> int:
     """Runs pytest in a new cluster; returns its status."""
     keep = "--keep" in arguments
-    work = Path(tempfile.mkdtemp(prefix="pawlens-cluster-", dir="/var/tmp"))
+    sweep()
+    work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=FOLDER))
     process = None
-    try:
-        start = time.monotonic()
-        images.pipeline_image(binaries.CACHE / "images", work)
-        print(f"cluster: the image is packed, {time.monotonic() - start:.0f} s", flush=True)
-        for hierarchy in hierarchies():
-            (hierarchy / work.name).mkdir()
-        spaces = ["--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc"]
-        node = [sys.executable, HERE / "node.py", work, programs]
-        rest = [one for one in arguments if one != "--keep"]
-        process = subprocess.Popen([*told_of_end("KILL"), "unshare", *spaces, *node, *rest])
-        return process.wait()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        if process:
-            process.kill()
-            process.wait()
-        remove_cgroups(work.name)
-        if keep:
-            print(f"cluster: logs and state are in {work}")
-        else:
-            shutil.rmtree(work)
+    with (work / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            for hierarchy in hierarchies():
+                (hierarchy / work.name).mkdir()
+            spaces = [
+                "--mount",
+                "--net",
+                "--pid",
+                "--uts",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+            ]
+            node = [sys.executable, HERE / "node.py", work, programs, layout]
+            rest = [one for one in arguments if one != "--keep"]
+            process = subprocess.Popen([*told_of_end("KILL"), "unshare", *spaces, *node, *rest])
+            return process.wait()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            if process:
+                process.kill()
+                process.wait()
+            remove_cgroups(work.name)
+            if keep:
+                (work / LOCK).unlink()
+                print(f"cluster: logs and state are in {work}")
+            else:
+                shutil.rmtree(work)
+
+
+def sweep() -> None:
+    """Removes what runs left that were killed so that they could not: their locks are free."""
+    for lock in FOLDER.glob(f"{PREFIX}*/{LOCK}"):
+        with lock.open() as file, contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_cgroups(lock.parent.name)
+            shutil.rmtree(lock.parent)
 
 
 def hierarchies() -> list[Path]:

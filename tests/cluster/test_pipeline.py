@@ -24,11 +24,32 @@ def artifacts(kubectl: Kubectl, installed: Path) -> Path:
     return VOLUMES / "kubeflow" / "artifacts"
 
 
+@pytest.fixture(scope="session")
+def step_pod(other_tests):
+    """step_pod(documents, name): the pod that the driver makes of a compiled pipeline's step."""
+    pod_of = other_tests("pipelines/kubeflow/test_platform.py").pod_of
+
+    def make(documents, name):
+        executor = f"exec-{name}"
+        container = documents[0]["deploymentSpec"]["executors"][executor]["container"]
+        platform = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        spec = pod_of(platform[executor], IMAGE) | {"restartPolicy": "Never"}
+        asked = container["resources"]
+        bounds = {
+            kind: {"cpu": asked[f"resourceCpu{word}"], "memory": asked[f"resourceMemory{word}"]}
+            for kind, word in (("requests", "Request"), ("limits", "Limit"))
+        }
+        if gpu := asked.get("accelerator"):
+            bounds["limits"][gpu["resourceType"]] = gpu["resourceCount"]
+        spec["containers"][0]["resources"] = bounds
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+    return make
+
+
 @pytest.fixture
-def launcher(kubectl: Kubectl, artifacts: Path, other_tests):
+def launcher(kubectl: Kubectl, artifacts: Path, step_pod, other_tests):
     """The launcher of tests/e2e, with pods for its processes; it lays artifacts into a volume."""
-    platform = other_tests("pipelines/kubeflow/test_platform.py")
-    config = platform.make(image=IMAGE)
 
     class PodLauncher(other_tests("e2e/test_kubeflow.py").Launcher):
         pods, root, documents = artifacts, Path("/"), ()
@@ -44,14 +65,8 @@ def launcher(kubectl: Kubectl, artifacts: Path, other_tests):
             return wait_until(ended, 600, f"the end of {name}") == "Failed", kubectl("logs", name)
 
         def _make(self, name, arguments):
-            spec = platform.pod(config, name.replace("-", "_"))
-            [main] = spec["containers"]
-            executors = self.documents[0]["deploymentSpec"]["executors"]
-            asked = executors[f"exec-{name}"]["container"]["resources"]
-            main["resources"] = {
-                kind: {"cpu": asked[f"resourceCpu{word}"], "memory": asked[f"resourceMemory{word}"]}
-                for kind, word in (("requests", "Request"), ("limits", "Limit"))
-            }
+            pod = step_pod(self.documents, name)
+            [main] = pod["spec"]["containers"]
             main["command"], main["args"] = ENTRYPOINT, arguments
             for path in ("minio", "kfp_outputs"):
                 (self.pod / path).mkdir(exist_ok=True)
@@ -61,11 +76,11 @@ def launcher(kubectl: Kubectl, artifacts: Path, other_tests):
             for path in (self.pod, *self.pod.rglob("*")):
                 path.chmod(0o777)
             claim = {"persistentVolumeClaim": {"claimName": "artifacts"}}
-            spec["volumes"].append({"name": "artifacts"} | claim)
-            spec |= {"restartPolicy": "Never", "serviceAccountName": "pawlens-pipeline"}
-            labels = {"workflows.argoproj.io/workflow": "linear-blobs"}
-            about = {"apiVersion": "v1", "kind": "Pod"}
-            kubectl.apply(about | {"metadata": {"name": name, "labels": labels}, "spec": spec})
+            claim = {"persistentVolumeClaim": {"claimName": "artifacts"}}
+            pod["spec"]["volumes"].append({"name": "artifacts"} | claim)
+            pod["spec"] |= {"serviceAccountName": "pawlens-pipeline"}
+            pod["metadata"]["labels"] = {"workflows.argoproj.io/workflow": "linear-blobs"}
+            kubectl.apply(pod)
 
     return PodLauncher
 
@@ -101,13 +116,41 @@ def test_each_step_is_a_pod_and_figures_are_those_of_one_machine(
     assert (version / "saved_model.pb").is_file()
 
 
-def test_everything_in_the_image_can_be_imported(kubectl: Kubectl) -> None:
-    run = ["run", "check", f"--image={IMAGE}", "--restart=Never", "--command", "--"]
-    kubectl(*run, "python", "/app/check.py")
-    kubectl(
-        "wait",
-        "--for=jsonpath={.status.phase}=Succeeded",
-        "pod/check",
-        "--timeout=280s",
-        seconds=290,
-    )
+@pytest.fixture
+def nodes(kubectl: Kubectl):
+    """Two more nodes without a kubelet: one with a GPU, tainted as such are, and one without."""
+    taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+    room = {"cpu": "64", "memory": "512Gi", "pods": "110"}
+    ready = [{"type": "Ready", "status": "True", "reason": "Said", "message": "by a test"}]
+    kinds = {"gpu-node": (room | {"nvidia.com/gpu": "1"}, [taint]), "cpu-node": (room, [])}
+    for name, (resources, taints) in kinds.items():
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+        kubectl.apply(node | {"spec": {"taints": taints}})
+        status = {"capacity": resources, "allocatable": resources, "conditions": ready}
+        patch = ["patch", "node", name, "--subresource=status", "--patch"]
+        kubectl(*patch, json.dumps({"status": status}))
+    yield
+    kubectl("delete", "node", *kinds)
+
+
+def test_only_the_trainer_asks_for_a_gpu_and_goes_to_its_node(
+    kubectl, nodes, step_pod, zygote, tmp_path
+):
+    compiled = tmp_path / "pipeline.yaml"
+    zygote.call(CLI, "kubeflow", "compile", "cats_vs_dogs", "--data", "/data", "--output", compiled)
+    documents = list(yaml.safe_load_all(compiled.read_text()))
+    steps = documents[0]["root"]["dag"]["tasks"]
+    for name in steps:
+        pod = step_pod(documents, name)
+        pod["spec"]["volumes"] = pod["spec"]["containers"][0]["volumeMounts"] = []
+        kubectl.apply(pod)
+    try:
+
+        def places():
+            found = {name: kubectl.get("pod", name)["spec"].get("nodeName") for name in steps}
+            return found if all(found.values()) else None
+
+        placed = wait_until(places, 100, "a node for each step")
+    finally:
+        kubectl("delete", "pod", *steps, "--grace-period=0", "--force")
+    assert [name for name, node in placed.items() if node == "gpu-node"] == ["trainer"]

@@ -1,5 +1,10 @@
 """Servers that are changed while they are asked: no call fails."""
 
+import contextlib
+import os
+import signal
+from pathlib import Path
+
 import pytest
 import yaml
 from callers import SERVERS, Callers
@@ -57,6 +62,26 @@ def test_a_push_and_the_way_back(served: Kubectl, calls: Callers, push, gray_ans
     served("exec", "data-loader", "--", *back.split())
     wait_until(lambda: min(_versions()) > version, 120, "the version that is a copy of the first")
     assert gray_answer() == pytest.approx(200 / 255, abs=1e-3)
+
+
+def test_a_stuck_server_is_started_anew(served: Kubectl, other_tests) -> None:
+    """Its callers wait until it is killed, and are answered by another if they have the time."""
+    uid = served.pods(PODS)[0]["metadata"]["uid"]
+
+    def restarts():
+        pods = {one["metadata"]["uid"]: one for one in served.pods(PODS)}
+        return pods[uid]["status"]["containerStatuses"][0]["restartCount"]
+
+    picture = other_tests("serving/conftest.py")._gray(200)
+    with Callers(picture, SERVERS, timeout_seconds=290) as callers:
+        for process in Path("/proc").glob("[1-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if f"pod{uid}" in (process / "cgroup").read_text():
+                    os.kill(int(process.name), signal.SIGSTOP)
+        wait_until(restarts, 280, "a restart")
+        served(*STATUS, seconds=300)
+    assert callers.failures == []
+    assert restarts() == 1
 
 
 @pytest.fixture

@@ -33,11 +33,15 @@ def executors(config, steps=("example_gen", "trainer")):
 
 
 def pod(config, step):
-    """The pod of one step: the driver's patch (driver/k8s.go), merged as Argo merges it.
+    """The pod of one step of a configuration."""
+    return pod_of(executors(config, [step])[executor_label(step)], config.image)
+
+
+def pod_of(spec, image):
+    """The pod of one executor: the driver's patch (driver/k8s.go), merged as Argo merges it.
 
     Of volumes of one name, and of mounts of one path, the patch's stays.
     """
-    spec = executors(config, [step])[executor_label(step)]
     mounts = {path: {"name": name, "mountPath": path} for name, path in SCRATCH.items()}
     volumes = {name: {"name": name, "emptyDir": {}} for name in SCRATCH}
     for one in spec.get("pvcMount", []):
@@ -51,7 +55,7 @@ def pod(config, step):
         mounts[one["mountPath"]] = {"name": name, "mountPath": one["mountPath"]}
         empty = {"medium": one["medium"], "sizeLimit": one["sizeLimit"]}
         volumes[name] = {"name": name, "emptyDir": empty}
-    main = {"name": "main", "image": config.image, "volumeMounts": [*mounts.values()]}
+    main = {"name": "main", "image": image, "volumeMounts": [*mounts.values()]}
     found = {
         "containers": [main | {"imagePullPolicy": spec["imagePullPolicy"]}],
         "volumes": [*volumes.values()],
@@ -62,7 +66,7 @@ def pod(config, step):
         ],
         "activeDeadlineSeconds": int(spec["activeDeadlineSeconds"]),
     } | {key: spec[key] for key in ("tolerations",) if key in spec}
-    about = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": step.replace("_", "-")}}
+    about = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "step"}}
     kubernetes_validate.validate(about | {"spec": found}, "1.32", strict=True)
     return found
 
