@@ -43,7 +43,7 @@ class Images:
             self._make_python()
         self._make(self._uv, Path(sys.executable).with_name("uv"), "/uv")
         self._make(self._beam, self._programs / "boot", "/opt/apache/beam/boot")
-        self._from_dockerfile(DOCKERFILE, PIPELINE, ROOT, "--build-arg=VERSION=0.1.0")
+        self._from_dockerfile(DOCKERFILE, PIPELINE, ROOT, "--build-arg=VARIANT=cpu")
         names = [PIPELINE, SERVING]
         server = Path(__file__).with_name("model-server")
         self._from_dockerfile(server / "Dockerfile", SERVING, server)
@@ -54,7 +54,7 @@ class Images:
 
     def _buildah(self, *arguments: object) -> str:
         store = ["--root", self._cache / "store", "--runroot", self._cache / "run"]
-        command = ["buildah", *store, "--storage-driver=overlay", *arguments]
+        command = ["unshare", "--mount", "buildah", *store, "--storage-driver=overlay", *arguments]
         with (self._cache / "buildah.log").open("ab") as log:
             done = subprocess.run(
                 [str(word) for word in command], stdout=subprocess.PIPE, stderr=log, check=False
@@ -92,7 +92,7 @@ class Images:
 
     def _laid_out(self, names: list[str]) -> Path:
         """Writes the layout anew if an image is another than last time: that takes a minute."""
-        told = self._buildah("images", "--quiet", "--no-trunc", *names)
+        told = "\n".join(self._buildah("images", "--quiet", "--no-trunc", name) for name in names)
         digests, layout = self._cache / "digests", self._cache / "layout"
         if not digests.exists() or digests.read_text() != told:
             digests.unlink(missing_ok=True)
