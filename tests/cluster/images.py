@@ -16,9 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "k8s" / "images" / "pipeline.Dockerfile"
 PIPELINE = "docker.io/pawlens/pipeline:0.1.0"
-SERVING = "docker.io/tensorflow/serving:2.21.0"
 DEBIAN = "bookworm"
-DEBIAN_PACKAGES = "python3.11-dev,python3-pip,ca-certificates"
+PACKAGES = "python3.11-dev,python3-pip,ca-certificates"
 # Where a proxy signs with an authority of its own, it is this machine that knows it.
 CERTIFICATES = Path("/etc/ssl/certs")
 
@@ -32,25 +31,27 @@ class Images:
 
     def __init__(self, cache: Path, programs: Path):
         self._cache, self._programs = cache, programs
-        cache.mkdir(parents=True, exist_ok=True)
+        self._archives = cache / "archives"
+        self._archives.mkdir(parents=True, exist_ok=True)
         self._uv, self._beam, self._python = re.findall(
             r"^FROM (\S+:\S+) AS", DOCKERFILE.read_text(), re.M
         )
 
     def build(self) -> Path:
-        """Returns a folder in the layout of OCI that holds all images."""
-        if not self._buildah("images", "--quiet", "--filter", f"reference={self._python}"):
-            self._make_python()
+        """Returns a folder of archives that `ctr images import` takes, one for each image."""
+        self._make_python()
         self._make(self._uv, Path(sys.executable).with_name("uv"), "/uv")
         self._make(self._beam, self._programs / "boot", "/opt/apache/beam/boot")
-        self._from_dockerfile(DOCKERFILE, PIPELINE, ROOT, "--build-arg=VARIANT=cpu")
-        names = [PIPELINE, SERVING]
-        server = Path(__file__).with_name("model-server")
-        self._from_dockerfile(server / "Dockerfile", SERVING, server)
+        options = ["--isolation=chroot", "--pull-never", "--layers", "--build-arg=VARIANT=cpu"]
+        certificates = f"--volume={CERTIFICATES}:{CERTIFICATES}:ro"
+        where = [f"--file={DOCKERFILE}", f"--tag={PIPELINE}", ROOT]
+        self._buildah("build", *options, certificates, *where)
+        self._save("pipeline", PIPELINE)
         for program in ("pause", "coredns", "metrics-server"):
-            names.append(f"docker.io/pawlens/{program}:1")
-            self._make(names[-1], self._programs / program, f"/{program}", f"/{program}")
-        return self._laid_out(names)
+            name = f"docker.io/pawlens/{program}:1"
+            self._make(name, self._programs / program, f"/{program}", f"/{program}")
+            self._save(program, name)
+        return self._archives
 
     def _buildah(self, *arguments: object) -> str:
         store = ["--root", self._cache / "store", "--runroot", self._cache / "run"]
@@ -73,39 +74,32 @@ class Images:
         self._buildah("commit", "--quiet", "--rm", "--timestamp=0", container, name)
 
     def _make_python(self) -> None:
+        """Unless it is there: that takes a minute or two, and what stands on it some more."""
+        server = Path(__file__).with_name("tensorflow_model_server")
+        seen = self._cache / "store" / "base"
+        wanted = f"{self._python} {DEBIAN} {PACKAGES} {server.read_text()}"
+        if seen.exists() and seen.read_text() == wanted:
+            return
         with tempfile.TemporaryDirectory(dir=self._cache) as folder:
             root = Path(folder, "root")
-            command = ["debootstrap", "--variant=minbase", f"--include={DEBIAN_PACKAGES}"]
+            command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}"]
             subprocess.run([*command, DEBIAN, root], check=True, stdout=subprocess.DEVNULL)
+            local = root / "usr" / "local" / "bin"
             for name in ("python", "python3"):
-                (root / "usr" / "local" / "bin" / name).symlink_to("/usr/bin/python3.11")
+                (local / name).symlink_to("/usr/bin/python3.11")
+            shutil.copy(server, local)
             archive = Path(folder, "root.tar")
             subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
             self._make(self._python, archive, "/")
+        seen.write_text(wanted)
 
-    def _from_dockerfile(self, file: Path, name: str, context: Path, *more: str) -> None:
-        options = ["--isolation=chroot", "--pull-never", "--layers"]
-        certificates = f"--volume={CERTIFICATES}:{CERTIFICATES}:ro"
-        self._buildah(
-            "build", *options, certificates, *more, f"--file={file}", f"--tag={name}", context
-        )
-
-    def _laid_out(self, names: list[str]) -> Path:
-        """Writes the layout anew if an image is another than last time: that takes a minute."""
-        told = "\n".join(self._buildah("images", "--quiet", "--no-trunc", name) for name in names)
-        digests, layout = self._cache / "digests", self._cache / "layout"
-        if not digests.exists() or digests.read_text() != told:
-            digests.unlink(missing_ok=True)
-            shutil.rmtree(layout, ignore_errors=True)
-            for name in names:
-                self._buildah(
-                    "push", "--quiet", "--disable-compression", name, f"oci:{layout}:{name}"
-                )
-            index = layout / "index.json"
-            listed = json.loads(index.read_text())
-            for one in listed["manifests"]:  # as containerd wants to be told a name
-                notes = one["annotations"]
-                notes["io.containerd.image.name"] = notes["org.opencontainers.image.ref.name"]
-            index.write_text(json.dumps(listed))
-            digests.write_text(told)
-        return layout
+    def _save(self, stem: str, image: str) -> None:
+        """Writes the archive, unless it is there: the pipeline's takes a minute."""
+        digest = self._buildah("images", "--quiet", "--no-trunc", image).partition(":")[2]
+        archive = self._archives / f"{stem}-{digest[:16]}.tar"
+        if not archive.exists():
+            for other in self._archives.glob(f"{stem}-*"):
+                other.unlink()
+            draft = archive.with_suffix(".draft")
+            self._buildah("push", "--quiet", image, f"docker-archive:{draft}:{image}")
+            draft.rename(archive)

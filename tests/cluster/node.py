@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import images
 import yaml
 from kubectl import Kubectl, wait_until
 
@@ -93,15 +94,13 @@ class Cluster:
         wait_until(lambda: self.check() or Kubectl()(*arguments) or True, 240, what)
         self.say(what)
 
-    def import_images(self, layout: str) -> None:
+    def import_images(self, archives: Path) -> None:
         """All images of the cluster: nothing is pulled."""
         wait_until(Path("/run/containerd/containerd.sock").exists, 30, "containerd's socket")
-        ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "--local", "-"]
-        with (self._logs / "import.log").open("wb") as log:
-            tar = subprocess.Popen(["tar", "-C", layout, "-c", "."], stdout=subprocess.PIPE)
-            done = subprocess.run(ctr, stdin=tar.stdout, stdout=log, stderr=log, check=False)
-            if tar.wait() or done.returncode:
-                sys.exit(f"cluster: the images were not imported; see {log.name}")
+        ctr = ["ctr", "--namespace", "k8s.io", "images"]
+        for archive in sorted(archives.glob("*.tar")):
+            command(*ctr, "import", "--local", archive)
+        command(*ctr, "tag", images.PIPELINE, "docker.io/tensorflow/serving:2.21.0")
         self.say("all images are imported")
 
     def enforce_policies(self) -> None:
@@ -116,14 +115,14 @@ class Cluster:
 
 
 def main() -> int:
-    work, programs, layout, *arguments = sys.argv[1:]
+    work, programs, archives, *arguments = sys.argv[1:]
     enter(Path(work), Path(programs))
     make_keys()
     logs = Path(work, "logs")
     logs.mkdir()
     cluster = Cluster(logs)
     cluster.start("containerd", "etcd", "kube-apiserver")
-    cluster.import_images(layout)
+    cluster.import_images(Path(archives))
     cluster.wait("get", "--raw", "/readyz", what="the API server answers")
     cluster.start("kube-controller-manager", "kube-scheduler", "kube-proxy")
     cluster.start("kubelet", more=(f"--cgroup-root=/{Path(work).name}",))

@@ -34,11 +34,11 @@ def main() -> int:
     binaries.check_machine()
     programs = binaries.build()
     start = time.monotonic()
-    layout = Images(binaries.CACHE / "images", programs).build()
+    archives = Images(binaries.CACHE / "images", programs).build()
     print(f"cluster: the images are built, {time.monotonic() - start:.0f} s", flush=True)
     if arguments == ["--build"]:
         return 0
-    watched = [sys.executable, __file__, "--watched", programs, layout]
+    watched = [sys.executable, __file__, "--watched", programs, archives]
     child = subprocess.Popen([*told_of_end("TERM"), *watched, *arguments])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: child.terminate())
@@ -50,7 +50,7 @@ def told_of_end(name: str) -> list[str]:
     return ["setpriv", "--pdeathsig", name]
 
 
-def run(programs: str, layout: str, arguments: list[str]) -> int:
+def run(programs: str, archives: str, arguments: list[str]) -> int:
     """Runs pytest in a new cluster; returns its status."""
     keep = "--keep" in arguments
     sweep()
@@ -70,7 +70,7 @@ def run(programs: str, layout: str, arguments: list[str]) -> int:
                 "--kill-child",
                 "--mount-proc",
             ]
-            node = [sys.executable, HERE / "node.py", work, programs, layout]
+            node = [sys.executable, HERE / "node.py", work, programs, archives]
             rest = [one for one in arguments if one != "--keep"]
             process = subprocess.Popen([*told_of_end("KILL"), "unshare", *spaces, *node, *rest])
             return process.wait()
