@@ -64,25 +64,31 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     name = kubeflow_name(config.name)
     data, epochs = config.data.path or kubeflow.data, config.trainer.epochs
     named = {key: getattr(kubeflow, key) for key in sorted(set(images.values()))}
+    made, drivers = _tfx_spec(config, name)
     spec = ir.for_open_source(
-        _tfx_spec(config, name),
+        made,
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
         uncached=_uncached(config),
+        drivers=drivers,
         defaults={DATA: data, EPOCHS: epochs, **named},
     )
     spec["pipelineInfo"]["displayName"] = config.name
     spec["pipelineInfo"]["description"] = f"{config.task}, served as {config.pusher.model_name}"
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root
-    return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
+    return Compiled(name, spec, kubernetes_platform(kubeflow, steps, drivers))
 
 
-def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
-    """What TFX's own runner makes of the pipeline."""
+def _tfx_spec(
+    config: PipelineConfig, name: str
+) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
+    """What TFX's own runner makes of the pipeline, and the drivers that it passes over."""
     from tfx.orchestration.data_types import RuntimeParameter
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
+    from tfx.utils import name_utils
 
+    from components.declared import CacheKeyDriver
     from pipelines.pipeline import Places, build_pipeline
 
     kubeflow = config.kubeflow
@@ -98,6 +104,11 @@ def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
     pipeline = build_pipeline(config, places)
     # Argo, which runs the steps, refuses underscores, and TFX in a pipeline's name.
     pipeline.pipeline_info.pipeline_name = name
+    drivers = {
+        component.id: (name_utils.get_full_name(component.driver_class), component.driver_class.KEY)
+        for component in pipeline.components
+        if issubclass(component.driver_class, CacheKeyDriver)
+    }
     for component in pipeline.components:
         component.with_id(kubeflow_name(component.id))
     runner = tfx_runner.KubeflowV2DagRunner(
@@ -109,14 +120,14 @@ def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
         )
     )
     spec: dict[str, Any] = runner.run(pipeline, write_out=False)["pipelineSpec"]
-    return spec
+    return spec, drivers
 
 
 def _uncached(config: PipelineConfig) -> set[str]:
-    """What reads what can change under its path: without TFX's drivers the cache cannot tell."""
+    """What reads or writes what can change under its path, and has no driver that looks there."""
     from components.trainer.fit.building import weight_files
 
-    uncached = {name for name, step in STEPS.items() if not step.cached_on_cluster}
+    uncached = {name for name, step in STEPS.items() if not step.cached}
     # A file of weights is named only; what is in it nobody looks at.
     return uncached | set(using("state") if weight_files(config.trainer) else ())
 

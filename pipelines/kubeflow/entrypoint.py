@@ -7,12 +7,14 @@ TFX's own entrypoint does not run on open-source Kubeflow Pipelines: it trips ov
 type the backend left out, over outputs that it added, and over URIs that TensorFlow cannot read.
 """
 
+import contextlib
 import importlib
 import itertools
 import logging
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +70,11 @@ def _step(argv: list[str]) -> str:
 
 def _run(step: str, invocation: Invocation) -> None:
     """Restores what the executor needs, runs it, and writes what the launcher reads."""
-    _class(invocation.executor)
+    runs = _class(invocation.executor)
     # TFX brings TensorFlow; a wrong command line has been told without.
     from tfx.orchestration.portable import outputs_utils
 
+    from components.declared import CacheKeyDriver
     from pipelines.kubeflow import artifacts
 
     start = time.monotonic()
@@ -83,13 +86,45 @@ def _run(step: str, invocation: Invocation) -> None:
     _log_start(invocation, inputs, properties, locations)
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
-    with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
-        executor = _executor(invocation.executor, invocation.beam_args, scratch)
-        executor.Do(inputs, outputs, properties)
-    artifacts.write_output(Path(invocation.request.outputs.output_file), outputs, locations)
+    parameters = {}
+    if issubclass(runs, CacheKeyDriver):
+        parameters[runs.KEY] = runs(None).seen(inputs, properties)
+    else:
+        scratch = tempfile.TemporaryDirectory(prefix="pawlens-")
+        with scratch as folder, _unchanged(invocation.driver, inputs, properties):
+            executor = _executor(invocation.executor, invocation.beam_args, folder)
+            executor.Do(inputs, outputs, properties)
+    output_file = Path(invocation.request.outputs.output_file)
+    artifacts.write_output(output_file, outputs, locations, parameters)
     for key, [artifact] in sorted(outputs.items()):
         _LOG.info("output %s: %s: %s", key, locations.to_remote(artifact.uri), _size(artifact))
+    for name, value in sorted(parameters.items()):
+        _LOG.info("output %s: %s", name, value)
     _LOG.info("%s: done in %.1f s", step, time.monotonic() - start)
+
+
+@contextlib.contextmanager
+def _unchanged(driver: str, inputs: "Artifacts", properties: dict[str, Any]) -> Iterator[None]:
+    """Holds a step to what its driver saw, by which the cache will know what it made.
+
+    It is asked before, as retries come later, and after, as nothing keeps others from writing.
+
+    Raises:
+        InputError: something else is there now.
+    """
+
+    def check() -> None:
+        if driver and (one := _class(driver)(None)).seen(inputs, properties) != properties[one.KEY]:
+            raise InputError(
+                "what the step reads",
+                expected=f"no change since its {one.KEY} was taken, until the step ends",
+                found="one",
+                todo="let nobody write there meanwhile, and start a new run, not this one again",
+            )
+
+    check()
+    yield
+    check()
 
 
 def _executor(path: str, beam_args: list[str], scratch: str) -> Any:

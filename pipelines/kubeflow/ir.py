@@ -4,6 +4,7 @@ Both are PipelineSpec 2.1.0 (kubeflow/pipelines, api/v2alpha1/pipeline_spec.prot
 open-source backend implements less of it.
 """
 
+import copy
 import json
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
@@ -12,7 +13,12 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipelines.kubeflow.invocation import INPUTS_SPEC_FLAG
+from pipelines.kubeflow.invocation import (
+    DRIVER_FLAG,
+    EXECUTOR_FLAG,
+    INPUTS_SPEC_FLAG,
+    fingerprint_task,
+)
 from pipelines.kubeflow.platform import (
     container_resources,
     executor_label,
@@ -33,6 +39,7 @@ def for_open_source(
     steps: Mapping[str, StepConfig],
     images: Mapping[str, str],
     uncached: Set[str],
+    drivers: Mapping[str, tuple[str, str]],
     defaults: Mapping[str, str | int],
 ) -> Json:
     """Rewrites the whole specification.
@@ -42,6 +49,7 @@ def for_open_source(
         steps: by step, what its pod gets.
         images: by step, the parameter that names its image.
         uncached: steps that always run.
+        drivers: by step, its driver's import path and the property that it adds.
         defaults: of the run's parameters, all of them.
 
     Returns:
@@ -67,6 +75,8 @@ def for_open_source(
         if policy := retry_policy(config):
             task["retryPolicy"] = policy
     spec["components"], spec["deploymentSpec"]["executors"] = components, executors
+    for step, (driver, key) in drivers.items():
+        _ask_before(spec, step, driver, key)
     _parameters(spec["root"], "inputDefinitions").update(
         {
             name: {"parameterType": _PARAMETER_TYPES[type(value)], "defaultValue": value}
@@ -74,6 +84,43 @@ def for_open_source(
         }
     )
     return _checked(spec)
+
+
+def _ask_before(spec: Json, step: str, driver: str, key: str) -> None:
+    """Adds a task that asks a step's driver, always; the step has its answer as a parameter.
+
+    So the backend's cache, which goes by parameters, tells what changed under the same path.
+    """
+    name, asking, text = kubeflow_name(step), fingerprint_task(step), {"parameterType": "STRING"}
+    mark, executors = kubeflow_name(asking), spec["deploymentSpec"]["executors"]
+    component, task = spec["components"][f"comp-{name}"], spec["root"]["dag"]["tasks"][name]
+    container = executors[executor_label(step)]["container"]
+    spec["components"][f"comp-{mark}"] = copy.deepcopy(component) | {
+        "executorLabel": executor_label(asking),
+        "outputDefinitions": {"parameters": {key: text}},
+    }
+    spec["root"]["dag"]["tasks"][mark] = copy.deepcopy(task) | {
+        "cachingOptions": {},
+        "componentRef": {"name": f"comp-{mark}"},
+        "taskInfo": {"name": mark},
+    }
+    flag = container["args"].index(INPUTS_SPEC_FLAG)
+    (*common, inputs), options = container["args"][2 : flag + 2], container["args"][flag + 2 :]
+    args = [EXECUTOR_FLAG, driver, *common, inputs]
+    executors[executor_label(asking)] = {"container": container | {"args": args}}
+
+    _parameters(component, "inputDefinitions")[key] = text
+    answer = {"producerTask": mark, "outputParameterKey": key}
+    _parameters(task, "inputs")[key] = {"taskOutputParameter": answer}
+    task["dependentTasks"] = sorted([*task.get("dependentTasks", ()), mark])
+    declared = json.loads(inputs)
+    declared["parameters"][key] = text
+    own = [*container["args"][:2], *common, _compact(declared), DRIVER_FLAG, driver]
+    container["args"] = [*own, *options]
+
+
+def _compact(tree: Json) -> str:
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"))
 
 
 def _parameters(tree: Json, key: str) -> Json:
@@ -91,8 +138,7 @@ def _finish_container(container: Json, config: StepConfig, image: str) -> None:
     container["image"] = f"{{{{$.inputs.parameters['{image}']}}}}"
     container["resources"] = container_resources(config)
     flag = container["args"].index(INPUTS_SPEC_FLAG)
-    inputs = json.loads(container["args"][flag + 1])
-    container["args"][flag + 1] = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
+    container["args"][flag + 1] = _compact(json.loads(container["args"][flag + 1]))
 
 
 def _checked(spec: Json) -> Json:

@@ -44,7 +44,7 @@ def launcher(kubectl: Kubectl, artifacts: Path, other_tests):
             return wait_until(ended, 600, f"the end of {name}") == "Failed", kubectl("logs", name)
 
         def _make(self, name, arguments):
-            spec = platform.pod(config, name.replace("-", "_"))
+            spec = platform.pod(config, name.removesuffix("-fingerprint").replace("-", "_"))
             [main] = spec["containers"]
             executors = self.documents[0]["deploymentSpec"]["executors"]
             asked = executors[f"exec-{name}"]["container"]["resources"]
