@@ -51,6 +51,7 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
         arguments = self.full_command[3:]
         place = arguments.index(INVOCATION) + 1
         told = json.loads(arguments[place])
+        told["outputs"].setdefault("artifacts", {})
         self.pod = self.pods / Path(told["outputs"]["outputFile"]).parent.name
         self.pod.mkdir(parents=True)
         arguments[place] = json.dumps(self._in_backends_shape(told))

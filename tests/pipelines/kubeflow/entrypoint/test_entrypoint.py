@@ -10,6 +10,7 @@ from tfx.types.standard_artifacts import Examples, Model
 
 from components.artifacts import INGEST_SUMMARY, VALIDATION, Quarantine
 from components.beam_args import complete
+from components.datasets.settings import DataConfig
 from components.datasets.synth import synthesize
 from components.example_gen import ExampleGenConfig, ImageExampleGen
 from components.example_gen.driver import fingerprint_folder
@@ -20,13 +21,15 @@ from pipelines.kubeflow.locations import Locations
 
 PROGRAM = Path(__file__).parents[4] / "pipelines" / "kubeflow" / "entrypoint.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "cats_vs_dogs.yaml"
+DRIVER = "components.example_gen.driver.Driver"
 IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
-def _example_gen_parameters(data: Path) -> dict[str, Any]:
+def _example_gen_parameters(data: Path, layout: str) -> dict[str, Any]:
     """Execution properties of the compiled step."""
     buckets = ExampleGenConfig(train_buckets=6, eval_buckets=2, test_buckets=2)
-    component = ImageExampleGen(str(data), task="points", config=buckets)
+    told = {"task": "points", "data": DataConfig(layout=layout), "config": buckets}
+    component = ImageExampleGen(str(data), **told)
     return {key: value for key, value in component.exec_properties.items() if value is not None}
 
 
@@ -74,19 +77,56 @@ def test_data_validation(make_backend, validate, scheme, before_2_15):
     assert not backend.path("data-validation", "executor-logs").exists()
 
 
-def test_example_gen_without_its_driver(backend, tmp_path):
+@pytest.fixture
+def ingest(backend, tmp_path):
+    """A function that calls example_gen's driver and returns one that calls the step itself."""
     data = tmp_path / "data"
     synthesize(data, "points", 120)
-    command = backend.command(
-        "components.example_gen.executor.Executor",
-        "example-gen",
-        outputs={"examples": Examples, "quarantine": Quarantine},
-        parameters=_example_gen_parameters(data),
-        beam=tuple(complete(IN_MEMORY)),
-    )
-    # The backend gives numbers as they stand in JSON: 1 and 1.0 are one.
-    assert main([text.replace('"rehash": 0', '"rehash": 0.0') for text in command]) == 0
 
+    def ask(layout=""):
+        given = _example_gen_parameters(data, layout)
+        mark = "example-gen-fingerprint"
+        # The backend gives numbers as they stand in JSON: 1 and 1.0 are one.
+        command = backend.command(DRIVER, mark, parameters=given)
+        assert main([text.replace('"rehash": 0', '"rehash": 0.0') for text in command]) == 0
+        told = json.loads(backend.output_file(mark).read_text())
+        assert told == {"parameterValues": {"input_fingerprint": fingerprint_folder(data)}}
+        command = backend.command(
+            "components.example_gen.executor.Executor",
+            "example-gen",
+            outputs={"examples": Examples, "quarantine": Quarantine},
+            parameters=given | told["parameterValues"],
+            beam=("--driver_class_path", DRIVER, *complete(IN_MEMORY)),
+        )
+        return lambda: main(command)
+
+    return ask
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_what_changed_is_not_ingested_under_the_fingerprint_that_it_had(
+    ingest, backend, tmp_path, monkeypatch, capfd, when
+):
+    (tmp_path / "growing.py").write_text(
+        "from components.datasets.layouts import points\n\n"
+        "def read(root, data):\n"
+        "    found = points.read(root, data)\n"
+        "    (root / 'late.csv').touch()\n"
+        "    return found\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    run = ingest("growing:read")
+    if when == "before":
+        (tmp_path / "data" / "more.csv").touch()
+    assert run() == 2
+    assert (tmp_path / "data" / "late.csv").exists() == (when == "while")
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert "example_gen: what the step reads: expected no change since its input_fing" in last
+    assert not backend.output_file("example-gen").exists()
+
+
+def test_example_gen_after_its_driver(ingest, backend, tmp_path):
+    assert ingest()() == 0
     summary = backend.path("example-gen", "quarantine") / INGEST_SUMMARY
     assert json.loads(summary.read_text())["accepted"] == 120
     for split in ("train", "eval", "test"):
@@ -96,7 +136,7 @@ def test_example_gen_without_its_driver(backend, tmp_path):
     assert told["examples"]["uri"] == backend.uri("example-gen", "examples")
     metadata = told["examples"]["metadata"]
     assert json.loads(metadata["split_names"]) == ["train", "eval", "test"]
-    assert metadata["input_fingerprint"] == fingerprint_folder(data)
+    assert metadata["input_fingerprint"] == fingerprint_folder(tmp_path / "data")
     assert metadata["custom:span"] == 0
     assert metadata["payload_format"] == "FORMAT_TF_EXAMPLE"
     assert told["quarantine"]["uri"] == backend.uri("example-gen", "quarantine")
