@@ -78,8 +78,19 @@ def test_data_validation(make_backend, validate, scheme, before_2_15):
 
 
 @pytest.fixture
-def ingest(backend, tmp_path):
-    """A function that calls example_gen's driver and returns one that calls the step itself."""
+def ingest(backend, tmp_path, monkeypatch):
+    """A function that calls example_gen's driver and returns one that calls the step itself.
+
+    The layout `growing:read` adds a file to what it has read.
+    """
+    (tmp_path / "growing.py").write_text(
+        "from components.datasets.layouts import points\n\n"
+        "def read(root, data):\n"
+        "    found = points.read(root, data)\n"
+        "    (root / 'late.csv').touch()\n"
+        "    return found\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
     data = tmp_path / "data"
     synthesize(data, "points", 120)
 
@@ -105,16 +116,8 @@ def ingest(backend, tmp_path):
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_what_changed_is_not_ingested_under_the_fingerprint_that_it_had(
-    ingest, backend, tmp_path, monkeypatch, capfd, when
+    ingest, backend, tmp_path, capfd, when
 ):
-    (tmp_path / "growing.py").write_text(
-        "from components.datasets.layouts import points\n\n"
-        "def read(root, data):\n"
-        "    found = points.read(root, data)\n"
-        "    (root / 'late.csv').touch()\n"
-        "    return found\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
     run = ingest("growing:read")
     if when == "before":
         (tmp_path / "data" / "more.csv").touch()
