@@ -59,6 +59,8 @@ class DeclaredComponent(BaseComponent):
         cls.SPEC_CLASS = type("Spec", (ComponentSpec,), members)
         on_beam = issubclass(executor, BaseBeamExecutor)
         cls.EXECUTOR_SPEC = (BeamExecutorSpec if on_beam else ExecutorClassSpec)(executor)
+        if driver := driver_of(executor):
+            cls.DRIVER_CLASS = driver
         dataclass(eq=False, repr=False)(cls)
 
     def __post_init__(self) -> None:
@@ -76,7 +78,13 @@ class DeclaredComponent(BaseComponent):
 
 
 class StepExecutor(BaseExecutor, ABC):
-    """An executor whose inputs and outputs are one artifact each."""
+    """An executor whose inputs and outputs are one artifact each.
+
+    Attributes:
+        DRIVER: its component's, if what it reads changes behind TFX's back.
+    """
+
+    DRIVER: ClassVar["type[CacheKeyDriver] | None"] = None
 
     def Do(
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
@@ -116,3 +124,8 @@ class CacheKeyDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver, AB
     @abstractmethod
     def seen(self, inputs: Artifacts, properties: Properties) -> str:
         """What is there now, as the property's value."""
+
+
+def driver_of(executor: type[BaseExecutor]) -> type[CacheKeyDriver] | None:
+    """What is asked before an executor of ours; None: nothing, as of others'."""
+    return executor.DRIVER if issubclass(executor, StepExecutor) else None

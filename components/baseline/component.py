@@ -6,7 +6,6 @@ from typing import Annotated
 from tfx.types import BaseChannel
 from tfx.types.standard_artifacts import Model
 
-from components.baseline.driver import Driver
 from components.baseline.executor import Executor
 from components.declared import DeclaredComponent
 
@@ -19,8 +18,6 @@ class Baseline(DeclaredComponent, executor=Executor, outputs={"baseline": Model}
         model_base_path: folder or URL of the model's versions.
         model_config_file: the server's, which may call one of them `stable`; empty: none.
     """
-
-    DRIVER_CLASS = Driver
 
     model: Annotated[BaseChannel, Model]
     _: KW_ONLY

@@ -24,7 +24,7 @@ from components.datasets.layouts import load_reader
 from components.datasets.records import Found, Record
 from components.datasets.settings import DataConfig, printable
 from components.declared import Given, Properties, StepExecutor
-from components.example_gen.driver import FINGERPRINT
+from components.example_gen.driver import FINGERPRINT, Driver
 from components.example_gen.settings import ExampleGenConfig
 from components.example_gen.splits import Lot, plan, split_index
 from components.tasks import Task, get_task
@@ -45,6 +45,8 @@ class Executor(StepExecutor, BaseBeamExecutor):
 
     All that is found ends either in a split or in quarantine: found = accepted + quarantined.
     """
+
+    DRIVER = Driver
 
     def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """Runs the Beam pipeline, then sums up what it counted.

@@ -64,31 +64,28 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     name = kubeflow_name(config.name)
     data, epochs = config.data.path or kubeflow.data, config.trainer.epochs
     named = {key: getattr(kubeflow, key) for key in sorted(set(images.values()))}
-    made, drivers = _tfx_spec(config, name)
+    made, asked = _tfx_spec(config, name)
     spec = ir.for_open_source(
         made,
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
         uncached=_uncached(config),
-        drivers=drivers,
+        asked=asked,
         defaults={DATA: data, EPOCHS: epochs, **named},
     )
     spec["pipelineInfo"]["displayName"] = config.name
     spec["pipelineInfo"]["description"] = f"{config.task}, served as {config.pusher.model_name}"
     if kubeflow.pipeline_root:
         spec["defaultPipelineRoot"] = kubeflow.pipeline_root
-    return Compiled(name, spec, kubernetes_platform(kubeflow, steps, drivers))
+    return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
 
 
-def _tfx_spec(
-    config: PipelineConfig, name: str
-) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
-    """What TFX's own runner makes of the pipeline, and the drivers that it passes over."""
+def _tfx_spec(config: PipelineConfig, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What TFX's own runner makes of the pipeline; by step, what drivers tell, which it drops."""
     from tfx.orchestration.data_types import RuntimeParameter
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
-    from tfx.utils import name_utils
 
-    from components.declared import CacheKeyDriver
+    from components.declared import driver_of
     from pipelines.pipeline import Places, build_pipeline
 
     kubeflow = config.kubeflow
@@ -104,12 +101,10 @@ def _tfx_spec(
     pipeline = build_pipeline(config, places)
     # Argo, which runs the steps, refuses underscores, and TFX in a pipeline's name.
     pipeline.pipeline_info.pipeline_name = name
-    drivers = {
-        component.id: (name_utils.get_full_name(component.driver_class), component.driver_class.KEY)
-        for component in pipeline.components
-        if issubclass(component.driver_class, CacheKeyDriver)
-    }
+    asked = {}
     for component in pipeline.components:
+        if driver := driver_of(component.executor_spec.executor_class):
+            asked[component.id] = driver.KEY
         component.with_id(kubeflow_name(component.id))
     runner = tfx_runner.KubeflowV2DagRunner(
         tfx_runner.KubeflowV2DagRunnerConfig(
@@ -120,11 +115,11 @@ def _tfx_spec(
         )
     )
     spec: dict[str, Any] = runner.run(pipeline, write_out=False)["pipelineSpec"]
-    return spec, drivers
+    return spec, asked
 
 
 def _uncached(config: PipelineConfig) -> set[str]:
-    """What reads or writes what can change under its path, and has no driver that looks there."""
+    """What always runs, and what reads files that can change under their path."""
     from components.trainer.fit.building import weight_files
 
     uncached = {name for name, step in STEPS.items() if not step.cached}

@@ -12,7 +12,6 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentInputsSpec, ExecutorInp
 from serving.errors import InputError
 
 EXECUTOR_FLAG = "--executor_class_path"
-DRIVER_FLAG = "--driver_class_path"
 INVOCATION_FLAG = "--json_serialized_invocation_args"
 INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
 
@@ -29,15 +28,13 @@ class Invocation:
     """One execution of one step.
 
     Attributes:
-        executor: import path of the executor's class, or of a driver that is asked alone.
-        driver: of the driver that was asked for this step before; empty: none was.
+        executor: import path of the executor's class.
         request: inputs and outputs, as the backend gives them, without what it added.
         declared: inputs and parameters, as the component declares them.
         beam_args: Beam pipeline options.
     """
 
     executor: str
-    driver: str
     request: ExecutorInput = field(repr=False)
     declared: ComponentInputsSpec = field(repr=False)
     beam_args: list[str] = field(repr=False)
@@ -53,7 +50,6 @@ def parse(argv: list[str]) -> Invocation:
     parser.add_argument(EXECUTOR_FLAG, required=True)
     parser.add_argument(INVOCATION_FLAG, required=True)
     parser.add_argument(INPUTS_SPEC_FLAG, required=True)
-    parser.add_argument(DRIVER_FLAG, default="")
     flags, beam_args = parser.parse_known_args(argv)
     request = _message(
         INVOCATION_FLAG, flags.json_serialized_invocation_args, ExecutorInput(), _clean
@@ -63,22 +59,15 @@ def parse(argv: list[str]) -> Invocation:
     declared = _message(
         INPUTS_SPEC_FLAG, flags.json_serialized_inputs_spec_args, ComponentInputsSpec()
     )
-    return Invocation(
-        flags.executor_class_path, flags.driver_class_path, request, declared, beam_args
-    )
+    return Invocation(flags.executor_class_path, request, declared, beam_args)
 
 
 def step_name(executor: str) -> str:
-    """`example_gen` of `components.example_gen.executor.Executor`; of a driver its own task's."""
+    """`example_gen` of `components.example_gen.executor.Executor`."""
     module = executor.split(".")[:-1]
-    kind = module.pop() if module[-1:] in (["executor"], ["driver"]) else ""
-    name = module[-1] if module else executor
-    return fingerprint_task(name) if kind == "driver" else name
-
-
-def fingerprint_task(step: str) -> str:
-    """The name of the task that asks a step's driver."""
-    return f"{step}_fingerprint"
+    if module[-1:] == ["executor"]:
+        module.pop()
+    return module[-1] if module else executor
 
 
 def _message(flag: str, text: str, message: _AnyMessage, clean: Any = None) -> _AnyMessage:

@@ -13,12 +13,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipelines.kubeflow.invocation import (
-    DRIVER_FLAG,
-    EXECUTOR_FLAG,
-    INPUTS_SPEC_FLAG,
-    fingerprint_task,
-)
+from pipelines.kubeflow.invocation import INPUTS_SPEC_FLAG
 from pipelines.kubeflow.platform import (
     container_resources,
     executor_label,
@@ -39,7 +34,7 @@ def for_open_source(
     steps: Mapping[str, StepConfig],
     images: Mapping[str, str],
     uncached: Set[str],
-    drivers: Mapping[str, tuple[str, str]],
+    asked: Mapping[str, str],
     defaults: Mapping[str, str | int],
 ) -> Json:
     """Rewrites the whole specification.
@@ -49,7 +44,7 @@ def for_open_source(
         steps: by step, what its pod gets.
         images: by step, the parameter that names its image.
         uncached: steps that always run.
-        drivers: by step, its driver's import path and the property that it adds.
+        asked: by step, the parameter that its driver tells.
         defaults: of the run's parameters, all of them.
 
     Returns:
@@ -60,7 +55,7 @@ def for_open_source(
         name, label, image = kubeflow_name(step), executor_label(step), images[step]
         component, task = spec["components"][name], spec["root"]["dag"]["tasks"][name]
         executors[label] = spec["deploymentSpec"]["executors"][component["executorLabel"]]
-        _finish_container(executors[label]["container"], config, image)
+        _finish_container(executors[label]["container"], config, image, asked.get(step))
         # The names that kfp gives.
         components[f"comp-{name}"] = component | {"executorLabel": label}
         task["componentRef"]["name"] = f"comp-{name}"
@@ -75,8 +70,8 @@ def for_open_source(
         if policy := retry_policy(config):
             task["retryPolicy"] = policy
     spec["components"], spec["deploymentSpec"]["executors"] = components, executors
-    for step, (driver, key) in drivers.items():
-        _ask_before(spec, step, driver, key)
+    for step, key in asked.items():
+        _ask_before(spec, kubeflow_name(step), key)
     _parameters(spec["root"], "inputDefinitions").update(
         {
             name: {"parameterType": _PARAMETER_TYPES[type(value)], "defaultValue": value}
@@ -86,41 +81,27 @@ def for_open_source(
     return _checked(spec)
 
 
-def _ask_before(spec: Json, step: str, driver: str, key: str) -> None:
-    """Adds a task that asks a step's driver, always; the step has its answer as a parameter.
+def _ask_before(spec: Json, name: str, key: str) -> None:
+    """Adds a task, never cached, that asks a step's driver; the answer is the step's parameter.
 
-    So the backend's cache, which goes by parameters, tells what changed under the same path.
+    So the backend's cache, which goes by parameters, knows what changed under the same path. Both
+    have one executor, hence pods alike: the entrypoint sees what is asked for.
     """
-    name, asking, text = kubeflow_name(step), fingerprint_task(step), {"parameterType": "STRING"}
-    mark, executors = kubeflow_name(asking), spec["deploymentSpec"]["executors"]
-    component, task = spec["components"][f"comp-{name}"], spec["root"]["dag"]["tasks"][name]
-    container = executors[executor_label(step)]["container"]
-    spec["components"][f"comp-{mark}"] = copy.deepcopy(component) | {
-        "executorLabel": executor_label(asking),
-        "outputDefinitions": {"parameters": {key: text}},
+    components, tasks = spec["components"], spec["root"]["dag"]["tasks"]
+    component, task, asking = components[f"comp-{name}"], tasks[name], f"{name}-fingerprint"
+    answer = {key: {"parameterType": "STRING"}}
+    components[f"comp-{asking}"] = copy.deepcopy(component) | {
+        "outputDefinitions": {"parameters": answer}
     }
-    spec["root"]["dag"]["tasks"][mark] = copy.deepcopy(task) | {
+    tasks[asking] = copy.deepcopy(task) | {
         "cachingOptions": {},
-        "componentRef": {"name": f"comp-{mark}"},
-        "taskInfo": {"name": mark},
+        "componentRef": {"name": f"comp-{asking}"},
+        "taskInfo": {"name": asking},
     }
-    flag = container["args"].index(INPUTS_SPEC_FLAG)
-    (*common, inputs), options = container["args"][2 : flag + 2], container["args"][flag + 2 :]
-    args = [EXECUTOR_FLAG, driver, *common, inputs]
-    executors[executor_label(asking)] = {"container": container | {"args": args}}
-
-    _parameters(component, "inputDefinitions")[key] = text
-    answer = {"producerTask": mark, "outputParameterKey": key}
-    _parameters(task, "inputs")[key] = {"taskOutputParameter": answer}
-    task["dependentTasks"] = sorted([*task.get("dependentTasks", ()), mark])
-    declared = json.loads(inputs)
-    declared["parameters"][key] = text
-    own = [*container["args"][:2], *common, _compact(declared), DRIVER_FLAG, driver]
-    container["args"] = [*own, *options]
-
-
-def _compact(tree: Json) -> str:
-    return json.dumps(tree, sort_keys=True, separators=(",", ":"))
+    _parameters(component, "inputDefinitions").update(answer)
+    told = {"producerTask": asking, "outputParameterKey": key}
+    _parameters(task, "inputs")[key] = {"taskOutputParameter": told}
+    task["dependentTasks"] = sorted([*task.get("dependentTasks", ()), asking])
 
 
 def _parameters(tree: Json, key: str) -> Json:
@@ -133,12 +114,15 @@ def _artifacts(component: Json) -> Iterator[Json]:
         yield from component.get(key, {}).get("artifacts", {}).values()
 
 
-def _finish_container(container: Json, config: StepConfig, image: str) -> None:
+def _finish_container(container: Json, config: StepConfig, image: str, asked: str | None) -> None:
     # What the backend replaces by the value of the component's input parameter.
     container["image"] = f"{{{{$.inputs.parameters['{image}']}}}}"
     container["resources"] = container_resources(config)
     flag = container["args"].index(INPUTS_SPEC_FLAG)
-    container["args"][flag + 1] = _compact(json.loads(container["args"][flag + 1]))
+    inputs = json.loads(container["args"][flag + 1])
+    if asked:
+        inputs["parameters"][asked] = {"parameterType": "STRING", "isOptional": True}
+    container["args"][flag + 1] = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
 
 
 def _checked(spec: Json) -> Json:

@@ -17,7 +17,6 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from kubernetes.utils.quantity import parse_quantity
 
-from pipelines.kubeflow.invocation import fingerprint_task
 from pipelines.kubeflow.settings import KubeflowConfig, SecretConfig, StepConfig, VolumeConfig
 
 _Entry = TypeVar("_Entry", VolumeConfig, SecretConfig)
@@ -49,22 +48,13 @@ def seen_by(step: str, entries: Iterable[_Entry]) -> list[_Entry]:
     return [one for one in entries if one.steps is None or step in one.steps]
 
 
-def kubernetes_platform(
-    config: KubeflowConfig, steps: Iterable[str], driven: Iterable[str] = ()
-) -> dict[str, Any]:
+def kubernetes_platform(config: KubeflowConfig, steps: Iterable[str]) -> dict[str, Any]:
     """The second document of a compiled pipeline, a PlatformSpec.
-
-    Args:
-        config: the section `kubeflow`.
-        steps: of the pipeline.
-        driven: those whose driver is asked before, in a pod like theirs.
 
     Returns:
         By executor, volumes, secrets, node selector, tolerations, shared memory and timeout.
     """
     executors = {executor_label(step): _executor(config, step) for step in steps}
-    for step in driven:
-        executors[executor_label(fingerprint_task(step))] = _executor(config, step)
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 
 

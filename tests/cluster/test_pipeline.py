@@ -44,10 +44,11 @@ def launcher(kubectl: Kubectl, artifacts: Path, other_tests):
             return wait_until(ended, 600, f"the end of {name}") == "Failed", kubectl("logs", name)
 
         def _make(self, name, arguments):
-            spec = platform.pod(config, name.removesuffix("-fingerprint").replace("-", "_"))
+            step = name.removesuffix("-fingerprint")
+            spec = platform.pod(config, step.replace("-", "_"))
             [main] = spec["containers"]
             executors = self.documents[0]["deploymentSpec"]["executors"]
-            asked = executors[f"exec-{name}"]["container"]["resources"]
+            asked = executors[f"exec-{step}"]["container"]["resources"]
             main["resources"] = {
                 kind: {"cpu": asked[f"resourceCpu{word}"], "memory": asked[f"resourceMemory{word}"]}
                 for kind, word in (("requests", "Request"), ("limits", "Limit"))

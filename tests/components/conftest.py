@@ -134,7 +134,7 @@ def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]
         from tfx.types.channel_utils import as_channel
 
         from components.beam_args import complete
-        from components.declared import CacheKeyDriver
+        from components.declared import driver_of
 
         channels = {key: as_channel([artifact]) for key, artifact in inputs.items()}
         component, outputs = kind(**channels, **settings), {}
@@ -149,7 +149,7 @@ def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]
             context = [executor.Context(**given)]
         given = {key: [artifact] for key, artifact in inputs.items()}
         properties = dict(component.exec_properties)
-        if issubclass(driver := component.driver_class, CacheKeyDriver):
+        if driver := driver_of(executor):
             properties[driver.KEY] = driver(None).seen(given, properties)
         made = {key: [artifact] for key, artifact in outputs.items()}
         executor(*context).Do(given, made, properties)

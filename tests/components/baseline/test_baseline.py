@@ -9,8 +9,7 @@ from tfx.types.standard_artifacts import Model
 
 from components.artifacts import NO_BASELINE
 from components.baseline import Baseline
-from components.baseline.driver import Driver
-from components.baseline.executor import baseline_version
+from components.baseline.executor import Driver, baseline_version
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores.versions import model_digest
 

@@ -59,8 +59,8 @@ class Backend:
             },
         }
 
-    def request(self, task, *, inputs, outputs, parameters):
-        """ExecutorInput."""
+    def request(self, task, *, inputs, outputs, parameters, told=()):
+        """ExecutorInput; `told` are parameters that the task is to tell."""
 
         def runtime(key: str, schema: dict[str, str]) -> dict[str, Any]:
             artifact = {"name": key, "type": schema, "uri": self.uri(task, key)}
@@ -73,10 +73,16 @@ class Backend:
                 "parameterValues": parameters | {"image": "pawlens/pipeline:0.1.0"},
                 "artifacts": {key: {"artifacts": [one]} for key, one in inputs.items()},
             },
-            "outputs": {"artifacts": artifacts, "outputFile": str(self.output_file(task))},
+            "outputs": {
+                "artifacts": artifacts,
+                "parameters": {key: {"outputFile": f"/tmp/kfp/outputs/{key}"} for key in told},
+                "outputFile": str(self.output_file(task)),
+            },
         }
 
-    def command(self, executor, task, *, inputs=None, outputs=None, parameters=None, beam=()):
+    def command(
+        self, executor, task, *, inputs=None, outputs=None, parameters=None, told=(), beam=()
+    ):
         """Arguments of the container, with all placeholders filled in."""
         inputs, parameters = inputs or {}, parameters or {}
         request = self.request(
@@ -84,6 +90,7 @@ class Backend:
             inputs={key: artifact for key, (_, artifact) in inputs.items()},
             outputs=outputs or {},
             parameters=parameters,
+            told=told,
         )
         declared = declaration({key: kind for key, (kind, _) in inputs.items()}, parameters)
         return arguments(executor, request, declared, *beam)

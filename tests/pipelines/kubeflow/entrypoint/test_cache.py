@@ -60,7 +60,8 @@ class Cluster:
 
     def _execute(self, pod, outputs, args, parameters, inputs):
         if "artifacts" not in outputs:
-            request = self.backend.request(pod, inputs=inputs, outputs={}, parameters=parameters)
+            told = {"parameters": parameters, "told": outputs["parameters"]}
+            request = self.backend.request(pod, inputs=inputs, outputs={}, **told)
             assert main([text.replace("{{$}}", json.dumps(request)) for text in args]) == 0
             return json.loads(self.backend.output_file(pod).read_text())["parameterValues"]
         for key in outputs["artifacts"]:

@@ -21,7 +21,7 @@ from pipelines.kubeflow.locations import Locations
 
 PROGRAM = Path(__file__).parents[4] / "pipelines" / "kubeflow" / "entrypoint.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "cats_vs_dogs.yaml"
-DRIVER = "components.example_gen.driver.Driver"
+EXECUTOR = "components.example_gen.executor.Executor"
 IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
@@ -49,7 +49,8 @@ def test_every_step_of_a_compiled_pipeline_is_understood(backend):
             backend.path("before", key).mkdir(parents=True, exist_ok=True)
         assert "{{$}}" in container["args"]
         invocation = parse([x.replace("{{$}}", json.dumps(request)) for x in container["args"]])
-        assert name == f"comp-{step_name(invocation.executor).replace('_', '-')}"
+        step = name.removesuffix("-fingerprint")
+        assert step == f"comp-{step_name(invocation.executor).replace('_', '-')}"
         _executor(invocation.executor, invocation.beam_args, "unused")
         for definitions, restore in ((inputs, restore_inputs), (outputs, restore_outputs)):
             restored = restore(invocation, Locations())
@@ -98,16 +99,16 @@ def ingest(backend, tmp_path, monkeypatch):
         given = _example_gen_parameters(data, layout)
         mark = "example-gen-fingerprint"
         # The backend gives numbers as they stand in JSON: 1 and 1.0 are one.
-        command = backend.command(DRIVER, mark, parameters=given)
+        command = backend.command(EXECUTOR, mark, parameters=given, told=["input_fingerprint"])
         assert main([text.replace('"rehash": 0', '"rehash": 0.0') for text in command]) == 0
         told = json.loads(backend.output_file(mark).read_text())
         assert told == {"parameterValues": {"input_fingerprint": fingerprint_folder(data)}}
         command = backend.command(
-            "components.example_gen.executor.Executor",
+            EXECUTOR,
             "example-gen",
             outputs={"examples": Examples, "quarantine": Quarantine},
             parameters=given | told["parameterValues"],
-            beam=("--driver_class_path", DRIVER, *complete(IN_MEMORY)),
+            beam=tuple(complete(IN_MEMORY)),
         )
         return lambda: main(command)
 

@@ -55,7 +55,6 @@ def test_a_step_without_inputs_has_none_in_its_request(as_command):
 
 def test_steps_are_named_by_their_rooms():
     assert step_name("components.example_gen.executor.Executor") == "example_gen"
-    assert step_name("components.example_gen.driver.Driver") == "example_gen_fingerprint"
     assert step_name("components.data_validation.schema_gen.Executor") == "schema_gen"
     assert step_name(EXECUTOR) == "trainer"
     assert step_name("Executor") == "Executor"
