@@ -7,14 +7,12 @@ TFX's own entrypoint does not run on open-source Kubeflow Pipelines: it trips ov
 type the backend left out, over outputs that it added, and over URIs that TensorFlow cannot read.
 """
 
-import contextlib
 import importlib
 import itertools
 import logging
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +93,12 @@ def _run(step: str, invocation: Invocation) -> None:
         parameters[driver.KEY] = driver(None).seen(inputs, properties)
         _LOG.info("output %s: %s", driver.KEY, parameters[driver.KEY])
     else:
-        scratch = tempfile.TemporaryDirectory(prefix="pawlens-")
-        with scratch as folder, _unchanged(driver, inputs, properties):
-            executor = _executor(invocation.executor, invocation.beam_args, folder)
+        # Before, as retries come later, and after, as nothing keeps others from writing meanwhile.
+        _check_unchanged(driver, inputs, properties)
+        with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
+            executor = _executor(invocation.executor, invocation.beam_args, scratch)
             executor.Do(inputs, outputs, properties)
+        _check_unchanged(driver, inputs, properties)
     output_file = Path(invocation.request.outputs.output_file)
     artifacts.write_output(output_file, outputs, locations, parameters)
     for key, [artifact] in sorted(outputs.items()):
@@ -106,30 +106,21 @@ def _run(step: str, invocation: Invocation) -> None:
     _LOG.info("%s: done in %.1f s", step, time.monotonic() - start)
 
 
-@contextlib.contextmanager
-def _unchanged(
+def _check_unchanged(
     driver: "type[CacheKeyDriver] | None", inputs: "Artifacts", properties: dict[str, Any]
-) -> Iterator[None]:
+) -> None:
     """Holds a step to what its driver saw, by which the cache will know what it made.
-
-    It is asked before, as retries come later, and after, as nothing keeps others from writing.
 
     Raises:
         InputError: something else is there now.
     """
-
-    def check() -> None:
-        if driver and driver(None).seen(inputs, properties) != properties[driver.KEY]:
-            raise InputError(
-                "what the step reads",
-                expected=f"no change since its {driver.KEY} was taken, until the step ends",
-                found="one",
-                todo="let nobody write there meanwhile, and start a new run, not this one again",
-            )
-
-    check()
-    yield
-    check()
+    if driver and driver(None).seen(inputs, properties) != properties[driver.KEY]:
+        raise InputError(
+            "what the step reads",
+            expected=f"no change since its {driver.KEY} was taken, until the step ends",
+            found="one",
+            todo="let nobody write there meanwhile, and start a new run, not this one again",
+        )
 
 
 def _executor(path: str, beam_args: list[str], scratch: str) -> Any:

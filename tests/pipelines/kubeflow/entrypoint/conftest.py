@@ -59,14 +59,15 @@ class Backend:
             },
         }
 
-    def request(self, task, *, inputs, outputs, parameters, told=()):
-        """ExecutorInput; `told` are parameters that the task is to tell."""
+    def request(self, task, *, inputs, outputs, parameters):
+        """ExecutorInput; an output of type str is a parameter that is asked for."""
+        asked = [key for key, kind in outputs.items() if kind is str]
 
         def runtime(key: str, schema: dict[str, str]) -> dict[str, Any]:
             artifact = {"name": key, "type": schema, "uri": self.uri(task, key)}
             return {"artifacts": [artifact | {"metadata": {}}]}
 
-        artifacts = {key: runtime(key, schema_of(kind)) for key, kind in outputs.items()}
+        artifacts = {key: runtime(key, schema_of(outputs[key])) for key in {*outputs} - {*asked}}
         artifacts["executor-logs"] = runtime("executor-logs", {"schemaTitle": "system.Artifact"})
         return {
             "inputs": {
@@ -75,14 +76,12 @@ class Backend:
             },
             "outputs": {
                 "artifacts": artifacts,
-                "parameters": {key: {"outputFile": f"/tmp/kfp/outputs/{key}"} for key in told},
+                "parameters": {key: {"outputFile": f"/tmp/kfp/outputs/{key}"} for key in asked},
                 "outputFile": str(self.output_file(task)),
             },
         }
 
-    def command(
-        self, executor, task, *, inputs=None, outputs=None, parameters=None, told=(), beam=()
-    ):
+    def command(self, executor, task, *, inputs=None, outputs=None, parameters=None, beam=()):
         """Arguments of the container, with all placeholders filled in."""
         inputs, parameters = inputs or {}, parameters or {}
         request = self.request(
@@ -90,7 +89,6 @@ class Backend:
             inputs={key: artifact for key, (_, artifact) in inputs.items()},
             outputs=outputs or {},
             parameters=parameters,
-            told=told,
         )
         declared = declaration({key: kind for key, (kind, _) in inputs.items()}, parameters)
         return arguments(executor, request, declared, *beam)
