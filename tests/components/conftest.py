@@ -148,10 +148,10 @@ def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]
             given = {"beam_pipeline_args": arguments, "tmp_dir": str(folder), "unique_id": "1"}
             context = [executor.Context(**given)]
         given = {key: [artifact] for key, artifact in inputs.items()}
+        made = {key: [artifact] for key, artifact in outputs.items()}
         properties = dict(component.exec_properties)
         if driver := driver_of(executor):
             properties[driver.KEY] = driver(None).seen(given, properties)
-        made = {key: [artifact] for key, artifact in outputs.items()}
         executor(*context).Do(given, made, properties)
         return outputs
 

@@ -27,8 +27,7 @@ def run(backend, tmp_path):
     cache, pods = {}, itertools.count()
 
     def start(pod, outputs, container, given):
-        told = dict.fromkeys(outputs.get("parameters", {}), str)
-        if told:
+        if told := dict.fromkeys(outputs.get("parameters", {}), str):
             request = backend.request(pod, outputs=told, **given)
             args = [text.replace("{{$}}", json.dumps(request)) for text in container["args"]]
             assert main(args) == 0
@@ -57,9 +56,10 @@ def run(backend, tmp_path):
         for name in TopologicalSorter(waits_for).static_order():
             component, given = compiled.spec["components"][f"comp-{name}"], tasks[name]["inputs"]
             executor = compiled.spec["deploymentSpec"]["executors"][component["executorLabel"]]
-            inputs = {key: value(form) for key, form in given.get("artifacts", {}).items()}
-            parameters = {key: value(form) for key, form in given["parameters"].items()}
-            asked = {"inputs": inputs, "parameters": parameters}
+            asked = {
+                what: {key: value(form) for key, form in given.get(kind, {}).items()}
+                for what, kind in (("inputs", "artifacts"), ("parameters", "parameters"))
+            }
             work = (component["outputDefinitions"], executor["container"], asked)
             key = json.dumps(work, sort_keys=True)
             if not tasks[name]["cachingOptions"] or key not in cache:

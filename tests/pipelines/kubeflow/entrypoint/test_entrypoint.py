@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,14 +22,6 @@ PROGRAM = Path(__file__).parents[4] / "pipelines" / "kubeflow" / "entrypoint.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "cats_vs_dogs.yaml"
 EXECUTOR = "components.example_gen.executor.Executor"
 IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
-
-
-def _example_gen_parameters(data: Path, layout: str) -> dict[str, Any]:
-    """Execution properties of the compiled step."""
-    buckets = ExampleGenConfig(train_buckets=6, eval_buckets=2, test_buckets=2)
-    told = {"task": "points", "data": DataConfig(layout=layout), "config": buckets}
-    component = ImageExampleGen(str(data), **told)
-    return {key: value for key, value in component.exec_properties.items() if value is not None}
 
 
 def test_every_step_of_a_compiled_pipeline_is_understood(backend):
@@ -85,11 +76,11 @@ def ingest(backend, tmp_path):
     synthesize(data, "points", 120)
 
     def ask(layout=""):
-        given, mark = _example_gen_parameters(data, layout), "example-gen-fingerprint"
-        command = backend.command(
-            EXECUTOR, mark, outputs={"input_fingerprint": str}, parameters=given
-        )
-        assert main(command) == 0
+        buckets = ExampleGenConfig(train_buckets=6, eval_buckets=2, test_buckets=2)
+        settings = {"data": DataConfig(layout=layout), "config": buckets}
+        given = dict(ImageExampleGen(str(data), task="points", **settings).exec_properties)
+        mark, outputs = "example-gen-fingerprint", {"input_fingerprint": str}
+        assert main(backend.command(EXECUTOR, mark, outputs=outputs, parameters=given)) == 0
         told = json.loads(backend.output_file(mark).read_text())
         assert told == {"parameterValues": {"input_fingerprint": fingerprint_folder(data)}}
         return backend.command(
