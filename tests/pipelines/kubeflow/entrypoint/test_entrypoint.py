@@ -17,6 +17,7 @@ from pipelines.kubeflow.artifacts import restore_inputs, restore_outputs
 from pipelines.kubeflow.entrypoint import _executor, main
 from pipelines.kubeflow.invocation import parse, step_name
 from pipelines.kubeflow.locations import Locations
+from serving.stores.versions import model_digest
 
 PROGRAM = Path(__file__).parents[4] / "pipelines" / "kubeflow" / "entrypoint.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "cats_vs_dogs.yaml"
@@ -145,7 +146,11 @@ def test_the_command_in_a_process_of_its_own(zygote, backend, tmp_path):
         "baseline",
         inputs={"model": (Model, candidate)},
         outputs={"baseline": Model},
-        parameters={"model_base_path": str(serving), "model_config_file": ""},
+        parameters={
+            "model_base_path": str(serving),
+            "model_config_file": "",
+            "baseline_digest": model_digest(serving / "7"),
+        },
     )
     ended = zygote.call(PROGRAM, *command, PAWLENS_ARTIFACT_PREFIX=str(backend.prefix))
     copy = backend.path("baseline", "baseline") / "Format-Serving" / "saved_model.pb"
