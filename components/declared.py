@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 from tfx.dsl.components.base import base_driver
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
@@ -59,6 +59,8 @@ class DeclaredComponent(BaseComponent):
         cls.SPEC_CLASS = type("Spec", (ComponentSpec,), members)
         on_beam = issubclass(executor, BaseBeamExecutor)
         cls.EXECUTOR_SPEC = (BeamExecutorSpec if on_beam else ExecutorClassSpec)(executor)
+        if driver := driver_of(executor):
+            cls.DRIVER_CLASS = driver
         dataclass(eq=False, repr=False)(cls)
 
     def __post_init__(self) -> None:
@@ -76,7 +78,13 @@ class DeclaredComponent(BaseComponent):
 
 
 class StepExecutor(BaseExecutor, ABC):
-    """An executor whose inputs and outputs are one artifact each."""
+    """An executor whose inputs and outputs are one artifact each.
+
+    Attributes:
+        DRIVER: its component's, if what it reads changes behind TFX's back.
+    """
+
+    DRIVER: ClassVar["type[CacheKeyDriver] | None"] = None
 
     def Do(
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties
@@ -95,18 +103,29 @@ class StepExecutor(BaseExecutor, ABC):
 
 
 class CacheKeyDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver, ABC):
-    """Adds execution properties for what changes behind TFX's back: the cache key has them then.
+    """Adds an execution property for what changes behind TFX's back: the cache key has it then.
 
-    Executors do without them: on a cluster no driver runs.
+    On Kubeflow Pipelines, which runs no drivers, a task before the step's asks what is `seen`.
+
+    Attributes:
+        KEY: name of the property.
     """
+
+    KEY: ClassVar[str]
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Called by the launcher before it looks into the cache."""
         given, output = execution_info.exec_properties, driver_output_pb2.DriverOutput()
-        for key, value in (given | self.seen(execution_info.input_dict, given)).items():
+        told = {self.KEY: self.seen(execution_info.input_dict, given)}
+        for key, value in (given | told).items():
             data_types_utils.set_metadata_value(output.exec_properties[key], value)
         return output
 
     @abstractmethod
-    def seen(self, inputs: Artifacts, properties: Properties) -> dict[str, str]:
-        """What is there now, by the name of its property."""
+    def seen(self, inputs: Artifacts, properties: Properties) -> str:
+        """What is there now, as the property's value."""
+
+
+def driver_of(executor: type[BaseExecutor]) -> type[CacheKeyDriver] | None:
+    """What is asked before an executor of ours; None: nothing, as of others'."""
+    return executor.DRIVER if issubclass(executor, StepExecutor) else None

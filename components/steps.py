@@ -21,8 +21,6 @@ class Step:
         beam: whether it runs on Beam.
         cached: whether its result may be taken from an earlier run. Not where it depends on what no
             runner can see, such as what is served.
-        cached_on_cluster: the same on Kubeflow Pipelines, whose cache goes by paths and runs no
-            drivers of TFX's.
         talkative: whether it prints progress of its own.
         uses: what it needs of a cluster: `data` (the data folder), `models` (the serving root),
             `state` (what a killed training goes on from).
@@ -34,7 +32,6 @@ class Step:
     section: str = ""
     beam: bool = False
     cached: bool = True
-    cached_on_cluster: bool = True
     talkative: bool = False
     uses: str = ""
     sources: tuple[str, ...] = ()

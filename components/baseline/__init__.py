@@ -4,4 +4,4 @@ from components.steps import Step, lazily
 
 __getattr__ = lazily(__name__, Baseline="component")
 
-STEP = Step(name="baseline", cached_on_cluster=False, uses="models")
+STEP = Step(name="baseline", uses="models")

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from tfx.types import Artifact
+from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.artifacts import BASELINE_VERSION, NO_BASELINE
-from components.declared import Given, Properties, StepExecutor
+from components.declared import Artifacts, CacheKeyDriver, Given, Properties, StepExecutor
 from components.releases.labels import STABLE
 from components.releases.model_config import ModelConfigFile
 from serving.stores import open_store
@@ -50,8 +50,21 @@ def find_baseline(model: Artifact, properties: Properties) -> int | None:
     return baseline_version(properties["model_base_path"], digest, file)
 
 
+class Driver(CacheKeyDriver):
+    """Adds the baseline's content digest, empty where there is none."""
+
+    KEY = "baseline_digest"
+
+    def seen(self, inputs: Artifacts, properties: Properties) -> str:  # noqa: D102
+        version = find_baseline(artifact_utils.get_single_instance(inputs["model"]), properties)
+        store = open_store(properties["model_base_path"])
+        return "" if version is None else store.digest(version)
+
+
 class Executor(StepExecutor):
     """See `Baseline`."""
+
+    DRIVER = Driver
 
     def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """Fills the output Model."""

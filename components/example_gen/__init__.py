@@ -4,4 +4,4 @@ from components.steps import Step, lazily
 
 __getattr__ = lazily(__name__, ImageExampleGen="component", ExampleGenConfig="settings")
 
-STEP = Step(name="example_gen", beam=True, cached_on_cluster=False, uses="data")
+STEP = Step(name="example_gen", beam=True, uses="data")

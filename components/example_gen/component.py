@@ -9,7 +9,6 @@ from tfx.types.standard_artifacts import Examples
 from components.artifacts import Quarantine
 from components.datasets.settings import DataConfig
 from components.declared import DeclaredComponent
-from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
 from components.example_gen.settings import ExampleGenConfig
 
@@ -32,8 +31,6 @@ class ImageExampleGen(
         config: splits and sizes.
         rehash: fingerprint the input by content instead of size and time.
     """
-
-    DRIVER_CLASS = Driver
 
     input_base: str | RuntimeParameter
     _: KW_ONLY

@@ -15,15 +15,13 @@ from components.declared import Artifacts, CacheKeyDriver, Properties
 
 
 class Driver(CacheKeyDriver):
-    """Adds the execution property `input_fingerprint`."""
+    """Adds `fingerprint_folder` of the data folder."""
 
-    def seen(self, inputs: Artifacts, properties: Properties) -> dict[str, str]:  # noqa: D102
-        return {FINGERPRINT: fingerprint(properties)}
+    KEY = FINGERPRINT
 
-
-def fingerprint(properties: Properties) -> str:
-    """`fingerprint_folder`, as the execution properties of the step ask for it."""
-    return fingerprint_folder(Path(properties["input_base"]), content=bool(properties["rehash"]))
+    def seen(self, inputs: Artifacts, properties: Properties) -> str:  # noqa: D102
+        root = Path(properties["input_base"])
+        return fingerprint_folder(root, content=bool(properties["rehash"]))
 
 
 def fingerprint_folder(root: Path, *, content: bool = False) -> str:

@@ -24,7 +24,7 @@ from components.datasets.layouts import load_reader
 from components.datasets.records import Found, Record
 from components.datasets.settings import DataConfig, printable
 from components.declared import Given, Properties, StepExecutor
-from components.example_gen.driver import FINGERPRINT, fingerprint
+from components.example_gen.driver import FINGERPRINT, Driver
 from components.example_gen.settings import ExampleGenConfig
 from components.example_gen.splits import Lot, plan, split_index
 from components.tasks import Task, get_task
@@ -46,6 +46,8 @@ class Executor(StepExecutor, BaseBeamExecutor):
     All that is found ends either in a split or in quarantine: found = accepted + quarantined.
     """
 
+    DRIVER = Driver
+
     def run(self, inputs: Given, outputs: Given, properties: Properties) -> None:
         """Runs the Beam pipeline, then sums up what it counted.
 
@@ -62,8 +64,7 @@ class Executor(StepExecutor, BaseBeamExecutor):
         examples.split_names = artifact_utils.encode_split_names(list(features.SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, FILE_FORMAT)
-        seen = properties.get(FINGERPRINT) or fingerprint(properties)
-        examples.set_string_custom_property(FINGERPRINT, seen)
+        examples.set_string_custom_property(FINGERPRINT, properties[FINGERPRINT])
         examples.set_int_custom_property(SPAN_PROPERTY_NAME, 0)
         with self._make_beam_pipeline() as pipeline:
             records = pipeline | "Found" >> beam.Create(planned)

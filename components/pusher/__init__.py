@@ -4,4 +4,4 @@ from components.steps import Step, lazily
 
 __getattr__ = lazily(__name__, Pusher="component", PusherConfig="settings")
 
-STEP = Step(name="pusher", cached=False, cached_on_cluster=False, uses="models")
+STEP = Step(name="pusher", cached=False, uses="models")

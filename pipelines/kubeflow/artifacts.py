@@ -152,12 +152,16 @@ def _title(schema: ArtifactTypeSchema) -> str:
     return str(tree.get("title", "")) if isinstance(tree, dict) else ""
 
 
-def write_output(path: Path, outputs: Artifacts, locations: Locations) -> None:
+def write_output(
+    path: Path, outputs: Artifacts, locations: Locations, parameters: Mapping[str, str]
+) -> None:
     """Writes what the launcher reads of a step's outputs, whole or not at all."""
     # What the UI draws has nothing but what is drawn.
     tagged = {k: v for k, v in outputs.items() if not v[0].TYPE_NAME.startswith(_UI_NAMESPACE)}
     outputs_utils.tag_output_artifacts_with_version(tagged)
     message = ExecutorOutput()
+    for name, value in parameters.items():
+        message.parameter_values[name].string_value = value
     for key, [one] in outputs.items():
         message.artifacts[key].artifacts.append(_runtime_artifact(key, one, locations))
     path.parent.mkdir(parents=True, exist_ok=True)

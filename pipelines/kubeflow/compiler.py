@@ -64,11 +64,13 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     name = kubeflow_name(config.name)
     data, epochs = config.data.path or kubeflow.data, config.trainer.epochs
     named = {key: getattr(kubeflow, key) for key in sorted(set(images.values()))}
+    made, asked = _tfx_spec(config, name)
     spec = ir.for_open_source(
-        _tfx_spec(config, name),
+        made,
         steps={step: kubeflow.step(step) for step in steps},
         images=images,
         uncached=_uncached(config),
+        asked=asked,
         defaults={DATA: data, EPOCHS: epochs, **named},
     )
     spec["pipelineInfo"]["displayName"] = config.name
@@ -78,11 +80,12 @@ def compile_pipeline(config: PipelineConfig) -> Compiled:
     return Compiled(name, spec, kubernetes_platform(kubeflow, steps))
 
 
-def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
-    """What TFX's own runner makes of the pipeline."""
+def _tfx_spec(config: PipelineConfig, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What TFX's own runner makes of the pipeline; by step, what drivers tell, which it drops."""
     from tfx.orchestration.data_types import RuntimeParameter
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as tfx_runner
 
+    from components.declared import driver_of
     from pipelines.pipeline import Places, build_pipeline
 
     kubeflow = config.kubeflow
@@ -98,7 +101,10 @@ def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
     pipeline = build_pipeline(config, places)
     # Argo, which runs the steps, refuses underscores, and TFX in a pipeline's name.
     pipeline.pipeline_info.pipeline_name = name
+    asked = {}
     for component in pipeline.components:
+        if driver := driver_of(component.executor_spec.executor_class):
+            asked[component.id] = driver.KEY
         component.with_id(kubeflow_name(component.id))
     runner = tfx_runner.KubeflowV2DagRunner(
         tfx_runner.KubeflowV2DagRunnerConfig(
@@ -109,14 +115,14 @@ def _tfx_spec(config: PipelineConfig, name: str) -> dict[str, Any]:
         )
     )
     spec: dict[str, Any] = runner.run(pipeline, write_out=False)["pipelineSpec"]
-    return spec
+    return spec, asked
 
 
 def _uncached(config: PipelineConfig) -> set[str]:
-    """What reads what can change under its path: without TFX's drivers the cache cannot tell."""
+    """What always runs, and what reads files that can change under their path."""
     from components.trainer.fit.building import weight_files
 
-    uncached = {name for name, step in STEPS.items() if not step.cached_on_cluster}
+    uncached = {name for name, step in STEPS.items() if not step.cached}
     # A file of weights is named only; what is in it nobody looks at.
     return uncached | set(using("state") if weight_files(config.trainer) else ())
 

@@ -23,6 +23,7 @@ from pipelines.kubeflow.locations import Locations
 from serving.errors import FailedError, InputError
 
 if TYPE_CHECKING:
+    from components.declared import CacheKeyDriver
     from pipelines.kubeflow.artifacts import Artifacts
 
 _LOG = logging.getLogger("pawlens")
@@ -67,11 +68,15 @@ def _step(argv: list[str]) -> str:
 
 
 def _run(step: str, invocation: Invocation) -> None:
-    """Restores what the executor needs, runs it, and writes what the launcher reads."""
-    _class(invocation.executor)
+    """Restores what the executor needs, runs it, and writes what the launcher reads.
+
+    If the backend asks for a parameter, it is not the executor that is run, but its driver.
+    """
+    executor_class = _class(invocation.executor)
     # TFX brings TensorFlow; a wrong command line has been told without.
     from tfx.orchestration.portable import outputs_utils
 
+    from components.declared import driver_of
     from pipelines.kubeflow import artifacts
 
     start = time.monotonic()
@@ -83,13 +88,39 @@ def _run(step: str, invocation: Invocation) -> None:
     _log_start(invocation, inputs, properties, locations)
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
-    with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
-        executor = _executor(invocation.executor, invocation.beam_args, scratch)
-        executor.Do(inputs, outputs, properties)
-    artifacts.write_output(Path(invocation.request.outputs.output_file), outputs, locations)
+    driver, parameters = driver_of(executor_class), {}
+    if driver and invocation.request.outputs.parameters:
+        parameters[driver.KEY] = driver(None).seen(inputs, properties)
+        _LOG.info("output %s: %s", driver.KEY, parameters[driver.KEY])
+    else:
+        # Before, as retries come later, and after, as nothing keeps others from writing meanwhile.
+        _check_unchanged(driver, inputs, properties)
+        with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
+            executor = _executor(invocation.executor, invocation.beam_args, scratch)
+            executor.Do(inputs, outputs, properties)
+        _check_unchanged(driver, inputs, properties)
+    output_file = Path(invocation.request.outputs.output_file)
+    artifacts.write_output(output_file, outputs, locations, parameters)
     for key, [artifact] in sorted(outputs.items()):
         _LOG.info("output %s: %s: %s", key, locations.to_remote(artifact.uri), _size(artifact))
     _LOG.info("%s: done in %.1f s", step, time.monotonic() - start)
+
+
+def _check_unchanged(
+    driver: "type[CacheKeyDriver] | None", inputs: "Artifacts", properties: dict[str, Any]
+) -> None:
+    """Holds a step to what its driver saw, by which the cache will know what it made.
+
+    Raises:
+        InputError: something else is there now.
+    """
+    if driver and driver(None).seen(inputs, properties) != properties[driver.KEY]:
+        raise InputError(
+            "what the step reads",
+            expected=f"no change since its {driver.KEY} was taken, until the step ends",
+            found="one",
+            todo="let nobody write there meanwhile, and start a new run, not this one again",
+        )
 
 
 def _executor(path: str, beam_args: list[str], scratch: str) -> Any:

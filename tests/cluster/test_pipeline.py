@@ -30,7 +30,8 @@ def step_pod(other_tests):
     pod_of = other_tests("pipelines/kubeflow/test_platform.py").pod_of
 
     def make(documents, name):
-        executor = f"exec-{name}"
+        task = documents[0]["root"]["dag"]["tasks"][name]
+        executor = documents[0]["components"][task["componentRef"]["name"]]["executorLabel"]
         container = documents[0]["deploymentSpec"]["executors"][executor]["container"]
         platform = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
         spec = pod_of(platform[executor], IMAGE) | {"restartPolicy": "Never"}

@@ -134,6 +134,7 @@ def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]
         from tfx.types.channel_utils import as_channel
 
         from components.beam_args import complete
+        from components.declared import driver_of
 
         channels = {key: as_channel([artifact]) for key, artifact in inputs.items()}
         component, outputs = kind(**channels, **settings), {}
@@ -146,11 +147,12 @@ def run_step(make_artifact: Callable[..., Any]) -> Callable[..., dict[str, Any]]
             arguments = complete(["--runner=DirectRunner", *beam_args])
             given = {"beam_pipeline_args": arguments, "tmp_dir": str(folder), "unique_id": "1"}
             context = [executor.Context(**given)]
-        executor(*context).Do(
-            {key: [artifact] for key, artifact in inputs.items()},
-            {key: [artifact] for key, artifact in outputs.items()},
-            dict(component.exec_properties),
-        )
+        given = {key: [artifact] for key, artifact in inputs.items()}
+        made = {key: [artifact] for key, artifact in outputs.items()}
+        properties = dict(component.exec_properties)
+        if driver := driver_of(executor):
+            properties[driver.KEY] = driver(None).seen(given, properties)
+        executor(*context).Do(given, made, properties)
         return outputs
 
     return run

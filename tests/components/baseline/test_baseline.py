@@ -3,14 +3,11 @@ from typing import Any
 
 import fsspec
 import pytest
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import data_types
 from tfx.types.standard_artifacts import Model
 
 from components.artifacts import NO_BASELINE
 from components.baseline import Baseline
-from components.baseline.component import Driver
-from components.baseline.executor import baseline_version
+from components.baseline.executor import Driver, baseline_version
 from serving.names import ASSETS_EXTRA, DIGEST_FILE
 from serving.stores.versions import model_digest
 
@@ -117,16 +114,9 @@ def test_executor_says_that_there_is_none(base, execute, served):
 
 def test_driver_follows_what_is_served_but_the_candidate(base, candidate):
     """By what it would put into the cache key now."""
-    driver = Driver(metadata.Metadata(metadata.sqlite_metadata_connection_config("unused")))
-    asked = data_types.ExecutionInfo(
-        input_dict={"model": [candidate]}, exec_properties={"model_base_path": str(base)}
-    )
 
     def look() -> str:
-        found = driver.run(asked).exec_properties
-        assert set(found) == {"model_base_path", "baseline_digest"}
-        assert found["model_base_path"].string_value == str(base)
-        return found["baseline_digest"].string_value
+        return Driver(None).seen({"model": [candidate]}, {"model_base_path": str(base)})
 
     assert look() == ""
     old = _serve(base, 1, b"old")

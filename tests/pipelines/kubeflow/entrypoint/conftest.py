@@ -60,20 +60,25 @@ class Backend:
         }
 
     def request(self, task, *, inputs, outputs, parameters):
-        """ExecutorInput."""
+        """ExecutorInput; an output of type str is a parameter that is asked for."""
+        asked = [key for key, kind in outputs.items() if kind is str]
 
         def runtime(key: str, schema: dict[str, str]) -> dict[str, Any]:
             artifact = {"name": key, "type": schema, "uri": self.uri(task, key)}
             return {"artifacts": [artifact | {"metadata": {}}]}
 
-        artifacts = {key: runtime(key, schema_of(kind)) for key, kind in outputs.items()}
+        artifacts = {key: runtime(key, schema_of(outputs[key])) for key in {*outputs} - {*asked}}
         artifacts["executor-logs"] = runtime("executor-logs", {"schemaTitle": "system.Artifact"})
         return {
             "inputs": {
                 "parameterValues": parameters | {"image": "pawlens/pipeline:0.1.0"},
                 "artifacts": {key: {"artifacts": [one]} for key, one in inputs.items()},
             },
-            "outputs": {"artifacts": artifacts, "outputFile": str(self.output_file(task))},
+            "outputs": {
+                "artifacts": artifacts,
+                "parameters": {key: {"outputFile": f"/tmp/kfp/outputs/{key}"} for key in asked},
+                "outputFile": str(self.output_file(task)),
+            },
         }
 
     def command(self, executor, task, *, inputs=None, outputs=None, parameters=None, beam=()):

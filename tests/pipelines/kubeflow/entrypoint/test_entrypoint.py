@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -10,6 +9,7 @@ from tfx.types.standard_artifacts import Examples, Model
 
 from components.artifacts import INGEST_SUMMARY, VALIDATION, Quarantine
 from components.beam_args import complete
+from components.datasets.settings import DataConfig
 from components.datasets.synth import synthesize
 from components.example_gen import ExampleGenConfig, ImageExampleGen
 from components.example_gen.driver import fingerprint_folder
@@ -17,17 +17,12 @@ from pipelines.kubeflow.artifacts import restore_inputs, restore_outputs
 from pipelines.kubeflow.entrypoint import _executor, main
 from pipelines.kubeflow.invocation import parse, step_name
 from pipelines.kubeflow.locations import Locations
+from serving.stores.versions import model_digest
 
 PROGRAM = Path(__file__).parents[4] / "pipelines" / "kubeflow" / "entrypoint.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "cats_vs_dogs.yaml"
+EXECUTOR = "components.example_gen.executor.Executor"
 IN_MEMORY = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
-
-
-def _example_gen_parameters(data: Path) -> dict[str, Any]:
-    """Execution properties of the compiled step."""
-    buckets = ExampleGenConfig(train_buckets=6, eval_buckets=2, test_buckets=2)
-    component = ImageExampleGen(str(data), task="points", config=buckets)
-    return {key: value for key, value in component.exec_properties.items() if value is not None}
 
 
 def test_every_step_of_a_compiled_pipeline_is_understood(backend):
@@ -36,7 +31,7 @@ def test_every_step_of_a_compiled_pipeline_is_understood(backend):
     for name, component in spec["components"].items():
         container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
         inputs = component["inputDefinitions"].get("artifacts", {})
-        outputs = component["outputDefinitions"]["artifacts"]
+        outputs = component["outputDefinitions"].get("artifacts", {})
         given = {key: backend.input("before", key) for key in inputs}
         request = backend.request(name, inputs=given, outputs={}, parameters={})
         for key, definition in outputs.items():
@@ -46,7 +41,8 @@ def test_every_step_of_a_compiled_pipeline_is_understood(backend):
             backend.path("before", key).mkdir(parents=True, exist_ok=True)
         assert "{{$}}" in container["args"]
         invocation = parse([x.replace("{{$}}", json.dumps(request)) for x in container["args"]])
-        assert name == f"comp-{step_name(invocation.executor).replace('_', '-')}"
+        step = name.removesuffix("-fingerprint")
+        assert step == f"comp-{step_name(invocation.executor).replace('_', '-')}"
         _executor(invocation.executor, invocation.beam_args, "unused")
         for definitions, restore in ((inputs, restore_inputs), (outputs, restore_outputs)):
             restored = restore(invocation, Locations())
@@ -74,19 +70,56 @@ def test_data_validation(make_backend, validate, scheme, before_2_15):
     assert not backend.path("data-validation", "executor-logs").exists()
 
 
-def test_example_gen_without_its_driver(backend, tmp_path):
+@pytest.fixture
+def ingest(backend, tmp_path):
+    """ingest(layout): asks example_gen's driver; the step's own command."""
     data = tmp_path / "data"
     synthesize(data, "points", 120)
-    command = backend.command(
-        "components.example_gen.executor.Executor",
-        "example-gen",
-        outputs={"examples": Examples, "quarantine": Quarantine},
-        parameters=_example_gen_parameters(data),
-        beam=tuple(complete(IN_MEMORY)),
-    )
-    # The backend gives numbers as they stand in JSON: 1 and 1.0 are one.
-    assert main([text.replace('"rehash": 0', '"rehash": 0.0') for text in command]) == 0
 
+    def ask(layout=""):
+        buckets = ExampleGenConfig(train_buckets=6, eval_buckets=2, test_buckets=2)
+        settings = {"data": DataConfig(layout=layout), "config": buckets}
+        given = dict(ImageExampleGen(str(data), task="points", **settings).exec_properties)
+        mark, outputs = "example-gen-fingerprint", {"input_fingerprint": str}
+        assert main(backend.command(EXECUTOR, mark, outputs=outputs, parameters=given)) == 0
+        told = json.loads(backend.output_file(mark).read_text())
+        assert told == {"parameterValues": {"input_fingerprint": fingerprint_folder(data)}}
+        return backend.command(
+            EXECUTOR,
+            "example-gen",
+            outputs={"examples": Examples, "quarantine": Quarantine},
+            parameters=given | told["parameterValues"],
+            beam=tuple(complete(IN_MEMORY)),
+        )
+
+    return ask
+
+
+def test_what_changed_is_not_kept_under_its_old_fingerprint(
+    ingest, backend, tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "growing.py").write_text(
+        "from components.datasets.layouts import points\n\n"
+        "def read(root, data):\n"
+        "    found = points.read(root, data)\n"
+        "    (root / 'late.csv').touch()\n"
+        "    return found\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    command = ingest("growing:read")
+    summary = backend.path("example-gen", "quarantine") / INGEST_SUMMARY
+    for reads in (True, False):  # a retry does not even begin
+        assert main(command) == 2
+        last = capfd.readouterr().err.strip().splitlines()[-1]
+        assert "example_gen: what the step reads: expected no change since its input_fing" in last
+        assert not backend.output_file("example-gen").exists()
+        assert summary.exists() == reads
+        summary.unlink(missing_ok=True)
+
+
+def test_example_gen_after_its_driver(ingest, backend, tmp_path):
+    # The backend gives numbers as they stand in JSON: 1 and 1.0 are one.
+    assert main([text.replace('"rehash": 0', '"rehash": 0.0') for text in ingest()]) == 0
     summary = backend.path("example-gen", "quarantine") / INGEST_SUMMARY
     assert json.loads(summary.read_text())["accepted"] == 120
     for split in ("train", "eval", "test"):
@@ -96,7 +129,7 @@ def test_example_gen_without_its_driver(backend, tmp_path):
     assert told["examples"]["uri"] == backend.uri("example-gen", "examples")
     metadata = told["examples"]["metadata"]
     assert json.loads(metadata["split_names"]) == ["train", "eval", "test"]
-    assert metadata["input_fingerprint"] == fingerprint_folder(data)
+    assert metadata["input_fingerprint"] == fingerprint_folder(tmp_path / "data")
     assert metadata["custom:span"] == 0
     assert metadata["payload_format"] == "FORMAT_TF_EXAMPLE"
     assert told["quarantine"]["uri"] == backend.uri("example-gen", "quarantine")
@@ -113,7 +146,11 @@ def test_the_command_in_a_process_of_its_own(zygote, backend, tmp_path):
         "baseline",
         inputs={"model": (Model, candidate)},
         outputs={"baseline": Model},
-        parameters={"model_base_path": str(serving), "model_config_file": ""},
+        parameters={
+            "model_base_path": str(serving),
+            "model_config_file": "",
+            "baseline_digest": model_digest(serving / "7"),
+        },
     )
     ended = zygote.call(PROGRAM, *command, PAWLENS_ARTIFACT_PREFIX=str(backend.prefix))
     copy = backend.path("baseline", "baseline") / "Format-Serving" / "saved_model.pb"

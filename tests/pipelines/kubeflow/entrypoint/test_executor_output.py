@@ -26,7 +26,7 @@ def write(backend):
         made = artifacts.restore_outputs(invocation, locations)
         outputs_utils.make_output_dirs(made)
         fill({key: one for key, [one] in (found | made).items()})
-        artifacts.write_output(backend.output_file("evaluator"), made, locations)
+        artifacts.write_output(backend.output_file("evaluator"), made, locations, {})
         return backend.told("evaluator")
 
     return run
