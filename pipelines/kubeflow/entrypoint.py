@@ -83,6 +83,7 @@ def _run(step: str, invocation: Invocation) -> None:
     _log_start(invocation, inputs, properties, locations)
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
+    locations.make_local_folders()
     with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
         executor = _executor(invocation.executor, invocation.beam_args, scratch)
         executor.Do(inputs, outputs, properties)

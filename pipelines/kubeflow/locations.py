@@ -52,6 +52,7 @@ class Locations:
     def __init__(self, *, shared: bool = False) -> None:
         self.names: dict[int, str] = {}
         self._remote: dict[str, str] = {}
+        self._elsewhere: list[Path] = []
         self._shared = shared
 
     def add(self, uri: str, custom_path: str = "") -> str:
@@ -67,11 +68,18 @@ class Locations:
         Raises:
             InputError: the URI is none that the launcher knows.
         """
-        if self._shared and uri.startswith("gs://"):
-            return uri
         path = custom_path or local_path(uri)
+        if self._shared and uri.startswith("gs://"):
+            self._elsewhere.append(Path(path))
+            return uri
         self._remote[path] = uri.rstrip("/")
         return path
+
+    def make_local_folders(self) -> None:
+        """Also for what is written elsewhere: newer launchers fail where an output has none."""
+        for path in self._elsewhere:
+            if not path.exists():
+                path.mkdir(parents=True)
 
     def to_remote(self, value: Any) -> Any:
         """Replaces local paths of artifacts by their URIs.

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from kfp import components, local
 from kfp.local import subprocess_task_handler
+from kfp_backend import Launcher
 from kubectl import ROOT, VOLUMES, Kubectl, provide_volumes, wait_until
 
 CLI = ROOT / "pipelines" / "cli.py"
@@ -26,11 +27,11 @@ def artifacts(kubectl: Kubectl, installed: Path) -> Path:
 
 @pytest.fixture
 def launcher(kubectl: Kubectl, artifacts: Path, other_tests):
-    """The launcher of tests/e2e, with pods for its processes; it lays artifacts into a volume."""
+    """The launcher of tests/pipelines, with pods for its processes; it lays artifacts into a volume."""
     platform = other_tests("pipelines/kubeflow/test_platform.py")
     config = platform.make(image=IMAGE)
 
-    class PodLauncher(other_tests("e2e/test_kubeflow.py").Launcher):
+    class PodLauncher(Launcher):
         pods, root, documents = artifacts, Path("/"), ()
 
         def execute(self, arguments):

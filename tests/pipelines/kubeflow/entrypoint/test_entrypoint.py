@@ -57,9 +57,11 @@ def test_every_step_of_a_compiled_pipeline_is_understood(backend):
                 assert title.removeprefix("tfx.") == one.TYPE_NAME
 
 
-@pytest.mark.parametrize(("scheme", "before_2_15"), [("minio", True), ("s3", False), ("gs", False)])
-def test_data_validation(make_backend, validate, scheme, before_2_15):
-    backend = make_backend(scheme=scheme, before_2_15=before_2_15)
+@pytest.mark.parametrize(
+    ("scheme", "generation"), [("minio", "2.5"), ("s3", "2.17"), ("gs", "later")]
+)
+def test_data_validation(make_backend, validate, scheme, generation):
+    backend = make_backend(scheme=scheme, generation=generation)
     assert main(validate(at=backend)) == 0
     told = backend.told("data-validation")
     assert told == {
