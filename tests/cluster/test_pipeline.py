@@ -27,7 +27,7 @@ def artifacts(kubectl: Kubectl, installed: Path) -> Path:
 
 @pytest.fixture
 def launcher(kubectl: Kubectl, artifacts: Path, other_tests):
-    """The launcher of tests/pipelines, with pods for its processes; it lays artifacts into a volume."""
+    """The launcher, with pods for its processes; it lays artifacts into a volume."""
     platform = other_tests("pipelines/kubeflow/test_platform.py")
     config = platform.make(image=IMAGE)
 

@@ -43,9 +43,12 @@ class _RunsWithTasks:
     def run_with_tasks(self, run_id: str, **options: Any) -> Any:
         """A run as plain JSON; servers that always tell its tasks pass over `view`."""
         path, query = "/apis/v2beta1/runs/{run_id}", [("view", "FULL")]
-        options |= {"auth_settings": ["Bearer"], "_return_http_data_only": True}
         return self._client.call_api(
-            path, "GET", {"run_id": run_id}, query, {}, response_type="object", **options
+            *(path, "GET", {"run_id": run_id}, query, {"Accept": "application/json"}),
+            response_type="object",
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+            **options,
         )
 
 

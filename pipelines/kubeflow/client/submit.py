@@ -136,10 +136,9 @@ def _message(task: Json, tasks: list[Json]) -> str:
     known = {key: one for one in tasks for key in (one.get("task_id"), one.get("pod_name")) if key}
     queue = [task]
     for one in queue:  # which grows meanwhile
-        if told := next(
-            filter(None, map(_told, (one, *reversed(one.get("state_history") or [])))), ""
-        ):
-            return told
+        told = map(_told, (one, *reversed(one.get("state_history") or [])))
+        if message := next(filter(None, told), ""):
+            return message
         children = one.get("child_tasks") or []
         below = (known.get(child.get("task_id") or child.get("pod_name")) for child in children)
         queue += [child for child in below if child and child not in queue]

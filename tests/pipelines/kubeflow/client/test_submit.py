@@ -1,6 +1,7 @@
 """Runs on a small server that holds every request against KFP's API."""
 
 import os
+import re
 import signal
 import time
 
@@ -18,8 +19,13 @@ def task(name, state, **more):
     return {"task_id": name, "display_name": name, "state": state} | more
 
 
+def native(name, state, **more):
+    """Of a server without ML Metadata: any name may be shown."""
+    return {"task_id": f"id-{name}", "name": name, "display_name": "Any", "state": state} | more
+
+
 def look(state, *tasks):
-    return {"state": state, "run_details": {"task_details": list(tasks)}}
+    return {"state": state, "tasks": list(tasks)}
 
 
 @pytest.fixture
@@ -99,6 +105,61 @@ def test_progress_is_a_line_a_change(peer, go, capsys):
         ["example-gen", "succeeded,", "65", "s"],
         ["trainer", "succeeded"],
     ]
+
+
+def test_progress_without_ml_metadata(peer, go, capsys):
+    peer.native = True
+    times = {"create_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:01:05.123456789Z"}
+    root = native("root", "RUNNING")
+    peer.script = [
+        look("RUNNING", root, native("example-gen", "RUNNING")),
+        look(
+            "SUCCEEDED",
+            root,
+            native("example-gen", "CACHED", **times),
+            native("trainer", "RUNNING"),
+        ),
+    ]
+    assert go() == 0
+    steps = [line.split() for line in capsys.readouterr().out.splitlines() if line[0] == " "]
+    assert steps == [
+        ["example-gen", "running"],
+        ["example-gen", "cached,", "65", "s"],
+        ["trainer", "unknown"],
+    ]
+
+
+OUTSIDE = "artifact URI 's3://b/r' is outside the configured pipeline root"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        (
+            [
+                native("example-gen", "FAILED", status_metadata={"message": OUTSIDE}),
+                native("trainer", "RUNNING"),
+            ],
+            f"failed at example-gen: {OUTSIDE}",
+        ),
+        (
+            [
+                native("trainer", "FAILED", child_tasks=[{"task_id": "id-executor"}]),
+                native("executor", "FAILED", status_metadata={"message": "out\nof luck"}),
+            ],
+            "failed at trainer: out of luck",
+        ),
+        (
+            [native("trainer", "RUNNING", lifecycle_message="ImagePullBackOff")],
+            "failed, and nobody told the end of trainer: ImagePullBackOff",
+        ),
+        ([], "ended as FAILED"),
+    ],
+)
+def test_a_failed_run_without_ml_metadata(peer, go, tasks, words):
+    peer.native, peer.script = True, [look("FAILED", *tasks)]
+    with pytest.raises(FailedError, match=re.escape(f" {words}; see ")):
+        go()
 
 
 @pytest.mark.parametrize(
