@@ -93,19 +93,18 @@ def restore_parameters(invocation: Invocation) -> dict[str, Any]:
     given = invocation.request.inputs.parameter_values
     properties: dict[str, Any] = {}
     for name, declaration in invocation.declared.parameters.items():
+        where = f"{INVOCATION_FLAG}: parameter {name}"
         kind = given[name].WhichOneof("kind") if name in given else None
         if kind in (None, "null_value"):
             if declaration.is_optional:
                 continue
-            raise InputError(f"{INVOCATION_FLAG}: parameter {name}", expected="a value")
+            raise InputError(where, expected="a value")
         value = getattr(given[name], kind)
         whole = declaration.parameter_type == ParameterType.NUMBER_INTEGER
         fits = kind == _VALUE_KINDS.get(declaration.parameter_type)
         if not fits or (whole and not value.is_integer()):
             expected = ParameterType.ParameterTypeEnum.Name(declaration.parameter_type)
-            raise InputError(
-                f"{INVOCATION_FLAG}: parameter {name}", expected=expected, found=repr(value)
-            )
+            raise InputError(where, expected=expected, found=repr(value))
         properties[name] = int(value) if whole else value
     return properties
 

@@ -4,6 +4,7 @@ Kubeflow Pipelines' launcher downloads inputs to, and uploads outputs from, a lo
 makes of the URI (kubeflow/pipelines, backend/src/v2/component/launcher_v2.go, LocalPathForURI).
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -87,12 +88,7 @@ class Locations:
         Returns:
             The same, of texts that mean something outside the container.
         """
-        if isinstance(value, str):
-            for path in sorted(self._remote, key=len, reverse=True):
-                value = value.replace(path, self._remote[path])
-            return value
-        if isinstance(value, dict):
-            return {key: self.to_remote(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.to_remote(item) for item in value]
-        return value
+        text = json.dumps(value, ensure_ascii=False)
+        for path in sorted(self._remote, key=len, reverse=True):
+            text = text.replace(path, self._remote[path])
+        return json.loads(text)

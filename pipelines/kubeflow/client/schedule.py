@@ -129,7 +129,7 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
     """
 
     def named() -> Iterator[Schedule]:
-        return server.named(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
+        return server.all(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
 
     def send() -> Schedule:
         paused = present and all(one.status != ENABLED for one in present)

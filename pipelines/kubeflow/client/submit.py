@@ -101,7 +101,7 @@ def _failure(run: Json, names: list[str]) -> str:
     own = " ".join(_told(run).split())
     for how in (FAILED, UNKNOWN) if run["state"] == FAILED else (FAILED,):
         for name, (state, task) in _states(run, names).items():
-            if task and state == how:
+            if state == how:
                 reason = " ".join(_message(task, _tasks(run)).split()) or own or "see its log"
                 where = "failed at" if state == FAILED else "failed, and nobody told the end of"
                 return f"{where} {name}: {reason}"
@@ -115,19 +115,19 @@ def _tasks(run: Json) -> list[Json]:
     return sorted(found, key=lambda task: _seconds(task.get("create_time")))
 
 
-def _states(run: Json, names: list[str]) -> dict[str, tuple[str, Json | None]]:
-    """By step, in order: one of KFP's states or UNKNOWN, and the task that tells it, if any."""
+def _states(run: Json, names: list[str]) -> dict[str, tuple[str, Json]]:
+    """By step, in order: one of KFP's states or UNKNOWN, and the task that tells it, or {}."""
     # Of a step that was tried again, the last attempt stands.
     latest = {task.get("name") or task.get("display_name"): task for task in _tasks(run)}
-    states: dict[str, tuple[str, Json | None]] = {}
+    states: dict[str, tuple[str, Json]] = {}
     for name in names:
-        states[name] = (WAITING, None)
-        if task := latest.get(name):
-            states[name] = (task.get("state") or WAITING, task)
-        elif task := latest.get(name + DRIVER):
-            states[name] = (FAILED if task.get("state") == FAILED else RUNNING, task)
-        if run.get("state") in ENDED and states[name][0] == RUNNING:
-            states[name] = (UNKNOWN, task)
+        task = latest.get(name) or latest.get(name + DRIVER) or {}
+        state = task.get("state") or WAITING
+        if task and name not in latest and state != FAILED:
+            state = RUNNING
+        if state == RUNNING and run.get("state") in ENDED:
+            state = UNKNOWN
+        states[name] = state, task
     return states
 
 
@@ -151,12 +151,12 @@ def _told(one: Json) -> str:
     return str(told.get("message") or one.get("lifecycle_message") or "")
 
 
-def _took(state: str, task: Json | None) -> str:
+def _took(state: str, task: Json) -> str:
     """How long a step took, once it has ended."""
-    begun = task and _seconds(task.get("start_time", task.get("create_time")))
-    if not task or not begun or state not in ENDED:
+    start = _seconds(task.get("start_time", task.get("create_time")))
+    if state not in ENDED or not start:
         return ""
-    return f", {max((_seconds(task.get('end_time')) or time.time()) - begun, 0.0):.0f} s"
+    return f", {max((_seconds(task.get('end_time')) or time.time()) - start, 0.0):.0f} s"
 
 
 def _seconds(moment: str | None) -> float:

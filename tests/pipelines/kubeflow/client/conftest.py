@@ -22,7 +22,7 @@ import yaml
 
 from pipelines.kubeflow.client import resources
 from pipelines.kubeflow.client.options import Source
-from pipelines.kubeflow.client.server import SERVICES
+from pipelines.kubeflow.client.server import Services
 from pipelines.kubeflow.compiler import Compiled
 
 # What the API calls it: where the peer keeps it, and the name of its id.
@@ -57,7 +57,7 @@ class Recorder(api.ApiClient):
 
 
 def _routes():
-    for service in SERVICES:
+    for service in Services.__bases__:
         for name, function in inspect.getmembers(service, inspect.isfunction):
             if name.startswith("_") or name.endswith("_with_http_info"):
                 continue
