@@ -23,7 +23,7 @@ _TAKEN_NAMES = {
 }
 # A mount on one of these, or above it, hides what the container runs from.
 _NEEDED_FOLDERS = ("/app", "/kfp-launcher", "/usr", "/etc", "/proc", "/sys", "/dev", "/tmp")
-# Mounts of backends without ML Metadata (after 2.17), read-only as secrets are.
+# Mounts of backends without ML Metadata (after 2.18), read-only as secrets are.
 _LAUNCHERS = ("/var/run/secrets/kfp", "/etc/kfp/launcher-config")
 # The one kind of URL that every reader and writer of ours takes as it is.
 _READABLE = "gs"

@@ -82,8 +82,10 @@ def prepare(
             "pipeline_version_reference": api.V2beta1PipelineVersionReference(
                 pipeline_id=version.pipeline_id, pipeline_version_id=version.pipeline_version_id
             ),
+            # The server passes over the root that a pipeline names itself.
             "runtime_config": api.V2beta1RuntimeConfig(
-                parameters=parameters, pipeline_root=wish.pipeline_root or None
+                parameters=parameters,
+                pipeline_root=wish.pipeline_root or package.spec.get("defaultPipelineRoot"),
             ),
             "service_account": wish.service_account or config.kubeflow.service_account or None,
         },

@@ -2,7 +2,7 @@
 
 Rules as in kubeflow/pipelines, backend/src/v2: driver (provisionOutputs, toRuntimeArtifact,
 convertArtifactToRuntimeArtifact), component/launcher_v2.go and objectstore/object_store.go. `2.5`
-is 2.5 to 2.14, `2.17` what followed with ML Metadata, `later` what comes without it.
+is 2.5 to 2.14, `2.17` what followed with ML Metadata, `later` what comes without it after 2.18.
 """
 
 import json

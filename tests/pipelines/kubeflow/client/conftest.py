@@ -115,8 +115,8 @@ class Peer:
         delay: by operation, seconds before an answer.
         token: that is asked for; None: none.
         multi_user: whether there are namespaces.
-        native: whether tasks are the server's own, and not ML Metadata's.
-        script: what a run is at each look, the last for ever: its state and its tasks.
+        script: what a run is at each look, the last for ever: its state and its tasks, which have
+            a `name` on a server without ML Metadata.
         asked: operations in the order of arrival, with query and body.
         page: items of a page.
     """
@@ -125,7 +125,6 @@ class Peer:
     delay: dict[str, float] = field(default_factory=dict)
     token: str | None = None
     multi_user: bool = False
-    native: bool = False
     script: list[dict[str, Any]] = field(default_factory=lambda: [{"state": "SUCCEEDED"}])
     asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -218,11 +217,9 @@ class Peer:
         now = self.script[0] if len(self.script) == 1 else self.script.pop(0)
         run = self._known(self.runs, ids[0]) | now
         tasks = run.pop("tasks", [])
-        if not self.native:
+        if not any("name" in task for task in tasks):
             return run | {"run_details": {"task_details": tasks}}
-        for task in tasks:
-            assert task.keys() <= TASK
-            assert task["state"] in TASK_STATES
+        assert all(task.keys() <= TASK and task["state"] in TASK_STATES for task in tasks)
         return run | ({"tasks": tasks} if query.get("view") == "FULL" else {})
 
     def create_recurring_run(self, ids, query, body):
