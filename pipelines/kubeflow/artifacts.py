@@ -1,11 +1,11 @@
 """TFX's artifacts and execution properties from what the backend sends, and back.
 
-The backend forgets types: inputs come as `instanceSchema: ""`, as `system.Artifact` or with a whole
-schema for a title. What the component declares is what holds.
+The backend forgets types: inputs come as `instanceSchema: ""`, as `system.Artifact` or with their
+whole schema for a title. What the component declares is what holds.
 
 Back goes a file by which a step tells the launcher what became of its outputs. The launcher parses
-it strictly (protojson ExecutorOutput) and copies it into ML Metadata, which holds no null, or in
-newer versions into its own server; a `uri` in it takes the place of the artifact's own.
+it strictly (protojson ExecutorOutput) and copies it into ML Metadata, which holds no null, or into
+records of its server; a `uri` in it takes the place of the artifact's own.
 """
 
 import logging

@@ -78,7 +78,6 @@ def _run(step: str, invocation: Invocation) -> None:
         _LOG.info("options: %s", last_words.redacted(" ".join(invocation.beam_args)))
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
-    locations.make_local_folders()
     with tempfile.TemporaryDirectory(prefix="pawlens-") as scratch:
         executor = _executor(invocation.executor, invocation.beam_args, scratch)
         executor.Do(inputs, outputs, properties)

@@ -90,8 +90,7 @@ def _clean(tree: dict[str, Any]) -> None:
     inputs = tree.get("inputs", {}).get("artifacts", {})
     for listed in (*inputs.values(), *outputs.values()):
         for artifact in listed.get("artifacts", []):
-            # Of a server without ML Metadata, where a name is the output's key.
-            number = artifact.pop("artifactId", "")
+            number = artifact.pop("artifactId", "")  # without ML Metadata, where names are keys
             artifact["name"] = number or artifact.get("name", "")
             artifact["metadata"] = {
                 key: value if number else _unwrapped(value)

@@ -53,7 +53,6 @@ class Locations:
     def __init__(self, *, shared: bool = False) -> None:
         self.names: dict[int, str] = {}
         self._remote: dict[str, str] = {}
-        self._elsewhere: list[Path] = []
         self._shared = shared
 
     def add(self, uri: str, custom_path: str = "") -> str:
@@ -71,16 +70,12 @@ class Locations:
         """
         path = custom_path or local_path(uri)
         if self._shared and uri.startswith("gs://"):
-            self._elsewhere.append(Path(path))
+            # Newer launchers fail where an output has no folder, wherever it is written to.
+            if not Path(path).exists():
+                Path(path).mkdir(parents=True)
             return uri
         self._remote[path] = uri.rstrip("/")
         return path
-
-    def make_local_folders(self) -> None:
-        """Also for what is written elsewhere: newer launchers fail where an output has none."""
-        for path in self._elsewhere:
-            if not path.exists():
-                path.mkdir(parents=True)
 
     def to_remote(self, value: Any) -> Any:
         """Replaces local paths of artifacts by their URIs.

@@ -121,10 +121,7 @@ class Server:
     def all(
         self, method: str, name: str = "", operation: str = "EQUALS", **arguments: Any
     ) -> Iterator[Any]:
-        """All items of a list that comes in pages; `method` is one that lists.
-
-        With a name, those that have it, or that it is a part of (`IS_SUBSTRING`).
-        """
+        """All items of a list in pages, or those that have a name or hold it (`IS_SUBSTRING`)."""
         if name:
             wanted = {"operation": operation, "key": "display_name", "string_value": name}
             arguments["filter"] = json.dumps({"predicates": [wanted]})

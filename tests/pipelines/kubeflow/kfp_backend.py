@@ -32,28 +32,23 @@ _WRAPS = {list: "list", dict: "struct"}  # what ML Metadata holds one level deep
 
 @dataclass
 class Backend:
-    """One installation, whose launcher keeps artifacts below a folder.
+    """One installation."""
 
-    Attributes:
-        prefix: that folder; `/` on a cluster.
-        scheme: of the artifacts' URIs.
-        generation: one of GENERATIONS.
-        records: by URI, key, number, schema and metadata of artifacts.
-        asked: by task, the outputs that it was asked for.
-    """
-
-    prefix: Path
+    prefix: Path  # below it the launcher keeps artifacts; `/` on a cluster
     scheme: str = "minio"
     generation: str = "2.17"
-    records: dict[str, Any] = field(default_factory=dict)
-    asked: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, Any] = field(default_factory=dict)  # by URI: key, number, schema, metadata
+    asked: dict[str, Any] = field(default_factory=dict)  # by task: outputs
 
     @property
     def store(self) -> str:
         return f"{self.scheme}://{STORE}"
 
+    def root(self, task: str) -> str:
+        return f"{self.store}/linear-blobs/2f1b0f6c/{task}/7c1d-salt"
+
     def uri(self, task: str, key: str) -> str:
-        return f"{self.store}/linear-blobs/2f1b0f6c/{task}/7c1d-salt/{key}"
+        return f"{self.root(task)}/{key}"
 
     def local(self, uri: str) -> Path:
         """LocalPathForURI."""
@@ -63,23 +58,17 @@ class Backend:
     def path(self, task: str, key: str) -> Path:
         return self.local(self.uri(task, key))
 
-    def output_file(self, task: str) -> Path:
-        return self.output_file_beside(self.uri(task, "any"))
-
-    def output_file_beside(self, uri: str) -> Path:
+    def output_file(self, task: str, root: str = "") -> Path:
         if self.generation == "2.5":
             return self.prefix / "tmp" / "kfp_outputs" / OUTPUT_FILE
-        return self.local(uri).with_name(OUTPUT_FILE)
+        return self.local(root or self.root(task)) / OUTPUT_FILE
 
     def input(self, task: str, key: str, **metadata: Any) -> dict[str, Any]:
         """An artifact that a task wrote, as an input of another."""
         schema = {"instanceSchema": "title: tfx.Thing\ntype: object\n"}
-        uri = self.uri(task, key)
-        self.record(key, uri, schema, {"tfx_version": "1.21.0"} | metadata)
+        uri, number = self.uri(task, key), len(self.records)
+        self.records[uri] = key, number, schema, {"tfx_version": "1.21.0"} | metadata
         return self.hand_on(uri)
-
-    def record(self, key: str, uri: str, schema: Any, metadata: Any) -> None:
-        self.records[uri] = key, 41 + len(self.records), schema, metadata
 
     def hand_on(self, uri: str) -> dict[str, Any]:
         """RuntimeArtifact of an input."""
@@ -94,43 +83,38 @@ class Backend:
             name: {_WRAPS[type(value)]: value} if type(value) in _WRAPS else value
             for name, value in metadata.items()
         } | {"display_name": key, "store_session_info": session}
-        about = {"name": str(number), "type": {"instanceSchema": ""}, "uri": uri}
+        about = {"name": f"{number + 41}", "type": {"instanceSchema": ""}, "uri": uri}
         return about | {"metadata": wrapped}
+
+    def provide(self, root: str, schemas: dict[str, Any]) -> dict[str, Any]:
+        """Artifacts of provisionOutputs."""
+        return {
+            key: {"artifacts": [{"name": key, "type": one, "uri": f"{root}/{key}", "metadata": {}}]}
+            for key, one in (schemas | {LOGS: {"schemaTitle": "system.Artifact"}}).items()
+        }
 
     def request(self, task, *, inputs, outputs, parameters):
         """ExecutorInput."""
         schemas = {key: schema_of(kind) for key, kind in outputs.items()}
-        self.asked[task] = self.provide({key: self.uri(task, key) for key in schemas}, schemas)
+        self.asked[task] = self.provide(self.root(task), schemas)
         return {
             "inputs": {
                 "parameterValues": parameters | {"image": "pawlens/pipeline:0.1.0"},
                 "artifacts": {key: {"artifacts": [one]} for key, one in inputs.items()},
             },
             "outputs": {
-                "artifacts": self.asked[task] | self.provide({LOGS: self.uri(task, LOGS)}),
+                "artifacts": dict(self.asked[task]),
                 "outputFile": str(self.output_file(task)),
             },
         }
 
-    def provide(self, uris: dict[str, str], schemas: Any = None) -> dict[str, Any]:
-        """provisionOutputs; without schemas, of the launcher's log."""
-        schemas = schemas or {key: {"schemaTitle": "system.Artifact"} for key in uris}
-        return {
-            key: {"artifacts": [{"name": key, "type": schemas[key], "uri": uri, "metadata": {}}]}
-            for key, uri in uris.items()
-        }
-
     def command(self, executor, task, *, inputs=None, outputs=None, parameters=None, beam=()):
         """Arguments of the container, with all placeholders filled in."""
-        inputs, parameters = inputs or {}, parameters or {}
-        request = self.request(
-            task,
-            inputs={key: artifact for key, (_, artifact) in inputs.items()},
-            outputs=outputs or {},
-            parameters=parameters,
-        )
-        declared = declaration({key: kind for key, (kind, _) in inputs.items()}, parameters)
-        return arguments(executor, request, declared, *beam)
+        parameters = parameters or {}
+        kinds = {key: kind for key, (kind, _) in (inputs or {}).items()}
+        given = {key: artifact for key, (_, artifact) in (inputs or {}).items()}
+        request = self.request(task, inputs=given, outputs=outputs or {}, parameters=parameters)
+        return arguments(executor, request, declaration(kinds, parameters), *beam)
 
     def told(self, task: str) -> dict[str, Any]:
         """The output file's artifacts, by key, when the launcher has taken what they stand for."""
@@ -147,26 +131,21 @@ class Backend:
         assert str(self.prefix) not in text
         tree = json.loads(text, parse_constant=refuse)
         assert set(tree) == {"artifacts"}
-        assert set(tree["artifacts"]) == set(outputs)
+        assert set(tree["artifacts"]) == outputs.keys() - {LOGS}
         found = {}
         for key, listed in tree["artifacts"].items():
             [asked], [one] = outputs[key]["artifacts"], listed["artifacts"]
             assert set(one) <= {"name", "uri", "metadata"}
-            metadata = one.get("metadata", {})
+            metadata, schema = one.get("metadata", {}), asked["type"]
             assert None not in metadata.values()
-            assert one["uri"].startswith(f"{asked['uri'].rpartition('/')[0]}/")
-            self._check_artifact(asked["type"].get("schemaTitle"), metadata, self.local(one["uri"]))
-            self.record(key, one["uri"], asked["type"], metadata)
+            assert f"{one['uri']}/".startswith(f"{asked['uri']}/")
+            if self.generation == "later":  # older ones only warn of what is not there
+                title = schema.get("schemaTitle")
+                numbers = all(isinstance(value, float) for value in metadata.values())
+                assert numbers if title == "system.Metrics" else self.local(one["uri"]).exists()
+            self.records[one["uri"]] = key, len(self.records), schema, metadata
             found[key] = one
         return found
-
-    def _check_artifact(self, title: str | None, metadata: Any, path: Path) -> None:
-        if self.generation != "later":  # what is not there is only warned of
-            return
-        if title == "system.Metrics":
-            assert all(isinstance(value, float) for value in metadata.values()), metadata
-        elif title != "system.ClassificationMetrics":
-            assert path.exists(), f"declared output artifact is missing at {path}"
 
 
 def schema_of(kind: type) -> dict[str, str]:
@@ -216,17 +195,14 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
     def run(self):
         arguments = self.full_command[3:]
         place = arguments.index(f"--{FLAGS[1]}") + 1
-        local = json.loads(arguments[place])
-        output = Path(local["outputs"]["outputFile"])
+        output = Path(json.loads(arguments[place])["outputs"]["outputFile"])
         self.pod = self.backend.prefix = self.pods / output.parent.name
-        self.pod.mkdir(parents=True)
         request = json.loads(arguments[place].replace(self.pipeline_root, self.backend.store))
         written = self._provide(request)
         arguments[place] = json.dumps(request)
         ended, self.logs[self.pod.name] = self.execute(arguments)
         if ended:
             return status.Status.FAILURE
-        del request["outputs"]["artifacts"][LOGS]
         for one in self.backend.collect(request["outputs"]["artifacts"], written).values():
             _copy(self.backend.local(one["uri"]), self._stored(one["uri"]))
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -261,13 +237,14 @@ class Launcher(subprocess_task_handler.SubprocessTaskHandler):
                 _copy(found, place.with_name(found.name))
         outputs = request["outputs"]["artifacts"]
         schemas = {key: one["artifacts"][0]["type"] for key, one in outputs.items()}
-        uris = {key: one["artifacts"][0]["uri"] for key, one in outputs.items()}
-        logs = next(iter(uris.values())).rpartition("/")[0] + f"/{LOGS}"
-        outputs |= self.backend.provide(uris, schemas) | self.backend.provide({LOGS: logs})
-        self.backend.local(logs).parent.mkdir(parents=True, exist_ok=True)
-        self.backend.local(logs).touch()
-        written = self.backend.output_file_beside(logs)
-        request["outputs"]["outputFile"] = str(self.root / written.relative_to(self.pod))
+        root = next(iter(outputs.values()))["artifacts"][0]["uri"].rpartition("/")[0]
+        written = self.backend.output_file("", root)
+        request["outputs"] = {
+            "artifacts": self.backend.provide(root, schemas),
+            "outputFile": str(self.root / written.relative_to(self.pod)),
+        }
+        self.backend.local(root).mkdir(parents=True)
+        (self.backend.local(root) / LOGS).touch()
         return written
 
 
