@@ -1,11 +1,11 @@
 """TFX's artifacts and execution properties from what the backend sends, and back.
 
-The backend forgets types: inputs come as `instanceSchema: ""` or as `system.Artifact`. What the
-component declares is what holds.
+The backend forgets types: inputs come as `instanceSchema: ""`, as `system.Artifact` or with their
+whole schema for a title. What the component declares is what holds.
 
 Back goes a file by which a step tells the launcher what became of its outputs. The launcher parses
-it strictly (protojson ExecutorOutput) and copies it into ML Metadata, which holds no null; a `uri`
-in it takes the place of the artifact's own.
+it strictly (protojson ExecutorOutput) and copies it into ML Metadata, which holds no null, or into
+records of its server; a `uri` in it takes the place of the artifact's own.
 """
 
 import logging
@@ -43,6 +43,7 @@ _LOG = logging.getLogger("pawlens")
 _UI_NAMESPACE = "system."
 # Of these the UI shows the object at the URI itself, so that is the page and not its folder.
 _PAGES = ("system.HTML", "system.Markdown")
+_NUMBERS = "system.Metrics"  # a launcher without ML Metadata fails for anything else in one
 
 Artifacts = dict[str, list[Artifact]]
 
@@ -92,19 +93,18 @@ def restore_parameters(invocation: Invocation) -> dict[str, Any]:
     given = invocation.request.inputs.parameter_values
     properties: dict[str, Any] = {}
     for name, declaration in invocation.declared.parameters.items():
+        where = f"{INVOCATION_FLAG}: parameter {name}"
         kind = given[name].WhichOneof("kind") if name in given else None
         if kind in (None, "null_value"):
             if declaration.is_optional:
                 continue
-            raise InputError(f"{INVOCATION_FLAG}: parameter {name}", expected="a value")
+            raise InputError(where, expected="a value")
         value = getattr(given[name], kind)
         whole = declaration.parameter_type == ParameterType.NUMBER_INTEGER
         fits = kind == _VALUE_KINDS.get(declaration.parameter_type)
         if not fits or (whole and not value.is_integer()):
             expected = ParameterType.ParameterTypeEnum.Name(declaration.parameter_type)
-            raise InputError(
-                f"{INVOCATION_FLAG}: parameter {name}", expected=expected, found=repr(value)
-            )
+            raise InputError(where, expected=expected, found=repr(value))
         properties[name] = int(value) if whole else value
     return properties
 
@@ -146,10 +146,9 @@ def _class_path(what: str, types: list[ArtifactTypeSchema]) -> str:
 
 
 def _title(schema: ArtifactTypeSchema) -> str:
-    if schema.WhichOneof("kind") == "schema_title":
-        return schema.schema_title
-    tree = yaml.safe_load(schema.instance_schema)
-    return str(tree.get("title", "")) if isinstance(tree, dict) else ""
+    text = schema.schema_title or schema.instance_schema
+    tree = yaml.safe_load(text)
+    return str(tree.get("title", "")) if isinstance(tree, dict) else text
 
 
 def write_output(
@@ -191,14 +190,14 @@ def _page(artifact: Artifact) -> str:
 
 
 def _storable(key: str, artifact: Artifact) -> Artifact:
-    """A copy without the properties that JSON or ML Metadata cannot hold."""
+    """A copy without the properties that JSON or the backend cannot hold."""
     message = metadata_store_pb2.Artifact()
     message.CopyFrom(artifact.mlmd_artifact)
     for properties in (message.properties, message.custom_properties):
         for name, value in list(properties.items()):
             if value.WhichOneof("value") == "bool_value":  # as the backend itself stores them
                 properties[name].int_value = int(value.bool_value)
-            elif not _is_storable(value):
+            elif not _is_storable(value, artifact.TYPE_NAME):
                 text = " ".join(str(value).split())[:80]
                 _LOG.warning("output %s: %s is not stored: %s", key, name, text)
                 del properties[name]
@@ -207,13 +206,15 @@ def _storable(key: str, artifact: Artifact) -> Artifact:
     return result
 
 
-def _is_storable(value: metadata_store_pb2.Value) -> bool:
+def _is_storable(value: metadata_store_pb2.Value, type_name: str) -> bool:
     kind = value.WhichOneof("value")
     if kind == "double_value":
         return math.isfinite(value.double_value)
+    if kind == "int_value" or type_name == _NUMBERS:
+        return kind == "int_value"
     if kind == "struct_value":
         try:
             json_format.MessageToDict(value.struct_value)
         except ValueError:  # a number in it is not finite
             return False
-    return kind in ("int_value", "string_value", "struct_value")
+    return kind in ("string_value", "struct_value")

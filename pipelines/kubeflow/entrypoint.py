@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         143. The reason is the last line on stderr.
     """
     argv = sys.argv[1:] if argv is None else argv
-    step = _step(argv)
+    named = (step_name(value) for flag, value in itertools.pairwise(argv) if flag == EXECUTOR_FLAG)
+    step = next(named, "entrypoint")
 
     def say(words: str) -> None:
         last_words.say_last(f"{step}: {words}")
@@ -57,14 +58,6 @@ def main(argv: list[str] | None = None) -> int:
             status, words = 1, f"failed: {type(error).__name__}: {error}"
     say(words)
     return status
-
-
-def _step(argv: list[str]) -> str:
-    """The step's name as far as it can be told before anything is checked."""
-    for flag, value in itertools.pairwise(argv):
-        if flag == EXECUTOR_FLAG:
-            return step_name(value)
-    return "entrypoint"
 
 
 def _run(step: str, invocation: Invocation) -> None:
@@ -85,7 +78,12 @@ def _run(step: str, invocation: Invocation) -> None:
     inputs = artifacts.restore_inputs(invocation, locations)
     outputs = artifacts.restore_outputs(invocation, locations)
     _LOG.info("step %s (%s)", step, invocation.executor)
-    _log_start(invocation, inputs, properties, locations)
+    for key, artifact in ((key, one) for key, listed in sorted(inputs.items()) for one in listed):
+        _LOG.info("input %s: %s %s", key, artifact.TYPE_NAME, locations.to_remote(artifact.uri))
+    for name, value in sorted(properties.items()):
+        _LOG.info("parameter %s: %s", name, last_words.shown(name, value))
+    if invocation.beam_args:
+        _LOG.info("options: %s", last_words.redacted(" ".join(invocation.beam_args)))
     # As TFX's launchers do; the one here makes only the folders above.
     outputs_utils.make_output_dirs(outputs)
     driver, parameters = driver_of(executor_class), {}
@@ -152,19 +150,6 @@ def _class(path: str) -> Any:
             found=f"'{path}' ({error})",
             todo="compile the pipeline with the version that the image holds",
         ) from error
-
-
-def _log_start(
-    invocation: Invocation, inputs: "Artifacts", properties: dict[str, Any], locations: Locations
-) -> None:
-    for key, listed in sorted(inputs.items()):
-        for artifact in listed:
-            uri = locations.to_remote(artifact.uri)
-            _LOG.info("input %s: %s %s", key, artifact.TYPE_NAME, uri)
-    for name, value in sorted(properties.items()):
-        _LOG.info("parameter %s: %s", name, last_words.shown(name, value))
-    if invocation.beam_args:
-        _LOG.info("options: %s", last_words.redacted(" ".join(invocation.beam_args)))
 
 
 def _size(artifact: Any) -> str:

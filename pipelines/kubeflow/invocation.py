@@ -90,8 +90,10 @@ def _clean(tree: dict[str, Any]) -> None:
     inputs = tree.get("inputs", {}).get("artifacts", {})
     for listed in (*inputs.values(), *outputs.values()):
         for artifact in listed.get("artifacts", []):
+            number = artifact.pop("artifactId", "")  # without ML Metadata, where names are keys
+            artifact["name"] = number or artifact.get("name", "")
             artifact["metadata"] = {
-                key: _unwrapped(value)
+                key: value if number else _unwrapped(value)
                 for key, value in (artifact.get("metadata") or {}).items()
                 if key not in _BACKEND_METADATA and value is not None
             }

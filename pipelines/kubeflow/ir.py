@@ -131,6 +131,5 @@ def _checked(spec: Json) -> Json:
     deployment = json_format.ParseDict(
         spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig()
     )
-    checked: Json = json_format.MessageToDict(message)
-    checked["deploymentSpec"] = json_format.MessageToDict(deployment)
-    return checked
+    made = {"deploymentSpec": json_format.MessageToDict(deployment)}
+    return json_format.MessageToDict(message) | made

@@ -4,6 +4,7 @@ Kubeflow Pipelines' launcher downloads inputs to, and uploads outputs from, a lo
 makes of the URI (kubeflow/pipelines, backend/src/v2/component/launcher_v2.go, LocalPathForURI).
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,12 @@ class Locations:
         Raises:
             InputError: the URI is none that the launcher knows.
         """
-        if self._shared and uri.startswith("gs://"):
-            return uri
         path = custom_path or local_path(uri)
+        if self._shared and uri.startswith("gs://"):
+            # Newer launchers fail where an output has no folder, wherever it is written to.
+            if not Path(path).exists():
+                Path(path).mkdir(parents=True)
+            return uri
         self._remote[path] = uri.rstrip("/")
         return path
 
@@ -79,12 +83,7 @@ class Locations:
         Returns:
             The same, of texts that mean something outside the container.
         """
-        if isinstance(value, str):
-            for path in sorted(self._remote, key=len, reverse=True):
-                value = value.replace(path, self._remote[path])
-            return value
-        if isinstance(value, dict):
-            return {key: self.to_remote(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.to_remote(item) for item in value]
-        return value
+        text = json.dumps(value, ensure_ascii=False)
+        for path in sorted(self._remote, key=len, reverse=True):
+            text = text.replace(path, self._remote[path])
+        return json.loads(text)

@@ -16,12 +16,14 @@ from serving.errors import InputError
 # A pod's volumes are named after claims and secrets; these are the backend's, Argo's and ours.
 _TAKEN_NAMES = {
     SHARED_MEMORY,
-    *("kfp-launcher", "kfp-workspace", "gcs-scratch", "s3-scratch", "minio-scratch"),
+    *("kfp-launcher", "kfp-launcher-token", "kfp-launcher-config", "kfp-workspace"),
+    *("gcs-scratch", "s3-scratch", "minio-scratch", "var-run-argo", "tmp-dir-argo"),
     *("dot-local-scratch", "dot-cache-scratch", "dot-config-scratch"),
-    *("var-run-argo", "tmp-dir-argo"),
 }
 # A mount on one of these, or above it, hides what the container runs from.
 _NEEDED_FOLDERS = ("/app", "/kfp-launcher", "/usr", "/etc", "/proc", "/sys", "/dev", "/tmp")
+# Mounts of backends without ML Metadata (after 2.18), read-only as secrets are.
+_LAUNCHERS = ("/var/run/secrets/kfp", "/etc/kfp/launcher-config")
 # The one kind of URL that every reader and writer of ours takes as it is.
 _READABLE = "gs"
 _SCRATCH = {"minio": "/minio", "s3": "/s3"}
@@ -67,10 +69,8 @@ def check_mounted(config: KubeflowConfig, step: str, key: str, path: str) -> Non
 def check_beam(config: PipelineConfig) -> None:
     """Refuses Beam options that cannot work in a step's pod.
 
-    The launcher downloads a step's inputs to local folders, made of their URLs, and uploads its
-    outputs from there. Workers elsewhere see those folders only as a volume that they and the step
-    mount at the same path; or they take the URLs themselves, which Beam and TensorFlow both do for
-    `gs://` alone.
+    Workers elsewhere see a step's local copies of artifacts only on a volume that they and the step
+    mount at the same path, or take URLs, which Beam and TensorFlow both do for `gs://` alone.
 
     Raises:
         InputError: the first mistake, in one line.
@@ -121,6 +121,7 @@ def _check_mounts(config: KubeflowConfig, name: str) -> None:
     """Kubernetes merges volumes of one name and mounts of one path: one of them would be gone."""
     volume_names: dict[str, str] = {}
     paths = {SHARED_MEMORY_PATH: "shared_memory"} if config.step(name).shared_memory else {}
+    paths |= dict.fromkeys(_LAUNCHERS, "the launcher's own secrets")
     for volume_name, path, what in _mounts(config, name):
         where = f"step {name}: {what}"
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", volume_name):

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from kfp import components, local
 from kfp.local import subprocess_task_handler
+from kfp_backend import Launcher
 from kubectl import ROOT, VOLUMES, Kubectl, provide_volumes, wait_until
 
 CLI = ROOT / "pipelines" / "cli.py"
@@ -49,10 +50,10 @@ def step_pod(other_tests):
 
 
 @pytest.fixture
-def launcher(kubectl: Kubectl, artifacts: Path, step_pod, other_tests):
-    """The launcher of tests/e2e, with pods for its processes; it lays artifacts into a volume."""
+def launcher(kubectl: Kubectl, artifacts: Path, step_pod):
+    """The launcher, with pods for its processes; it lays artifacts into a volume."""
 
-    class PodLauncher(other_tests("e2e/test_kubeflow.py").Launcher):
+    class PodLauncher(Launcher):
         pods, root, documents = artifacts, Path("/"), ()
 
         def execute(self, arguments):

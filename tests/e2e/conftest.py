@@ -24,6 +24,7 @@ def tiny():
         "evaluator.slices": "[]",
         "evaluator.graded_images": "4",
         "infra_validator.images": "1",
+        "infra_validator.timeout_seconds": "400",  # on a busy machine
         "interpreter.images": "2",
     }
 

@@ -161,7 +161,10 @@ def test_the_api_is_asked_for_rights_only_where_it_asks_for_them(render, one_of)
     assert cluster[0]["resourceNames"] == ["pawlens-pipeline"]
     standalone = render("pipelines/overlays/standalone")
     assert one_of(standalone, "ServiceAccount", "pawlens-scheduler")
-    assert one_of(standalone, "Role")["metadata"]["name"] == "pawlens-pipeline"
+    role = one_of(standalone, "Role")
+    assert role["metadata"]["name"] == "pawlens-pipeline"
+    asked = [rule for rule in role["rules"] if rule["apiGroups"] == ["pipelines.kubeflow.org"]]
+    assert [rule["resources"] for rule in asked] == [["runs"], ["artifacts"]]
 
 
 def test_one_machine_schedules_nothing(render, pod_specs):

@@ -39,9 +39,8 @@ def fault_of(error: Exception, host: str, token_source: str, *, reached: bool) -
         return _refusal(error, host, token_source)
     if isinstance(error, urllib3.exceptions.HTTPError):
         return _silence(error, host, reached)
-    return ServerFault(
-        FailedError(f"{host} answers what is no answer of Kubeflow Pipelines: {error}")
-    )
+    told = f"{host} answers what is no answer of Kubeflow Pipelines: {error}"
+    return ServerFault(FailedError(told))
 
 
 def _refusal(error: api.ApiException, host: str, token_source: str) -> ServerFault:

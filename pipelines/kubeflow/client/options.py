@@ -124,8 +124,9 @@ class Access:
         """
         if self.host or self.in_cluster:
             return _checked_url("--host", self.host or IN_CLUSTER_HOST)
+        todo = "pass --in-cluster" if "KUBERNETES_SERVICE_HOST" in os.environ else FORWARD
         expected = "the URL of Kubeflow Pipelines"
-        raise InputError("--host", expected=expected, found="none", todo=FORWARD)
+        raise InputError("--host", expected=expected, found="none", todo=todo)
 
     def ui_url(self) -> str:
         """That of the pages for people; errors as of `url`."""

@@ -4,6 +4,7 @@ Here is the command `pawlens kubeflow compile`, too.
 """
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -74,6 +75,8 @@ def prepare(
     console.print(f"pipeline  {package.name}, version {shown} ({known})")
     name = wish.experiment or package.name
     wanted = api.V2beta1Experiment(display_name=name, **server.scope)
+    # The server passes over the root that a pipeline names itself.
+    root = wish.pipeline_root or package.spec.get("defaultPipelineRoot")
     return (
         server,
         package,
@@ -82,9 +85,7 @@ def prepare(
             "pipeline_version_reference": api.V2beta1PipelineVersionReference(
                 pipeline_id=version.pipeline_id, pipeline_version_id=version.pipeline_version_id
             ),
-            "runtime_config": api.V2beta1RuntimeConfig(
-                parameters=parameters, pipeline_root=wish.pipeline_root or None
-            ),
+            "runtime_config": api.V2beta1RuntimeConfig(parameters=parameters, pipeline_root=root),
             "service_account": wish.service_account or config.kubeflow.service_account or None,
         },
     )
@@ -155,9 +156,7 @@ def read_parameters(
             raise InputError(f"{_FLAG} {name}", expected="it once", found="it twice")
         values[name] = value
         if declared[name]["parameterType"] == "NUMBER_INTEGER":
-            try:
-                values[name] = int(value)
-            except ValueError as error:
-                expected, found = "a whole number", f"'{value}'"
-                raise InputError(f"{_FLAG} {name}", expected=expected, found=found) from error
+            if not re.fullmatch(r"[+-]?[0-9]+", value):
+                raise InputError(f"{_FLAG} {name}", expected="a whole number", found=f"'{value}'")
+            values[name] = int(value)
     return values

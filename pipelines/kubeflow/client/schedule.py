@@ -5,8 +5,8 @@ They are KFP's recurring runs, kept as they are asked for.
 
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import kfp_server_api as api
@@ -128,14 +128,12 @@ def _ensure(server: Server, wanted: Schedule) -> tuple[str, Schedule]:
     whether it is paused.
     """
 
-    def named() -> Iterator[Schedule]:
-        return server.named(LIST, wanted.display_name, experiment_id=wanted.experiment_id)
-
     def send() -> Schedule:
         paused = present and all(one.status != ENABLED for one in present)
         wanted.mode = "DISABLE" if paused else "ENABLE"
         return server.once("recurring_run_service_create_recurring_run", recurring_run=wanted)
 
+    named = partial(server.all, LIST, wanted.display_name, experiment_id=wanted.experiment_id)
     present = list(named())
     for one in present:
         if not (one.description or "").startswith(MADE_BY):

@@ -24,14 +24,25 @@ CONNECT_SECONDS = 5.0
 FIRST_CONTACT_SECONDS = 3.0  # that a host which never answered is asked again
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 8.0
 PAGE = 100
-SERVICES = (
+
+
+class Services(
     api.ExperimentServiceApi,
     api.HealthzServiceApi,
     api.PipelineServiceApi,
     api.PipelineUploadServiceApi,
     api.RecurringRunServiceApi,
     api.RunServiceApi,
-)
+):
+    """The requests of the generated client, and one that it does not know yet."""
+
+    def run_with_tasks(self, run_id: str, **options: Any) -> Any:
+        """A run as plain JSON; servers that always tell its tasks pass over `view`."""
+        path, query = f"/apis/v2beta1/runs/{run_id}", [("view", "FULL")]
+        options |= {"auth_settings": ["Bearer"], "_return_http_data_only": True}
+        return self.api_client.call_api(
+            path, "GET", query_params=query, response_type="object", **options
+        )
 
 
 class Server:
@@ -107,8 +118,13 @@ class Server:
                 fault = failed
         return found
 
-    def all(self, method: str, **arguments: Any) -> Iterator[Any]:
-        """All items of a list that comes in pages; `method` is one that lists."""
+    def all(
+        self, method: str, name: str = "", operation: str = "EQUALS", **arguments: Any
+    ) -> Iterator[Any]:
+        """All items of a list in pages, or those that have a name or hold it (`IS_SUBSTRING`)."""
+        if name:
+            wanted = {"operation": operation, "key": "display_name", "string_value": name}
+            arguments["filter"] = json.dumps({"predicates": [wanted]})
         token = ""
         while True:
             page = self.ask(method, page_token=token, page_size=PAGE, **arguments)
@@ -117,16 +133,9 @@ class Server:
                 return
             token = page.next_page_token
 
-    def named(
-        self, method: str, name: str, operation: str = "EQUALS", **arguments: Any
-    ) -> Iterator[Any]:
-        """Those items of a list whose name is this, or holds it (`IS_SUBSTRING`)."""
-        wanted = {"operation": operation, "key": "display_name", "string_value": name}
-        return self.all(method, filter=json.dumps({"predicates": [wanted]}), **arguments)
-
-    def find(self, method: str, name: str, operation: str = "EQUALS", **arguments: Any) -> Any:
-        """The first of them; None: there is none."""
-        return next(self.named(method, name, operation, **arguments), None)
+    def find(self, method: str, *name: str, **arguments: Any) -> Any:
+        """The first of `all`; None: there is none."""
+        return next(self.all(method, *name, **arguments), None)
 
     def once(self, method: str, **arguments: Any) -> Any:
         """Sends one request.
@@ -138,11 +147,9 @@ class Server:
         token_source, token = self._access.token()
         if token:
             self._client.configuration.api_key["authorization"] = token
-        service = next(one for one in SERVICES if hasattr(one, method))
+        ask = getattr(Services(self._client), method)
         try:
-            answer = getattr(service(self._client), method)(
-                **arguments, _request_timeout=self._timeout
-            )
+            answer = ask(**arguments, _request_timeout=self._timeout)
         except (api.ApiException, urllib3.exceptions.HTTPError, ValueError) as error:
             fault = fault_of(error, self.host, token_source, reached=self._reached)
             self._reached = self._reached or fault.status is not None

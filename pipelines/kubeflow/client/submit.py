@@ -18,10 +18,11 @@ from serving.errors import FailedError, InputError
 
 INTERRUPTED = 130  # as a shell counts a program that Ctrl-C ended
 WAITING, RUNNING, SUCCEEDED, FAILED = "PENDING", "RUNNING", "SUCCEEDED", "FAILED"
-ENDED = (SUCCEEDED, FAILED, "SKIPPED", "CANCELED")
+ENDED = (SUCCEEDED, FAILED, "SKIPPED", "CANCELED", "CACHED")
+UNKNOWN = "UNKNOWN"  # ours: a pod that died before it could tell
 DRIVER = "-driver"  # the pod that KFP starts before a step's own
 
-Task: TypeAlias = api.V2beta1PipelineTaskDetail
+Json: TypeAlias = dict[str, Any]
 
 
 def run_submit(source: Source, access: Access, wish: Wish, patience: Patience) -> int:
@@ -66,23 +67,23 @@ def _follow(
     """Waits until a run has ended, with a line whenever a step's state changes."""
     start, poll, limit = time.monotonic(), patience.poll_seconds, patience.wait_seconds
     before = dict.fromkeys(names, WAITING)
-    now = run
+    now: Json = {}
     try:
-        while now.state not in ENDED:
-            now = server.ask("run_service_get_run", run_id=run.run_id)
+        while now.get("state") not in ENDED:
+            now = server.ask("run_with_tasks", run_id=run.run_id)
             for name, (state, task) in _states(now, names).items():
                 if state != before[name]:
                     before[name] = state
                     console.print(f"  {name:<18} {state.lower()}{_took(state, task)}")
-            if now.state not in ENDED:
+            if now.get("state") not in ENDED:
                 if limit is not None and time.monotonic() - start + poll > limit:
-                    state = str(now.state or WAITING).lower()
+                    state = str(now.get("state") or WAITING).lower()
                     raise FailedError(f"still {state} after {limit:g} s")
                 time.sleep(poll)
     except (InputError, FailedError) as error:
         told = f"run {run.display_name} goes on, but is no longer watched: {error}"
         raise type(error)(told) from error
-    if now.state != SUCCEEDED:
+    if now["state"] != SUCCEEDED:
         link = server.link("runs", run.run_id)
         raise FailedError(f"run {run.display_name} {_failure(now, names)}; see {link}")
     console.print(f"run       {run.display_name} succeeded")
@@ -95,58 +96,69 @@ def _step_names(spec: Mapping[str, Any]) -> list[str]:
     return list(TopologicalSorter(waits_for).static_order())
 
 
-def _failure(run: api.V2beta1Run, names: list[str]) -> str:
+def _failure(run: Json, names: list[str]) -> str:
     """Why a run did not succeed: its first failed step and the message."""
-    own = run.error.message if run.error and run.error.message else ""
-    for name, (state, task) in _states(run, names).items():
-        if task and state == FAILED:
-            reason = _message(task, _tasks(run)) or own or "see its log"
-            return f"failed at {name}: {' '.join(reason.split())}"
-    state = "was cancelled" if run.state == "CANCELED" else f"ended as {run.state}"
-    return f"{state}: {' '.join(own.split())}" if own else state
+    own = " ".join(_told(run).split())
+    for how in (FAILED, UNKNOWN) if run["state"] == FAILED else (FAILED,):
+        for name, (state, task) in _states(run, names).items():
+            if state == how:
+                reason = " ".join(_message(task, _tasks(run)).split()) or own or "see its log"
+                where = "failed at" if state == FAILED else "failed, and nobody told the end of"
+                return f"{where} {name}: {reason}"
+    state = "was cancelled" if run["state"] == "CANCELED" else f"ended as {run['state']}"
+    return f"{state}: {own}" if own else state
 
 
-def _tasks(run: api.V2beta1Run) -> list[Task]:
+def _tasks(run: Json) -> list[Json]:
     """A run's tasks as they came into being; steps, and what KFP has around and below them."""
-    details = run.run_details.task_details if run.run_details else None
-    return sorted(details or [], key=lambda task: _seconds(task.create_time))
+    found = run.get("tasks") or (run.get("run_details") or {}).get("task_details") or []
+    return sorted(found, key=lambda task: _seconds(task.get("create_time")))
 
 
-def _states(run: api.V2beta1Run, names: list[str]) -> dict[str, tuple[str, Task | None]]:
-    """By step, in order: one of KFP's runtime states, and the task that tells it, if any does."""
+def _states(run: Json, names: list[str]) -> dict[str, tuple[str, Json]]:
+    """By step, in order: one of KFP's states or UNKNOWN, and the task that tells it, or {}."""
     # Of a step that was tried again, the last attempt stands.
-    latest = {task.display_name: task for task in _tasks(run)}
-    states: dict[str, tuple[str, Task | None]] = {}
+    latest = {task.get("name") or task.get("display_name"): task for task in _tasks(run)}
+    states: dict[str, tuple[str, Json]] = {}
     for name in names:
-        states[name] = (WAITING, None)
-        if task := latest.get(name):
-            states[name] = (task.state or WAITING, task)
-        elif task := latest.get(name + DRIVER):
-            states[name] = (FAILED if task.state == FAILED else RUNNING, task)
+        task = latest.get(name) or latest.get(name + DRIVER) or {}
+        state = task.get("state") or WAITING
+        if task and name not in latest and state != FAILED:
+            state = RUNNING
+        if state == RUNNING and run.get("state") in ENDED:
+            state = UNKNOWN
+        states[name] = state, task
     return states
 
 
-def _message(task: Task, tasks: list[Task]) -> str:
+def _message(task: Json, tasks: list[Json]) -> str:
     """The message of a failed task or of the first below it that has one."""
-    known = {key: one for one in tasks for key in (one.task_id, one.pod_name) if key}
+    known = {key: one for one in tasks for key in (one.get("task_id"), one.get("pod_name")) if key}
     queue = [task]
     for one in queue:  # which grows meanwhile
-        errors = [one.error, *(status.error for status in reversed(one.state_history or []))]
-        for error in errors:
-            if error and error.message:
-                return str(error.message)
-        below = (known.get(child.task_id or child.pod_name) for child in one.child_tasks or [])
+        told = map(_told, (one, *reversed(one.get("state_history") or [])))
+        if message := next(filter(None, told), ""):
+            return message
+        children = one.get("child_tasks") or []
+        below = (known.get(child.get("task_id") or child.get("pod_name")) for child in children)
         queue += [child for child in below if child and child not in queue]
     return ""
 
 
-def _took(state: str, task: Task | None) -> str:
+def _told(one: Json) -> str:
+    """What a run, a task or a state of it says about its end; empty: nothing."""
+    told = one.get("error") or one.get("status_metadata") or {}
+    return str(told.get("message") or one.get("lifecycle_message") or "")
+
+
+def _took(state: str, task: Json) -> str:
     """How long a step took, once it has ended."""
-    if task is None or state not in ENDED or not (start := _seconds(task.start_time)):
+    start = _seconds(task.get("start_time", task.get("create_time")))
+    if state not in ENDED or not start:
         return ""
-    return f", {max((_seconds(task.end_time) or time.time()) - start, 0.0):.0f} s"
+    return f", {max((_seconds(task.get('end_time')) or time.time()) - start, 0.0):.0f} s"
 
 
-def _seconds(moment: datetime | None) -> float:
+def _seconds(moment: str | None) -> float:
     """Since 1970; what is not set yet comes as None or as 1970 itself."""
-    return moment.timestamp() if moment else 0.0
+    return datetime.fromisoformat(moment).timestamp() if moment else 0.0

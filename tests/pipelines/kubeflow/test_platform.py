@@ -225,6 +225,8 @@ BAD_MOUNTS = [
     ([{"claim": "a", "path": "/x"}, {"claim": "b", "path": "/x"}], [], "claim b: .*of .*claim a"),
     ([{"claim": "a.b", "path": "/x"}], [], r"letters, digits and hyphens.*'a\.b'"),
     ([{"claim": "minio-scratch", "path": "/x"}], [], "own volumes do not have"),
+    ([{"claim": "a", "path": "/etc/kfp"}], [], "apart from that of the launcher's own"),
+    ([], [{"name": "s", "path": "/var/run/secrets/kfp/mine"}], "apart from that of the launcher"),
     ([{"claim": "a", "path": "/dev/shm"}], [], "apart from that of shared_memory"),
     ([{"claim": "a", "path": "/dev"}], [], "does not hide /dev"),
     ([{"claim": "same", "path": "/x"}], [{"name": "same", "path": "/y"}], "name other than that"),

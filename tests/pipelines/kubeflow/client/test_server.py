@@ -72,6 +72,8 @@ def test_unreachable_hosts_are_given_up_soon(monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with pytest.raises(InputError, match=rf"{told}does that Service have pods"):
         Server(Access(host)).connect()
+    with pytest.raises(InputError, match=r"--host: .*; pass --in-cluster$"):
+        Server(Access())
 
 
 def test_a_slow_answer_is_not_waited_for_without_end(peer):

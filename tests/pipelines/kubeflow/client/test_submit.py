@@ -18,8 +18,13 @@ def task(name, state, **more):
     return {"task_id": name, "display_name": name, "state": state} | more
 
 
+def native(name, state, **more):
+    """Of a server without ML Metadata."""
+    return {"task_id": f"id-{name}", "name": name, "state": state} | more
+
+
 def look(state, *tasks):
-    return {"state": state, "run_details": {"task_details": list(tasks)}}
+    return {"state": state, "tasks": list(tasks)}
 
 
 @pytest.fixture
@@ -54,6 +59,14 @@ def test_a_run_is_made_with_all_that_it_needs(peer, go, capsys, package):
     assert f"{peer.host}/#/runs/details/{run['run_id']}" in capsys.readouterr().out
 
 
+def test_a_compiled_root_is_told_as_the_server_passes_over_it(peer, go, package):
+    package.spec["defaultPipelineRoot"] = "gs://b/compiled"
+    go()
+    go(Wish(pipeline_root="gs://b/asked"))
+    roots = [run["runtime_config"]["pipeline_root"] for run in peer.runs.values()]
+    assert roots == ["gs://b/compiled", "gs://b/asked"]
+
+
 def test_the_same_content_is_uploaded_once(peer, go, capsys, other_package):
     go()
     go()
@@ -83,42 +96,48 @@ def test_wrong_parameters_leave_the_server_as_it_was(peer, go):
     assert not peer.experiments
 
 
-def test_progress_is_a_line_a_change(peer, go, capsys):
-    times = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:01:05Z"}
-    done = task("example-gen", "SUCCEEDED", **times)
-    peer.script = [
-        {"state": "PENDING"},
-        look("RUNNING", task("example-gen-driver", "RUNNING")),
-        look("RUNNING", task("example-gen", "RUNNING")),
-        look("SUCCEEDED", done, task("trainer", "SUCCEEDED")),
-    ]
+DRIVEN, RUNNING = task("example-gen-driver", "RUNNING"), task("example-gen", "RUNNING")
+START, END = "2026-01-01T00:00:00Z", "2026-01-01T00:01:05.123456789Z"
+DONE = task("example-gen", "SUCCEEDED", start_time=START, end_time=END)
+CACHED = native("example-gen", "CACHED", create_time=START, end_time=END)
+LAST = look("SUCCEEDED", DONE, task("trainer", "SUCCEEDED"))
+NATIVE = look("RUNNING", native("root", "RUNNING"), native("example-gen", "RUNNING"))
+NATIVE_LAST = look("SUCCEEDED", CACHED, native("trainer", "RUNNING"))
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        (
+            [{"state": "PENDING"}, look("RUNNING", DRIVEN), look("RUNNING", RUNNING), LAST],
+            ["succeeded, 65 s", "trainer succeeded"],
+        ),
+        ([NATIVE, NATIVE_LAST], ["cached, 65 s", "trainer unknown"]),
+    ],
+)
+def test_progress_is_a_line_a_change(peer, go, capsys, looks, expected):
+    peer.script = looks
     assert go() == 0
-    steps = [line.split() for line in capsys.readouterr().out.splitlines() if line[0] == " "]
-    assert steps == [
-        ["example-gen", "running"],
-        ["example-gen", "succeeded,", "65", "s"],
-        ["trainer", "succeeded"],
-    ]
+    lines = [" ".join(x.split()) for x in capsys.readouterr().out.splitlines() if x[0] == " "]
+    assert lines == ["example-gen running", f"example-gen {expected[0]}", expected[1]]
+
+
+OUTSIDE = "artifact URI 's3://b/r' is outside the configured pipeline root"
+ABOVE = task("trainer", "FAILED", child_tasks=[{"pod_name": "pod-7"}])
+BELOW = task("executor", "FAILED", pod_name="pod-7", error={"message": "out\nof luck"})
+DRIVER = task("trainer-driver", "FAILED", error={"message": "no such image"})
+TOLD = native("trainer", "FAILED", status_metadata={"message": OUTSIDE})
+LOST = native("trainer", "RUNNING", lifecycle_message="ImagePullBackOff")
 
 
 @pytest.mark.parametrize(
     ("state", "tasks", "words"),
     [
-        (
-            "FAILED",
-            [
-                task("example-gen", "SUCCEEDED"),
-                task("trainer", "FAILED", child_tasks=[{"pod_name": "pod-7"}]),
-                task("executor", "FAILED", pod_name="pod-7", error={"message": "out\nof luck"}),
-            ],
-            "failed at trainer: out of luck",
-        ),
-        (
-            "FAILED",
-            [task("trainer-driver", "FAILED", error={"message": "no such image"})],
-            "failed at trainer: no such image",
-        ),
-        ("CANCELED", [], "was cancelled"),
+        ("FAILED", [DONE, ABOVE, BELOW], "failed at trainer: out of luck"),
+        ("FAILED", [DRIVER], "failed at trainer: no such image"),
+        ("FAILED", [native("example-gen", "RUNNING"), TOLD], f"failed at trainer: {OUTSIDE}"),
+        ("FAILED", [LOST], "failed, and nobody told the end of trainer: ImagePullBackOff"),
+        ("CANCELED", [LOST], "was cancelled"),
     ],
 )
 def test_a_failed_run_tells_step_message_and_link(peer, go, state, tasks, words):

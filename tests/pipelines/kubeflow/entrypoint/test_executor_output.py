@@ -8,10 +8,15 @@ from tfx.orchestration.portable import outputs_utils
 from tfx.types import standard_artifacts as kinds
 from tfx.types.standard_artifacts import Schema
 
-from components.artifacts import HTML, Metrics, Report
+from components.artifacts import HTML, ClassificationMetrics, Metrics, Report
 from pipelines.kubeflow import artifacts
 from pipelines.kubeflow.invocation import parse
 from pipelines.kubeflow.locations import Locations
+
+
+@pytest.fixture
+def backend(each_backend):
+    return each_backend
 
 
 @pytest.fixture
@@ -34,31 +39,28 @@ def write(backend):
 
 def test_metadata_that_cannot_be_stored_is_left_out(write, caplog):
     def fill(artifacts):
-        metrics = artifacts["metrics"]
-        for name, value in (("good", 0.5), ("a", math.nan), ("b", math.inf), ("c", -math.inf)):
-            metrics.set_float_custom_property(name, value)
-        metrics.set_int_custom_property("count", 3)
-        metrics.set_bool_custom_property("yes", True)
-        metrics.set_string_custom_property("text", "")
-        metrics.set_json_value_custom_property("rows", {"rows": [{"row": [1, 2]}], "none": None})
-        metrics.set_json_value_custom_property("deep", {"rows": [{"row": [1, math.nan]}]})
-        metrics.set_json_value_custom_property("list", ["cat", math.inf])
-        metrics.set_json_value_custom_property("nothing", [None])
-        metrics.mlmd_artifact.custom_properties["empty"].SetInParent()
-        metrics.mlmd_artifact.custom_properties["null"].struct_value["__value__"] = None
+        for one in artifacts.values():
+            for name, value in (("good", 0.5), ("a", math.nan), ("b", math.inf), ("c", -math.inf)):
+                one.set_float_custom_property(name, value)
+            one.set_int_custom_property("count", 3)
+            one.set_bool_custom_property("yes", True)
+            one.set_string_custom_property("text", "")
+            one.set_json_value_custom_property("rows", {"rows": [{"row": [1, 2]}], "none": None})
+            one.set_json_value_custom_property("deep", {"rows": [{"row": [1, math.nan]}]})
+            one.set_json_value_custom_property("list", ["cat", math.inf])
+            one.set_json_value_custom_property("nothing", [None])
+            one.mlmd_artifact.custom_properties["empty"].SetInParent()
+            one.mlmd_artifact.custom_properties["null"].struct_value["__value__"] = None
 
-    told = write({"metrics": Metrics}, fill)["metrics"]["metadata"]
-    # The UI lists every entry, so there is none of TFX's version.
-    assert told == {
-        "good": 0.5,
-        "count": 3.0,
-        "yes": 1.0,
-        "text": "",
-        "rows": {"rows": [{"row": [1.0, 2.0]}], "none": None},
-        "nothing": [None],
-    }
-    left_out = {record.args[1] for record in caplog.records if record.name == "pawlens"}
-    assert left_out == {"a", "b", "c", "deep", "list", "empty"}
+    told = write({"metrics": Metrics, "curves": ClassificationMetrics}, fill)
+    # The UI lists every entry, so there is none of TFX's version; of metrics, only numbers stay.
+    numbers = {"good": 0.5, "count": 3.0, "yes": 1.0}
+    assert told["metrics"]["metadata"] == numbers
+    more = {"text": "", "rows": {"rows": [{"row": [1.0, 2.0]}], "none": None}, "nothing": [None]}
+    assert told["curves"]["metadata"] == numbers | more
+    left_out = {record.args for record in caplog.records if record.name == "pawlens"}
+    expected = {"a", "b", "c", "deep", "list", "empty"}
+    assert {name for key, name, _ in left_out if key == "curves"} == expected
 
 
 def test_local_paths_become_uris(write, backend):

@@ -1,3 +1,4 @@
+import pytest
 from google.protobuf import json_format
 from tfx.types.standard_artifacts import Examples
 
@@ -6,19 +7,24 @@ from pipelines.kubeflow.invocation import parse, step_name
 EXECUTOR = "tfx.components.trainer.executor.GenericExecutor"
 
 
+@pytest.fixture
+def backend(each_backend):
+    return each_backend
+
+
 def _metadata(listed) -> dict:
     [artifact] = listed.artifacts
     return json_format.MessageToDict(artifact.metadata)
 
 
 def test_what_the_backend_adds_is_gone(backend, as_command):
-    """Lists and mappings come one level deeper than they were stored."""
+    """ML Metadata's lists and mappings come one level deeper than they were stored."""
     model = backend.input(
         "trainer",
         "model",
-        classes={"list": ["cat", "dog"]},
-        confusion={"struct": {"rows": [{"row": [1, 2]}]}},
-        given={"list": "of one"},
+        classes=["cat", "dog"],
+        confusion={"rows": [{"row": [1, 2]}]},
+        given={"list": ["of one"]},
         pair={"list": [], "struct": {}},
         nothing=None,
     )
@@ -36,7 +42,7 @@ def test_what_the_backend_adds_is_gone(backend, as_command):
         "tfx_version": "1.21.0",
         "classes": ["cat", "dog"],
         "confusion": {"rows": [{"row": [1, 2]}]},
-        "given": {"list": "of one"},
+        "given": {"list": ["of one"]},
         "pair": {"list": [], "struct": {}},
     }
     assert list(invocation.request.outputs.artifacts) == ["examples"]

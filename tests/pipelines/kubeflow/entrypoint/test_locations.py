@@ -50,10 +50,14 @@ def test_texts_are_told_in_uris():
     assert told == {"figures": [{"model": "minio://b/run/model", "value": 0.5}, None]}
 
 
-def test_what_workers_elsewhere_read_themselves_stays_where_it_is():
+def test_what_workers_elsewhere_read_themselves_stays_where_it_is(monkeypatch, tmp_path):
+    """But the launcher finds a folder where it looks for a declared output."""
+    monkeypatch.setenv("PAWLENS_ARTIFACT_PREFIX", str(tmp_path))
     locations = Locations(shared=True)
     uri = "gs://b/run/examples"
     assert locations.add(uri) == uri
     assert locations.to_remote(f"{uri}/Split-train") == f"{uri}/Split-train"
     # TensorFlow has no file system for this one.
-    assert locations.add("minio://b/run/examples") == "/minio/b/run/examples"
+    assert locations.add("minio://b/run/examples") == f"{tmp_path}/minio/b/run/examples"
+    assert locations.add(uri) == uri  # which is there now
+    assert [*tmp_path.glob("*/*/*/*")] == [tmp_path / "gcs/b/run/examples"]

@@ -13,6 +13,11 @@ EXECUTOR = "components.pusher.executor.Executor"
 
 
 @pytest.fixture
+def backend(each_backend):
+    return each_backend
+
+
+@pytest.fixture
 def restore(backend):
     """`restore(inputs, outputs, changes)` -> inputs, outputs, names."""
 
@@ -36,6 +41,7 @@ def restore(backend):
         {"instanceSchema": ""},
         {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"},
         {"instanceSchema": "title: tfx.Model\n"},
+        {"schemaTitle": "title: tfx.Model\ntype: object\n"},
     ],
 )
 def test_types_are_as_declared_whatever_the_backend_says(backend, restore, said):
@@ -55,7 +61,8 @@ def test_types_are_as_declared_whatever_the_backend_says(backend, restore, said)
     [examples] = inputs["examples"]
     assert examples.uri == str(backend.path("example-gen", "examples"))
     assert (examples.span, type(examples.span)) == (3, int)
-    assert names[examples.id] == given["examples"][1]["name"]
+    found = given["examples"][1]
+    assert names[examples.id] == (found.get("artifactId") or found["name"])
     assert examples.get_string_custom_property("tfx_version") == "1.21.0"
     assert restored["page"][0].uri == str(backend.path("pusher", "page"))
     assert names[restored["page"][0].id] == "page"
@@ -64,7 +71,7 @@ def test_types_are_as_declared_whatever_the_backend_says(backend, restore, said)
 def test_properties_of_ours_come_back_wherever_newer_launchers_keep_them(
     backend, restore, tmp_path
 ):
-    found = backend.input("evaluator", "blessing", blessed=1.0, classes={"list": ["cat"]})
+    found = backend.input("evaluator", "blessing", blessed=1.0, classes=["cat"])
     inputs, _, _ = restore({"blessing": (kinds.ModelBlessing, found)}, {}, customPath=str(tmp_path))
     [blessing] = inputs["blessing"]
     assert blessing.uri == str(tmp_path)
@@ -82,11 +89,12 @@ def test_an_optional_input_without_artifact(backend, as_command):
 def test_a_type_that_nobody_declares(backend, as_command):
     found = backend.input("trainer", "model") | {"type": {"schemaTitle": "google.VertexModel"}}
     request = backend.request("pusher", inputs={"model": found}, outputs={}, parameters={})
-    request["outputs"]["artifacts"]["x"] = {"artifacts": [backend.input("pusher", "x")]}
+    made = {"uri": backend.uri("pusher", "x"), "type": {"schemaTitle": "title: its.Own\n"}}
+    request["outputs"]["artifacts"]["x"] = {"artifacts": [made]}
     invocation = parse(as_command(EXECUTOR, request, {}))
     with pytest.raises(InputError, match=r"input model: .*found type 'google\.VertexModel'"):
         restore_inputs(invocation, Locations())
-    with pytest.raises(InputError, match=r"output x: expected .*found type ''"):
+    with pytest.raises(InputError, match=r"output x: expected .*found type 'its\.Own'"):
         restore_outputs(invocation, Locations())
 
 
