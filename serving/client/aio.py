@@ -2,18 +2,18 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from typing import TypeVar, Unpack
+from typing import Any, TypeVar
 
 import grpc
-import numpy as np
 
 from serving.client import exchanges
 from serving.client.connection import CallOptions, Connection, Deadline
-from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, explaining
-from serving.client.images import Image, PreparedImage, RequestPacker, check_many
-from serving.results import Answer, Explanation, Metadata, Prediction, Segmentation, VersionStatus
+from serving.client.exchanges import Exchange, Question
+from serving.client.image_client import ImageClient
+from serving.client.images import Image, PreparedImage, RequestPacker
+from serving.results import Answer
 
 T = TypeVar("T")
 Images = Iterable[Image] | AsyncIterable[Image]
@@ -38,47 +38,17 @@ class AsyncImageClient:
             await self._channel.close()
         self._channel = None
 
-    async def predict(self, images: Images, **options: Unpack[CallOptions]) -> list[Prediction]:
-        return await self._all(CLASSIFY, images, options)
-
-    async def explain(
-        self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
-    ) -> list[Explanation]:
-        return await self._all(explaining(class_index), images, options)
-
-    async def segment(self, images: Images, **options: Unpack[CallOptions]) -> list[Segmentation]:
-        return await self._all(SEGMENT, images, options)
-
-    def predict_stream(
-        self, images: Images, **options: Unpack[CallOptions]
-    ) -> AsyncGenerator[Answer[Prediction], None]:
-        return self._stream(CLASSIFY, images, options)
-
-    def explain_stream(
-        self, images: Images, class_index: int = -1, **options: Unpack[CallOptions]
-    ) -> AsyncGenerator[Answer[Explanation], None]:
-        return self._stream(explaining(class_index), images, options)
-
-    def segment_stream(
-        self, images: Images, **options: Unpack[CallOptions]
-    ) -> AsyncGenerator[Answer[Segmentation], None]:
-        return self._stream(SEGMENT, images, options)
-
-    async def call(
-        self,
-        signature: str,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Sequence[str] = (),
-        **options: Unpack[CallOptions],
-    ) -> dict[str, np.ndarray]:
-        exchange = exchanges.call(signature, inputs, outputs, self._connection.spec())
-        return await self._hold(exchange, options)
-
-    async def metadata(self, **options: Unpack[CallOptions]) -> Metadata:
-        return await self._hold(exchanges.metadata(self._connection.spec()), options)
-
-    async def status(self, **options: Unpack[CallOptions]) -> list[VersionStatus]:
-        return await self._hold(exchanges.status(self._connection.spec()), options)
+    # The same code: what it calls below is asynchronous.
+    predict: Any = ImageClient.predict
+    explain: Any = ImageClient.explain
+    segment: Any = ImageClient.segment
+    predict_stream: Any = ImageClient.predict_stream
+    explain_stream: Any = ImageClient.explain_stream
+    segment_stream: Any = ImageClient.segment_stream
+    call: Any = ImageClient.call
+    metadata: Any = ImageClient.metadata
+    status: Any = ImageClient.status
+    _stream: Any = ImageClient._stream
 
     async def _hold(
         self, exchange: Exchange[T], options: CallOptions, deadline: Deadline | None = None
@@ -109,17 +79,6 @@ class AsyncImageClient:
         deadline = self._connection.deadline(options)
         async with aclosing(self._stream(question, images, options, deadline)) as answers:
             return [answer.result async for answer in answers]
-
-    def _stream(
-        self,
-        question: Question[T],
-        images: Images,
-        options: CallOptions,
-        deadline: Deadline | None = None,
-    ) -> AsyncGenerator[Answer[T], None]:
-        check_many(images)
-        self._connection.deadline(options)  # a mistake is told before the first answer is taken
-        return self._in_order(question, images, options, deadline)
 
     async def _in_order(
         self, question: Question[T], images: Images, options: CallOptions, deadline: Deadline | None

@@ -6,17 +6,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
 from itertools import chain, islice
-from typing import TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import grpc
 import numpy as np
 
 from serving.client import exchanges
-from serving.client.aio import AsyncImageClient
 from serving.client.connection import CallOptions, Connection, Deadline
 from serving.client.exchanges import CLASSIFY, SEGMENT, Exchange, Question, explaining
 from serving.client.images import Image, PreparedImage, RequestPacker, check_many
 from serving.results import Answer, Explanation, Metadata, Prediction, Segmentation, VersionStatus
+
+if TYPE_CHECKING:
+    from serving.client.aio import AsyncImageClient
 
 T = TypeVar("T")
 
@@ -52,8 +54,10 @@ class ImageClient(Connection):
     """
 
     @cached_property
-    def aio(self) -> AsyncImageClient:
+    def aio(self) -> "AsyncImageClient":
         """The same for `await`, over a connection of its own."""
+        from serving.client.aio import AsyncImageClient
+
         return AsyncImageClient(self)
 
     def __enter__(self) -> "ImageClient":
@@ -141,16 +145,20 @@ class ImageClient(Connection):
         Returns:
             The outputs by name; strings as `object` arrays of `bytes`.
         """
-        exchange = exchanges.call(signature, inputs, outputs, self.spec())
+        exchange = exchanges.call(signature, inputs, outputs, self._connection.spec())
         return self._hold(exchange, options)
 
     def metadata(self, **options: Unpack[CallOptions]) -> Metadata:
         """Asks which version serves, and its signatures."""
-        return self._hold(exchanges.metadata(self.spec()), options)
+        return self._hold(exchanges.metadata(self._connection.spec()), options)
 
     def status(self, **options: Unpack[CallOptions]) -> list[VersionStatus]:
         """Asks for the state of each version that the server knows, ascending."""
-        return self._hold(exchanges.status(self.spec()), options)
+        return self._hold(exchanges.status(self._connection.spec()), options)
+
+    @property
+    def _connection(self) -> Connection:
+        return self
 
     @cached_property
     def _channel(self) -> grpc.Channel:
@@ -188,7 +196,7 @@ class ImageClient(Connection):
         deadline: Deadline | None = None,
     ) -> Generator[Answer[T], None, None]:
         check_many(images)
-        self.deadline(options)  # a mistake is told before the first answer is taken
+        self._connection.deadline(options)  # a mistake is told before the first answer is taken
         return self._in_order(question, images, options, deadline)
 
     def _in_order(
