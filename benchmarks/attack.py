@@ -8,6 +8,7 @@ during each attack; and what the server's memory, threads and descriptors grew b
 Takes about two minutes.
 """
 
+import base64
 import gzip
 import http.client
 import json
@@ -23,16 +24,16 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.fuzz_requests import METHODS, json_image
 from benchmarks.serving import FLAGS, MODEL, Server, build, export, memory, picture, serving
 from benchmarks.tools import Result, benchmark, milliseconds
 from serving.client import ImageClient
+from serving.wire import methods
 
 LIMIT = 5.0  # times the p99 of a quiet server
 _EVERY = 0.05  # seconds between two requests of the client
 _PATH = f"/v1/models/{MODEL}:predict"
 _IMAGE = picture("PNG", (8, 8))
-_BODY = json.dumps({"instances": [json_image(_IMAGE)]}).encode()
+_BODY = json.dumps({"instances": [{"b64": base64.b64encode(_IMAGE).decode()}]}).encode()
 
 
 def measure(folder: Path, seconds: float = 4.0) -> Iterator[Result]:
@@ -48,7 +49,8 @@ def attack(server: Server, seconds: float) -> Result:
     quiet, _ = _watch(asks, 2 * seconds)
     before = _resources(server)
     told, failures = {}, []
-    # A process of its own: the client must not wait for what the attacker does in Python.
+    # A process of its own: the client must not wait for what the attacker does in Python. It starts
+    # soon, for nothing here needs TensorFlow.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as attacker:
         attacker.submit(_attack, "", "", "", 0.0).result()  # it has imported all now
         for name in (*RAW, *CALLS):
@@ -148,7 +150,7 @@ def _never() -> Iterator[bytes]:
     yield b""
 
 
-_PREDICT = METHODS["Predict"][0]
+_PREDICT = f"/{methods.PREDICTION_SERVICE}/Predict"
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 # Calls over gRPC, cancelled at the end of the attack: how many, path, and their requests.
 CALLS: dict[str, tuple[int, str, Callable[[], Iterator[bytes]]]] = {

@@ -57,10 +57,8 @@ def synth(
     ] = "",
 ) -> None:
     """Draw images of animals, or points, into a folder."""
-    from components.datasets.layouts import OLD_NAMES
     from components.datasets.synth import synthesize
 
-    layout = OLD_NAMES.get(layout, layout)
     synthesize(folder, layout, count, classes=classes, seed=seed, shortcut=shortcut)
     typer.echo(f"{count} {'points' if layout == 'points' else 'images'} in {folder}")
 

@@ -5,7 +5,6 @@ A YAML file is one pipeline. `load_config` reads a shipped one by name or any by
 """
 
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -14,7 +13,6 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from components.settings import expected_by
-from pipelines import old_keys
 from pipelines.logs import libraries_silent
 from pipelines.sections import PipelineConfig
 from serving.errors import InputError, Mistakes, check_one_of, nearest
@@ -76,12 +74,6 @@ def load_config(
         _assign(tree, *_read_assignment(assignment))
     if data is not None:
         _assign(tree, "data.path", data)
-    try:
-        tree, old = old_keys.rewrite(tree)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error
-    for line in old:
-        print(f"pawlens: {path.name}: {line}", file=sys.stderr)
     try:
         with libraries_silent():  # a model from outside brings Keras along
             return PipelineConfig.model_validate(tree)

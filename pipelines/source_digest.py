@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # of our packages
 PACKAGES = ("components", "pipelines", "serving")
-DATA_FILES = ("*.html", "*.md")  # belong to the modules beside them
+DATA_FILES = ("*.binpb", "*.html", "*.md")  # belong to the modules beside them
 STACK = (
     "apache-beam",
     "keras",

@@ -1,6 +1,7 @@
 """For all rooms: programs in processes that share imports, and servers of models in this one."""
 
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -23,6 +24,11 @@ ZYGOTE = Path(__file__).with_name("zygote.py")
 # A cluster's tests run in a cluster: see tests/cluster/run.py.
 collect_ignore = [] if "PAWLENS_CLUSTER" in os.environ else ["cluster"]
 SECONDS = 400.0  # that a program may take on a busy machine
+
+
+def pytest_configure() -> None:
+    # Graphs are made of many objects that stay: to look through them took a tenth of all time.
+    gc.set_threshold(50_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

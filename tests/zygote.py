@@ -24,6 +24,7 @@ def main() -> None:
     atexit.register(leave)  # before all else, so that it is called after all else
     for module in ("components.trainer.run", "pipelines.local", "pipelines.summary"):
         importlib.import_module(module)
+    gc.set_threshold(50_000)  # as the tests themselves
     gc.freeze()  # what is imported here need not be looked through, and copied, in each child
 
     running = set()

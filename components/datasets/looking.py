@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from components.datasets import recognition
-from components.datasets.layouts import OLD_NAMES, SHIPPED, load_reader
+from components.datasets.layouts import SHIPPED, load_reader
 from components.datasets.records import Found, Listing, Record
 from components.datasets.settings import DataConfig
 from components.datasets.settling import settle_labels
@@ -48,7 +48,7 @@ def look(
         InputError: it is in no layout, or has no classes that can be told apart.
     """
     root = Path(root).resolve()
-    layout = OLD_NAMES.get(layout, layout) or recognition.recognize(root) or "auto"
+    layout = layout or recognition.recognize(root) or "auto"
     data = DataConfig(layout=layout)
     listing = load_reader(layout, SHIPPED, "layout")(root, data)
     task = _task(listing.records)

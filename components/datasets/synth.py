@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from components.datasets import anatomy, drawing
-from components.datasets.layouts import OLD_NAMES
 from components.datasets.pictures import encode
 from components.datasets.recognition import IMAGES, MASK_FOLDERS, OXFORD_LIST, POINT_COLUMNS
 from serving.classes import IGNORED
@@ -64,10 +63,10 @@ def synthesize(
         root: the folder; new, empty, or made by this function in the same layout.
         layout: `class_folders` (`Cat/0.jpg`, `Dog/0.jpg`, ...), `masks` (`images/*.jpg` with exact
             masks), `oxford_list` (the masks of two classes, and `annotations/list.txt` with the
-            classes) or `points` (`points.csv`, see `draw_points`); or what these were called before
-            (`OLD_NAMES`). Masks of two classes are trimaps in `annotations/trimaps/*.png`: 1
-            foreground, 2 background, 3 contour. With more they are label maps in `masks/*.png`: 0
-            background, an id for each further class, which is an animal, and IGNORED on contours.
+            classes) or `points` (`points.csv`, see `draw_points`). Masks of two classes are
+            trimaps in `annotations/trimaps/*.png`: 1 foreground, 2 background, 3 contour. With more
+            they are label maps in `masks/*.png`: 0 background, an id for each further class, which
+            is an animal, and IGNORED on contours.
         count: number of images or points.
         seed: not negative.
         size: of images, width and height in pixels; None draws both from 150 to 260 for each.
@@ -80,7 +79,6 @@ def synthesize(
         InputError: an argument is out of its range, or the folder holds something else.
     """
     root = Path(root)
-    layout = OLD_NAMES.get(layout, layout)
     kind = _Kind(layout, classes, shortcut)
     _check_arguments(kind, count, seed, size)
     before = _claimed(root, kind)
@@ -193,8 +191,7 @@ def _claimed(root: Path, kind: _Kind) -> int:
     if root.is_dir():
         try:
             made = json.loads((root / MARKER).read_text(encoding="utf-8"))
-            layout = OLD_NAMES.get(made["layout"], made["layout"])
-            made_kind = _Kind(layout, made.get("classes", 2), made.get("shortcut", ""))
+            made_kind = _Kind(made["layout"], made.get("classes", 2), made.get("shortcut", ""))
             if made_kind == kind:
                 return int(made["count"])
             found = str(made_kind)

@@ -21,8 +21,6 @@ SHIPPED = {
     "image_segmentation": "components.tasks.image_segmentation:ImageSegmentation",
     "points": "components.tasks.points:Points",
 }
-# What `problem:` said before there were tasks.
-PROBLEMS = {"classification": "image_classification", "segmentation": "image_segmentation"}
 
 
 class Task:

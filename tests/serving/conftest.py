@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from PIL import Image
 
+from benchmarks import serving as served
 from serving.client import ImageClient
 
 MODEL_NAME = "cats_vs_dogs"
 PROGRAM = Path(__file__).parents[2] / "serving" / "server" / "__main__.py"
-READY = rf"Serving {MODEL_NAME} version \d+ on (127\.0\.0\.1:\d+)\n"
+READY = r"Serving %s version \d+ on (127\.0\.0\.1:\d+)\n"
 REST = r"(?:.*\n)*REST on (http://127\.0\.0\.1:\d+)\n"
 
 
@@ -127,11 +128,11 @@ def _build(folder: Path, gain: float, *, moody: bool = False) -> None:
 class Server:
     """A server in a process of its own, and where it serves."""
 
-    def __init__(self, zygote: Any, base: Path, *flags: str):
-        which = (f"--model_name={MODEL_NAME}", f"--model_base_path={base}")
+    def __init__(self, zygote: Any, base: Path, *flags: str, name: str = MODEL_NAME):
+        which = (f"--model_name={name}", f"--model_base_path={base}")
         self._process = zygote.start(PROGRAM, "--port=0", *which, *flags)
         has_rest = any(flag.startswith("--rest_api_port") for flag in flags)
-        told = re.compile(READY + (REST if has_rest else "()"))
+        told = re.compile(READY % name + (REST if has_rest else "()"))
         self._process.wait_for(lambda: told.search(self.output()) or self._process.ended(), 120)
         match = told.search(self.output())
         assert match, self.output()
@@ -147,6 +148,10 @@ class Server:
 
     def wait_for(self, condition: Callable[[], object]) -> None:
         self._process.wait_for(condition, 60, 0.05)
+
+    def poll(self) -> bool | None:
+        """None while it runs."""
+        return self._process.ended() or None
 
     def stop(self) -> int:
         """Its status after a graceful end."""
@@ -186,6 +191,20 @@ def base(saved_model: Path, tmp_path: Path) -> Path:
 def start_server(zygote: Any) -> Callable[..., Server]:
     """start_server(base, *flags)"""
     return functools.partial(Server, zygote)
+
+
+@pytest.fixture
+def attacked(start_server: Callable[..., Server]) -> Iterator[Callable[..., served.Server]]:
+    """attacked(base, *flags, name=): a server as the benchmarks that attack one have theirs."""
+    started: list[Server] = []
+
+    def start(base: Path, *flags: str, **named: str) -> served.Server:
+        started.append(start_server(base, *served.FLAGS, *flags, **named))
+        return served.Server(started[-1].target, started[-1].rest[len("http://") :], started[-1])
+
+    yield start
+    for one in started:
+        assert one.stop() == 0
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ _NAMES = ("auto", "class_folders", "flat_names", "oxford_list", "masks", "points
 SHIPPED = {name: f"{__name__}.{name}:read" for name in _NAMES} | {
     "csv": f"{__name__}.csv_list:read"
 }
-OLD_NAMES = {"cats_dogs": "class_folders", "pets": "masks", "blobs": "points"}
 
 
 def load_reader(name: str, known: Mapping[str, str], key: str) -> Reader:

@@ -5,40 +5,20 @@ Kubeflow's TFJob sets that variable on every node, with or without a chief:
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from pydantic import BaseModel, Field, ValidationError
 
-from components.settings import Natural, Section
 from serving.errors import FailedError, InputError
 
 VARIABLE = "TF_CONFIG"
 SUM = tf.distribute.ReduceOp.SUM
 
 _PAGE = 4096  # texts are padded to it: few shapes, so that few graphs are traced
-
-_Address = Annotated[str, Field(pattern=r"^.+:\d{1,5}$")]  # host:port
-
-
-class _Nodes(Section):
-    chief: Annotated[list[_Address], Field(max_length=1)] = []
-    worker: list[_Address] = []
-
-
-class _Task(Section):
-    type: Literal["chief", "worker"]
-    index: Natural
-
-
-class _Told(BaseModel):
-    """TF_CONFIG; TFJob adds keys of its own, which do not count."""
-
-    cluster: _Nodes
-    task: _Task
 
 
 @dataclass(frozen=True)
@@ -64,25 +44,21 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster:
     if text in ("", "{}"):
         return Cluster()
     try:
-        told = _Told.model_validate_json(text)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = f"{VARIABLE}: {'.'.join(map(str, problem['loc']))}".removesuffix(": ")
-        raise InputError(
-            f"{where}: {problem['msg']}", found=repr(problem["input"])[:120]
-        ) from error
-    nodes, task = told.cluster, told.task
-    own = getattr(nodes, task.type)
-    if task.index >= len(own):
-        found = f"'{task.type}' {task.index} of {len(own)}"
-        raise InputError(f"{VARIABLE}: task", expected="a node of the cluster", found=found)
-    known = [*nodes.chief, *nodes.worker]  # in TensorFlow's order
-    if len(set(known)) < len(known):
-        raise InputError(
-            f"{VARIABLE}: cluster", expected="an address of its own for each", found=str(known)
-        )
-    before = len(nodes.chief) if task.type == "worker" else 0
-    return Cluster(before + task.index, len(known))
+        told = json.loads(text)
+        nodes, kind, index = told["cluster"], told["task"]["type"], told["task"]["index"]
+        known = [*nodes.get("chief", ()), *nodes.get("worker", ())]  # in TensorFlow's order
+        fits = nodes.keys() <= {"chief", "worker"} and len(nodes.get("chief", ())) <= 1
+        fits = fits and all(re.fullmatch(r".+:\d{1,5}", address) for address in known)
+        if fits and len(set(known)) == len(known) and index >= 0:
+            return Cluster(known.index(nodes[kind][index]), len(known))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass  # told below
+    raise InputError(
+        VARIABLE,
+        expected="a cluster of at most one chief and of workers, each with an address HOST:PORT of"
+        " its own, and the task's type and index in it",
+        found=text[:400],
+    )
 
 
 class Nodes:

@@ -101,7 +101,7 @@ def test_masks_beside_a_list_are_pointed_out(tmp_path):
     [
         ("coco", "layout: expected one of auto, .* found 'coco'"),
         ("no.such:reader", "layout: expected an import path"),
-        ("blobs", "not in the layout 'points'"),  # as it was called before
+        ("points", "not in the layout 'points'"),
         ("", "classes: expected at least 2, found 1"),
     ],
 )

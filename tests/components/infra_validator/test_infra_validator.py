@@ -16,7 +16,7 @@ from components import features as f
 from components import models
 from components.export import answers
 from components.infra_validator import InfraValidator, executor
-from components.infra_validator.server_process import Server
+from components.infra_validator.server_process import Server, running_server
 from components.infra_validator.settings import InfraValidatorConfig
 from serving.classes import Classes
 
@@ -86,10 +86,10 @@ def server_in_this_process(monkeypatch: pytest.MonkeyPatch, start_here: Callable
     """The same server over the same sockets, without the seconds a new process takes."""
 
     @contextmanager
-    def running_server(model_name, base, deadline, *flags, **environment):
+    def server_here(model_name, base, deadline, *flags, **environment):
         yield Server(start_here({model_name: base}).target, "", None)
 
-    monkeypatch.setattr(executor, "running_server", running_server)
+    monkeypatch.setattr(executor, "running_server", server_here)
 
 
 def _pusher_accepts(blessing) -> bool:
@@ -107,8 +107,19 @@ def _reason(blessing) -> str:
     return reason
 
 
-def test_a_good_model_is_blessed(bless: Callable) -> None:
+def test_a_good_model_is_blessed(bless: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
+
+    @contextmanager
+    def looked_at(*arguments, **environment):
+        with running_server(*arguments, **environment) as server:
+            files.append(Path(f"/proc/{server.process.pid}/maps").read_text())
+            yield server
+
+    monkeypatch.setattr(executor, "running_server", looked_at)
     blessing = bless(_build)
+    assert "/tensorflow/" in files[0]
+    assert "/pandas/" not in files[0], "a server has no use for Keras, which imports that"
     assert [path.name for path in Path(blessing.uri).iterdir()] == ["INFRA_BLESSED"]
     assert blessing.get_int_custom_property("blessed") == 1
     assert _pusher_accepts(blessing)

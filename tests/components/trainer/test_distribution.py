@@ -44,25 +44,26 @@ def test_nodes_are_numbered_from_the_chief(cluster, kind, index, worker):
 
 
 @pytest.mark.parametrize(
-    ("environment", "named"),
+    "environment",
     [
-        ({"TF_CONFIG": "worker"}, "TF_CONFIG: Invalid JSON"),
-        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "TF_CONFIG: task: Field required"),
-        (tf_config({}), "TF_CONFIG: task: expected a node of the cluster, found 'worker' 0 of 0"),
-        (tf_config({"worker": ["a"]}), "TF_CONFIG: cluster.worker.0: "),
-        (tf_config({"worker": ["a:1", "a:1"]}), "an address of its own"),
-        (tf_config({"worker": ["a:1"], "ps": ["b:1"]}), "TF_CONFIG: cluster.ps: "),
-        (tf_config({"chief": ["a:1", "b:1"]}, "chief"), "TF_CONFIG: cluster.chief: "),
-        (tf_config({"worker": ["a:1"]}, "evaluator"), "TF_CONFIG: task.type: "),
-        (tf_config({"worker": ["a:1"]}, index=1), "found 'worker' 1 of 1"),
-        (tf_config({"worker": ["a:1"]}, index=-1), "TF_CONFIG: task.index"),
+        {"TF_CONFIG": "worker"},
+        {"TF_CONFIG": "[]"},
+        {"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'},
+        tf_config({}),
+        tf_config([]),
+        tf_config({"worker": ["a"]}),
+        tf_config({"worker": [1]}),
+        tf_config({"worker": ["a:1", "a:1"]}),
+        tf_config({"worker": ["a:1"], "ps": ["b:1"]}),
+        tf_config({"chief": ["a:1", "b:1"]}, "chief"),
+        tf_config({"worker": ["a:1"]}, "evaluator"),
+        tf_config({"worker": ["a:1"]}, index=1),
+        tf_config({"worker": ["a:1"]}, index=-1),
     ],
 )
-def test_a_wrong_tf_config_is_told_in_one_line(environment: dict[str, str], named: str) -> None:
-    with pytest.raises(InputError) as error:
+def test_a_wrong_tf_config_is_told_in_one_line(environment: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"^TF_CONFIG: expected a cluster of .*, found [^\n]*$"):
         read_cluster(environment)
-    assert named in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("rows", "count"), [(3, 1), (1, 2), (3, 4), (4, 4), (9, 4)])

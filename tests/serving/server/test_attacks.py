@@ -19,7 +19,7 @@ from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 
 from benchmarks import attack
-from benchmarks.serving import FLAGS, MODEL, serving
+from benchmarks.serving import MODEL
 from serving import names
 from serving.server import admission
 from serving.server.config_files import single_model
@@ -30,9 +30,8 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 CHECK = "/grpc.health.v1.Health/Check"
 
 
-def test_a_client_that_behaves_sees_no_attack(base) -> None:
-    with serving(MODEL, base, *FLAGS, "--max_connections=300") as server:
-        told = attack.attack(server, 1.0)
+def test_a_client_that_behaves_sees_no_attack(base, attacked) -> None:
+    told = attack.attack(attacked(base, "--max_connections=300", name=MODEL), 0.4)
     assert told["failures"] == []
     assert told["grown_by"]["threads"] < 40  # the pools are filled
     assert told["grown_by"]["descriptors"] < 5
