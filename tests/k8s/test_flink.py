@@ -1,14 +1,24 @@
 """The Flink cluster that Beam's steps may run on."""
 
+import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
+from components.beam_args import complete
 from pipelines.kubeflow.settings import DEFAULT_VOLUMES
 
 WORKER = "worker-pool"
+DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
+
+
+def documented_options() -> list[str]:
+    """Beam's options that the docs give for this cluster."""
+    [block] = re.findall(r"```yaml\n(beam:\n  args:.*?)```", DOCS.read_text(), re.DOTALL)
+    return yaml.safe_load(block)["beam"]["args"]
 
 
 @pytest.fixture
@@ -80,6 +90,18 @@ def test_configuration_names_ports_that_are_open(flink, containers):
     assert flags["--flink-master"] in open_ports
     assert open_ports[f"flink-jobserver:{flags['--job-port']}"] == "jobs"
     assert open_ports[f"flink-jobserver:{flags['--artifact-port']}"] == "artifacts"
+
+
+def test_documented_options_use_all_slots_and_a_lost_task_manager_is_no_lost_job(flink):
+    options = dict(option.split("=", 1) for option in complete(documented_options()))
+    [config] = _named(flink, "ConfigMap").values()
+    settings = yaml.safe_load(config["data"]["config.yaml"])
+    slots = settings["taskmanager.numberOfTaskSlots"]
+    pods = _named(flink, "Deployment")["flink-taskmanager"]["spec"]["replicas"]
+    assert int(options["--parallelism"]) == slots * pods
+    assert int(options["--sdk_worker_parallelism"]) == slots
+    assert settings["restart-strategy.type"] == "fixed-delay"
+    assert settings["restart-strategy.fixed-delay.attempts"] > 0
 
 
 def test_flinks_memory_is_within_its_containers(flink, containers):
