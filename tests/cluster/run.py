@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import beam_flink
 import binaries
 import images
 
@@ -31,6 +32,7 @@ def main() -> int:
         return run(Path(arguments[1]), arguments[2:])
     binaries.check_machine()
     programs = binaries.build()
+    beam_flink.build()
     if arguments == ["--build"]:
         return 0
     child = subprocess.Popen(

@@ -100,8 +100,8 @@ def test_documented_options_use_all_slots_and_a_lost_task_manager_is_no_lost_job
     pods = _named(flink, "Deployment")["flink-taskmanager"]["spec"]["replicas"]
     assert int(options["--parallelism"]) == slots * pods
     assert int(options["--sdk_worker_parallelism"]) == slots
-    assert settings["restart-strategy.type"] == "fixed-delay"
-    assert settings["restart-strategy.fixed-delay.attempts"] > 0
+    # fixed-delay takes each region of a job that a loss fails for an attempt of its own.
+    assert settings["restart-strategy.type"] == "exponential-delay"
 
 
 def test_flinks_memory_is_within_its_containers(flink, containers):
