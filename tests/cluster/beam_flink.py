@@ -91,9 +91,8 @@ class Flink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._running.pop("pool").send_signal(signal.SIGINT)  # on which it ends its workers
         for process in self._running.values():
-            process.kill()
+            os.killpg(process.pid, signal.SIGTERM)  # the pool's workers are of its group
             process.wait()
 
     def ask(self, path: str) -> Any:
@@ -128,4 +127,6 @@ class Flink:
         own = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = os.environ | {"PATH": own, "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
         with (self._work / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            self._running[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
