@@ -85,7 +85,7 @@ class Flink:
         where += ["--flink-master=127.0.0.1:8081", f"--artifacts-dir={self._work / 'staging'}"]
         java = ["java", "-cp", f"{self._files}/jobserver/*", MAINS["jobserver"]]
         self._start("jobserver", [*java, *where])
-        boot = self._files / "boot" / "container"
+        boot = self._files / "boot"
         pool = ["-m", "apache_beam.runners.worker.worker_pool_main", "--service_port=50000"]
         self._start("pool", [sys.executable, *pool, f"--container_executable={boot}"])
         return self
