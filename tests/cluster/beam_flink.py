@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,12 @@ import yaml
 from kubectl import ROOT, wait_until
 
 PINNED = Path(__file__).with_name("flink")
-# Of the names and bytes of all jars that Maven brings for the job server.
-JARS = "e66db7240637aff85189e58ae2b2c23deaebdb5fcd9790af9e40e670cf69ab3c"
+# Of all the jars that Maven brings for the job server, one after the other.
+JARS = "057a1bde2709d8e053eb67d46cb6255abf0238df745cd544821979c4d725130a"
 MAINS = {
     "jobmanager": "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
     "taskmanager": "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
-    "jobserver": "org.apache.beam.runners.flink.FlinkJobServerDriver",
 }
-SIZES = "org.apache.flink.runtime.util.bash.BashJavaUtils"
 
 
 def build() -> Path:
@@ -44,20 +41,16 @@ def build() -> Path:
     lock = ["--require-hashes", "--requirement", PINNED / "requirements.lock"]
     subprocess.run([*pip, *lock, "--dest", draft], check=True)
     [package] = draft.glob("*.tar.gz")
-    with tarfile.open(package) as archive:
-        archive.extractall(draft, filter="data")
+    shutil.unpack_archive(package, draft, filter="data")
     package.unlink()
-    [made] = draft.iterdir()
-    (made / "deps").rename(draft / "flink")
-    shutil.rmtree(made)
+    [parts] = draft.glob("*/deps")
+    parts.rename(draft / "flink")
     maven = ["mvn", "--quiet", "--batch-mode", "--file", PINNED / "pom.xml"]
     jars = ["dependency:copy-dependencies", f"-DoutputDirectory={draft / 'jobserver'}"]
     subprocess.run([*maven, *jars], check=True)
-    seen = hashlib.sha256()
-    for jar in sorted((draft / "jobserver").iterdir()):
-        seen.update(jar.name.encode() + jar.read_bytes())
-    if seen.hexdigest() != JARS:
-        sys.exit(f"cluster: expected jars of digest {JARS}, found {seen.hexdigest()}")
+    brought = b"".join(one.read_bytes() for one in sorted((draft / "jobserver").iterdir()))
+    if (found := hashlib.sha256(brought).hexdigest()) != JARS:
+        sys.exit(f"cluster: expected jars of digest {JARS}, found {found}")
     go = ["go", "build", "-trimpath", "-buildvcs=false", "-o", draft / "boot", "tool"]
     subprocess.run(go, cwd=PINNED, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
     draft.rename(folder)
@@ -69,6 +62,7 @@ class Flink:
 
     def __init__(self, work: Path):
         self._work, self._files = work, build()
+        work.mkdir()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         config = yaml.safe_load((ROOT / "k8s/flink/config/config.yaml").read_text())
         for key in config:
@@ -83,11 +77,11 @@ class Flink:
         self.start_task_manager()
         where = ["--job-host=127.0.0.1", "--job-port=8099", "--artifact-port=8098"]
         where += ["--flink-master=127.0.0.1:8081", f"--artifacts-dir={self._work / 'staging'}"]
-        java = ["java", "-cp", f"{self._files}/jobserver/*", MAINS["jobserver"]]
-        self._start("jobserver", [*java, *where])
-        boot = self._files / "boot"
+        main = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+        self._start("jobserver", ["java", "-cp", f"{self._files}/jobserver/*", main, *where])
+        boot = f"--container_executable={self._files / 'boot'}"
         pool = ["-m", "apache_beam.runners.worker.worker_pool_main", "--service_port=50000"]
-        self._start("pool", [sys.executable, *pool, f"--container_executable={boot}"])
+        self._start("pool", [sys.executable, *pool, boot])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,16 +111,15 @@ class Flink:
         """As Flink's scripts do: another program says how much memory is for what."""
         flags = ["--configDir", self._work]
         java = ["java", "-cp", f"{self._files}/flink/bin/*:{self._files}/flink/lib/*"]
-        asked = [*java, SIZES, sizes, *flags]
+        asked = [*java, "org.apache.flink.runtime.util.bash.BashJavaUtils", sizes, *flags]
         told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
         machine, properties = (one.split() for one in re.findall("RESULT:(.*)", told))
         log = f"-Dlog4j.configurationFile={self._work}/log4j-console.properties"
         self._start(name, [*java, *machine, log, MAINS[name], *flags, *properties])
 
     def _start(self, name: str, command: list[Any]) -> None:
-        own = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = os.environ | {"PATH": own, "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        own = os.environ | {"PATH": path, "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
+        place: dict[str, Any] = {"cwd": self._work, "env": own, "start_new_session": True}
         with (self._work / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
+            self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, **place)
