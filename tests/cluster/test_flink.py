@@ -25,7 +25,7 @@ def _made(workdir):
     [examples] = workdir.glob("artifacts/example_gen/examples/*")
     [statistics] = workdir.glob("artifacts/statistics_gen/statistics/*")
     for split in ("train", "eval", "test"):
-        found = read_examples(examples / f"Split-{split}")
+        found = read_examples(str(examples / f"Split-{split}"))
         yield Counter(one.SerializeToString(deterministic=True) for one in found)
     for file in sorted(statistics.glob("*/FeatureStats.pb")):
         [dataset] = tfdv.load_stats_binary(str(file)).datasets
