@@ -13,14 +13,14 @@ VOLUMES = Path("/var/lib/volumes")
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str, rest: float = 0.5) -> Any:
-    """What the condition returns once it holds; errors of kubectl are no answer yet."""
+    """What the condition returns once it holds; errors on the way are no answer yet."""
     end = time.monotonic() + seconds
     found: Any = None
     while time.monotonic() < end:
         try:
             if found := condition():
                 return found
-        except KubectlError as error:
+        except (KubectlError, OSError) as error:
             found = error
         time.sleep(rest)
     raise TimeoutError(f"expected {what} within {seconds:g} s, found {found!r}")

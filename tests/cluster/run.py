@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import beam_flink
 import binaries
 from images import Images
 
@@ -36,6 +37,8 @@ def main() -> int:
     start = time.monotonic()
     archives = Images(binaries.CACHE / "images", programs).build()
     print(f"cluster: the images are built, {time.monotonic() - start:.0f} s", flush=True)
+    if "smoke" not in arguments:
+        beam_flink.fetch()
     if arguments == ["--build"]:
         return 0
     watched = [sys.executable, __file__, "--watched", programs, archives]

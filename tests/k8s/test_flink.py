@@ -1,14 +1,24 @@
 """The Flink cluster that Beam's steps may run on."""
 
+import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
+from components.beam_args import complete
 from pipelines.kubeflow.settings import DEFAULT_VOLUMES
 
 WORKER = "worker-pool"
+DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
+
+
+def documented_options() -> list[str]:
+    """Beam's options that the docs give for this cluster."""
+    [block] = re.findall(r"```yaml\n(beam:\n  args:.*?)```", DOCS.read_text(), re.DOTALL)
+    return yaml.safe_load(block)["beam"]["args"]
 
 
 @pytest.fixture
@@ -28,6 +38,12 @@ def pods(flink):
 @pytest.fixture
 def containers(pods):
     return {one["name"]: one for pod in pods.values() for one in pod["containers"]}
+
+
+@pytest.fixture
+def settings(flink):
+    [config] = _named(flink, "ConfigMap").values()
+    return yaml.safe_load(config["data"]["config.yaml"])
 
 
 def _named(flink, kind):
@@ -53,7 +69,7 @@ def test_pods_mount_claims_that_there_are(flink, pods):
         assert {one["claimName"] for one in mounted if one} <= claims
 
 
-def test_configuration_names_ports_that_are_open(flink, containers):
+def test_configuration_names_ports_that_are_open(flink, containers, settings):
     services = _named(flink, "Service")
     assert all(
         name == one["spec"]["selector"]["app.kubernetes.io/name"] for name, one in services.items()
@@ -63,8 +79,6 @@ def test_configuration_names_ports_that_are_open(flink, containers):
         for name, service in services.items()
         for port in service["spec"]["ports"]
     }
-    [config] = _named(flink, "ConfigMap").values()
-    settings = yaml.safe_load(config["data"]["config.yaml"])
     for address, port in (
         ("jobmanager.rpc.address", "jobmanager.rpc.port"),
         ("jobmanager.rpc.address", "blob.server.port"),
@@ -82,9 +96,17 @@ def test_configuration_names_ports_that_are_open(flink, containers):
     assert open_ports[f"flink-jobserver:{flags['--artifact-port']}"] == "artifacts"
 
 
-def test_flinks_memory_is_within_its_containers(flink, containers):
-    [config] = _named(flink, "ConfigMap").values()
-    settings = yaml.safe_load(config["data"]["config.yaml"])
+def test_documented_options_use_all_slots_and_a_loss_is_no_lost_job(flink, settings):
+    options = dict(option.split("=", 1) for option in complete(documented_options()))
+    slots = settings["taskmanager.numberOfTaskSlots"]
+    pods = _named(flink, "Deployment")["flink-taskmanager"]["spec"]["replicas"]
+    assert int(options["--parallelism"]) == slots * pods
+    assert int(options["--sdk_worker_parallelism"]) == slots
+    # fixed-delay takes each region of a job that a loss fails for an attempt of its own.
+    assert settings["restart-strategy.type"] == "exponential-delay"
+
+
+def test_flinks_memory_is_within_its_containers(containers, settings):
     for name in ("jobmanager", "taskmanager"):
         size = int(settings[f"{name}.memory.process.size"].removesuffix("m"))
         resources = containers[name]["resources"]
@@ -114,6 +136,8 @@ def test_the_worker_pool_answers_where_the_options_say(containers):
     assert pool["command"][:2] == ["python", "-m"]
     # Without it the workers would not import our stand-in for a missing module.
     assert "--container_executable=/opt/apache/beam/boot" in pool["args"]
+    # Into which boot writes: the image's own folder is read-only.
+    assert pool["workingDir"] in [one["mountPath"] for one in pool["volumeMounts"]]
 
 
 def test_flink_is_reached_by_its_own_pods_only(flink):
