@@ -17,6 +17,7 @@ import yaml
 from kubectl import Kubectl, wait_until
 
 HERE = Path(__file__).parent
+NAME = "pawlens-node"
 RUN = Path("/run/pawlens")
 CONFIG = RUN / "config"
 # As pods find the API server.
@@ -47,10 +48,11 @@ def enter(work: Path, programs: Path) -> None:
     resolv.parent.mkdir(parents=True, exist_ok=True)
     resolv.touch()
     texts[str(resolv)] = "nameserver 10.96.0.10\nsearch svc.cluster.local\n"
+    texts["/etc/hosts"] = f"127.0.0.1 localhost {NAME}\n"
     for number, (path, text) in enumerate(texts.items()):
         (RUN / f"file-{number}").write_text(text)
         command("mount", "--bind", RUN / f"file-{number}", path)
-    socket.sethostname("pawlens-node")
+    socket.sethostname(NAME)
     command("ip", "-batch", CONFIG / "links.txt")
     for name in ("ipv4/ip_forward", "bridge/bridge-nf-call-iptables"):
         Path("/proc/sys/net", name).write_text("1")
