@@ -139,7 +139,9 @@ def test_only_the_trainer_asks_for_a_gpu_and_goes_to_its_node(
     kubectl, nodes, step_pod, zygote, tmp_path
 ):
     compiled = tmp_path / "pipeline.yaml"
-    zygote.call(CLI, "kubeflow", "compile", "cats_vs_dogs", "--data", "/data", "--output", compiled)
+    images = [f"--set=kubeflow.{key}={IMAGE}" for key in ("image", "gpu_image")]
+    where = ["--data", "/data", "--output", compiled]
+    zygote.call(CLI, "kubeflow", "compile", "cats_vs_dogs", *where, *images)
     documents = list(yaml.safe_load_all(compiled.read_text()))
     steps = documents[0]["root"]["dag"]["tasks"]
     for name in steps:

@@ -6,7 +6,7 @@ import numpy as np
 from kubectl import ROOT, Kubectl, wait_until
 
 SCENARIOS = ROOT / "tests" / "components" / "trainer" / "scenarios.py"
-NAMES = ["normalised", "one_row_left", "clipped"]
+NAMES = ["normalised", "clipped"]
 TELL = """
 import json, numpy
 print(json.dumps({key: value.tolist() for key, value in numpy.load("/tmp/out.npz").items()}))
