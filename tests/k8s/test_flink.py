@@ -12,17 +12,15 @@ WORKER = "worker-pool"
 
 
 @pytest.fixture
-def flink(render):
-    return render("flink")
+def named(render):
+    """The objects of a kind, by name."""
+    flink = render("flink")
+    return lambda kind: {one["metadata"]["name"]: one for one in flink if one["kind"] == kind}
 
 
 @pytest.fixture
-def pods(flink):
-    return {
-        one["metadata"]["name"]: one["spec"]["template"]["spec"]
-        for one in flink
-        if one["kind"] == "Deployment"
-    }
+def pods(named):
+    return {name: one["spec"]["template"]["spec"] for name, one in named("Deployment").items()}
 
 
 @pytest.fixture
@@ -30,8 +28,10 @@ def containers(pods):
     return {one["name"]: one for pod in pods.values() for one in pod["containers"]}
 
 
-def _named(flink, kind):
-    return {one["metadata"]["name"]: one for one in flink if one["kind"] == kind}
+@pytest.fixture
+def flags(containers):
+    """Those of the job server."""
+    return dict(flag.split("=", 1) for flag in containers["jobserver"]["args"])
 
 
 def test_versions_are_pinned_and_belong_together(containers):
@@ -45,25 +45,20 @@ def test_versions_are_pinned_and_belong_together(containers):
     assert images[WORKER] == ("pawlens/pipeline", ":", version("pawlens"))
 
 
-def test_pods_mount_claims_that_there_are(flink, pods):
+def test_pods_mount_claims_that_there_are(named, pods):
     assert set(pods) == {"flink-jobmanager", "flink-taskmanager", "flink-jobserver"}
-    claims = {*_named(flink, "PersistentVolumeClaim"), "data"}  # that one is the pipeline's
+    claims = {*named("PersistentVolumeClaim"), "data"}  # that one is the pipeline's
     for pod in pods.values():
         mounted = [one.get("persistentVolumeClaim", {}) for one in pod["volumes"]]
         assert {one["claimName"] for one in mounted if one} <= claims
 
 
-def test_configuration_names_ports_that_are_open(flink, containers):
-    services = _named(flink, "Service")
-    assert all(
-        name == one["spec"]["selector"]["app.kubernetes.io/name"] for name, one in services.items()
-    )
-    open_ports = {
-        f"{name}:{port['port']}": port["name"]
-        for name, service in services.items()
-        for port in service["spec"]["ports"]
-    }
-    [config] = _named(flink, "ConfigMap").values()
+def test_configuration_names_ports_that_are_open_and_memory_that_is_there(named, containers, flags):
+    open_ports = {}
+    for name, service in named("Service").items():
+        assert name == service["spec"]["selector"]["app.kubernetes.io/name"]
+        open_ports |= {f"{name}:{one['port']}": one["name"] for one in service["spec"]["ports"]}
+    [config] = named("ConfigMap").values()
     settings = yaml.safe_load(config["data"]["config.yaml"])
     for address, port in (
         ("jobmanager.rpc.address", "jobmanager.rpc.port"),
@@ -72,38 +67,25 @@ def test_configuration_names_ports_that_are_open(flink, containers):
     ):
         assert f"{settings[address]}:{settings[port]}" in open_ports
     tasks = {port["name"]: port["containerPort"] for port in containers["taskmanager"]["ports"]}
-    assert tasks == {
-        "data": settings["taskmanager.data.port"],
-        "rpc": settings["taskmanager.rpc.port"],
-    }
-    flags = dict(flag.split("=", 1) for flag in containers["jobserver"]["args"])
+    assert tasks == {name: settings[f"taskmanager.{name}.port"] for name in ("data", "rpc")}
     assert flags["--flink-master"] in open_ports
     assert open_ports[f"flink-jobserver:{flags['--job-port']}"] == "jobs"
     assert open_ports[f"flink-jobserver:{flags['--artifact-port']}"] == "artifacts"
-
-
-def test_flinks_memory_is_within_its_containers(flink, containers):
-    [config] = _named(flink, "ConfigMap").values()
-    settings = yaml.safe_load(config["data"]["config.yaml"])
     for name in ("jobmanager", "taskmanager"):
         size = int(settings[f"{name}.memory.process.size"].removesuffix("m"))
-        resources = containers[name]["resources"]
-        assert size <= int(resources["limits"]["memory"].removesuffix("Mi"))
-        assert size <= int(resources["requests"]["memory"].removesuffix("Mi"))
+        for kind in ("limits", "requests"):
+            there = containers[name]["resources"][kind]["memory"]
+            assert size <= int(there.removesuffix("Mi"))
 
 
-def test_workers_see_what_the_steps_see_at_the_same_paths(containers, pods):
+def test_workers_see_what_the_steps_see_at_the_same_paths(containers, flags):
     mounts = {one["mountPath"]: one for one in containers[WORKER]["volumeMounts"]}
     assert mounts["/minio"]["name"] == mounts["/s3"]["name"] == "artifacts"
     [data] = [one for one in DEFAULT_VOLUMES if one.claim == "data"]
     assert mounts[data.path]["readOnly"] is True
-    flags = dict(flag.split("=", 1) for flag in containers["jobserver"]["args"])
     for name in ("jobserver", "taskmanager"):
-        [folder] = [
-            one["mountPath"]
-            for one in containers[name]["volumeMounts"]
-            if one["name"] == "artifacts"
-        ]
+        mounted = containers[name]["volumeMounts"]
+        [folder] = [one["mountPath"] for one in mounted if one["name"] == "artifacts"]
         assert flags["--artifacts-dir"].startswith(folder)
 
 
@@ -116,15 +98,14 @@ def test_the_worker_pool_answers_where_the_options_say(containers):
     assert "--container_executable=/opt/apache/beam/boot" in pool["args"]
 
 
-def test_flink_is_reached_by_its_own_pods_only(flink):
-    policies = _named(flink, "NetworkPolicy")
-    labels = {
-        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
-        for one in _named(flink, "Deployment").values()
-    }
+def test_flink_is_reached_by_its_own_pods_only(named):
+    policies = named("NetworkPolicy")
     [rule] = policies["flink"]["spec"]["ingress"]
     [caller] = rule["from"]
-    assert set(caller["podSelector"]["matchExpressions"][0]["values"]) == labels
+    assert set(caller["podSelector"]["matchExpressions"][0]["values"]) == {
+        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
+        for one in named("Deployment").values()
+    }
     [rule] = policies["flink-jobserver"]["spec"]["ingress"]
     assert rule["from"] == [{"podSelector": {}}]
     assert {port["port"] for port in rule["ports"]} == {"jobs", "artifacts"}
