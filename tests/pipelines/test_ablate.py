@@ -7,21 +7,13 @@ from serving.errors import InputError
 @pytest.mark.parametrize(
     ("model", "config", "sets", "line"),
     [
-        (
-            "convnet_baseline",
-            None,
-            [],
-            "model 'convnet_baseline': expected one with switches (mini_xception, or a ModelSpec "
-            "with ablations), found none in it",
-        ),
+        ("convnet_baseline", None, [], "with ablations), found none in it"),
         ("mini_xeption", None, [], "did you mean 'mini_xception'?"),
         ("mini_xception", "pets_segmentation", [], "a model for image_segment"),
         # Stages are not compared.
         ("mini_xception", "cats_vs_dogs_book", [], "trainer.stages: expected none with"),
         (
-            "mini_xception",
-            None,
-            ["trainer.epochs=0", "trainer.weights=a.keras"],
+            *("mini_xception", None, ["trainer.epochs=0", "trainer.weights=a.keras"]),
             "trainer.epochs: expected 1 or more with an ablation",
         ),
     ],
