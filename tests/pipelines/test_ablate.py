@@ -13,7 +13,9 @@ from serving.errors import InputError
         # Stages are not compared.
         ("mini_xception", "cats_vs_dogs_book", [], "trainer.stages: expected none with"),
         (
-            *("mini_xception", None, ["trainer.epochs=0", "trainer.weights=a.keras"]),
+            "mini_xception",
+            None,
+            ["trainer.epochs=0", "trainer.weights=a.keras"],
             "trainer.epochs: expected 1 or more with an ablation",
         ),
     ],
