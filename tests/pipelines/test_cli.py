@@ -1,6 +1,5 @@
 """The command itself, each time in a process of its own."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -94,7 +93,3 @@ def test_a_configuration_is_written_whole_or_not_at_all(pawlens, tmp_path):
         assert result.errors.count("\n") == 1
         assert line in result.errors
     assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_the_schema_is_json(pawlens):
-    assert json.loads(pawlens("config", "schema").output)["title"] == "PipelineConfig"
