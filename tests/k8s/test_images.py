@@ -24,58 +24,42 @@ TOOLS = {
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 VERSION = PROJECT["project"]["version"]
+LOCKS = ("requirements.lock", "requirements-gpu.lock")
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", re.MULTILINE)
 
 
-def _pins(path):
-    pins = PIN.findall(path.read_text())
-    assert len(pins) == len(dict(pins)), path
-    return dict(pins)
-
-
 @pytest.fixture(scope="module")
-def main_lock():
-    return _pins(ROOT / "requirements.lock")
+def locks():
+    """Versions by package: of what is tested, of the image, of the one for GPUs."""
+    files = (ROOT / "requirements.lock", *map(IMAGES.joinpath, LOCKS))
+    pins = [PIN.findall(file.read_text()) for file in files]
+    assert all(len(one) == len(dict(one)) for one in pins)
+    return [dict(one) for one in pins]
 
 
-@pytest.fixture(scope="module")
-def image_lock():
-    return _pins(IMAGES / "requirements.lock")
+def test_images_have_the_versions_that_are_tested_and_no_test_tool(locks):
+    main, image, gpu = locks
+    assert len(image) > 200
+    assert image.items() <= main.items()
+    assert main.keys() >= TOOLS
+    assert not TOOLS & (image.keys() | gpu.keys())
 
 
-@pytest.fixture(scope="module")
-def gpu_lock():
-    return _pins(IMAGES / "requirements-gpu.lock")
-
-
-def test_the_image_has_the_versions_that_are_tested(main_lock, image_lock):
-    assert len(image_lock) > 200
-    assert image_lock.items() <= main_lock.items()
-
-
-def test_the_gpu_image_adds_cudas_libraries_alone(image_lock, gpu_lock):
-    added = gpu_lock.keys() - image_lock.keys()
+def test_the_gpu_image_adds_the_libraries_that_tensorflow_asks_for_and_cudas_alone(locks):
+    _, image, gpu = locks
+    added = gpu.keys() - image.keys()
     assert {"nvidia-cudnn-cu12", "nvidia-nccl-cu12", "nvidia-cublas-cu12"} <= added
     assert all(re.fullmatch(r"nvidia-.*-cu12", name) for name in added), added
-    assert all(image_lock[name] == gpu_lock[name] for name in gpu_lock.keys() - added)
-
-
-def test_the_gpu_image_has_every_library_that_tensorflow_asks_for(gpu_lock):
+    assert all(image[name] == gpu[name] for name in gpu.keys() - added)
     asked = {
         re.split(r"[<>=!;\[ ]", text, maxsplit=1)[0]
         for text in importlib.metadata.requires("tensorflow") or ()
         if 'extra == "and-cuda"' in text
     }
-    assert asked
-    assert asked <= gpu_lock.keys()
+    assert set() < asked <= gpu.keys()
 
 
-def test_no_test_tool_is_in_an_image(main_lock, image_lock, gpu_lock):
-    assert main_lock.keys() >= TOOLS
-    assert not TOOLS & (image_lock.keys() | gpu_lock.keys())
-
-
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-gpu.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_locks_carry_hashes_and_no_host(name):
     text = (IMAGES / name).read_text()
     for entry in re.split(r"\n(?=[a-z0-9])", text):
@@ -108,10 +92,10 @@ def _owners():
     return owners
 
 
-def test_everything_that_is_imported_at_run_time_is_in_the_image(image_lock):
+def test_everything_that_is_imported_at_run_time_is_in_the_image(locks):
     # Some of these come along with others today; that is nothing to rely on.
     for_tests = set((ROOT / "requirements-dev.in").read_text().lower().split())
-    run_time = image_lock.keys() - for_tests
+    run_time = locks[1].keys() - for_tests
     owners = _owners()
     seen = set()
     for package in PACKAGES:
@@ -164,17 +148,12 @@ def patterns():
     return [line for line in lines if line and not line.startswith("#")]
 
 
-@pytest.mark.parametrize(
-    "path", [".git/config", "components/__pycache__/errors.pyc", "k8s/pipelines/secret.yaml"]
-)
-def test_what_no_image_needs_is_not_sent(path, patterns):
-    assert _ignored(path, patterns)
-
-
-def _instructions(path):
+@pytest.fixture(params=DOCKERFILES, ids=lambda path: path.name)
+def instructions(request):
     """Instructions of a Dockerfile, (stage, name, rest), with continued lines joined."""
-    lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
-    text = re.sub(r"\\\n", " ", "\n".join(lines))
+    lines = request.param.read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    text = re.sub(r"\\\n", " ", text)
     stage, found = "", []
     for name, rest in (line.split(None, 1) for line in text.splitlines() if line.strip()):
         if name == "FROM":
@@ -183,12 +162,8 @@ def _instructions(path):
     return found
 
 
-@pytest.fixture(params=DOCKERFILES, ids=lambda path: path.name)
-def instructions(request):
-    return _instructions(request.param)
-
-
-def _stages(instructions):
+@pytest.fixture
+def stages(instructions):
     """By stage, the image or stage below it."""
     return {stage: rest.split()[0] for stage, name, rest in instructions if name == "FROM"}
 
@@ -205,16 +180,17 @@ def _sources(instructions):
                 yield dict(part.split("=", 1) for part in mount[1].split(","))["source"]
 
 
-def test_what_is_copied_is_there_and_is_sent(instructions, patterns):
+def test_what_is_copied_is_there_and_is_sent_and_no_more(instructions, patterns):
     sources = list(_sources(instructions))
     assert {"components", "pipelines", "serving", "pyproject.toml"} <= set(sources)
     for source in sources:
         assert (ROOT / source).exists(), source
         assert not _ignored(source, patterns), source
+    for other in (".git/config", "components/__pycache__/errors.pyc", "k8s/pipelines/secret.yaml"):
+        assert _ignored(other, patterns), other
 
 
-def test_every_base_is_pinned(instructions):
-    stages = _stages(instructions)
+def test_every_base_is_pinned_to_what_is_tested(instructions, stages, locks):
     for base in stages.values():
         if base in stages or re.fullmatch(r"runtime-\$\{VARIANT\}", base):
             continue
@@ -223,12 +199,9 @@ def test_every_base_is_pinned(instructions):
     for _, name, rest in instructions:
         for source in re.findall(r"(?:--|,)from=([^\s,]+)", rest):
             assert source in stages, (name, source)
-
-
-def test_versions_are_those_of_the_lock(instructions, main_lock):
-    bases = set(_stages(instructions).values())
-    assert f"ghcr.io/astral-sh/uv:{main_lock['uv']}" in bases
-    assert f"apache/beam_python3.11_sdk:{main_lock['apache-beam']}" in bases
+    main, bases = locks[0], set(stages.values())
+    assert f"ghcr.io/astral-sh/uv:{main['uv']}" in bases
+    assert f"apache/beam_python3.11_sdk:{main['apache-beam']}" in bases
     [python] = [base for base in bases if base.startswith("python:")]
     assert PROJECT["project"]["requires-python"] == ">=3.11,<3.12"
     assert python.startswith("python:3.11.")
@@ -274,16 +247,11 @@ def test_only_what_a_hash_vouches_for_is_installed(instructions):
             assert "rm -rf /var/lib/apt/lists/*" in rest
 
 
-def test_nothing_secret_is_built_in(instructions):
-    for _, name, rest in instructions:
-        if name in {"ARG", "ENV", "LABEL"}:
-            assert not re.search(r"(?i)secret|token|password|credential|_key\b", rest), rest
-
-
-def test_compilers_and_caches_stay_behind(instructions):
-    stages = _stages(instructions)
+def test_secrets_compilers_and_caches_are_not_built_in(instructions, stages):
     assert stages["environment"] == stages["runtime-cpu"] == "base"
     for stage, name, rest in instructions:
+        if name in {"ARG", "ENV", "LABEL"}:
+            assert not re.search(r"(?i)secret|token|password|credential|_key\b", rest), rest
         if stage not in {"environment", "project"}:
             assert not re.search(r"\bapt-get\b|\bgcc\b|g\+\+|build-essential", rest)
         if name == "RUN" and "pip" in rest and stage not in {"environment", "project"}:

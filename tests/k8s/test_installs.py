@@ -45,27 +45,18 @@ def test_servers_read_the_claim_that_pushers_write_to(install, pod_specs, one_of
     assert claim["metadata"]["namespace"] == deployment["metadata"]["namespace"]
 
 
-def test_claims_outlive_servers(install):
+def test_one_object_is_in_one_part_only_and_claims_outlive_servers(install):
     assert not _claims(install[1])
-
-
-def test_one_object_is_in_one_part_only(install):
     names = [(one["kind"], one["metadata"]["name"]) for manifests in install for one in manifests]
     assert len(set(names)) == len(names)
 
 
-def test_claims_can_be_mounted_where_their_pods_run(install, one_of):
+def test_claims_are_the_default_ones_and_can_be_mounted_where_their_pods_run(install, one_of):
     pipelines, serving = install
+    assert set(_claims(pipelines)) == {one.claim for one in DEFAULT_VOLUMES}
     [mode] = {tuple(one["spec"]["accessModes"]) for one in _claims(pipelines).values()}
     one_node = one_of(serving, "Deployment")["spec"].get("replicas") == 1
     assert mode == (("ReadWriteOnce",) if one_node else ("ReadWriteMany",))
-
-
-@pytest.mark.parametrize("overlay", ["multi-user", "standalone", "dev"])
-def test_claims_are_those_of_the_default_configuration(render, overlay):
-    assert {one.claim for one in DEFAULT_VOLUMES} == set(
-        _claims(render(f"pipelines/overlays/{overlay}"))
-    )
 
 
 def test_every_pod_sees_a_claim_where_steps_see_it(install, render, pod_specs):

@@ -42,8 +42,7 @@ def exported():
     """Names of samples, with their labels, of a server that has done everything once."""
     metrics = Metrics()
     metrics.configure(single_model("m", "/models"))
-    call = Call("grpc", "Predict", "id", model="m", batch_size=1, run_seconds=0.01)
-    metrics.count(call)
+    metrics.count(Call("grpc", "Predict", "id", model="m", batch_size=1, run_seconds=0.01))
     metrics.count(Call("rest", "predict", "id", model="m", status=grpc.StatusCode.INTERNAL))
     metrics.loaded("/models/m/1", 1.0, ok=True)
     metrics.warmed_up("/models/m/1", 1.0)
@@ -69,14 +68,11 @@ def rules(groups):
 
 
 @pytest.fixture(scope="module")
-def alerts(rules):
-    return [rule for rule in rules if "alert" in rule]
-
-
-@pytest.fixture(scope="module")
-def dashboard(manifests, one_of):
+def asked(manifests, one_of):
+    """What the dashboard's panels ask."""
     [text] = one_of(manifests, "ConfigMap")["data"].values()
-    return json.loads(text)
+    targets = [target for panel in json.loads(text)["panels"] for target in panel["targets"]]
+    return [target["expr"].replace("$__rate_interval", "5m") for target in targets]
 
 
 def _asked(expression):
@@ -114,28 +110,21 @@ def check(exported):
     return checked
 
 
-def test_alerts_ask_for_exported_metrics(rules, check):
+def test_rules_and_panels_ask_for_exported_metrics(rules, asked, check):
     assert len(rules) >= 10
-    for rule in rules:
-        check(rule["expr"])
-
-
-def test_rules_record_what_alerts_read(rules):
+    for expression in (*(rule["expr"] for rule in rules), *asked):
+        check(expression)
     assert {rule["record"] for rule in rules if "record" in rule} == set(RECORDED)
 
 
-def test_every_alert_says_what_it_means_and_how_bad_it_is(alerts):
-    names = [rule["alert"] for rule in alerts]
-    assert len(set(names)) == len(names)
+def test_every_alert_says_what_it_means_how_bad_it_is_and_where(rules):
+    alerts = [rule for rule in rules if "alert" in rule]
+    assert len({rule["alert"] for rule in alerts}) == len(alerts)
     for rule in alerts:
         assert rule["alert"].startswith("Pawlens")
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert set(rule["annotations"]) == {"summary", "description"}
         assert rule["for"]
-
-
-def test_alerts_tell_labels_that_they_have(alerts):
-    for rule in alerts:
         used = set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
         metrics, grouped, made = _asked(rule["expr"])
         known = {x for name, matched in metrics for x in RECORDED.get(name, set()) | matched}
@@ -150,12 +139,6 @@ def test_objects_are_looked_for_wherever_pawlens_may_be(rules, manifests, one_of
             assert wanted in rule["expr"], rule["alert"]
 
 
-def test_dashboard_asks_for_exported_metrics(dashboard, check):
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            check(target["expr"].replace("$__rate_interval", "5m"))
-
-
 @pytest.mark.parametrize("overlay", ["cpu", "standalone", "dev"])
 def test_prometheus_scrapes_the_port_and_path_of_the_server(manifests, render, one_of, overlay):
     monitor = one_of(manifests, "ServiceMonitor")["spec"]
@@ -164,10 +147,8 @@ def test_prometheus_scrapes_the_port_and_path_of_the_server(manifests, render, o
     wanted = monitor["selector"]["matchLabels"].items()
     chosen = [one for one in services if wanted <= one["metadata"]["labels"].items()]
     [endpoint] = monitor["endpoints"]
-    ports = [
-        port for one in chosen for port in one["spec"]["ports"] if port["name"] == endpoint["port"]
-    ]
-    assert len(ports) == 1, "each pod is scraped once"
+    ports = [port["name"] for one in chosen for port in one["spec"]["ports"]]
+    assert ports.count(endpoint["port"]) == 1, "each pod is scraped once"
     assert endpoint["path"] == DEFAULT_PATH
     config = one_of(serving, "ConfigMap")
     assert f'path: "{endpoint["path"]}"' in config["data"]["monitoring.config"]
@@ -206,12 +187,8 @@ def promtool(tmp_path):
     return run
 
 
-def test_prometheus_takes_what_the_dashboard_asks(promtool, dashboard):
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    rules = [
-        {"record": f"panel{number}", "expr": one.replace("$__rate_interval", "5m")}
-        for number, one in enumerate(asked)
-    ]
+def test_prometheus_takes_what_the_dashboard_asks(promtool, asked):
+    rules = [{"record": f"panel{number}", "expr": one} for number, one in enumerate(asked)]
     assert len(rules) >= 6
     promtool([{"name": "dashboard", "rules": rules}], "check", "rules", "rules.yaml")
 

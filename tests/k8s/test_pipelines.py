@@ -29,12 +29,17 @@ def images(overlay):
 
 
 @pytest.fixture
-def scheduled(overlay, one_of, images):
+def job(overlay, one_of):
+    """The Job that makes schedules."""
+    return one_of(overlay, "Job", "pawlens-schedules")
+
+
+@pytest.fixture
+def scheduled(job, images):
     """Pipeline and flags of each schedule, as the command line reads them in the container."""
-    pod = one_of(overlay, "Job", "pawlens-schedules")["spec"]["template"]["spec"]
     command = typer.main.get_command(kubeflow_app).commands["schedule"]
     found = []
-    for container in pod["containers"]:
+    for container in job["spec"]["template"]["spec"]["containers"]:
         *start, config = container["command"]
         assert start == ["pawlens", "kubeflow", "schedule"]
         # As Kubernetes does.
@@ -43,32 +48,28 @@ def scheduled(overlay, one_of, images):
     return found
 
 
-def test_images_are_those_of_this_version(images):
+def test_all_run_the_images_of_this_version(overlay, images, render, pod_specs, containers):
     assert images == {
         "PIPELINE_IMAGE": f"pawlens/pipeline:{version('pawlens')}",
         "PIPELINE_GPU_IMAGE": f"pawlens/pipeline-gpu:{version('pawlens')}",
     }
-
-
-def test_jobs_and_the_loader_run_the_image_of_the_steps(
-    overlay, images, render, pod_specs, containers
-):
     pods = pod_specs((*overlay, *render("pipelines/data-loader")))
     assert len(pods) == 3
     for pod in pods:
         assert {one["image"] for one in containers(pod)} == {images["PIPELINE_IMAGE"]}
 
 
-def test_every_pipeline_that_is_served_is_scheduled(scheduled, render):
-    [text] = [
-        one["data"]["models.config"] for one in render("serving/base") if one["kind"] == "ConfigMap"
-    ]
+def test_every_pipeline_that_is_served_is_scheduled(scheduled, render, one_of):
+    text = one_of(render("serving/base"), "ConfigMap")["data"]["models.config"]
     served = set(re.findall(r'name: "(\w+)"', text))
     assert {load_config(config).pusher.model_name for config, _ in scheduled} == served
 
 
-def test_schedules_are_what_the_command_takes(scheduled, images, overlay, one_of):
+def test_schedules_are_what_the_command_takes(scheduled, images, overlay, job, one_of):
+    own = job["metadata"]["namespace"]
     for config, flags in scheduled:
+        # Only where users have one is the API told a namespace.
+        assert flags["namespace"] == ("" if own == "kubeflow" else own)
         assert next_times(flags["cron"])
         kubeflow = load_config(config, flags["sets"]).kubeflow
         assert kubeflow.image == images["PIPELINE_IMAGE"]
@@ -79,18 +80,10 @@ def test_schedules_are_what_the_command_takes(scheduled, images, overlay, one_of
         assert not flags["catch_up"]
 
 
-def test_the_api_is_told_the_namespace_only_where_users_have_one(scheduled, overlay, one_of):
-    own = one_of(overlay, "Job", "pawlens-schedules")["metadata"]["namespace"]
-    assert {flags["namespace"] for _, flags in scheduled} == {"" if own == "kubeflow" else own}
-
-
-def test_the_jobs_token_is_where_the_command_looks_and_for_its_api(overlay, one_of):
-    pod = one_of(overlay, "Job", "pawlens-schedules")["spec"]["template"]["spec"]
-    [token] = [
-        volume["projected"]["sources"][0]["serviceAccountToken"]
-        for volume in pod["volumes"]
-        if volume["name"] == "token"
-    ]
+def test_the_jobs_token_is_where_the_command_looks_and_for_its_api(job):
+    pod = job["spec"]["template"]["spec"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "token"]
+    token = volume["projected"]["sources"][0]["serviceAccountToken"]
     assert token["audience"] == "pipelines.kubeflow.org"
     for container in pod["containers"]:
         assert "--in-cluster" in container["args"]
@@ -98,10 +91,10 @@ def test_the_jobs_token_is_where_the_command_looks_and_for_its_api(overlay, one_
         assert f"{path}/{token['path']}" == client.KF_PIPELINES_SA_TOKEN_PATH
 
 
-def test_the_jobs_may_reach_the_api_that_they_call(scheduled, overlay, one_of):
+def test_the_jobs_may_reach_the_api_that_they_call(scheduled, overlay, job, one_of):
     policy = one_of(overlay, "NetworkPolicy", "pawlens-schedules")["spec"]
-    job = one_of(overlay, "Job", "pawlens-schedules")["spec"]["template"]["metadata"]["labels"]
-    assert policy["podSelector"]["matchLabels"].items() <= job.items()
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
     [rule] = [rule for rule in policy["egress"] if "to" in rule]
     [peer] = rule["to"]
     [port] = rule["ports"]
@@ -110,25 +103,18 @@ def test_the_jobs_may_reach_the_api_that_they_call(scheduled, overlay, one_of):
         assert url.port == port["port"]
         service, namespace, _ = url.hostname.split(".")
         assert peer["podSelector"]["matchLabels"] == {"app": service}
-        assert peer["namespaceSelector"]["matchLabels"] == {
-            "kubernetes.io/metadata.name": namespace
-        }
+        name = {"kubernetes.io/metadata.name": namespace}
+        assert peer["namespaceSelector"]["matchLabels"] == name
 
 
-def test_alerts_know_the_schedules(scheduled, render):
+def test_alerts_know_the_schedules(scheduled, render, one_of):
     """More than one miss before anybody is woken, and no name of a run goes unseen."""
-    rules = [
-        rule
-        for one in render("monitoring")
-        if one["metadata"]["name"] == "pawlens-runs"
-        for rule in one["spec"]["groups"][0]["rules"]
-    ]
+    runs = one_of(render("monitoring"), "PrometheusRule", "pawlens-runs")
+    rules = runs["spec"]["groups"][0]["rules"]
     [record] = [rule["expr"] for rule in rules if "record" in rule]
     [alert] = [rule["expr"] for rule in rules if rule.get("alert") == "PawlensNoSuccessfulRun"]
-    patience = {
-        name: int(days) * DAY
-        for name, days in re.findall(r'pipeline="(\w+)"\} > (\d+) \* 86400', alert)
-    }
+    days = dict(re.findall(r'pipeline="(\w+)"\} > (\d+) \* 86400', alert))
+    patience = {name: int(number) * DAY for name, number in days.items()}
     assert set(patience) == {config for config, _ in scheduled}
     patterns = dict(re.findall(r'"pipeline", "(\w+)", "workflow", "([^"]+)"', record))
     for config, flags in scheduled:
@@ -184,31 +170,17 @@ def test_the_profile_and_its_namespace_have_one_owner(render, one_of):
     assert levels["pod-security.kubernetes.io/warn"] == "restricted"
 
 
-@pytest.fixture
-def prepare(k8s):
-    def run(*folders):
-        script = k8s / "pipelines" / "base" / "prepare-volumes.sh"
-        return subprocess.run(
-            ["sh", script, *folders],
-            env={"PATH": os.environ["PATH"]},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+def test_volumes_are_prepared_and_one_that_cannot_be_written_is_told(k8s, tmp_path):
+    def prepare(*folders):
+        command = ["sh", k8s / "pipelines" / "base" / "prepare-volumes.sh", *folders]
+        how = {"env": {"PATH": os.environ["PATH"]}, "timeout": 30, "text": True}
+        return subprocess.run(command, capture_output=True, check=False, **how)
 
-    return run
-
-
-def test_volumes_that_can_be_written_are_prepared(prepare, tmp_path):
     (tmp_path / "data").mkdir()
     done = prepare(tmp_path, tmp_path / "data")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
     assert list((tmp_path / "data").iterdir()) == []
-
-
-def test_a_volume_that_cannot_be_written_is_told(prepare, tmp_path):
     done = prepare(tmp_path / "missing", tmp_path)
     assert done.returncode == 1
     assert f"{tmp_path / 'missing'} cannot be written by user" in done.stderr

@@ -76,7 +76,10 @@ def test_no_folder_is_left_out():
     assert len([one for one in ALL if one.startswith("pipelines/overlays/")]) >= 3
 
 
-def test_every_object_fits_its_schema(manifests):
+def test_every_object_fits_its_schema_and_has_a_name_of_its_own(manifests):
+    told = [(one["kind"], one["metadata"]) for one in manifests]
+    names = {(kind, metadata.get("namespace"), metadata["name"]) for kind, metadata in told}
+    assert len(names) == len(manifests)
     for one in manifests:
         if one["apiVersion"] in BUILT_IN:
             kubernetes_validate.validate(one, KUBERNETES, strict=True)
@@ -85,39 +88,21 @@ def test_every_object_fits_its_schema(manifests):
             jsonschema.validate(one, schema)
 
 
-def test_no_two_objects_have_one_name(manifests):
-    names = [
-        (one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"])
-        for one in manifests
-    ]
-    assert len(set(names)) == len(names)
-
-
-@pytest.mark.parametrize(
-    "overlay", [one for one in ALL if one.startswith(("serving/overlays/", "pipelines/overlays/"))]
-)
-def test_everything_of_an_overlay_is_in_one_namespace(overlay, render):
-    name = overlay.rpartition("/")[2]
-    namespaces = {one["metadata"].get("namespace") for one in render(overlay)}
-    assert namespaces == {"kubeflow" if name in STANDALONE else "pawlens"}
-
-
-def test_whatever_has_a_namespace_to_be_in_says_so(folder, manifests):
+def test_whatever_has_a_namespace_to_be_in_says_so_and_an_overlay_has_one(folder, manifests):
     if folder in ("pipelines/base", "pipelines/data-loader"):  # `kubectl -n` or an overlay says it
         assert not any("namespace" in one["metadata"] for one in manifests)
         return
     for one in manifests:
         assert ("namespace" in one["metadata"]) == (one["kind"] not in CLUSTER_SCOPED)
+    if folder.startswith(("serving/overlays/", "pipelines/overlays/")):
+        wanted = "kubeflow" if folder.rpartition("/")[2] in STANDALONE else "pawlens"
+        assert {one["metadata"].get("namespace") for one in manifests} == {wanted}
 
 
-def test_images_are_pinned(all_containers):
+def test_every_container_has_requests_and_limits_and_its_image_is_pinned(all_containers):
     for container in all_containers:
         tag = container["image"].rpartition("/")[2].partition(":")[2]
         assert tag[:1].isdigit(), container["image"]
-
-
-def test_every_container_has_requests_and_limits(all_containers):
-    for container in all_containers:
         for kind in ("requests", "limits"):
             assert {"cpu", "memory"} <= set(container["resources"][kind]), container["name"]
 
@@ -154,9 +139,7 @@ def test_every_service_leads_to_ports_of_pods(manifests, pods, containers):
         [pod] = [one["spec"] for one in pods if wanted <= one["metadata"]["labels"].items()]
         ports = [port for one in containers(pod) for port in one.get("ports", [])]
         there = {port["name"]: port["containerPort"] for port in ports}
-        assert {
-            port["targetPort"]: port["port"] for port in service["ports"]
-        }.items() <= there.items()
+        assert all(there[one["targetPort"]] == one["port"] for one in service["ports"])
 
 
 def test_every_mounted_volume_and_configuration_exists(manifests, pod_specs, containers):
@@ -176,9 +159,10 @@ def test_every_mounted_volume_and_configuration_exists(manifests, pod_specs, con
         assert one["predictor"]["serviceAccountName"] in accounts
 
 
-def test_roles_name_what_they_allow(manifests):
-    rules = [rule for one in manifests if one["kind"] == "Role" for rule in one["rules"]]
-    for rule in rules:
+def test_roles_name_what_they_allow_and_are_bound_to_accounts_that_are_there(manifests):
+    kinds = ("Role", "RoleBinding", "ServiceAccount")
+    made, bindings, there = ([one for one in manifests if one["kind"] == kind] for kind in kinds)
+    for rule in (rule for one in made for rule in one["rules"]):
         for part in ("apiGroups", "resources", "verbs"):
             assert rule[part]
             assert "*" not in rule[part]
@@ -186,16 +170,11 @@ def test_roles_name_what_they_allow(manifests):
             assert rule["resourceNames"]
             assert rule["verbs"] == ["get"]
     assert not {"ClusterRole", "ClusterRoleBinding"} & {one["kind"] for one in manifests}
-
-
-def test_every_role_is_bound_to_an_account_that_is_there(manifests):
-    roles = {one["metadata"]["name"] for one in manifests if one["kind"] == "Role"}
-    bindings = [one for one in manifests if one["kind"] == "RoleBinding"]
+    roles, accounts = ({one["metadata"]["name"] for one in kind} for kind in (made, there))
     assert {one["roleRef"]["name"] for one in bindings} == roles
-    accounts = {one["metadata"]["name"] for one in manifests if one["kind"] == "ServiceAccount"}
     for one in bindings:
-        assert {subject["name"] for subject in one["subjects"]} <= accounts
         for subject in one["subjects"]:
+            assert subject["name"] in accounts
             assert subject.get("namespace") == one["metadata"].get("namespace")
 
 

@@ -27,12 +27,8 @@ def container(manifests, pod_specs):
     return pod["containers"][0]
 
 
-def _flags(container):
-    return dict(arg.removeprefix("--").split("=", 1) for arg in container["args"])
-
-
 def test_flags_ports_and_service_agree_with_the_clients_default(manifests, container, one_of):
-    flags = _flags(container)
+    flags = dict(arg.removeprefix("--").split("=", 1) for arg in container["args"])
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"grpc": int(flags["port"]), "rest": int(flags["rest_api_port"])}
     service = one_of(manifests, "Service", "serving")
@@ -125,47 +121,27 @@ def server(flags_here):
 
 def _probe(k8s, port, *models):
     script = k8s / "serving" / "base" / "config" / "ready.sh"
-    environment = {"REST_PORT": str(port), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(
-        ["bash", script, *models],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    how = {"env": {"REST_PORT": str(port), "PATH": "/usr/bin:/bin"}, "timeout": 30, "text": True}
+    return subprocess.run(["bash", script, *models], capture_output=True, check=False, **how)
 
 
-def test_the_probe_holds_while_all_models_are_served(k8s, server, container):
+def test_the_readiness_probe_holds_while_all_models_are_served(k8s, server, container):
     models = container["readinessProbe"]["exec"]["command"][2:]
     assert len(models) == 2
     done = _probe(k8s, server, *models)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_the_probe_fails_for_a_model_that_is_not_served(k8s, server):
     failed = _probe(k8s, server, CLASSIFIER_NAME, "other")
-    assert failed.returncode == 1
-    assert failed.stdout == "model other is not served: HTTP 404\n"
-
-
-def test_the_probe_fails_where_nothing_listens(k8s):
+    assert (failed.returncode, failed.stdout) == (1, "model other is not served: HTTP 404\n")
     assert _probe(k8s, _free_port(), CLASSIFIER_NAME).returncode == 1
-
-
-def test_the_probe_does_not_wait_for_a_server_that_hangs(k8s):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # which hangs
         assert _probe(k8s, silent.getsockname()[1], CLASSIFIER_NAME).returncode == 1
 
 
-def test_the_liveness_probe_asks_what_the_server_answers(server, container):
-    path = container["livenessProbe"]["httpGet"]["path"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{server}{path}", timeout=30) as answer:
-        assert answer.status == 200
-
-
-def test_metrics_are_where_prometheus_looks(server, render, one_of):
+def test_liveness_and_metrics_are_where_they_are_looked_for(server, container, render, one_of):
     [endpoint] = one_of(render("monitoring"), "ServiceMonitor")["spec"]["endpoints"]
-    url = f"http://127.0.0.1:{server}{endpoint['path']}"
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        assert ":tensorflow:cc:saved_model:load_attempt_count{" in answer.read().decode()
+    metrics = ":tensorflow:cc:saved_model:load_attempt_count{"
+    for asks, words in ((container["livenessProbe"]["httpGet"], ""), (endpoint, metrics)):
+        url = f"http://127.0.0.1:{server}{asks['path']}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            assert answer.status == 200
+            assert words in answer.read().decode()

@@ -53,9 +53,8 @@ def test_a_gpu_pod_asks_for_a_gpu_where_gpus_are(render, pod_specs, gpu, cpu):
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert container["resources"]["requests"]["nvidia.com/gpu"] == "1"
     assert container["image"].endswith("-gpu")
-    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod[
-        "tolerations"
-    ]
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    assert taint in pod["tolerations"]
     [pod] = pod_specs(render(f"serving/overlays/{cpu}"))
     assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
     assert not pod["containers"][0]["image"].endswith("-gpu")
@@ -73,7 +72,5 @@ def test_prometheus_may_read_metrics_and_nothing_else(server, one_of):
     rules = one_of(server, "NetworkPolicy", "serving")["spec"]["ingress"]
     name = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
     [rule] = [rule for rule in rules if {"namespaceSelector": name} in rule["from"]]
-    assert rule == {
-        "from": [{"namespaceSelector": name}],
-        "ports": [{"port": "rest", "protocol": "TCP"}],
-    }
+    ports = [{"port": "rest", "protocol": "TCP"}]
+    assert rule == {"from": [{"namespaceSelector": name}], "ports": ports}

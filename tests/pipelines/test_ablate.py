@@ -7,13 +7,7 @@ from serving.errors import InputError
 @pytest.mark.parametrize(
     ("model", "config", "sets", "line"),
     [
-        (
-            "convnet_baseline",
-            None,
-            [],
-            "model 'convnet_baseline': expected one with switches (mini_xception, or a ModelSpec "
-            "with ablations), found none in it",
-        ),
+        ("convnet_baseline", None, [], "with ablations), found none in it"),
         ("mini_xeption", None, [], "did you mean 'mini_xception'?"),
         ("mini_xception", "pets_segmentation", [], "a model for image_segment"),
         # Stages are not compared.

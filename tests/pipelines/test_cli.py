@@ -1,6 +1,5 @@
 """The command itself, each time in a process of its own."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -27,51 +26,31 @@ def test_help_lists_the_commands(pawlens, words, commands):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (
-            ["run", "cats_vs_dog"],
-            "pawlens: config: expected a YAML file or one of cats_vs_dogs, "
-            "cats_vs_dogs_book, image_classification, image_segmentation, linear_blobs, "
-            "pets_segmentation, found 'cats_vs_dog'; did you mean 'cats_vs_dogs'?",
-        ),
-        (
-            ["run", "cats_vs_dogs", "--data", "missing"],
-            "pawlens: data.path: expected an existing folder, found 'missing', which does not "
-            "exist; pass --data DIR (pawlens data synth makes one)",
-        ),
-        (
-            ["kubeflow", "schedule", "linear_blobs", "--cron", "0 3 * * *"],
-            "did you mean '0 0 3 * * *'?\n",
-        ),
+        (["run", "cats_vs_dog"], "found 'cats_vs_dog'; did you mean 'cats_vs_dogs'?\n"),
         (
             ["kubeflow", "submit", "linear_blobs", "--host", "http://127.0.0.1:1"],
             "pass --host http://localhost:8080\n",
         ),
         (["kubeflow", "compile", "linear_blobs", "-o", "no/such/folder.yaml"], "found none\n"),
         (["predict", "missing.jpg"], "missing.jpg"),
-        (
-            ["rollback", "pets", "--serving-root", "nowhere"],
-            "pawlens: model 'pets': expected a folder with versions in nowhere, found nothing"
-            " there; --serving-root names another place\n",
-        ),
-        (
-            ["label", "pets", "stable", "7", "--model-config-file", "none.config"],
-            "none.config: no model 'pets'",
-        ),
+        (["rollback", "pets", "--serving-root", "nowhere"], "with versions in nowhere, found no"),
+        (["label", "pet", "new", "7", "--model-config-file", "no.config"], "no.config: no model"),
         (["run", "linear_blobs", "--data", ".", "--workdir", "a*?[b]"], "found *?[; pass another"),
         (["serve", "--model_base_path", "missing"], "missing"),
-        (["serve", "--no_such_flag", "--model_base_path", "."], "--no_such_flag"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(pawlens, arguments, line):
     result = pawlens(*arguments, status=2)
     assert result.output == ""
+    assert result.errors.startswith("pawlens: ")
     assert result.errors.count("\n") == 1
     assert line in result.errors
 
 
 def test_nothing_is_made_where_the_input_is_wrong(pawlens, tmp_path):
     places = ("--data", tmp_path / "missing", "--workdir", tmp_path / "work")
-    pawlens("run", "cats_vs_dogs", *places, status=2)
+    result = pawlens("run", "cats_vs_dogs", *places, status=2)
+    assert result.errors.startswith("pawlens: data.path: expected an existing folder, found '")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,7 +93,3 @@ def test_a_configuration_is_written_whole_or_not_at_all(pawlens, tmp_path):
         assert result.errors.count("\n") == 1
         assert line in result.errors
     assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_the_schema_is_json(pawlens):
-    assert json.loads(pawlens("config", "schema").output)["title"] == "PipelineConfig"

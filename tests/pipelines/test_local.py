@@ -39,11 +39,7 @@ def ingest_in():
         workdir.root.mkdir()
 
         def run(*sets, rehash=False, sources=ROOT):
-            places = Places(
-                data=data,
-                pipeline_root=str(workdir.artifacts),
-                serving_root=workdir.serving,
-            )
+            places = Places(data, str(workdir.artifacts), workdir.serving)
             config = load_config("cats_vs_dogs", list(sets))
             step = ImageExampleGen(
                 str(data), data=config.data, config=config.example_gen, rehash=rehash
@@ -51,9 +47,8 @@ def ingest_in():
             pipeline = assemble(config, places, {"example_gen": step})
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("pipelines.source_digest.ROOT", sources)
-                ran = local.run_steps(
-                    pipeline, workdir.metadata, step_sources(config), Console(quiet=True)
-                )
+                how = (step_sources(config), Console(quiet=True))
+                ran = local.run_steps(pipeline, workdir.metadata, *how)
             return {name for name, step in ran.items() if not step.cached}
 
         return run

@@ -12,18 +12,15 @@ from pipelines.step_sources import step_sources, training_sources
 from pipelines.workdir import WorkDir
 from serving.errors import InputError
 
-TUNER = [
-    "tuner.trials=3",
-    "tuner.epochs=2",
-    "tuner.space.learning_rate={min: 1e-4, max: 1e-2, log: true}",
-]
+SPACE = "tuner.space.learning_rate={min: 1e-4, max: 1e-2, log: true}"
+TUNER = ["tuner.trials=3", "tuner.epochs=2", SPACE]
 
 
 @pytest.fixture
 def steps_of(tmp_path):
-    """steps_of(build, *sets): name -> step, in order."""
+    """steps_of(*sets): name -> step, in order."""
 
-    def build_steps(build, *sets):
+    def build_steps(*sets, build=wiring.build_pipeline):
         places = wiring.Places(tmp_path, str(tmp_path / "artifacts"), tmp_path / "serving", "state")
         pipeline = build(load_config("cats_vs_dogs", list(sets)), places)
         return {step.id: step for step in pipeline.components}
@@ -32,7 +29,7 @@ def steps_of(tmp_path):
 
 
 def test_the_tuner_hands_its_choice_to_the_trainer(steps_of):
-    steps = steps_of(wiring.build_pipeline, *TUNER)
+    steps = steps_of(*TUNER)
     names = list(steps)
     assert names.index("data_validation") < names.index("tuner") < names.index("trainer")
     chosen = steps["tuner"].outputs["best_hyperparameters"]
@@ -45,13 +42,11 @@ def test_the_tuner_hands_its_choice_to_the_trainer(steps_of):
 
 def test_the_length_of_the_training_is_none_of_the_tuners_business(steps_of):
     """So a longer training does not search again."""
-    one, other = (
-        steps_of(wiring.build_pipeline, *TUNER, f"trainer.epochs={epochs}")["tuner"]
-        for epochs in (5, 50)
+    one, other, another = (
+        steps_of(*TUNER, f"trainer.{changed}")["tuner"].exec_properties["custom_config"]
+        for changed in ("epochs=5", "epochs=50", "batch_size=7")
     )
-    assert one.exec_properties["custom_config"] == other.exec_properties["custom_config"]
-    another = steps_of(wiring.build_pipeline, *TUNER, "trainer.batch_size=7")["tuner"]
-    assert one.exec_properties["custom_config"] != another.exec_properties["custom_config"]
+    assert one == other != another
 
 
 def reached(sources):
@@ -83,7 +78,7 @@ def test_a_half_done_training_depends_neither_on_export_nor_on_the_step():
 
 
 def test_what_cannot_be_converted_as_asked_is_not_pushed(steps_of):
-    steps = steps_of(wiring.build_pipeline, "converter.formats=[onnx]", "converter.images=9")
+    steps = steps_of("converter.formats=[onnx]", "converter.images=9")
     converter = steps["converter"]
     assert converter.inputs["model_run"] is steps["trainer"].outputs["model_run"]
     assert json.loads(converter.exec_properties["config"])["images"] == 9
@@ -91,7 +86,7 @@ def test_what_cannot_be_converted_as_asked_is_not_pushed(steps_of):
 
 
 def test_the_card_is_told_what_made_the_model(steps_of):
-    steps = steps_of(wiring.build_pipeline, "trainer.seed=99", "beam.args=[]")
+    steps = steps_of("trainer.seed=99", "beam.args=[]")
     recipe = json.loads(steps["interpreter"].exec_properties["recipe"])
     assert recipe["config"]["trainer"]["seed"] == 99
     assert recipe["config"]["task"] == "image_classification"
@@ -108,7 +103,6 @@ STEP = "steps.more={component: 'tfx.components.statistics_gen.component:Statisti
 
 def test_a_step_from_outside_follows_what_it_reads_and_the_pusher_may_wait(steps_of):
     steps = steps_of(
-        wiring.build_pipeline,
         STEP + "inputs: {examples: example_gen.examples}, before_push: true, beam: true}",
         "beam.steps.more=['--direct_num_workers=3']",
     )
@@ -128,14 +122,14 @@ def test_a_step_from_outside_follows_what_it_reads_and_the_pusher_may_wait(steps
 )
 def test_a_step_that_cannot_be_made_is_one_line(steps_of, step, line):
     with pytest.raises(InputError) as error:
-        steps_of(wiring.build_pipeline, STEP + step)
+        steps_of(STEP + step)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_ingest_alone_ends_with_valid_data(steps_of):
-    whole = list(steps_of(wiring.build_pipeline))
-    assert list(steps_of(wiring.build_ingest)) == whole[: whole.index("data_validation") + 1]
+    whole = list(steps_of())
+    assert list(steps_of(build=wiring.build_ingest)) == whole[: whole.index("data_validation") + 1]
 
 
 def test_a_url_stays_a_url_and_a_path_becomes_absolute(tmp_path, monkeypatch):

@@ -5,21 +5,17 @@ import pytest
 
 from pipelines.source_digest import PACKAGES, ROOT, reached_files, source_digest
 
-RUN, INGEST, REPORT = (
-    "components.trainer.run",
-    "components.example_gen.executor",
-    "components.interpreter.executor",
-)
+RUN, INGEST = "components.trainer.run", "components.example_gen.executor"
+REPORT = "components.interpreter.executor"
 
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """Our sources at another place, which does not count."""
     digest = source_digest([RUN])
+    ignore = shutil.ignore_patterns("__pycache__")
     for package in PACKAGES:
-        shutil.copytree(
-            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignore)
     monkeypatch.setattr("pipelines.source_digest.ROOT", tmp_path)
     assert source_digest([RUN]) == digest
     return tmp_path

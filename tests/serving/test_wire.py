@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from tensorflow.core.framework import tensor_pb2 as tf_tensor
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2  # noqa: F401 - their messages
 
 from serving.wire import messages_pb2
-from serving.wire import messages_pb2 as pb
 from serving.wire.tensors import MAX_TENSOR_BYTES, TensorError, fill_proto, to_array
 
 # Fields of theirs that no one here needs.
@@ -22,12 +21,6 @@ LEFT_OUT = {
     "TensorInfo": {"composite_tensor"},
     "PredictRequest": {"predict_streamed_options", "client_id", "request_options"},
 }
-
-
-def to_proto(array: np.ndarray, **how: bool) -> pb.TensorProto:
-    proto = pb.TensorProto()
-    fill_proto(proto, array, **how)
-    return proto
 
 
 def _theirs() -> dict[str, type]:
@@ -56,20 +49,15 @@ def _facts(field: FieldDescriptor) -> tuple:
     )
 
 
-def _compare_enum(ours: EnumDescriptor, theirs: EnumDescriptor) -> None:
-    known = {value.name: value.number for value in theirs.values}
-    for value in ours.values:
-        assert known.get(value.name) == value.number, value.name
-
-
 def _compare(ours: Descriptor, theirs: Descriptor) -> None:
     left_out = LEFT_OUT.get(ours.name, set())
     assert {f.name for f in theirs.fields} - left_out == {f.name for f in ours.fields}
     for field in ours.fields:
         other = theirs.fields_by_name[field.name]
         assert _facts(field) == _facts(other), field.full_name
-        if field.enum_type:
-            _compare_enum(field.enum_type, other.enum_type)
+        for value in field.enum_type.values if field.enum_type else ():
+            known = other.enum_type.values_by_name[value.name]
+            assert known.number == value.number, value.name
     for name, nested in ours.nested_types_by_name.items():
         _compare(nested, theirs.nested_types_by_name[name])
 
@@ -102,7 +90,8 @@ def test_arrays_mean_the_same_to_tensorflow(dtype: str, shape: tuple, as_content
     values = np.resize([0, 1, 2, 3, 100, 1], shape).astype(dtype)
     if values.dtype.kind in "if":
         values[values == 0] = -3
-    proto = to_proto(values, as_content=as_content)
+    proto = messages_pb2.TensorProto()
+    fill_proto(proto, values, as_content=as_content)
     assert bool(proto.tensor_content) is (as_content and values.size > 0)
     theirs = tf_tensor.TensorProto.FromString(proto.SerializeToString())
     parsed = tf.io.parse_tensor(proto.SerializeToString(), tf.dtypes.as_dtype(values.dtype))
@@ -113,27 +102,21 @@ def test_arrays_mean_the_same_to_tensorflow(dtype: str, shape: tuple, as_content
     np.testing.assert_array_equal(back, values)
 
 
+def _proto(sizes: list[int], **fields: object) -> messages_pb2.TensorProto:
+    return messages_pb2.TensorProto(tensor_shape={"dim": [{"size": x} for x in sizes]}, **fields)
+
+
 @pytest.mark.parametrize("given", [[], [5], [5, 6], [5, 6, 7, 8]])
 def test_short_lists_are_continued_like_tensorflow_does(given: list[int]) -> None:
-    proto = messages_pb2.TensorProto(dtype=messages_pb2.DT_INT32, int_val=given)
-    proto.tensor_shape.dim.add(size=4)
+    proto = _proto([4], dtype=messages_pb2.DT_INT32, int_val=given)
     expected = tf.io.parse_tensor(proto.SerializeToString(), tf.int32).numpy()
     np.testing.assert_array_equal(to_array(proto), expected)
 
 
 def test_strings_in_tensor_content() -> None:
-    proto = messages_pb2.TensorProto(dtype=messages_pb2.DT_STRING)
-    proto.tensor_shape.dim.add(size=2)
-    proto.tensor_content = b"\xac\x02\x01" + b"a" * 300 + b"b"
+    proto = _proto([2], dtype=7, tensor_content=b"\xac\x02\x01" + b"a" * 300 + b"b")
     expected = tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy()
     assert to_array(proto).tolist() == expected.tolist() == [b"a" * 300, b"b"]
-
-
-def _proto(sizes: list[int], **fields: object) -> messages_pb2.TensorProto:
-    proto = messages_pb2.TensorProto(**fields)
-    for size in sizes:
-        proto.tensor_shape.dim.add(size=size)
-    return proto
 
 
 @pytest.mark.parametrize(

@@ -55,11 +55,8 @@ MEETINGS: list[tuple[str, bool, dict[str, str] | None, str]] = [
 @pytest.mark.parametrize(("name", "asks", "files", "told"), MEETINGS)
 def test_who_trusts_whom(start_secure, connect, pem, gray, ask, *, name, asks, files, told) -> None:
     more = {"custom_ca": pem("ca.crt").read_bytes(), "client_verify": True} if asks else {}
-    tls = None
-    if files is not None:
-        tls = Tls(
-            **{key: file if key == "server_name" else pem(file) for key, file in files.items()}
-        )
+    made = {key: x if key == "server_name" else pem(x) for key, x in (files or {}).items()}
+    tls = None if files is None else Tls(**made)
     client = connect(start_secure(name, **more), attempts=1, tls=tls)
     if told == "dog":
         assert ask(client, "predict", [gray(255)])[0].label == told

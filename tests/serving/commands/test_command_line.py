@@ -56,22 +56,19 @@ def test_standard_input(server, gray, tmp_path) -> None:
         (["predict"], "no image given"),
         (["predict", ".", "--json", "--format", "csv"], "--json: expected no other --format"),
         (["predict", ".", "--format", "xml"], "--format: expected one of table, json, jsonl, csv"),
-        (["predict", "a.png", "--target", "127.0.0.1:1"], "no server answers at 127.0.0.1:1"),
-        (["predict", "a.png", "--timeout", "0"], "timeout: expected more than 0 s"),
-        (["predict", "a.png", "--header", "x"], "--header: expected KEY=VALUE"),
-        (["predict", "a.png", "--tls-ca", "absent.pem"], "TLS CA absent.pem"),
-        (["predict", "a.png", "--tls", "--target", "SERVER"], "does it speak TLS"),
-        (["predict", "a.png", "--model-version", "1", "--label", "x"], "a version or a label"),
+        (["predict", "00.png", "--target", "127.0.0.1:1"], "no server answers at 127.0.0.1:1"),
+        (["predict", "00.png", "--timeout", "0"], "timeout: expected more than 0 s"),
+        (["predict", "00.png", "--header", "x"], "--header: expected KEY=VALUE"),
+        (["predict", "00.png", "--tls-ca", "absent.pem"], "TLS CA absent.pem"),
+        (["predict", "00.png", "--tls", "--target", "SERVER"], "does it speak TLS"),
+        (["predict", "00.png", "--model-version", "1", "--label", "x"], "a version or a label"),
     ],
 )
-def test_mistakes_are_one_line(  # noqa: PLR0917
-    server, tmp_path: Path, gray, monkeypatch, capsys, arguments: list[str], words: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_mistakes_are_one_line(server, folder, monkeypatch, capsys, *, arguments, words) -> None:
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
     words_given = [server.target if word == "SERVER" else word for word in arguments]
     monkeypatch.setattr(sys, "argv", ["pawlens", *words_given])
-    Path("a.png").write_bytes(gray(1))
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
@@ -84,14 +81,10 @@ def test_mistakes_are_one_line(  # noqa: PLR0917
 def _on_a_terminal(*arguments: object, stdout: int | None = None) -> tuple[int, str]:
     """Status and what a terminal shows; `stdout` goes elsewhere if given."""
     screen, terminal = pty.openpty()
+    how = {"stdin": subprocess.DEVNULL, "stdout": terminal if stdout is None else stdout}
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen(
-        [*PAWLENS, *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=terminal if stdout is None else stdout,
-        stderr=terminal,
-        env=environment,
-    )
+    command = [*PAWLENS, *map(str, arguments)]
+    process = subprocess.Popen(command, stderr=terminal, env=environment, **how)
     os.close(terminal)
     shown = b""
     with contextlib.suppress(OSError):  # the other end is closed
@@ -111,15 +104,11 @@ def test_a_bar_is_shown_to_a_person_and_kept_out_of_the_rows(server, folder, tmp
     assert [json.loads(line)["image"] for line in rows] == sorted(map(str, folder.iterdir()))
 
 
-def test_no_bar_among_rows_on_the_same_terminal(server, folder: Path) -> None:
-    status, shown = _on_a_terminal(
-        "predict", folder, "--target", server.target, "--format", "jsonl"
-    )
+def test_no_bar_among_rows_nor_for_a_few_images_nor_without_a_terminal(server, folder) -> None:
+    arguments = ("predict", folder, "--target", server.target, "--format", "jsonl")
+    status, shown = _on_a_terminal(*arguments)
     assert status == 0
     assert len([json.loads(line) for line in shown.splitlines()]) == 20
-
-
-def test_no_bar_for_a_few_images_nor_without_a_terminal(server, folder: Path) -> None:
     status, shown = _on_a_terminal("predict", folder / "00.png", "--target", server.target)
     assert status == 0
     assert "1/1" not in shown

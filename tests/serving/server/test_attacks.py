@@ -75,11 +75,14 @@ def test_calls_that_send_a_head_and_nothing_else(hasty, predicting) -> None:
     assert codes == {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-def test_a_call_without_message(hasty) -> None:
-    with hasty.channel() as channel, pytest.raises(grpc.RpcError) as refused:
-        channel.stream_unary(PREDICT)(iter(()), timeout=20)
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.value.details() == "the call holds no request"
+def test_a_call_without_message(hasty, refusal) -> None:
+    end = threading.Event()
+    with hasty.channel() as channel:
+        told = refusal(channel.stream_unary(PREDICT), iter(()))
+        assert told == ("INVALID_ARGUMENT", "the call holds no request")
+        silent = channel.stream_unary(CHECK).future(iter(end.wait, True))
+        assert silent.exception(20).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        end.set()
 
 
 def test_a_message_of_too_many_fields(start_here, bases, predicting, refusal) -> None:
@@ -143,12 +146,8 @@ def test_lines_of_the_log_are_lines(base, start_server, stub_of) -> None:
 
 @pytest.mark.parametrize(("flags", "mode"), [((), 0o600), (("--file_mode=640",), 0o640)])
 def test_logs_and_sockets_are_their_owners(base, start_server, tmp_path, flags, mode) -> None:
-    server = start_server(
-        base,
-        f"--access_log={tmp_path / 'access'}",
-        f"--grpc_socket_path={tmp_path / 'socket'}",
-        *flags,
-    )
+    places = f"--access_log={tmp_path / 'access'}", f"--grpc_socket_path={tmp_path / 'socket'}"
+    server = start_server(base, *places, *flags)
     for name in ("access", "socket"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
     assert server.stop() == 0
@@ -190,17 +189,6 @@ def test_calls_that_are_none(start_here, bases, refusal, caplog) -> None:
             predict.future(b"", timeout=1e-4)
         assert check(b"", timeout=60)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
-
-
-def test_health_checks_without_message_end(start_here, bases) -> None:
-    server, end = (
-        start_here({"types": bases["types"]}, receive_timeout_seconds=0.5),
-        threading.Event(),
-    )
-    with server.channel() as channel:
-        silent = channel.stream_unary(CHECK).future(iter(end.wait, True))
-        assert silent.exception(20).code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        end.set()
 
 
 def test_a_context_is_not_multiplied(stub, refusal) -> None:

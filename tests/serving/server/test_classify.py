@@ -11,6 +11,7 @@ from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 PREDICT = "tensorflow/serving/predict"
 SHAPES = "[batch_size] or [batch_size, 1]"
+ALONE = {"labels": (True, False), "scores": (False, True)}  # with class names, with scores
 
 
 @pytest.fixture
@@ -31,25 +32,19 @@ def _classes(result: Any) -> list[list[tuple[str, float]]]:
 
 
 @pytest.mark.parametrize(
-    ("model", "signature"), [("examples", ""), ("examples", "plain"), ("old", "classify")]
+    ("model", "signature"),
+    [("examples", ""), ("examples", "plain"), *(("old", x) for x in ("classify", *ALONE))],
 )
 def test_classify(stub: Any, asking: Callable, model: str, signature: str) -> None:
     request = asking(ClassificationRequest, model, signature, 0.25, 0.5, 1.0)
     response = stub.Classify(request, timeout=60)
-    expected = [[("low", 1 - x), ("high", x)] for x in (0.25, 0.5, 1.0)]
+    named, scored = ALONE.get(signature, (True, True))
+    rows = [[("low", 1 - x), ("high", x)] for x in (0.25, 0.5, 1.0)]
+    expected = [[(named * label, scored * score) for label, score in row] for row in rows]
     assert _classes(response.result) == expected
     spec = response.model_spec
     assert (spec.name, spec.version.value) == (model, 2)
     assert spec.signature_name == (signature or "serving_default")
-
-
-def test_classes_or_scores_alone(stub, asking) -> None:
-    for signature, classes in (
-        ("labels", [("low", 0.0), ("high", 0.0)]),
-        ("scores", [("", 0.75), ("", 0.25)]),
-    ):
-        request = asking(ClassificationRequest, "old", signature, 0.25)
-        assert _classes(stub.Classify(request, timeout=60).result) == [classes]
 
 
 @pytest.mark.parametrize(("model", "slope"), [("examples", 2.0), ("old", 3.0)])

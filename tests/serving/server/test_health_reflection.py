@@ -79,11 +79,8 @@ def test_who_asks_gets_the_state_of_now(start_here, bases, monkeypatch, refusal)
 def test_who_watches_is_told_though_another_leaves(start_here, bases) -> None:
     server = start_here({"types": bases["types"]})
     with server.channel() as channel, server.channel() as other:
-        leaving, types, new = (
-            _watch(other, "types"),
-            _watch(channel, "types"),
-            _watch(channel, "new"),
-        )
+        leaving = _watch(other, "types")
+        types, new = (_watch(channel, name) for name in ("types", "new"))
         states = [one.get(timeout=30) for one in (leaving, types, new)]
         assert states == [SERVING, SERVING, UNKNOWN]
         other.close()
@@ -118,9 +115,8 @@ def test_health_does_not_wait_behind_predictions(start_here, bases, predicting, 
         streams = [_watch(channel, "") for _ in range(8)]
         assert [states.get(timeout=30) for states in streams] == [SERVING] * 8
         assert _check(channel, "pictures") == SERVING
-        assert stub.GetModelStatus(
-            GetModelStatusRequest(model_spec={"name": "pictures"}), timeout=30
-        )
+        status = GetModelStatusRequest(model_spec={"name": "pictures"})
+        assert stub.GetModelStatus(status, timeout=30).model_version_status
         assert not slow[1].done()
         assert [call.result().outputs["gain"].float_val[0] for call in slow] == [1.0, 1.0]
 

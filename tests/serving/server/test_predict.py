@@ -25,35 +25,31 @@ def test_defaults_of_the_signature_are_filled_in(ask, grays) -> None:
         assert answer["label"].tolist() == [label]
 
 
-def test_a_base_path_like_a_file_pattern(start_here, base, answer_of) -> None:
-    base = base.rename(base.with_name("a[b]{c}*d?"))
-    with start_here({"m[1]": base}).stub() as stub:
-        fed = {"x": np.ones((1, 2), np.float32), "n": np.int64(3)}
-        assert answer_of(stub, "m[1]", "numbers", **fed)["scaled"].tolist() == [[3.0, 3.0]]
-
-
-def test_assets_are_read_whenever_the_model_likes(start_here, answer_of, tmp_path) -> None:
+def test_variables_and_assets_below_a_base_path_like_a_file_pattern(
+    start_here, answer_of, tmp_path
+) -> None:
+    """The asset is read whenever the model likes."""
     (tmp_path / "names.txt").write_text("low high")
-    module = tf.Module()
+    module, base = tf.Module(), tmp_path / "a[b]{c}*d?"
     module.names = tf.saved_model.Asset(str(tmp_path / "names.txt"))
-    spec = tf.TensorSpec([], tf.string, name="text")
-    module.read = tf.function(
-        lambda text: {"y": tf.strings.join([text, tf.io.read_file(module.names.asset_path)])},
-        input_signature=[spec],
-    )
-    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.read)
-    (tmp_path / "a[b]").mkdir()
-    (tmp_path / "saved").rename(tmp_path / "a[b]" / "1")
-    with start_here({"m": tmp_path / "a[b]"}).stub() as stub:
-        assert answer_of(stub, "m", text="as told: ")["y"] == b"as told: low high"
+    module.told = tf.Variable("as told: ")
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string, name="text")])
+    def read(text):
+        return {"y": text + module.told + tf.io.read_file(module.names.asset_path)}
+
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=read)
+    base.mkdir()
+    (tmp_path / "saved").rename(base / "1")
+    with start_here({"m[1]": base}).stub() as stub:
+        assert answer_of(stub, "m[1]", text="y ")["y"] == b"y as told: low high"
 
 
 def test_answers_are_the_saved_models_own(ask, saved_model) -> None:
     x = np.array([[1.5, -2.0], [3.25, 0.0]], np.float32)
     n = np.array(3, np.int64)
-    direct = tf.saved_model.load(str(saved_model)).signatures["numbers"](
-        x=tf.constant(x), n=tf.constant(n)
-    )
+    numbers = tf.saved_model.load(str(saved_model)).signatures["numbers"]
+    direct = numbers(x=tf.constant(x), n=tf.constant(n))
     served = ask("pictures", "numbers", x=x, n=n)
     assert set(served) == set(direct)
     for name, value in direct.items():
@@ -74,10 +70,8 @@ def test_numbers_come_in_their_field_or_as_content(stub, start_here, bases, pred
     (output,) = stub.Predict(request, timeout=60).outputs.values()
     assert list(output.float_val) == pytest.approx([0.2, 0.8])
     assert not output.tensor_content
-    server = start_here(
-        {"pictures": bases["pictures"]}, enable_serialization_as_tensor_content=True
-    )
-    with server.stub() as other:
+    as_content = {"enable_serialization_as_tensor_content": True}
+    with start_here({"pictures": bases["pictures"]}, **as_content).stub() as other:
         (output,) = other.Predict(request, timeout=60).outputs.values()
     assert np.frombuffer(output.tensor_content, np.float32).tolist() == pytest.approx([0.2, 0.8])
     assert not output.float_val

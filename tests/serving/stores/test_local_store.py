@@ -31,20 +31,21 @@ def _hidden(base: Path) -> list[str]:
     return sorted(p.name for p in base.iterdir() if p.name.startswith(".") and p.is_dir())
 
 
-@pytest.mark.parametrize("kind", ["folder", "empty folder", "file", "link"])
-def test_what_stands_there_or_at_the_next_versions_place_stays(tmp_path, kind):
+STRANGERS = {
+    "folder": lambda path: (path / "notes").mkdir(parents=True),
+    "empty folder": Path.mkdir,
+    "file": Path.touch,
+    "link": lambda path: path.symlink_to("nowhere"),
+}
+
+
+@pytest.mark.parametrize("make", STRANGERS.values(), ids=STRANGERS)
+def test_what_stands_there_or_at_the_next_versions_place_stays(tmp_path, make):
     base = tmp_path / "base"
     future = int(time.time()) + 10**6
     newer = _model(base / str(future), b"newer")
     stranger = base / str(future + 1)
-    if kind == "file":
-        stranger.write_text("mine")
-    elif kind == "link":
-        stranger.symlink_to(tmp_path / "nowhere")
-    else:
-        stranger.mkdir()
-        if kind == "folder":
-            (stranger / "note.txt").write_text("mine")
+    make(stranger)
     before = stranger.lstat().st_ino
     assert _publish(LocalStore(base), _model(tmp_path / "model")) == future + 2
     assert stranger.lstat().st_ino == before
@@ -126,15 +127,10 @@ def test_the_number_of_a_removed_version_is_not_given_again(tmp_path, monkeypatc
         numbers.append(_publish(store, model))
         shutil.rmtree(store.path(numbers[-1]))  # by whomever
     assert numbers == [1000, 1001, 1002, 1003]
-
-
-def test_a_removed_version_is_gone_and_removing_twice_is_no_error(tmp_path):
-    store = LocalStore(tmp_path / "base")
-    version = _publish(store, _model(tmp_path / "model"))
-    store.remove(version)
+    store.remove(_publish(store, model))
     assert store.versions() == []
     assert _hidden(tmp_path / "base") == []
-    store.remove(version)
+    store.remove(1004)  # it is gone: no error
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"9" * 5000, b"-1"])

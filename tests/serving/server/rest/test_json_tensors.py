@@ -63,6 +63,7 @@ def test_strings_and_bytes() -> None:
         ("null", FLOAT, "JSON Value: null Type: Null is not of expected type: float"),
         ("[1]", BOOL, "JSON Value: 1 Type: Number is not of expected type: bool at [0]"),
         ("[7]", STRING, "JSON Value: 7 Type: Number is not of expected type: string at [0]"),
+        ("1" + "0" * 400, INT64, "is not of expected type: int64"),
         ("[255, 256]", UINT8, "JSON Value: 256 Type: Number is not of expected type: uint8 at [1]"),
         ("-1", UINT64, "is not of expected type: uint64"),
         ("[1, 16777217]", FLOAT, "Cannot convert JSON value: 16777217 to float without loss"),

@@ -10,8 +10,8 @@ MODEL = "values"
 
 
 def test_status(http: httpx.Client) -> None:
-    status = {"version": "7", "state": "AVAILABLE"}
-    status["status"] = {"error_code": "OK", "error_message": ""}
+    ok = {"error_code": "OK", "error_message": ""}
+    status = {"version": "7", "state": "AVAILABLE", "status": ok}
     for which in ("", "/versions/7", "/labels/stable"):
         answer = http.get(f"/v1/models/{MODEL}{which}")
         assert answer.status_code == 200

@@ -92,7 +92,7 @@ def test_rows_need_a_common_batch(post, refused) -> None:
 
 FLOAT, AB = "float32", "optional"  # signatures, of x and of a and b
 ELEMENT = "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT:"
-KEY = "key: {} of 'instances' list. Error: INVALID_ARGUMENT: JSON"
+X, Y = (f"key: {x} of 'instances' list. Error: INVALID_ARGUMENT: JSON" for x in "xy")
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,10 @@ KEY = "key: {} of 'instances' list. Error: INVALID_ARGUMENT: JSON"
         (FLOAT, {"instances": [1, "x"]}, f'{ELEMENT} JSON Value: "x" Type: String is not of'),
         (FLOAT, {"instances": [[1, 2], [3]]}, f"{ELEMENT} Expecting tensor size: 2 but got: 1"),
         (FLOAT, {"instances": [[[1, 2]], [[1], [2]]]}, "Expecting shape [1, 2] but got: [2, 1]"),
-        (FLOAT, {"instances": [{"x": 1}, {"x": [[1], 2]}]}, "element: 1 " + KEY.format("x")),
+        (FLOAT, {"instances": [{"x": 1}, {"x": [[1], 2]}]}, f"element: 1 {X}"),
         (FLOAT, {"instances": [{"x": 1}, 2]}, "Expecting object but got list at item 1 of"),
         (FLOAT, {"instances": [1, {"x": 2}]}, "Expecting value/list but got object at item 1 of"),
-        (
-            FLOAT,
-            {"instances": [{"x": 1, "y": 2}]},
-            f"{KEY.format('y')} object: does not have named input: y",
-        ),
+        (FLOAT, {"instances": [{"x": 1, "y": 2}]}, f"{Y} object: does not have named input: y"),
         (AB, {"instances": [{"b": 1}]}, 'JSON Value: {"b": 1} keys must be equal to: a,b'),
         (AB, {"instances": [1]}, "instances is a plain list, but expecting list of objects"),
         (AB, {"inputs": [1]}, "inputs is a plain value/list, but expecting an object"),
