@@ -78,20 +78,6 @@ def test_same_as_pillow(name):
     np.testing.assert_allclose(image, pillow_decode(data), atol=tolerance)
 
 
-def test_shrinking_averages_instead_of_picking():
-    board = (np.indices((256, 256)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    data = encode(Image.fromarray(board), "PNG")
-    np.testing.assert_allclose(preprocessing.decode_image(data, 32), 127.5, atol=2)
-
-
-def test_picture_shrunk_before_gives_nearly_the_same():
-    original = Image.fromarray(smooth_picture(800, 600))
-    shrunk = original.resize((400, 300), Image.Resampling.LANCZOS)
-    direct = preprocessing.decode_image(encode(original, "PNG"), SIZE).numpy()
-    twice = preprocessing.decode_image(encode(shrunk, "PNG"), SIZE).numpy()
-    assert np.abs(direct - twice).mean() < 1
-
-
 def test_batches_eager_traced_and_in_a_dataset_agree():
     datas = [data for data, _ in PICTURES.values()]
     single = np.stack([preprocessing.decode_image(data, SIZE) for data in datas])

@@ -57,8 +57,6 @@ def test_a_stranger_gets_the_same_answers(exported, pictures, tmp_path):
         numbers = {key for key, value in here.items() if value.dtype != object}
         told = {key for key in found if key.startswith(folder)}
         assert told == {f"{folder}/{key}" for key in numbers}
-            f"{folder}/{x}" for x in numbers
-        }
         for key in numbers:
             value = found[f"{folder}/{key}"]
             if value.dtype == np.uint8:  # a rounding may tip over
