@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tfx.types.channel import Channel
 
 from components import artifacts
 from components.datasets.palette import palette
+from components.interpreter.component import Interpreter
 from components.tasks import SHIPPED
 from serving.classes import Classes
+from serving.errors import InputError
 
 OF_BOTH = "Every answer is that of the image and its mirror image together"
 TASKS = pytest.mark.parametrize("task", SHIPPED)
@@ -350,3 +353,9 @@ def test_long_quarantine_is_cut_short_and_no_utf8_is_shown(kit):
     assert "unreadable : 30 files, the first 20 here" in page.text
     assert "Cat/?19.jpg" in page.text
     assert "Cat/?20.jpg" not in page.text
+
+
+def test_a_task_that_is_none_is_told_where_the_step_is_made():
+    channels = {k: Channel(type=asked.type) for k, asked in Interpreter.SPEC_CLASS.INPUTS.items()}
+    with pytest.raises(InputError, match=r"task: expected one of .*found 'detection'"):
+        Interpreter(**channels, pipeline_name="cats_vs_dogs", task="detection")
