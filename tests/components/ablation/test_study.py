@@ -119,7 +119,6 @@ def test_combinations_differ_in_the_switches_alone(shared, tmp_path, capsys):
     assert comparison["examples"] == {"train": 24, "eval": 8}
     assert comparison["trainer"]["patience"] == 0
     assert "combination 4 of 4: all off" in capsys.readouterr().out
-
     # What is done is not trained again: it would have taken another time.
     assert ablation.compare(config, shared, tmp_path) == comparison
 
@@ -130,27 +129,15 @@ def test_a_broken_training_does_not_stop_the_others(shared, tmp_path):
     assert len(comparison["combinations"]) == 4
     assert all("is" in row["failure"] for row in comparison["combinations"])
     assert "-" in ablation.table(comparison)[1][0]
-
-
-def test_wrong_arguments_are_the_users(shared, tmp_path):
     with pytest.raises(InputError, match=r"trainer\.model_args\.momentum"):
         ablation.compare(make_config(model_args={"momentum": 0.5}), shared, tmp_path)
 
 
 def test_table_tells_it_all():
     header, lines = ablation.table(made_up())
-    assert header[:3] == ["residual", "batch norm", "separable"]
-    assert dict(zip(header, lines[1], strict=True)) == {
-        "residual": "yes",
-        "batch norm": "yes",
-        "separable": "no",
-        "parameters": "1,001",
-        "multiply-adds (M)": "4.0",
-        "best epoch": "2",
-        "val. loss": "0.8000",
-        "val. accuracy": "0.5000",
-        "s an epoch": "12.3",
-    }
+    assert header[:5] == ["residual", "batch norm", "separable", "parameters", "multiply-adds (M)"]
+    assert header[5:] == ["best epoch", "val. loss", "val. accuracy", "s an epoch"]
+    assert lines[1] == ["yes", "yes", "no", "1,001", "4.0", "2", "0.8000", "0.5000", "12.3"]
     assert lines[5][5:] == ["-", "-", "-", "-"]
     uncounted = made_up()
     uncounted["combinations"][0]["multiply_adds"] = None  # of a layer that is not counted

@@ -186,21 +186,15 @@ def test_a_class_of_broken_files_is_told_before_anything_is_learned(ingest, fold
     assert result.classes.names == ("Cat", "Dog")
 
 
-@pytest.mark.parametrize(
-    ("spoil", "split", "message"),
-    [
-        (False, "book_small", r"images for every split, found none for eval, test \(train: 2,"),
-        (True, "hash", r"found nothing usable; quarantined of 2: not a picture: 2; add images"),
-    ],
-    ids=["fewer images than splits", "nothing left"],
-)
-def test_what_leaves_no_data_is_told_in_a_line(ingest, tmp_path, spoil, split, message):
+def test_what_leaves_no_data_is_told_in_a_line(ingest, tmp_path):
     data = tmp_path / "data"
     synthesize(data, "class_folders", 2, size=SIZE)
-    for path in data.glob("*/*.jpg") if spoil else ():
+    start = f"^data.path {data}: .*"
+    told = r"images for every split, found none for eval, test \(train: 2,.*$"
+    with pytest.raises(InputError, match=start + told):
+        ingest(data, tmp_path / "out", split="book_small")
+    for path in data.glob("*/*.jpg"):
         path.write_bytes(b"no image")
-    with pytest.raises(InputError, match=message) as caught:
-        ingest(data, tmp_path / "out", split=split)
-    text = str(caught.value)
-    assert text.startswith(f"data.path {data}: ")
-    assert "\n" not in text
+    told = "found nothing usable; quarantined of 2: not a picture: 2; add images.*$"
+    with pytest.raises(InputError, match=start + told):
+        ingest(data, tmp_path / "again")

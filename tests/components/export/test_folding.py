@@ -178,11 +178,8 @@ def _own(images):
 
 def _stretched(images):
     x = layers.Conv2D(8, 3, padding="same")(images)
-    return layers.Conv2D(8, 1)(layers.BatchNormalization()(layers.Add()([x, _one(x)])))
-
-
-def _one(x):
-    return layers.Conv2D(1, 1)(x)
+    stretched = layers.Add()([x, layers.Conv2D(1, 1)(x)])
+    return layers.Conv2D(8, 1)(layers.BatchNormalization()(stretched))
 
 
 def _named(images):

@@ -20,7 +20,7 @@ from serving.classes import Classes
 
 SIDE = 16
 INPUTS = Interpreter.SPEC_CLASS.INPUTS
-RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
+RED, GREEN, BLUE, BLUISH = (200, 10, 10), (10, 200, 10), (10, 10, 200), (90, 10, 110)
 MASKS = ("foreground", "background", "contour")
 CLASSES = {
     "image_classification": Classes(("cat", "dog")),
@@ -106,17 +106,11 @@ def image_example(filename, pixels, label=None, mask=None):
 
 def labelled():
     """Four right ones of both classes, two wrong ones, in a test split of six."""
-    train = [("Cat/1", BLUE, "cat"), ("Dog/2 <script>alert(1)</script>", RED, "dog")]
-    test = [
-        ("Cat/10", BLUE, "cat"),
-        ("Cat/11", (90, 10, 110), "cat"),
-        ("Cat/12 <img src=x onerror=alert(1)>", RED, "cat"),
-        ("Dog/10", RED, "dog"),
-        ("Dog/11", (110, 10, 90), "dog"),
-        ("Dog/12", (90, 10, 110), "dog"),
-    ]
+    train = [("Cat/1", BLUE), ("Dog/2 <script>alert(1)</script>", RED)]
+    test = [("Cat/10", BLUE), ("Cat/11", BLUISH), ("Cat/12 <img src=x onerror=alert(1)>", RED)]
+    test += [("Dog/10", RED), ("Dog/11", (110, 10, 90)), ("Dog/12", BLUISH)]
     return {
-        split: [image_example(f"{name}.png", plain(color), label) for name, color, label in rows]
+        split: [image_example(f"{n}.png", plain(color), n[:3].lower()) for n, color in rows]
         for split, rows in (("train", train), ("test", test))
     }
 
@@ -149,19 +143,12 @@ def pointed():
             features.POINT_LABEL_NAME: label,
         }
 
-    return {
-        "train": [point(row, row % 3, row / 2, "negative") for row in range(2, 9)],
-        "test": [
-            point("10", 3.0, 0.5, "positive"),
-            point("11", 0.625, 4.0, "positive"),
-            point("12", -2.0, 1.0, "negative"),
-            point("13", 0.25, -1.0, "negative"),
-            point("14", -1.5, 2.0, "positive"),
-            point("15", 0.75, 0.0, "negative"),
-            point("16 <script>", 1.5, 0.0, "negative"),
-            point("17", 2.0, 3.0, "positive"),
-        ],
-    }
+    positive = [("10", 3.0, 0.5), ("11", 0.625, 4.0), ("14", -1.5, 2.0), ("17", 2.0, 3.0)]
+    negative = [("12", -2.0, 1), ("13", 0.25, -1), ("15", 0.75, 0), ("16 <script>", 1.5, 0)]
+    test = [point(*one, "positive") for one in positive]
+    test += [point(*one, "negative") for one in negative]
+    train = [point(row, row % 3, row / 2, "negative") for row in range(2, 9)]
+    return {"train": train, "test": sorted(test, key=lambda one: one[features.POINT_ROW])}
 
 
 EXAMPLES = {"image_classification": labelled, "image_segmentation": masked, "points": pointed}

@@ -109,12 +109,6 @@ def test_what_is_not_known_is_left_out(facts, kit, task, unit):
         assert f"| {row} |" not in text
 
 
-def test_the_layer_fixed_at_the_export_is_named(facts):
-    trainer = {"image_size": 64, "export": {"grad_cam_layer": "block3_output"}}
-    _, text = told(facts, {"config": {"trainer": trainer}})
-    assert "| heatmaps explain | the layer `block3_output` |" in text
-
-
 def test_many_classes_are_told_in_short(facts, kit):
     names = tuple(f"kind {number}" for number in range(60))
     facts.ingest["classes"] = names
@@ -140,20 +134,19 @@ def test_the_step_writes_both_beside_the_page(kit, task):
     assert (page.parent / artifacts.MODEL_CARD).read_bytes() == render_text(card)
 
 
-def test_the_text_tells_of_mirror_images_and_of_weights_from_elsewhere(facts):
+def test_the_text_tells_how_a_model_was_made_and_exported(facts):
     of_both = "; the logits are the mean over the image and its mirror"
-    assert of_both not in told(facts)[1]
+    plain = told(facts)[1]
+    assert of_both not in plain
+    assert "they were not calibrated" in plain
     as_they_are = facts.history["epochs"][0] | {"epoch": 0}
     facts.history.update(best_epoch=0, epochs=[as_they_are], test_time_flip=True)
-    card, text = told(facts)
+    facts.history.update(temperature=1.7321)
+    trainer = {"image_size": 64, "export": {"grad_cam_layer": "block3_output"}}
+    card, text = told(facts, {"config": {"trainer": trainer}})
     assert of_both in text
     assert card["model"]["epochs"] == 0
     assert "; weights from elsewhere, exported as they are |" in text
-
-
-def test_the_card_tells_whether_probabilities_were_calibrated(facts):
-    assert "they were not calibrated" in told(facts)[1]
-    facts.history.update(temperature=1.7321)
-    text = told(facts)[1]
     assert "calibrated on the eval split, by a temperature of 1.73" in text
     assert "they were not calibrated" not in text
+    assert "| heatmaps explain | the layer `block3_output` |" in text

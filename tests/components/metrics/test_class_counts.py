@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-import tensorflow_model_analysis as tfma
 from sklearn import metrics as reference
-from tensorflow_model_analysis.metrics import metric_types
 
 from components.metrics.class_counts import Counter, Counts
 from components.tasks import get_task
@@ -104,23 +102,6 @@ def test_of_one_true_class_nothing_is_ranked():
     assert set(arrays) == {"confusion", "sums"}
     assert figures_of(200, arrays, whole=False)["auc", None] == (None, None)
     assert counted(Counter(200), [], []) == {}
-
-
-def test_the_area_of_two_classes_is_that_of_tensorflow_model_analysis():
-    truth, answers = answers_of(2, 700)
-    answers[:3] = [[1, 0], [0, 1], [0.5, 0.5]]
-    (histogram, matrices, area) = tfma.metrics.AUC(num_thresholds=10_000).computations()
-    accumulator = histogram.combiner.create_accumulator()
-    for label, answer in zip(truth, answers, strict=True):
-        element = metric_types.StandardMetricInputs(
-            labels=np.array([label]), predictions=answer[1:], example_weights=np.array([1.0])
-        )
-        accumulator = histogram.combiner.add_input(accumulator, element)
-    values = histogram.combiner.extract_output(accumulator)
-    for computation in (matrices, area):
-        values |= computation.result(values)
-    arrays = counted(Counter(2), truth, answers)
-    assert arrays["auc"][0, 0] == pytest.approx(values[area.keys[0]], abs=1e-12)
 
 
 def test_scores_beyond_probabilities():

@@ -1,5 +1,5 @@
-import ast
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -58,20 +58,16 @@ def test_parameters_and_map_are_as_published(name):
     assert model.get_layer(models.spec(name).grad_cam_layer).output.shape == (None, *explained)
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "classes"),
-    [
-        *((name, size, classes_of(name)) for name, told in PUBLISHED.items() for size in told[-1]),
-        *((name, told[-1][0], 5) for name, told in PUBLISHED.items()),
-    ],
-)
-def test_output_is_probabilities_of_all_classes(name, size, classes, pictures):
-    output = np.asarray(models.build(name, size, classes)(pictures(2, size)))
-    assert output.dtype == np.float32
-    place = (size, size) if models.spec(name).task == "image_segmentation" else ()
-    assert output.shape == (2, *place, classes)
-    assert np.all((output >= 0) & (output <= 1))
-    np.testing.assert_allclose(output.sum(axis=-1), 1.0, atol=1e-5)
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_output_is_probabilities_of_all_classes(name, pictures):
+    sizes, usual = PUBLISHED[name][-1], classes_of(name)
+    for size, classes in [*((size, usual) for size in sizes), (sizes[0], 5)]:
+        output = np.asarray(models.build(name, size, classes)(pictures(2, size)))
+        assert output.dtype == np.float32
+        place = (size, size) if models.spec(name).task == "image_segmentation" else ()
+        assert output.shape == (2, *place, classes)
+        assert np.all((output >= 0) & (output <= 1))
+        np.testing.assert_allclose(output.sum(axis=-1), 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -117,14 +113,10 @@ def test_answers_are_the_same_alone_and_after_saving(name, built, pictures, tmp_
     assert not [one for one in model.layers if type(one).__name__.startswith("Rand")]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_sizes_that_do_not_fit_are_refused(name):
-    smallest = PUBLISHED[name][-1][0]
-    with pytest.raises(InputError, match=f"at least {smallest}.*found {smallest - 1}"):
-        models.build(name, smallest - 1, 2)
-
-
-def test_a_size_that_fits_is_named():
+def test_sizes_that_do_not_fit_are_refused():
+    for name, (*_, (smallest, *_)) in PUBLISHED.items():
+        with pytest.raises(InputError, match=f"at least {smallest}.*found {smallest - 1}"):
+            models.build(name, smallest - 1, 2)
     with pytest.raises(InputError, match=r"multiple of 8, found 100; try 104"):
         models.build("segmentation_convnet", 100, 2)
 
@@ -143,7 +135,6 @@ def test_unknown_name_gets_the_nearest_one(call):
         ("mini_xception", {"batch_norm_momentum": 1.0}, r"in \[0, 1\)"),
         ("mini_xception", {"batch_norm_momentum": "much"}, "a float, found 'much'"),
         ("mini_xception", {"residual": 1}, "a bool, found 1"),
-        ("xception", {"dropout": -0.1}, r"dropout: expected a number in \[0, 1\)"),
         ("vgg16", {"dropout": float("nan")}, r"in \[0, 1\), found nan"),
         ("xception_unet", {"batch_norm_momentum": 1.5}, r"in \[0, 1\)"),
     ],
@@ -156,7 +147,9 @@ def test_wrong_arguments_are_refused(name, args, message):
 @pytest.mark.parametrize(("residual", "batch_norm", "separable"), itertools.product(ON, ON, ON))
 def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, separable, pictures):
     switches = {"residual": residual, "batch_norm": batch_norm, "separable": separable}
-    model = models.build("mini_xception", 64, 2, **switches)
+    model = models.build("mini_xception", 64, 2, **switches, batch_norm_momentum=0.5)
+    norms = [one for one in model.layers if isinstance(one, keras.layers.BatchNormalization)]
+    assert [one.momentum for one in norms] == [0.5] * 10 * batch_norm
     for name in ("stem", "block1_conv_a", "block5_conv_b", "trunk_output", "logits"):
         model.get_layer(name)
     assert model.get_layer("trunk_output").output.shape == (None, 2, 2, 512)
@@ -164,7 +157,6 @@ def test_every_ablation_has_its_layers_and_parameters(residual, batch_norm, sepa
 
     kinds = [type(layer) for layer in model.layers]
     assert kinds.count(keras.layers.Add) == 5 * residual
-    assert kinds.count(keras.layers.BatchNormalization) == 10 * batch_norm
     assert kinds.count(keras.layers.SeparableConv2D) == 10 * separable
     assert kinds.count(keras.layers.Conv2D) == 1 + 5 * residual + 10 * (not separable)
     convolutions = [layer for layer in model.layers if hasattr(layer, "use_bias")]
@@ -197,19 +189,8 @@ def test_points_have_an_affine_score_of_three_parameters():
     np.testing.assert_allclose(model.predict(points, verbose=0), points @ w + b, rtol=1e-5)
 
 
-def test_batch_norm_momentum_is_used():
-    model = models.build("mini_xception", 64, 2, batch_norm_momentum=0.5)
-    norms = [one for one in model.layers if isinstance(one, keras.layers.BatchNormalization)]
-    assert [one.momentum for one in norms] == [0.5] * 10
-
-
 def test_architectures_import_keras_alone():
     allowed = set(sys.stdlib_module_names) | {"keras", "numpy", "components", "serving"}
     for path in Path(models.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            assert {name.partition(".")[0] for name in names} <= allowed, path.name
+        found = set(re.findall(r"^ *(?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE))
+        assert found <= allowed, path.name

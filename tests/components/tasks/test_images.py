@@ -53,21 +53,16 @@ def _trimap(height: int = 40, width: int = 60) -> np.ndarray:
     return trimap
 
 
-def _claimed_png(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header claims any size."""
-
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    content = _chunk(b"IDAT", zlib.compress(bytes(10)))
-    return b"\x89PNG\r\n\x1a\n" + header + content + _chunk(b"IEND", b"")
-
-
 def _chunk(kind: bytes, content: bytes) -> bytes:
     checksum = struct.pack(">I", zlib.crc32(kind + content))
     return struct.pack(">I", len(content)) + kind + content + checksum
 
 
 def _claimed(kind: str, width: int, height: int) -> bytes:
-    """A GIF's first frame, or a WebP's canvas, that claims any size."""
+    """A PNG's header, a GIF's first frame, or a WebP's canvas, that claims any size."""
+    if kind == "PNG":
+        header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + header + _chunk(b"IDAT", zlib.compress(bytes(10)))
     if kind == "GIF":
         whole = bytearray(_encoded(_pixels(), kind))
         struct.pack_into("<HH", whole, whole.index(b",", 13 + 3 * 256) + 5, width, height)
@@ -114,18 +109,14 @@ def _features(converted: Converted) -> dict[str, list]:
         (b"", "not a picture", "empty file"),
         (WHOLE[: len(WHOLE) // 2], "not a picture", ""),
         (_encoded(_pixels(), "WEBP")[:300], "not a picture", ""),
-        (_encoded(_pixels(), "TIFF"), "not a picture", ""),
-        (b"only some text\n", "not a picture", "expected JPEG, PNG, GIF, BMP or WebP"),
-        (b"\xff\x0a" + bytes(40), "not a picture", "expected JPEG"),
-        (b"P3\n3 x\n", "not a picture", "expected JPEG"),
+        (_encoded(_pixels(), "TIFF"), "not a picture", "expected JPEG, PNG, GIF, BMP or WebP"),
         (_claimed("GIF", 9_000, 9_000), "too large", "81000000 pixels"),
         (_claimed("WEBP", 16_383, 16_383), "too large", "268402689 pixels"),
         (_encoded(_pixels(15, 60)), "too small", "60x15"),
         (_encoded(_pixels(40, 15)), "too small", "15x40"),
         # The schema asks for 16 pixels a side of what is stored: one strip would end a run.
         (_encoded(_pixels(20, 640)), "too small", "64x2 pixels, at least 16 a side"),
-        (_claimed_png(11_000, 10_000), "too large", "110000000 pixels"),
-        (_claimed_png(30_000, 30_000), "too large", "900000000 pixels"),
+        (_claimed("PNG", 30_000, 30_000), "too large", "900000000 pixels"),
     ],
 )
 def test_refused_images(encoded, reason, detail):
@@ -156,8 +147,7 @@ LOST = "0.0000% of the pixels, more than 0.1% needed"
         (_encoded(np.full_like(MASK, 3)), {"data": IGNORING}, "mask without classes", ""),
         (_encoded(MASK)[:60], {}, "unreadable mask", ""),
         (b"", {}, "unreadable mask", ""),
-        (b"text", {}, "unreadable mask", ""),
-        (_claimed_png(30_000, 30_000), {}, "unreadable mask", "900000000 pixels"),
+        (_claimed("PNG", 30_000, 30_000), {}, "unreadable mask", "900000000 pixels"),
     ],
 )
 def test_refused_masks(mask, how, reason, detail):
@@ -183,7 +173,6 @@ def test_missing_files(tmp_path):
 def test_small_image_keeps_its_bytes():
     converted = _convert(WHOLE)
     found = _features(converted)
-    assert set(found) == BASE_KEYS | {f.LABEL, f.LABEL_NAME}
     assert found.pop(f.KEY) == [converted.key.encode()]
     assert found == {
         f.IMAGE: [WHOLE],
@@ -203,16 +192,12 @@ def test_orientation(height, width, told):
     assert _features(_convert(_encoded(_pixels(height, width))))[f.ORIENTATION] == [told]
 
 
-@pytest.mark.parametrize(
-    ("pixels", "kind"),
-    [(_pixels(channels=4), "PNG"), (_pixels(), "GIF"), (_pixels()[..., 0], "PNG")],
-    ids=["alpha", "gif", "grey"],
-)
-def test_other_kinds_named_jpg_are_taken_as_they_are(pixels, kind):
-    encoded = _encoded(pixels, kind)
-    found = _features(_convert(encoded))
-    assert found[f.IMAGE] == [encoded]
-    assert (found[f.WIDTH], found[f.HEIGHT]) == ([60], [40])
+def test_other_kinds_named_jpg_are_taken_as_they_are():
+    for pixels, kind in ((_pixels(channels=4), "PNG"), (_pixels(), "GIF"), (MASK, "PNG")):
+        encoded = _encoded(pixels, kind)
+        found = _features(_convert(encoded))
+        assert found[f.IMAGE] == [encoded]
+        assert (found[f.WIDTH], found[f.HEIGHT]) == ([60], [40])
 
 
 def _tagged(image: Image.Image, kind: str, tag: int, **options: object) -> bytes:
@@ -301,12 +286,11 @@ def _animated() -> bytes:
 @pytest.mark.parametrize(
     "encoded",
     [
-        _encoded(_pixels(), "WEBP", lossless=True),
         _animated(),
         _encoded(_pixels(channels=4), "WEBP", lossless=True, exact=True),
         _encoded(Image.fromarray(_pixels()).quantize(200), "BMP"),
     ],
-    ids=["webp", "animated", "alpha", "palette bmp"],
+    ids=["animated webp", "alpha", "palette bmp"],
 )
 def test_what_tensorflow_does_not_decode_is_stored_as_png(encoded):
     (stored,) = _features(_convert(encoded))[f.IMAGE]
@@ -383,8 +367,7 @@ def test_an_unusable_trimap_costs_a_classifier_no_picture(bad, tmp_path):
 
 def _waves(height: int, width: int, seed: int) -> np.ndarray:
     """A smooth image by formula; float noise cannot flip a bit of its hash."""
-    y, x = np.mgrid[:height, :width].astype(float)
-    y, x = y / height, x / width
+    y, x = np.mgrid[:height, :width] / np.reshape([height, width], (2, 1, 1))
     tone = sum(
         np.sin(2.3 * (n + 1) * x + seed * n) * np.cos(1.9 * (n + 2) * y - seed) / (n + 1)
         for n in range(4)
@@ -393,19 +376,11 @@ def _waves(height: int, width: int, seed: int) -> np.ndarray:
     return np.clip(np.stack([grey, grey * 0.8, 255 - grey], axis=-1), 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "seed", "golden"),
-    [
-        (90, 130, 1, "12c3c6c"),
-        (200, 121, 2, "107a2ab"),
-        (64, 64, 3, "126aa8d"),
-        (16, 17, 4, "1b648d4"),
-        (700, 500, 5, "1c6c253"),
-    ],
-)
-def test_split_key_is_final(height, width, seed, golden):
+def test_split_key_is_final():
     """A changed library must not move images from split to split."""
-    assert split_key(_waves(height, width, seed)) == golden
+    sizes = (90, 130), (200, 121), (64, 64), (16, 17), (700, 500)
+    keys = [split_key(_waves(*size, seed)) for seed, size in enumerate(sizes, start=1)]
+    assert keys == ["12c3c6c", "107a2ab", "126aa8d", "1b648d4", "1c6c253"]
 
 
 def test_split_key_survives_and_tells_apart(tmp_path):

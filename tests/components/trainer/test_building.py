@@ -30,11 +30,9 @@ def test_weights_come_back(tmp_path, suffix):
 def test_weights_of_another_architecture_are_refused(tmp_path, name, args):
     path = tmp_path / "other.weights.h5"
     build(name, 32, 2, **args).save_weights(path)
-    with pytest.raises(
-        InputError, match=r"^trainer.weights: expected weights of mini_xception .*does not fit"
-    ) as caught:
+    line = r"^trainer.weights: expected weights of mini_xception .*does not fit.*$"
+    with pytest.raises(InputError, match=line):
         load_weights(build("mini_xception", 32, 2), str(path), "trainer.weights")
-    assert "\n" not in str(caught.value)
 
 
 def test_weights_of_more_layers_than_the_model_has_are_refused(tmp_path):

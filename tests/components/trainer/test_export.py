@@ -19,6 +19,17 @@ from serving import names
 from serving.errors import InputError
 
 RESIDUAL = {"model": "residual_convnet", "model_args": {}}
+# A picture and its mirror image.
+PIXELS = np.random.default_rng(3).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)
+PIXELS = np.concatenate([PIXELS, PIXELS[:, :, ::-1]])
+
+
+def served(fn_args):
+    """What the exported model answers for PIXELS."""
+    pictures = tf.stack([tf.io.encode_png(each) for each in PIXELS])
+    loaded = tf.saved_model.load(fn_args.serving_model_dir)
+    answer = loaded.signatures[names.SIGNATURE_SERVING](image_bytes=pictures)
+    return answer[names.OUTPUT_PROBABILITIES].numpy()
 
 
 def test_a_layer_that_cannot_be_explained_is_refused_before_the_training(make_fn_args):
@@ -37,8 +48,7 @@ def test_the_layer_asked_for_is_explained(make_fn_args):
     explained = {"epochs": 1, "export": {"grad_cam_layer": layer}}
     fn_args = make_fn_args("image_classification", **RESIDUAL, **explained)
     run.run_fn(fn_args)
-    pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
-    picture = tf.io.encode_png(pixels)[None]
+    picture = tf.io.encode_png(PIXELS[0])[None]
     loaded = tf.saved_model.load(fn_args.serving_model_dir)
     explain = loaded.signatures[names.SIGNATURE_GRAD_CAM]
     answer = explain(image_bytes=picture, class_index=tf.constant([1]))
@@ -94,12 +104,8 @@ def test_weights_of_a_file_are_exported_as_they_are(first, make_fn_args, tmp_pat
     model, other = first.best_model(), fn_args.best_model()
     for one, same in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, same)
-    pixels = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
-    pixels[1] = pixels[0, :, ::-1]
-    pictures = tf.stack([tf.io.encode_png(each) for each in pixels])
-    served = tf.saved_model.load(fn_args.serving_model_dir).signatures[names.SIGNATURE_SERVING]
-    one, mirrored = served(image_bytes=pictures)[names.OUTPUT_PROBABILITIES].numpy()[:, 1]
-    plain = model.predict(pixels.astype(np.float32), verbose=0)[:, 1]
+    one, mirrored = served(fn_args)[:, 1]
+    plain = model.predict(PIXELS, verbose=0)[:, 1]
     mean = np.log(plain / (1 - plain)).mean()
     np.testing.assert_allclose([one, mirrored], 1 / (1 + np.exp(-mean)), atol=1e-5)
     assert abs(plain[0] - plain[1]) > 1e-3
@@ -112,16 +118,10 @@ def test_what_is_exported_and_kept_has_the_temperature_of_the_eval_split(first, 
     run.run_fn(second)
     history = second.history()
     assert abs(history["temperature"] - 1) > 0.05
-    pixels = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
-    before, after = (
-        each.best_model().predict(pixels.astype(np.float32), verbose=0) for each in (first, second)
-    )
+    before, after = (each.best_model().predict(PIXELS, verbose=0) for each in (first, second))
     odds, scaled = (np.log(each[:, 1] / each[:, 0]) for each in (before, after))
     np.testing.assert_allclose(scaled, odds / history["temperature"], rtol=1e-3)
-    pictures = tf.stack([tf.io.encode_png(each) for each in pixels])
-    served = tf.saved_model.load(second.serving_model_dir).signatures[names.SIGNATURE_SERVING]
-    answers = served(image_bytes=pictures)[names.OUTPUT_PROBABILITIES].numpy()
-    np.testing.assert_allclose(answers, after, atol=1e-5)
+    np.testing.assert_allclose(served(second), after, atol=1e-5)
 
 
 @pytest.mark.parametrize("broken", [0, 1])

@@ -55,5 +55,6 @@ def test_it_builds_for_the_classes_of_the_examples(examples, tmp_path, monkeypat
 
 def test_a_search_that_cannot_be_is_refused_when_it_is_wired(examples):
     config = CONFIG.model_copy(update={"objective": "val_mean_iou"})
-    with pytest.raises(InputError, match=r"tuner\.objective: expected one of val_loss"):
+    line = r"tuner\.objective: expected one of val_loss, val_accuracy, found 'val_mean_iou'$"
+    with pytest.raises(InputError, match=line):
         Tuner(as_channel([examples]), config=config, trainer=TRAINER)

@@ -1,5 +1,4 @@
 import pytest
-import yaml
 from pydantic import ValidationError
 
 from components.tasks import get_task
@@ -12,7 +11,7 @@ TRAINER = TrainerConfig(
 )
 CLASSES, MASKS = get_task("image_classification"), get_task("image_segmentation")
 RANGE = {"min": 1e-4, "max": 1e-2, "log": True}
-YAML = "{min: 0.0001, max: 0.01, log: true}"  # the same
+SMOOTHING = {"loss.label_smoothing": {"values": [0.0, 0.1]}}
 
 
 def make(space: dict | None = None, **more) -> TunerConfig:
@@ -33,19 +32,6 @@ def refusal(space: dict, **more) -> str:
     return line
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        {"learning_rate": RANGE, "batch_size": {"min": 8, "max": 64, "log": True}},
-        {"augmentation.flip": {"values": [True, False]}, "optimizer.ema": {"min": 0, "max": 0.1}},
-        {"optimizer.name": {"values": ["adam", "sgd"]}, "learning_rate": {"values": [1, 0.1]}},
-        {"model_args.batch_norm_momentum": {"values": [0.5, 0.9]}},
-    ],
-)
-def test_what_a_training_may_differ_in_is_taken(space):
-    assert mistakes(space) == []
-
-
 def test_sections_in_sections_are_the_same_as_dotted_keys():
     dotted = make({"optimizer.ema": {"values": [0.0, 0.9]}, "model_args.x": RANGE})
     nested = make({"optimizer": {"ema": {"values": [0.0, 0.9]}}, "model_args": {"x": RANGE}})
@@ -53,15 +39,15 @@ def test_sections_in_sections_are_the_same_as_dotted_keys():
     assert TunerConfig.model_validate(dotted.model_dump()) == dotted
 
 
-@pytest.mark.parametrize(
-    ("dimension", "key"),
-    [
-        ({"min": "x", "max": 1}, "min"),
-        ({"min": 0, "max": float("inf")}, "max"),
-        ({"min": True, "max": 2}, "min"),
-        ({"values": [1, None]}, "values.1"),
-    ],
-)
+NO_NUMBERS = [
+    ({"min": "x", "max": 1}, "min"),
+    ({"min": 0, "max": float("inf")}, "max"),
+    ({"min": True, "max": 2}, "min"),
+    ({"values": [1, None]}, "values.1"),
+]
+
+
+@pytest.mark.parametrize(("dimension", "key"), NO_NUMBERS)
 def test_a_value_that_is_no_number_is_named_by_its_key(dimension, key):
     with pytest.raises(ValidationError) as caught:
         make({"optimizer.ema": dimension})
@@ -83,52 +69,53 @@ def test_trials_have_the_rest_in_common():
 @pytest.mark.parametrize(
     ("space", "line"),
     [
-        ("{}", ": expected at least one key, found none"),
-        (f"{{learning_rte: {YAML}}}", ".learning_rte: unknown key; did you mean 'learning_rate'?"),
+        ({}, ": expected at least one key, found none"),
+        ({"learning_rte": RANGE}, ".learning_rte: unknown key; did you mean 'learning_rate'?"),
         (
-            f"{{model_arg.dropout: {YAML}}}",
-            ".model_arg.dropout: unknown key; did you mean 'model_args.dropout'?",
-        ),
-        (
-            "{learning_rate: {min: 0, max: 1}}",
+            {"learning_rate": {"min": 0, "max": 1}},
             " (learning_rate 0): trainer.learning_rate: expected greater than 0, found 0",
         ),
         (
-            "{batch_size: {min: 8, max: 16.5}}",
+            {"batch_size": {"min": 8, "max": 16.5}},
             " (batch_size 16.5): trainer.batch_size: expected integer, found 16.5",
         ),
         (
-            "{loss.label_smoothing: {values: [0.0, 0.1]}}",
+            SMOOTHING,
             ".loss.label_smoothing: it changes what val_loss means; set tuner.objective to another "
             "value",
         ),
         (
-            "{optimizer.name: {values: [sgd, adam]}, optimizer.momentum: {values: [0.0, 0.9]}}",
+            {
+                "optimizer": {
+                    "name": {"values": ["sgd", "adam"]},
+                    "momentum": {"values": [0.0, 0.9]},
+                }
+            },
             " (optimizer.name adam, optimizer.momentum 0.9): trainer.optimizer.momentum: "
             "expected 0 (only rmsprop and sgd have one), found 0.9 with adam",
         ),
     ],
 )
 def test_bad_spaces_are_told_in_one_line(space, line):
-    assert refusal(yaml.safe_load(space)) == f"tuner.space{line}"
+    assert refusal(space) == f"tuner.space{line}"
 
 
 @pytest.mark.parametrize(
     ("dimension", "kind"),
     [
-        ("{min: 2, max: 1}", "'min' below 'max'"),
-        ("{min: 1}", "'min' below 'max'"),
-        ("{min: 0, max: 1, log: true}", "'min' below 'max', both above 0 with 'log'"),
-        ("{min: 1, max: 9, values: [1, 2]}", "'values', two or more"),
-        ("{values: [8]}", "'values', two or more"),
-        ("{values: [8, 16, 8]}", "'values', two or more of one kind, all different"),
-        ("{values: [8, true]}", "'values', two or more of one kind"),
+        ({"min": 2, "max": 1}, "'min' below 'max'"),
+        ({"min": 1}, "'min' below 'max'"),
+        ({"min": 0, "max": 1, "log": True}, "'min' below 'max', both above 0 with 'log'"),
+        ({"min": 1, "max": 9, "values": [1, 2]}, "'values', two or more"),
+        ({"values": [8]}, "'values', two or more"),
+        ({"values": [8, 16, 8]}, "'values', two or more of one kind, all different"),
+        ({"values": [8, True]}, "'values', two or more of one kind"),
     ],
 )
 def test_what_is_neither_a_range_nor_a_list_is_told(dimension, kind):
-    line = refusal({"batch_size": yaml.safe_load(dimension)})
+    line = refusal({"batch_size": dimension})
     assert line.startswith(f"tuner.space.batch_size: expected {kind}")
-    assert f"found {yaml.safe_load(dimension)}" in line
+    assert f"found {dimension}" in line
 
 
 @pytest.mark.parametrize("key", ["image_size", "monitor", "export.test_time_flip"])
@@ -138,19 +125,11 @@ def test_what_is_learnt_and_how_it_is_judged_is_not_searched(key):
 
 
 def test_a_loss_may_vary_where_something_else_judges():
-    space = {"loss.label_smoothing": {"values": [0.0, 0.1]}}
-    assert mistakes(space, objective="val_accuracy") == []
+    assert mistakes(SMOOTHING, objective="val_accuracy") == []
     space = {"loss.dice": {"values": [0.0, 1.0]}}
     assert "it is for masks" in refusal(space, objective="val_accuracy")
     trainer = TrainerConfig(image_size=64, sample_epochs=0)  # the task's own model
     assert mistakes(space, task=MASKS, trainer=trainer, objective="val_mean_iou") == []
-
-
-@pytest.mark.parametrize("objective", ["val_mean_iou", "val_acuracy"])
-def test_the_objective_is_one_of_the_task(objective):
-    assert refusal({"learning_rate": RANGE}, objective=objective) == (
-        f"tuner.objective: expected one of val_loss, val_accuracy, found '{objective}'"
-    )
 
 
 def test_all_mistakes_are_told_at_once_and_each_once():
@@ -166,9 +145,7 @@ def test_all_mistakes_are_told_at_once_and_each_once():
     assert keys == ["tuner.space (learning_rate 0", "tuner.space (optimizer.ema 2"]
     space = {"learning_rate": {"min": 1.0}, "batch_size": {"values": [8]}}
     assert len(mistakes(space, algorithm="bayesian", trials=2)) == 3
-
-
-def test_what_is_wrong_without_a_tuner_is_not_told_again():
+    # Nor what is wrong without a tuner.
     wrong = TRAINER.model_copy(update={"monitor": "val_mean_iou"})
     assert list(wrong.task_mistakes(CLASSES))
     assert mistakes({"learning_rate": RANGE}, trainer=wrong, objective="val_loss") == []
@@ -196,16 +173,11 @@ def test_a_bayesian_search_has_trials_to_learn_from():
     assert mistakes(space, algorithm="random", trials=1) == []
 
 
-@pytest.mark.parametrize(
-    ("trainer", "line"),
-    [
-        ({"stages": [{"epochs": 2}, {}]}, "trainer.stages: expected none with a tuner, found 2"),
-        (
-            {"epochs": 0, "weights": "a.keras"},
-            "trainer.epochs: expected 1 or more with a tuner, found 0",
-        ),
-    ],
-)
-def test_neither_stages_nor_weights_as_they_are_are_tuned(trainer, line):
-    trainer = TrainerConfig.model_validate(TRAINER.model_dump() | trainer)
-    assert refusal({"learning_rate": RANGE}, trainer=trainer).startswith(line)
+def test_neither_stages_nor_weights_as_they_are_are_tuned():
+    for changes, line in (
+        ({"stages": [{"epochs": 2}, {}]}, "stages: expected none with a tuner, found 2"),
+        ({"epochs": 0, "weights": "a"}, "epochs: expected 1 or more with a tuner, found 0"),
+    ):
+        trainer = TrainerConfig.model_validate(TRAINER.model_dump() | changes)
+        told = refusal({"learning_rate": RANGE}, trainer=trainer)
+        assert told.startswith(f"trainer.{line}")
