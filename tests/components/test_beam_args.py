@@ -54,12 +54,14 @@ def test_workers_in_containers_of_their_own_import_what_is_there(packed):
 @pytest.mark.parametrize(
     "own", ["--sdk_container_image=ours:1", "--setup_file=./setup.py", "--extra_package=a.tar.gz"]
 )
-def test_what_the_configuration_says_of_workers_stays(own):
+def test_what_the_configuration_says_of_workers_and_versions_stays(own):
     completed = complete([own])
     assert completed[:2] == [own, BEAM_PLUGIN_ARG]
     assert LOCAL_WORKERS_ARG not in completed
     assert complete([*FLINK, own]) == [*FLINK, own, BEAM_PLUGIN_ARG]
     assert complete(DATAFLOW) == [*DATAFLOW, BEAM_PLUGIN_ARG]  # which names its image
+    version = "--update_compatibility_version=2.70.0"
+    assert [arg for arg in complete([version]) if "update_compat" in arg] == [version]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +115,3 @@ def test_images_for_the_workers_of_portable_runners_are_taken():
     docker = [*FLINK[:2], "--environment_type=DOCKER"]
     for option in ("--environment_config=i:1", "--environment_option=docker_container_image=i:1"):
         assert complete([*docker, option])[-1] == OWN_IMAGE_ARG
-
-
-def test_a_version_that_was_asked_for_stays():
-    given = "--update_compatibility_version=2.70.0"
-    assert [arg for arg in complete([given]) if "update_compat" in arg] == [given]

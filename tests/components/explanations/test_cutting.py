@@ -24,7 +24,5 @@ def test_a_layer_that_cannot_be_explained_is_refused(name, classes, layer, found
     with pytest.raises(InputError, match=found) as caught:
         check_layer(model, layer, "logits", KEY)
     assert str(caught.value).startswith(f"{KEY}: expected a layer")
-
-
-def test_a_layer_before_the_last_is_taken():
-    check_layer(models.build("mini_xception", 32, 2), "block3_pool", "logits", KEY)
+    if name == "mini_xception":  # one before the last is taken
+        check_layer(model, "block3_pool", "logits", KEY)
