@@ -110,8 +110,11 @@ def _check_unchanged(
     """Holds a step to what its driver saw, by which the cache will know what it made.
 
     Raises:
-        InputError: something else is there now.
+        InputError: something else is there now; or nobody asked the driver.
     """
+    if driver and driver.KEY not in properties:
+        todo = "compile the pipeline again with this version"
+        raise InputError(f"parameter {driver.KEY}", expected="a value", todo=todo)
     if driver and driver(None).seen(inputs, properties) != properties[driver.KEY]:
         raise InputError(
             "what the step reads",

@@ -86,6 +86,12 @@ def test_what_changed_is_not_kept_under_its_old_fingerprint(
         summary.unlink(missing_ok=True)
 
 
+def test_a_pipeline_that_an_older_version_compiled(ingest, capfd):
+    assert main([text.replace("input_fingerprint", "input_base_") for text in ingest()]) == 2
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert "parameter input_fingerprint: expected a value; compile the pipeline again" in last
+
+
 def test_example_gen_after_its_driver(ingest, backend, tmp_path):
     # The backend gives numbers as they stand in JSON: 1 and 1.0 are one.
     assert main([text.replace('"rehash": 0', '"rehash": 0.0') for text in ingest()]) == 0
