@@ -5,6 +5,7 @@ its bases stand a Debian with its own Python 3.11, uv of this environment, and B
 as the cluster's other programs are.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -31,7 +32,7 @@ class Images:
 
     def __init__(self, cache: Path, programs: Path):
         self._cache, self._programs = cache, programs
-        self._archives = cache / "archives"
+        self._store, self._archives = cache / "store", cache / "archives"
         self._archives.mkdir(parents=True, exist_ok=True)
         self._uv, self._beam, self._python = re.findall(
             r"^FROM (\S+:\S+) AS", DOCKERFILE.read_text(), re.M
@@ -42,9 +43,9 @@ class Images:
         self._make_python()
         self._make(self._uv, Path(sys.executable).with_name("uv"), "/uv")
         self._make(self._beam, self._programs / "boot", "/opt/apache/beam/boot")
-        options = ["--isolation=chroot", "--pull-never", "--layers", "--build-arg=VARIANT=cpu"]
+        options = ["--isolation=chroot", "--pull-never", "--layers", "--force-rm"]
         certificates = f"--volume={CERTIFICATES}:{CERTIFICATES}:ro"
-        where = [f"--file={DOCKERFILE}", f"--tag={PIPELINE}", ROOT]
+        where = ["--build-arg=VARIANT=cpu", f"--file={DOCKERFILE}", f"--tag={PIPELINE}", ROOT]
         self._buildah("build", *options, certificates, *where)
         self._save("pipeline", PIPELINE)
         for program in ("pause", "coredns", "metrics-server"):
@@ -54,8 +55,8 @@ class Images:
         return self._archives
 
     def _buildah(self, *arguments: object) -> str:
-        store = ["--root", self._cache / "store", "--runroot", self._cache / "run"]
-        command = ["unshare", "--mount", "buildah", *store, "--storage-driver=overlay", *arguments]
+        where = ["--root", self._store / "root", "--runroot", self._store / "run"]
+        command = ["unshare", "--mount", "buildah", *where, "--storage-driver=overlay", *arguments]
         with (self._cache / "buildah.log").open("ab") as log:
             done = subprocess.run(
                 [str(word) for word in command], stdout=subprocess.PIPE, stderr=log, check=False
@@ -74,12 +75,15 @@ class Images:
         self._buildah("commit", "--quiet", "--rm", "--timestamp=0", container, name)
 
     def _make_python(self) -> None:
-        """Unless it is there: that takes a minute or two, and what stands on it some more."""
+        """Unless all that is large stands as it was: else the store of 12 GB is made anew."""
         server = Path(__file__).with_name("tensorflow_model_server")
-        seen = self._cache / "store" / "base"
-        wanted = f"{self._python} {DEBIAN} {PACKAGES} {server.read_text()}"
-        if seen.exists() and seen.read_text() == wanted:
+        files = [DOCKERFILE, DOCKERFILE.with_name("requirements.lock"), server, Path(__file__)]
+        read = b"".join(one.read_bytes() for one in files) + self._programs.name.encode()
+        digest = hashlib.sha256(read).hexdigest()
+        if (self._store / digest).exists():
             return
+        if self._store.exists():
+            shutil.rmtree(self._store)
         with tempfile.TemporaryDirectory(dir=self._cache) as folder:
             root = Path(folder, "root")
             command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}"]
@@ -91,7 +95,7 @@ class Images:
             archive = Path(folder, "root.tar")
             subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
             self._make(self._python, archive, "/")
-        seen.write_text(wanted)
+        (self._store / digest).touch()
 
     def _save(self, stem: str, image: str) -> None:
         """Writes the archive, unless it is there: the pipeline's takes a minute."""
