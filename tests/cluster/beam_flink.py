@@ -44,7 +44,7 @@ def fetch() -> Path:
     package.unlink()
     [parts] = draft.glob("*/deps")
     parts.rename(draft / "flink")
-    maven = ["mvn", "--quiet", "--batch-mode", "--file", PINNED / "pom.xml"]
+    maven = ["mvn", "--quiet", "--batch-mode", "-Dstyle.color=never", "--file", PINNED / "pom.xml"]
     jars = ["dependency:copy-dependencies", f"-DoutputDirectory={draft / 'jobserver'}"]
     subprocess.run([*maven, *jars], check=True)
     brought = b"".join(one.read_bytes() for one in sorted((draft / "jobserver").iterdir()))
