@@ -143,18 +143,19 @@ def test_only_the_trainer_asks_for_a_gpu_and_goes_to_its_node(
     where = ["--data", "/data", "--output", compiled]
     zygote.call(CLI, "kubeflow", "compile", "cats_vs_dogs", *where, *images)
     documents = list(yaml.safe_load_all(compiled.read_text()))
-    steps = documents[0]["root"]["dag"]["tasks"]
-    for name in steps:
-        pod = step_pod(documents, name)
-        pod["spec"]["volumes"] = pod["spec"]["containers"][0]["volumeMounts"] = []
-        kubectl.apply(pod)
+    # Other names than those of the pods that ran.
+    pods = {f"placed-{step}": step for step in documents[0]["root"]["dag"]["tasks"]}
     try:
+        for name, step in pods.items():
+            pod = step_pod(documents, step) | {"metadata": {"name": name}}
+            pod["spec"]["volumes"] = pod["spec"]["containers"][0]["volumeMounts"] = []
+            kubectl.apply(pod)
 
         def places():
-            found = {name: kubectl.get("pod", name)["spec"].get("nodeName") for name in steps}
+            found = {name: kubectl.get("pod", name)["spec"].get("nodeName") for name in pods}
             return found if all(found.values()) else None
 
         placed = wait_until(places, 100, "a node for each step")
     finally:
-        kubectl("delete", "pod", *steps, "--grace-period=0", "--force")
-    assert [name for name, node in placed.items() if node == "gpu-node"] == ["trainer"]
+        kubectl("delete", "pod", *pods, "--grace-period=0", "--force", "--ignore-not-found")
+    assert [name for name, node in placed.items() if node == "gpu-node"] == ["placed-trainer"]
