@@ -30,7 +30,8 @@ def main() -> int:
     """Builds what is missing; a child does the rest, and cleans up even if this is killed."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["--watched"]:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, leave)
         return run(*arguments[1:3], arguments[3:])
     binaries.check_machine()
     programs = binaries.build()
@@ -46,6 +47,13 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: child.terminate())
     return child.wait()
+
+
+def leave(*_: object) -> None:
+    """Ends the program, which cleans up: once, as a group of processes is told more than once."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def told_of_end(name: str) -> list[str]:
@@ -78,8 +86,6 @@ def run(programs: str, archives: str, arguments: list[str]) -> int:
             process = subprocess.Popen([*told_of_end("KILL"), "unshare", *spaces, *node, *rest])
             return process.wait()
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_IGN)
             if process:
                 process.kill()
                 process.wait()
