@@ -27,8 +27,8 @@ MAINS = {
 
 def fetch() -> Path:
     """Fetches what `flink/` pins, unless it is there; returns the folder."""
-    files = [*sorted(PINNED.iterdir()), Path(__file__)]
-    digest = hashlib.sha256(b"".join(one.read_bytes() for one in files)).hexdigest()
+    pinned = b"".join(one.read_bytes() for one in sorted(PINNED.iterdir()))
+    digest = hashlib.sha256(pinned).hexdigest()
     folder = binaries.CACHE / f"flink-{digest[:16]}"
     if folder.exists():
         return folder
